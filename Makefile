@@ -1,0 +1,57 @@
+# Every target sets up what it needs. Options of a command go into ARGS: make train-kws ARGS="--epochs=5"
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+RUN_DIR ?= runs/kws/default
+FILE ?= $(RUN_DIR)/example.wav
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test lint format bench tensorboard train-kws evaluate-kws predict-kws export-kws test-tfio clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.installed  ## make the virtual environment and install everything
+
+$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
+	@echo "Setting up $(VENV): TensorFlow is large, this takes a few minutes once."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --upgrade pip
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[speech,dev]'
+	@touch $@
+
+test: setup  ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup  ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup  ## mend style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+tensorboard: setup  ## show all runs at http://localhost:6006
+	$(BIN)/tensorboard --logdir runs
+
+train-kws: setup  ## train a keyword spotter on synthetic speech, evaluate it, try it on a WAV
+	$(BIN)/python -m kws.train --run_dir=$(RUN_DIR) $(ARGS)
+	$(BIN)/python -m kws.predict --run_dir=$(RUN_DIR) $(RUN_DIR)/example.wav
+
+evaluate-kws: setup  ## evaluate the keyword spotter of RUN_DIR
+	$(BIN)/python -m kws.evaluate --run_dir=$(RUN_DIR) $(ARGS)
+
+predict-kws: setup  ## say which word is in FILE
+	$(BIN)/python -m kws.predict --run_dir=$(RUN_DIR) $(ARGS) $(FILE)
+
+export-kws: setup  ## export the keyword spotter of RUN_DIR as SavedModel and LiteRT
+	$(BIN)/python -m kws.export --run_dir=$(RUN_DIR) $(ARGS)
+
+bench: setup  ## measure features and pipeline beside librosa and PyTorch
+	$(BIN)/python -m benchmarks.features
+	$(BIN)/python -m benchmarks.pipeline
+
+clean:  ## remove the environments; recordings and runs stay
+	rm -rf $(VENV) .venv-*

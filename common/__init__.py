@@ -1,0 +1,1 @@
+"""What the four tasks share: audio, features, corpora, training and export."""

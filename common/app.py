@@ -1,0 +1,126 @@
+"""How every entry point starts and ends: flags, help, logging, errors in one line."""
+
+import errno
+import logging
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+
+# TensorFlow reports every device it did not find; what a user needs to know is said by the program itself.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from absl import flags
+
+from common.config import FlagValues
+from common.distribution import STRATEGIES
+from common.errors import UserError
+
+
+def run(
+    main: Callable[[FlagValues, Sequence[str]], None],
+    define_flags: Callable[[FlagValues], None],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Parse the command line, call `main`, and turn what went wrong into one line.
+
+    Args:
+        main: Takes the parsed flags and the positional arguments.
+        define_flags: Adds the entry point's flags to the values it is given.
+        arguments: The command line without the program's name; `sys.argv` unless given.
+
+    Returns:
+        The exit code: 0, 2 for an error that the user can mend, 130 after Ctrl-C. Other exceptions pass through.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    program = f"python -m {_module_name(main)}"
+    flag_values = FlagValues()
+    flags.DEFINE_bool("help", False, "show this text and stop", short_name="h", flag_values=flag_values)
+    define_flags(flag_values)
+    try:
+        positional = flag_values([program, *(sys.argv[1:] if arguments is None else arguments)])[1:]
+        if flag_values.help:
+            print(help_text(program, sys.modules[main.__module__].__doc__ or "", flag_values))
+            return 0
+        main(flag_values, positional)
+    except flags.Error as error:
+        # absl words it "Did you mean: epochs ?"
+        return _fail(str(error).replace(" ?", "?"), f"{program} --help lists the flags")
+    except UserError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        print("interrupted; what was complete is kept, and the same command goes on", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        return _fail(f"{error.filename or 'a file'}: {error.strerror}", "free some space or choose another folder")
+    return 0
+
+
+def define_run_flags(flag_values: FlagValues, task: str) -> None:
+    """Define `--run_dir` for an entry point that works on a trained run."""
+    flags.DEFINE_string(
+        "run_dir", f"runs/{task}/default", "the run directory that training left", flag_values=flag_values
+    )
+
+
+def define_training_flags(flag_values: FlagValues) -> None:
+    """Define what every training takes beside its configuration."""
+    flags.DEFINE_string("run_dir", None, "the run directory (default runs/<task>/<variant>)", flag_values=flag_values)
+    flags.DEFINE_bool(
+        "resume",
+        True,
+        "go on with an interrupted run; --noresume moves it aside and starts over",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_enum(
+        "strategy", "auto", STRATEGIES, f"devices to use: {', '.join(STRATEGIES)}", flag_values=flag_values
+    )
+
+
+def define_corpus_flags(flag_values: FlagValues) -> None:
+    """Define where recordings come from and where their decoded form is kept."""
+    flags.DEFINE_bool(
+        "download", False, "fetch the corpus to its folder first, if it is not there", flag_values=flag_values
+    )
+    flags.DEFINE_string("shards_dir", "data/shards", "folder that keeps decoded recordings", flag_values=flag_values)
+
+
+def refuse_arguments(arguments: Sequence[str]) -> None:
+    """Refuse positional arguments where an entry point takes none.
+
+    Raises:
+        UserError: There are some; most often a flag without its dashes.
+    """
+    if arguments:
+        raise UserError(f'unexpected "{arguments[0]}"; flags are written --name=value')
+
+
+def help_text(program: str, purpose: str, flag_values: FlagValues) -> str:
+    """Lay out `--help`: the purpose, then a line or two a flag, in the order of their definition."""
+    lines = [purpose.strip(), "", f"Flags of {program}:"]
+    by_module = flag_values.flags_by_module_dict()
+    # One FlagValues an entry point: all its flags are its own, whichever module declared them.
+    for flag in dict.fromkeys(flag for module in by_module.values() for flag in module):
+        name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
+        help = (
+            flag.help
+            if flag.default in (None, "") or "(default" in flag.help
+            else f"{flag.help} (default {flag.default_as_str})"
+        )
+        lines.append(f"  {name}")
+        lines.append(textwrap.fill(help, 100, initial_indent=" " * 6, subsequent_indent=" " * 6))
+    return "\n".join(lines)
+
+
+def _module_name(function: Callable) -> str:
+    """Return the dotted name of the module that `function` is in, also where it runs as `__main__`."""
+    module = sys.modules[function.__module__]
+    return module.__spec__.name if getattr(module, "__spec__", None) else module.__name__
+
+
+def _fail(message: str, way_out: str = "") -> int:
+    line = " ".join(message.split())
+    print(f"error: {line}{f'; {way_out}' if way_out else ''}", file=sys.stderr)
+    return 2

@@ -1,0 +1,342 @@
+"""Audio files in and out: any file, any rate, any channel count, to and from a float32 waveform.
+
+Full scale is [-1, 1]. Files of floating-point samples may go beyond it, and so may decoded MP3, Ogg and AAC; such
+samples are kept as they are, because cutting them would add distortion that the recording does not have.
+"""
+
+import io
+import math
+import os
+import warnings
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+from absl import logging
+
+from common import files
+from common.errors import UserError
+
+AudioSource = str | os.PathLike | BinaryIO
+
+LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 100, 10_000_000
+_READABLE = "WAV, FLAC, MP3, Ogg, AIFF or AU"
+_BLOCK_VALUES = 2**20
+_UNKNOWN_LENGTH = 2**36 - 1  # The largest count that FLAC can state, and what damaged headers tend to.
+_FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
+
+
+class AudioInfo(NamedTuple):
+    """What the header of an audio file says."""
+
+    sample_rate: int
+    num_channels: int
+    num_samples: int
+    encoding: str
+
+    @property
+    def duration_seconds(self) -> float:
+        """Length in seconds."""
+        return self.num_samples / self.sample_rate
+
+
+def read(
+    path_or_file: AudioSource,
+    sample_rate: int | None = None,
+    mono: bool = True,
+    start: float = 0.0,
+    duration: float | None = None,
+) -> tuple[np.ndarray, int]:
+    """Read an audio file, or an excerpt of it, as a float32 waveform.
+
+    Only the wanted excerpt is decoded. Memory follows the samples that are there, not the number the header claims.
+
+    Args:
+        path_or_file: A path, or a binary file object (standard input is `sys.stdin.buffer`).
+        sample_rate: Rate in Hz to resample to; None keeps the file's own.
+        mono: Whether to average the channels into one.
+        start: Where the excerpt begins, in seconds.
+        duration: Length of the excerpt in seconds; None or NaN reads to the end. An excerpt that runs past the end is
+            as long as what is there.
+
+    Returns:
+        The waveform, shape `(samples,)`, or `(samples, channels)` if `mono` is False, and its rate in Hz.
+
+    Raises:
+        UserError: The file is missing, a folder, empty, without samples, not audio, or its rate is absurd.
+        UserError: The excerpt begins past the end.
+        UserError: A sample is NaN or infinite.
+
+    Example:
+        >>> import io, soundfile
+        >>> file = io.BytesIO()
+        >>> soundfile.write(file, [[0.5, 0.0], [0.5, 0.5]], 8000, format="WAV")
+        >>> _ = file.seek(0)
+        >>> read(file)
+        (array([0.25, 0.5 ], dtype=float32), 8000)
+    """
+    if start < 0 or (duration is not None and duration <= 0):
+        raise UserError(f"an excerpt starts at 0 s or later and lasts more than 0 s; received {start} and {duration}")
+    name, source = _open_source(path_or_file)
+    length = None if duration is None or math.isnan(duration) else duration
+    try:
+        with _ForwardFile(source) as file:
+            waveform, file_rate = _read_excerpt(file, start, length), file.samplerate
+    except (soundfile.LibsndfileError, TypeError) as error:
+        if not _may_be_for_librosa(error, path_or_file):
+            raise _unreadable(name, error) from error
+        waveform, file_rate = _read_with_librosa(name, start, length)
+    _check_rate(name, file_rate)
+    if not len(waveform):
+        raise UserError(
+            f"{name} has no samples{f' at {start} s or later' if start else ''}; "
+            "expected at least one: delete the file, or record it again"
+        )
+    if not np.isfinite(waveform).all():
+        raise UserError(f"{name} contains NaN or infinite samples; expected finite ones: write the file again")
+    if mono:
+        waveform = waveform[:, 0] if waveform.shape[1] == 1 else waveform.mean(axis=1, dtype=np.float32)
+    if sample_rate is None:
+        return waveform, file_rate
+    return resample(waveform, file_rate, sample_rate), sample_rate
+
+
+def info(path_or_file: AudioSource) -> AudioInfo:
+    """Read the header of an audio file: rate, channels, samples and encoding.
+
+    A stream whose header leaves the length open, such as FLAC written into a pipe, is decoded to count its samples.
+
+    Raises:
+        UserError: The file is missing, a folder, empty, or not audio that libsndfile reads.
+    """
+    name, source = _open_source(path_or_file)
+    try:
+        with _ForwardFile(source) as file:
+            _check_rate(name, file.samplerate)
+            num_samples = file.frames
+            if num_samples >= _UNKNOWN_LENGTH:
+                num_samples = sum(len(block) for block in _blocks(file, None))
+            return AudioInfo(file.samplerate, file.channels, num_samples, f"{file.format} {file.subtype}")
+    except (soundfile.LibsndfileError, TypeError) as error:
+        raise _unreadable(name, error) from error
+
+
+def resample(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
+    """Change the sample rate by band-limited interpolation (soxr, quality HQ: 20 bits of precision).
+
+    Args:
+        waveform: Shape `(samples,)` or `(samples, channels)`.
+        from_rate: Present rate in Hz.
+        to_rate: Wanted rate in Hz.
+
+    Returns:
+        float32, `ceil(samples * to_rate / from_rate)` long, as `librosa.resample` gives; the peak may grow slightly.
+
+    Example:
+        >>> resample(np.zeros(11025, np.float32), 11025, 16000).shape
+        (16000,)
+    """
+    waveform = np.asarray(waveform, np.float32)
+    if from_rate == to_rate:
+        return waveform
+    num_samples = -(-len(waveform) * int(to_rate) // int(from_rate))
+    return fit_length(soxr.resample(waveform, from_rate, to_rate, quality="HQ"), num_samples)
+
+
+def fit_length(waveform: np.ndarray, num_samples: int) -> np.ndarray:
+    """Cut the end of a waveform, or append silence, so that it has `num_samples` samples.
+
+    Args:
+        waveform: Shape `(samples,)` or `(samples, channels)`.
+        num_samples: Wanted length.
+
+    Returns:
+        Shape `(num_samples,)` or `(num_samples, channels)`.
+
+    Example:
+        >>> fit_length(np.array([1.0, 2.0]), 3)
+        array([1., 2., 0.])
+    """
+    missing = max(0, num_samples - len(waveform))
+    return np.pad(waveform[:num_samples], [(0, missing)] + [(0, 0)] * (waveform.ndim - 1))
+
+
+def loudest_excerpt(waveform: np.ndarray, num_samples: int) -> np.ndarray:
+    """Cut the excerpt with the most energy, the earliest of equals; a shorter waveform is followed by silence.
+
+    Args:
+        waveform: Shape `(samples,)`.
+        num_samples: Wanted length.
+
+    Returns:
+        Shape `(num_samples,)`.
+
+    Example:
+        >>> loudest_excerpt(np.array([0.0, 0.1, 0.9, 0.8, 0.0]), 2)
+        array([0.9, 0.8])
+    """
+    if len(waveform) <= num_samples:
+        return fit_length(waveform, num_samples)
+    energy = np.concatenate([[0.0], np.cumsum(np.square(waveform, dtype=np.float64))])
+    start = int(np.argmax(energy[num_samples:] - energy[:-num_samples]))
+    return waveform[start : start + num_samples]
+
+
+def write(path: str | os.PathLike, waveform: np.ndarray, sample_rate: int, subtype: str | None = None) -> None:
+    """Write a waveform to a file, whole or not at all; the suffix chooses the format.
+
+    Samples beyond [-1, 1] are clipped, with a warning that says how many, unless the encoding is of floating point.
+
+    Args:
+        path: For example `voice.wav`, `voice.flac`, `voice.ogg`, `voice.mp3`.
+        waveform: Shape `(samples,)` or `(samples, channels)`, full scale [-1, 1].
+        sample_rate: In Hz.
+        subtype: Encoding as soundfile names it, for example `PCM_16`, `PCM_24` or `FLOAT`; None takes the format's
+            usual one (16 bits for WAV and FLAC).
+
+    Raises:
+        UserError: The waveform is empty or has NaN or infinite samples.
+        UserError: The format is unknown, or does not know the subtype, rate or channel count.
+        UserError: The folder cannot be written to.
+    """
+    waveform = np.asarray(waveform, np.float32)
+    if waveform.ndim not in (1, 2) or not waveform.size:
+        raise UserError(f"cannot write {path}: expected (samples,) or (samples, channels), received {waveform.shape}")
+    if not np.isfinite(waveform).all():
+        raise UserError(f"cannot write {path}: the waveform contains NaN or infinite samples; expected finite ones")
+    format_name = Path(path).suffix[1:].upper()
+    format_name = {"AIF": "AIFF", "OGA": "OGG", "OPUS": "OGG"}.get(format_name, format_name)
+    if format_name not in soundfile.available_formats() or format_name == "RAW":
+        raise UserError(f"cannot write {path}: the suffix names no audio format; use .wav, .flac, .ogg or .mp3")
+    subtype = subtype or ("OPUS" if Path(path).suffix.lower() == ".opus" else soundfile.default_subtype(format_name))
+    if subtype not in _FLOAT_SUBTYPES:
+        waveform = _clip(path, waveform)
+    num_channels = 1 if waveform.ndim == 1 else waveform.shape[1]
+    with files.atomic_path(path) as temporary:
+        try:
+            with soundfile.SoundFile(temporary, "w", sample_rate, num_channels, subtype, format=format_name) as file:
+                # libsndfile's Vorbis encoder keeps a whole call's samples on the stack and crashes on long ones.
+                for block in np.array_split(waveform, -(-waveform.size // _BLOCK_VALUES)):
+                    file.write(block)
+        except (soundfile.LibsndfileError, ValueError, TypeError, OverflowError) as error:
+            raise UserError(
+                f"cannot write {path} as {format_name} {subtype}, {sample_rate} Hz, {num_channels} channels: {error}"
+            ) from error
+
+
+class _ForwardFile(soundfile.SoundFile):
+    """A file that is read forwards, after at most one seek.
+
+    soundfile seeks after every read of a seekable file, and at the end of a FLAC file whose header does not know its
+    length, or states it wrongly, that fails.
+    """
+
+    def seekable(self) -> bool:
+        """Say no, so that reading does not seek."""
+        return False
+
+
+def _open_source(path_or_file: AudioSource) -> tuple[str, str | BinaryIO]:
+    """Return the name for messages and what soundfile can open; a file object is read whole, for pipes cannot seek."""
+    if hasattr(path_or_file, "read"):
+        name = getattr(path_or_file, "name", None)
+        name = name if isinstance(name, str) and name != "<stdin>" else "standard input"
+        content = path_or_file.read()
+        if not content:
+            raise UserError(f"{name} is empty (0 bytes); expected audio such as {_READABLE}")
+        return name, io.BytesIO(content)
+    path = Path(path_or_file)
+    try:
+        if path.is_dir():
+            raise UserError(f"{path} is a folder; expected an audio file such as {_READABLE}")
+        if not path.exists():
+            raise UserError(f"{path} does not exist; expected an audio file such as {_READABLE}: check the path")
+        if not path.is_file():
+            raise UserError(f"{path} is not a regular file; expected an audio file such as {_READABLE}")
+        if not path.stat().st_size:
+            raise UserError(f"{path} is empty (0 bytes); expected audio such as {_READABLE}")
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"cannot open {path}: {error.strerror or error}; expected an audio file that you may read"
+        ) from error
+    return str(path), str(path)
+
+
+def _read_excerpt(file: _ForwardFile, start: float, duration: float | None) -> np.ndarray:
+    """Return `(samples, channels)`, empty if the excerpt begins past the end."""
+    first = round(start * file.samplerate)
+    wanted = None if duration is None else max(1, round(duration * file.samplerate))
+    if first:
+        if first >= file.frames:
+            return np.empty((0, file.channels), np.float32)
+        file.seek(first)
+    blocks = list(_blocks(file, wanted))
+    return np.concatenate(blocks) if blocks else np.empty((0, file.channels), np.float32)
+
+
+def _blocks(file: _ForwardFile, num_samples: int | None):
+    """Yield what the file holds in blocks, so that a header that claims too much costs nothing."""
+    block_samples = max(1, _BLOCK_VALUES // file.channels)
+    remaining = num_samples
+    while remaining is None or remaining > 0:
+        wanted = block_samples if remaining is None else min(block_samples, remaining)
+        buffer = np.empty((wanted, file.channels), np.float32)
+        block = file.read(out=buffer)
+        if len(block):
+            yield block
+        if len(block) < wanted:
+            return
+        if remaining is not None:
+            remaining -= len(block)
+
+
+def _may_be_for_librosa(error: Exception, path_or_file: AudioSource) -> bool:
+    """Whether libsndfile does not know the format, as with M4A, which librosa's audioread may."""
+    format_not_recognised = 1
+    return getattr(error, "code", None) == format_not_recognised and not hasattr(path_or_file, "read")
+
+
+def _read_with_librosa(path: str, start: float, duration: float | None) -> tuple[np.ndarray, int]:
+    import librosa  # Slow to import, and few files need it.
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            waveform, rate = librosa.load(path, sr=None, mono=False, offset=start, duration=duration)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    return np.atleast_2d(waveform).T, int(rate)
+
+
+def _unreadable(name: str, error: Exception) -> UserError:
+    reason = str(getattr(error, "error_string", "") or error or "no decoder knows it").rstrip(".")
+    return UserError(
+        f"{name} is not audio that can be read ({reason}); expected {_READABLE}"
+        " (M4A needs ffmpeg on the path): convert or remove it"
+    )
+
+
+def _check_rate(name: str, sample_rate: int) -> None:
+    if not LOWEST_SAMPLE_RATE <= sample_rate <= HIGHEST_SAMPLE_RATE:
+        raise UserError(
+            f"{name} claims a sample rate of {sample_rate} Hz; expected {LOWEST_SAMPLE_RATE} to {HIGHEST_SAMPLE_RATE}: "
+            "the header is damaged, write the file again"
+        )
+
+
+def _clip(path: str | os.PathLike, waveform: np.ndarray) -> np.ndarray:
+    num_clipped = int((np.abs(waveform) > 1).sum())
+    if num_clipped:
+        peak_db = 20 * math.log10(float(np.abs(waveform).max()))
+        logging.warning(
+            "%s: %d of %d samples exceed full scale (peak %+.1f dB) and are clipped; lower the level or write FLOAT",
+            path,
+            num_clipped,
+            waveform.size,
+            peak_db,
+        )
+    return np.clip(waveform, -1, 1)

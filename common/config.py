@@ -1,0 +1,211 @@
+"""One frozen dataclass a task: its flags, their checks, `config.json`, and what the model is rebuilt from.
+
+A field is declared once, with its help and its limits:
+
+    @dataclasses.dataclass(frozen=True)
+    class Config(TrainingConfig):
+        num_mels: int = field(40, "mel bands", minimum=1)
+
+and becomes the flag `--num_mels`, a key of `config.json` and a checked attribute.
+"""
+
+import dataclasses
+import json
+import math
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from absl import flags
+
+from common import errors, files
+from common.errors import UserError
+
+# The flags of one entry point live in its own FlagValues: importing two tasks side by side never collides.
+FlagValues = flags.FlagValues
+ConfigType = TypeVar("ConfigType", bound="TrainingConfig")
+
+
+def field(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """Declare a configuration field.
+
+    Args:
+        default: The value unless a variant or a flag says otherwise.
+        help: What it is, with its unit; shown by `--help`.
+        minimum: Smallest value allowed.
+        maximum: Largest value allowed.
+        choices: The only values allowed.
+    """
+    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """What every task's configuration has.
+
+    Raises:
+        UserError: A value is of the wrong type, out of its range, or not one of its choices.
+    """
+
+    corpus: str = field("synthetic", "the corpus, or several separated by commas")
+    data_dir: str = field("", "folder of the corpus in its native layout; one each, separated by commas, for several")
+    epochs: int = field(30, "passes over the training split", minimum=1)
+    batch_size: int = field(64, "examples a step, over all devices together", minimum=1)
+    learning_rate: float = field(1e-3, "peak learning rate", minimum=0)
+    optimizer: str = field("adam", "update rule", choices=("adam", "adamw", "sgd"))
+    schedule: str = field("constant", "learning rate over time", choices=("constant", "cosine"))
+    warmup_epochs: float = field(0.0, "epochs of linear warm-up before the schedule", minimum=0)
+    weight_decay: float = field(0.0, "weight decay: decoupled for adamw, L2 on the gradient for sgd", minimum=0)
+    seed: int = field(0, "seed of the weights, the order and every random draw", minimum=0)
+    precision: str = field("float32", "compute precision", choices=("float32", "mixed_bfloat16", "mixed_float16"))
+    jit_compile: bool = field(False, "compile the training step with XLA")
+    max_rejected: float = field(0.05, "share of unreadable files that is tolerated", minimum=0, maximum=1)
+
+    def __post_init__(self):
+        """Check every field against its declaration."""
+        types = typing.get_type_hints(type(self))
+        for item in dataclasses.fields(self):
+            object.__setattr__(self, item.name, _checked(item, types[item.name], getattr(self, item.name)))
+
+
+def _checked(item: dataclasses.Field, kind: Any, value: Any) -> Any:
+    """Return `value` as its declared type, or raise the line that says why it cannot be."""
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if typing.get_origin(kind) is tuple:
+        value = tuple(value) if isinstance(value, list | tuple) else value
+        good = isinstance(value, tuple) and all(isinstance(part, str) and part for part in value)
+    else:
+        good = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+    if not good:
+        expected = "a list of names" if typing.get_origin(kind) is tuple else kind.__name__
+        raise UserError(f"--{item.name}: expected {expected}, got {value!r}")
+    minimum, maximum, choices = (item.metadata[name] for name in ("minimum", "maximum", "choices"))
+    if choices is not None and value not in choices:
+        hint = errors.nearest(str(value), choices)
+        raise UserError(f"--{item.name}: expected one of {', '.join(choices)}, got {value!r}.{hint}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"--{item.name}: expected a finite number, got {value}")
+    if minimum is not None and value < minimum:
+        raise UserError(f"--{item.name}: expected at least {minimum}, got {value}")
+    if maximum is not None and value > maximum:
+        raise UserError(f"--{item.name}: expected at most {maximum}, got {value}")
+    return value
+
+
+def define_flags(flag_values: FlagValues, variants: Mapping[str, TrainingConfig]) -> None:
+    """Define `--variant` and a flag for every field of the variants' dataclass.
+
+    Args:
+        flag_values: Where the entry point keeps its flags.
+        variants: Named configurations; `default` is the one whose values `--help` shows.
+    """
+    flags.DEFINE_enum(
+        "variant", "default", list(variants), "the named configuration to start from", flag_values=flag_values
+    )
+    default = variants["default"]
+    types = typing.get_type_hints(type(default))
+    for item in dataclasses.fields(default):
+        define = {
+            bool: flags.DEFINE_bool,
+            int: flags.DEFINE_integer,
+            float: flags.DEFINE_float,
+            str: flags.DEFINE_string,
+        }
+        define = define.get(types[item.name], flags.DEFINE_list)
+        define(item.name, None, describe(item, getattr(default, item.name)), flag_values=flag_values)
+
+
+def describe(item: dataclasses.Field, default: Any) -> str:
+    """Say what a field means, what it may be, and what it is unless told."""
+    text = item.metadata["help"]
+    if item.metadata["choices"]:
+        text += f": {', '.join(item.metadata['choices'])}"
+    shown = (
+        ",".join(default)
+        if isinstance(default, tuple)
+        else str(default).lower()
+        if isinstance(default, bool)
+        else default
+    )
+    return f"{text} (default {shown})" if shown != "" else text
+
+
+def from_flags(flag_values: FlagValues, variants: Mapping[str, ConfigType]) -> ConfigType:
+    """Return the chosen variant with the flags that were given.
+
+    Raises:
+        UserError: A value is out of its range.
+    """
+    variant = variants[flag_values.variant]
+    given = {
+        item.name: flag_values[item.name].value
+        for item in dataclasses.fields(variant)
+        if flag_values[item.name].present
+    }
+    return dataclasses.replace(variant, **given)
+
+
+def to_dict(config: TrainingConfig) -> dict[str, Any]:
+    """Return the fields as JSON knows them."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(config).items()
+    }
+
+
+def from_dict(config_class: type[ConfigType], values: Mapping[str, Any], source: str) -> ConfigType:
+    """Rebuild a configuration that `to_dict` gave.
+
+    Args:
+        config_class: The task's dataclass.
+        values: Field names and values; fields left out take their default.
+        source: What to call the origin in an error.
+
+    Raises:
+        UserError: A key is unknown, or a value is not allowed.
+    """
+    names = [item.name for item in dataclasses.fields(config_class)]
+    for key in values:
+        if key not in names:
+            raise UserError(f'{source}: unknown key "{key}".{errors.nearest(key, names)}')
+    try:
+        return config_class(**values)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+
+
+def save(config: TrainingConfig, task: str, variant: str, path: str | Path) -> None:
+    """Write `config.json`: the task, the variant it started from, and every field."""
+    files.write_json(path, {"task": task, "variant": variant, "config": to_dict(config)})
+
+
+def load(config_class: type[ConfigType], task: str, path: str | Path) -> ConfigType:
+    """Read a `config.json` that `save` wrote.
+
+    Raises:
+        UserError: The file is missing, is not JSON, is of another task, or holds an unknown key or value.
+    """
+    try:
+        saved = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path} does not exist; --run_dir takes a folder that `python -m {task}.train` made"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {error}; train again with another --run_dir") from error
+    if not isinstance(saved, dict) or not isinstance(saved.get("config"), dict):
+        raise UserError(f"{path} is no configuration of a run; train again with another --run_dir")
+    if saved.get("task") != task:
+        raise UserError(
+            f'{path} belongs to the task "{saved.get("task")}", not "{task}"; give a run directory of {task}'
+        )
+    return from_dict(config_class, saved["config"], str(path))

@@ -1,0 +1,14 @@
+"""The corpora, by the name that `--corpus` takes.
+
+Each module has `index(root, **options)`, which returns a manifest (see `common.corpora.manifest`), and, where the
+corpus can be fetched, `download(root)`, which fills the folder. Both raise `UserError` with one line that says what was
+expected.
+"""
+
+from common.corpora import esc50, folder, speech_commands
+
+CORPORA = {
+    "speech_commands": speech_commands,
+    "folder": folder,
+    "esc50": esc50,
+}

@@ -1,0 +1,59 @@
+"""ESC-50 and its subset ESC-10: environmental sounds of five seconds, as noise or as classes.
+
+    audio/1-100032-A-0.wav         or .flac
+    meta/esc50.csv                 columns filename, fold, category, src_file (and others)
+
+Source: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia, 2015.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from common.corpora import manifest
+from common.errors import UserError
+
+LAYOUT = "audio/<name>.wav or .flac and meta/esc50.csv"
+
+
+def index(root: str | Path) -> pd.DataFrame:
+    """List the recordings that the table names and the folder holds.
+
+    The last fold is `test`, the one before it `validation`, the others `train` (5, 4 and 1 to 3 of the full corpus).
+    The authors cut some clips from one longer recording and kept those in one fold; its id takes the speaker's place.
+
+    Args:
+        root: The folder that holds `audio` and `meta`.
+
+    Returns:
+        A manifest (`common.corpora.manifest`); the label is the category.
+
+    Raises:
+        UserError: The folder or the table is missing or of another layout, or there are fewer than three folds.
+    """
+    root = Path(root).absolute()
+    path = root / "meta" / "esc50.csv"
+    if not path.is_file() or not (root / "audio").is_dir():
+        raise UserError(f"{root} is not ESC-50; expected {LAYOUT}")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table["fold"] = table["fold"].astype(int)
+        names, folds, labels, sources = (table[name] for name in ("filename", "fold", "category", "src_file"))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"cannot read {path}: {error}; expected the columns filename, fold, category, src_file"
+        ) from error
+    present = {file.stem: file for file in manifest.audio_files(root / "audio")}
+    # Packs that were compressed keep the table's names with another suffix.
+    kept = [
+        (present[Path(name).stem], fold, label, source)
+        for name, fold, label, source in zip(names, folds, labels, sources, strict=True)
+        if Path(name).stem in present
+    ]
+    found = sorted({fold for _, fold, _, _ in kept})
+    if len(found) < 3:
+        raise UserError(f"{root} holds recordings of {len(found)} folds; expected at least three, one for each split")
+    split_of = {**dict.fromkeys(found, "train"), found[-2]: "validation", found[-1]: "test"}
+    return manifest.from_rows(
+        {"path": file, "split": split_of[fold], "label": label, "speaker": source} for file, fold, label, source in kept
+    )

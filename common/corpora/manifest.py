@@ -1,0 +1,116 @@
+"""The manifest: a table with a row for each excerpt of a corpus.
+
+| column | meaning |
+|---|---|
+| `path` | the audio file, absolute |
+| `start`, `duration` | the excerpt in seconds; a duration of NaN runs to the end of the file |
+| `split` | `train`, `validation` or `test` |
+| `label` | the class as the corpus names it, or empty |
+| `speaker` | who speaks, or empty; no speaker stands in two splits |
+| `sex` | `F`, `M` or empty |
+
+Indexing a corpus lists files without opening them, so it stays quick at any size; what cannot be read is found, and
+reported, when shards are made.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from common import files
+from common.errors import UserError
+
+COLUMNS = ("path", "start", "duration", "split", "label", "speaker", "sex")
+SPLITS = ("train", "validation", "test")
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".m4a")
+
+_DEFAULTS = {"start": 0.0, "duration": float("nan"), "split": "", "label": "", "speaker": "", "sex": ""}
+
+
+def from_rows(rows: Iterable[dict]) -> pd.DataFrame:
+    """Build a manifest, ordered by path and start, from dictionaries that name at least `path`.
+
+    Args:
+        rows: One dictionary an excerpt; columns left out take the value for "unknown".
+
+    Returns:
+        A table with exactly `COLUMNS`.
+    """
+    table = pd.DataFrame([{**_DEFAULTS, **row, "path": str(row["path"])} for row in rows], columns=list(COLUMNS))
+    table = table.astype({"start": float, "duration": float})
+    return table.sort_values(["path", "start"], kind="stable", ignore_index=True)
+
+
+def audio_files(folder: str | Path) -> list[Path]:
+    """List the audio files directly in `folder` by name; hidden files are left out."""
+    return sorted(
+        path
+        for path in Path(folder).iterdir()
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def class_folders(root: str | Path) -> list[Path]:
+    """List the folders directly in `root` by name; hidden ones are left out."""
+    return sorted(path for path in Path(root).iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def hash_split(key: str, validation_percent: float = 10.0, test_percent: float = 10.0) -> str:
+    """Choose a split by the hash of a name, so that a growing corpus never moves anyone.
+
+    Args:
+        key: What must stay on one side: a speaker, a track, else the file's own name.
+        validation_percent: Share of all names that goes to `validation`.
+        test_percent: Share of all names that goes to `test`.
+
+    Returns:
+        One of `SPLITS`.
+    """
+    bucket = int.from_bytes(hashlib.sha256(key.encode("utf-8")).digest()[:8], "big") / 2**64 * 100
+    if bucket < test_percent:
+        return "test"
+    return "validation" if bucket < test_percent + validation_percent else "train"
+
+
+def select(manifest: pd.DataFrame, split: str) -> pd.DataFrame:
+    """Return the rows of one split, or all of them for `all`.
+
+    Raises:
+        UserError: The split has no rows, or its name is unknown.
+    """
+    if split == "all":
+        return manifest
+    if split not in SPLITS:
+        raise UserError(f'unknown split "{split}"; expected one of {", ".join(SPLITS)}, all')
+    rows = manifest[manifest["split"] == split].reset_index(drop=True)
+    if rows.empty:
+        counts = manifest["split"].value_counts().to_dict()
+        raise UserError(
+            f"the {split} split has no recordings (rows by split: {counts}); add some or choose another split"
+        )
+    return rows
+
+
+def write(manifest: pd.DataFrame, path: str | Path) -> None:
+    """Write a manifest as CSV, whole or not at all."""
+    with files.atomic_path(path) as temporary:
+        manifest.to_csv(temporary, index=False)
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """Read a manifest that `write` left.
+
+    Raises:
+        UserError: The file is missing, is not CSV, or lacks a column.
+    """
+    text_columns = {name: str for name in COLUMNS if name not in ("start", "duration")}
+    try:
+        table = pd.read_csv(path, dtype=text_columns, keep_default_na=False, na_values={"duration": ""})
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read the manifest {path}: {error}; delete it to have it made again") from error
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise UserError(f"{path} lacks the manifest columns {', '.join(missing)}; delete it to have it made again")
+    return table[list(COLUMNS)].astype({"start": float, "duration": float})

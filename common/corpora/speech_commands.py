@@ -1,0 +1,156 @@
+"""Google Speech Commands: one-second recordings of single words by many speakers.
+
+Two layouts are read. The corpus itself has a folder for each word and names the files of two splits in lists:
+
+    yes/022cd682_nohash_0.wav      <word>/<speaker>_nohash_<number>.wav
+    _silence_/…wav                 recordings without speech (optional)
+    _background_noise_/…wav        minutes of noise, from which silence is cut
+    validation_list.txt, testing_list.txt
+
+The official test set (`speech_commands_test_set_v0.02`) has word folders, `_silence_` and `_unknown_`, and no lists.
+
+Source: P. Warden, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition", arXiv:1804.03209, 2018.
+"""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from common import audio
+from common.corpora import download as downloads
+from common.corpora import manifest
+from common.errors import UserError
+
+SILENCE, UNKNOWN, BACKGROUND_NOISE = "_silence_", "_unknown_", "_background_noise_"
+LISTS = {"validation_list.txt": "validation", "testing_list.txt": "test"}
+LAYOUT = "<word>/<speaker>_nohash_<number>.wav beside validation_list.txt and testing_list.txt"
+
+URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
+# The checksum that torchaudio (datasets/speechcommands.py) and TensorFlow Datasets (checksums.tsv) both state.
+SHA256 = "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58"
+
+_SEPARATOR = "_nohash_"
+_SHORTEST_DIVIDED_SECONDS = 10.0
+_NOISE_SHARES = (("train", 0.0, 0.8), ("validation", 0.8, 0.9), ("test", 0.9, 1.0))
+
+
+def index(root: str | Path) -> pd.DataFrame:
+    """List the recordings with the official splits.
+
+    - A word's files are in the split whose list names them, else in `train`. The speaker comes from the file name.
+    - `_silence_` follows the lists too; where they name none of it, the hash of the file name decides.
+    - `_background_noise_` files are divided in time, see `noise_rows`.
+    - The official test set, known by its `_unknown_` folder and the lack of lists, is all `test`.
+
+    Args:
+        root: The folder that holds the word folders.
+
+    Returns:
+        A manifest (`common.corpora.manifest`); the label is the folder's name.
+
+    Raises:
+        UserError: The folder is missing, holds no recordings, or is not laid out as this corpus.
+    """
+    root = Path(root).absolute()
+    if not root.is_dir():
+        raise UserError(
+            f"{root} is not a folder; expected Speech Commands laid out as {LAYOUT} (--download fetches it)"
+        )
+    folders = {folder.name: manifest.audio_files(folder) for folder in manifest.class_folders(root)}
+    folders = {name: paths for name, paths in folders.items() if paths}
+    if not folders:
+        raise UserError(
+            f"no recordings in {root}; expected Speech Commands laid out as {LAYOUT} (--download fetches it)"
+        )
+    if UNKNOWN in folders and not any((root / name).exists() for name in LISTS):
+        return manifest.from_rows(
+            {"path": path, "split": "test", "label": label, "speaker": speaker_of(path)}
+            for label, paths in folders.items()
+            for path in paths
+        )
+    listed = _read_lists(root)
+    silence_is_listed = any(name.startswith(f"{SILENCE}/") for name in listed)
+    rows = []
+    for label, paths in folders.items():
+        for path in paths:
+            if label == BACKGROUND_NOISE:
+                rows.extend(noise_rows(path))
+                continue
+            split = listed.get(f"{label}/{path.name}", "train")
+            if label == SILENCE and not silence_is_listed:
+                split = manifest.hash_split(path.name)
+            rows.append({"path": path, "split": split, "label": label, "speaker": speaker_of(path)})
+    return manifest.from_rows(rows)
+
+
+def download(root: str | Path, url: str | None = None, sha256: str | None = None) -> Path:
+    """Fetch version 0.02 (2.4 GB, CC BY 4.0), check it and unpack it.
+
+    An interrupted download is resumed, and a folder that is already filled is left alone.
+
+    Args:
+        root: The folder to fill.
+        url: Where to fetch from; None takes the environment's `SPEECH_COMMANDS_URL`, else the official address.
+        sha256: What the archive must hash to; None takes `SPEECH_COMMANDS_SHA256`, else the official checksum.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: As `common.corpora.download.fetch`.
+    """
+    return downloads.fetch(
+        url or os.environ.get("SPEECH_COMMANDS_URL", URL),
+        root,
+        sha256 or os.environ.get("SPEECH_COMMANDS_SHA256", SHA256),
+    )
+
+
+def speaker_of(path: Path) -> str:
+    """Return the speaker in a file name such as `022cd682_nohash_0.wav`, or empty.
+
+    Example:
+        >>> speaker_of(Path("yes/022cd682_nohash_0.wav"))
+        '022cd682'
+    """
+    speaker, separator, _ = path.stem.partition(_SEPARATOR)
+    return speaker if separator else ""
+
+
+def noise_rows(path: Path) -> list[dict]:
+    """Divide a long recording of noise in time, so that no noise is both trained on and tested with.
+
+    Args:
+        path: A file of noise.
+
+    Returns:
+        Three manifest rows: the first 80 % to train with, the next 10 % for validation, the last 10 % for testing. A
+        file of less than 10 s stays whole, in the split its name hashes to, for a tenth of it holds no clip of 1 s.
+    """
+    row = {"path": path, "label": BACKGROUND_NOISE}
+    try:
+        seconds = audio.info(path).duration_seconds
+    except UserError:
+        seconds = 0.0  # Listed whole, so that the preparation of shards rejects the file with its reason.
+    if seconds < _SHORTEST_DIVIDED_SECONDS:
+        return [{**row, "split": manifest.hash_split(path.name)}]
+    return [
+        {**row, "start": begin * seconds, "duration": (end - begin) * seconds, "split": split}
+        for split, begin, end in _NOISE_SHARES
+    ]
+
+
+def _read_lists(root: Path) -> dict[str, str]:
+    missing = [name for name in LISTS if not (root / name).is_file()]
+    if missing:
+        raise UserError(
+            f"{root} lacks {' and '.join(missing)}, so it is not Speech Commands; expected {LAYOUT}"
+            " (--corpus=folder reads one folder per class without lists)"
+        )
+    listed = {}
+    for name, split in LISTS.items():
+        for line in (root / name).read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.strip():
+                listed[line.strip().replace("\\", "/").removeprefix("./")] = split
+    return listed

@@ -1,0 +1,26 @@
+"""The two-dimensional CNN of the keyword spotting report."""
+
+from keras import KerasTensor, layers
+
+
+def report_cnn(inputs: KerasTensor, *, dropout: float = 0.3) -> KerasTensor:
+    """Encode a spectrogram with three convolutions and a dense layer.
+
+    On the report's features, 44 frames of 13 MFCC, and with ten labels the model has 34,698 parameters, 34,442 of them
+    trainable.
+
+    Args:
+        inputs: Features of shape (batch, frames, bins); both sizes must be known, because the map is flattened.
+        dropout: Rate before the head, in [0, 1).
+
+    Returns:
+        Embedding of shape (batch, 64).
+    """
+    x = layers.Reshape((*inputs.shape[1:], 1))(inputs)
+    for filters, kernel_size, pool_size in ((64, 3, 3), (32, 3, 3), (32, 2, 2)):
+        x = layers.Conv2D(filters, kernel_size, activation="relu")(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.MaxPooling2D(pool_size, strides=2, padding="same")(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(64, activation="relu")(x)
+    return layers.Dropout(dropout)(x)

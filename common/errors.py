@@ -1,0 +1,33 @@
+"""The error that a user can mend, told in one line."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the user gave cannot be used; the message is one line.
+
+    The line says what happened, what was expected and how to mend it. `common.app.run` prints it without a traceback
+    and exits with code 2. Any other exception is a defect of the program and keeps its traceback.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(str(message).split()))
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Suggest the valid name that a misspelt one most resembles.
+
+    Args:
+        name: What the user wrote.
+        valid: The names that would have been accepted.
+
+    Returns:
+        A sentence to append to a message, with its leading space; empty if nothing comes close.
+
+    Example:
+        >>> nearest("epoch", ["epochs", "seed"])
+        ' Did you mean "epochs"?'
+    """
+    close = difflib.get_close_matches(name, list(valid), n=1)
+    return f' Did you mean "{close[0]}"?' if close else ""

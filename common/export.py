@@ -1,0 +1,100 @@
+"""From a trained model to files that other programs run, each compared with the model it came from."""
+
+import logging
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from common import files
+from common.errors import UserError
+
+FORMATS = ("saved_model", "litert")
+
+
+def write_saved_model(
+    model: keras.Model, serve: Callable[[tf.Tensor], dict[str, tf.Tensor]], signature: tf.TensorSpec, folder: Path
+) -> None:
+    """Write a SavedModel whose signature `serving_default` is `serve`.
+
+    Args:
+        model: The model whose weights `serve` uses.
+        serve: From the input to named outputs.
+        signature: Shape, type and name of the input.
+        folder: Where to; an earlier SavedModel there is replaced.
+    """
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serve", serve, input_signature=[signature])
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        archive.write_out(str(temporary), verbose=False)
+        shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_litert(model: keras.Model, signature: tf.TensorSpec, path: Path) -> None:
+    """Write a LiteRT file that uses builtin operators only, so that it runs where TensorFlow is not.
+
+    Args:
+        model: From one input to one output.
+        signature: Shape (all sizes given) and type of the input.
+        path: The `.tflite` file.
+    """
+    function = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature])
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], model)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    content = converter.convert()
+    with files.atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def run_saved_model(folder: Path, inputs: np.ndarray, output: str) -> np.ndarray:
+    """Return one named output of a SavedModel's `serving_default` for a batch of inputs."""
+    serve = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    name = next(iter(serve.structured_input_signature[1]))
+    return serve(**{name: tf.constant(inputs)})[output].numpy()
+
+
+def run_litert(path: Path, inputs: np.ndarray) -> np.ndarray:
+    """Return the output of a LiteRT file for each input in turn, stacked."""
+    interpreter = Interpreter(model_path=str(path))
+    interpreter.allocate_tensors()
+    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    outputs = []
+    for example in inputs:
+        interpreter.set_tensor(source["index"], example[None])
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(target["index"])[0])
+    return np.stack(outputs)
+
+
+def compare(name: str, expected: np.ndarray, received: np.ndarray, tolerance: float) -> dict:
+    """Measure how far an exported model's answers are from the Keras model's.
+
+    Args:
+        name: The format, for the message.
+        expected: The Keras model's answers.
+        received: The exported model's answers to the same inputs.
+        tolerance: Largest difference allowed.
+
+    Returns:
+        `max_difference`, `tolerance` and `num_excerpts`.
+
+    Raises:
+        UserError: The difference is over the tolerance or not a number, or the shapes differ.
+    """
+    difference = float(np.max(np.abs(expected - received))) if expected.shape == received.shape else float("nan")
+    if not difference <= tolerance:
+        raise UserError(
+            f"{name}: answers differ from the Keras model's by {difference:.3g}, allowed {tolerance:g}; do not use this export"
+        )
+    logging.info("%s: largest difference from the Keras model %.2g on %d excerpts", name, difference, len(expected))
+    return {"max_difference": difference, "tolerance": tolerance, "num_excerpts": len(expected)}

@@ -1,0 +1,82 @@
+"""Figures that more than one task reports."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn import metrics
+
+
+def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the Wilson score interval of a proportion, which holds for few examples and near 0 and 1 (Wilson 1927).
+
+    Args:
+        correct: Successes.
+        total: Trials, at least 1.
+        confidence: Probability that the interval covers.
+
+    Returns:
+        Lower and upper bound.
+
+    Example:
+        >>> [round(bound, 4) for bound in wilson_interval(90, 100)]
+        [0.8256, 0.9448]
+    """
+    interval = stats.binomtest(correct, total).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def classification(targets: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]) -> dict:
+    """Compute what a classifier's report shows.
+
+    Args:
+        targets: True class indices, shape `(examples,)`.
+        probabilities: Shape `(examples, classes)`.
+        labels: Names of the classes, in the order of the outputs.
+
+    Returns:
+        `accuracy`, its 95 % `accuracy_interval`, `num_examples`, and for each label its `precision`, `recall`, `f1`,
+        `auc` (one against the rest; None where undefined) and `support`.
+    """
+    predictions = probabilities.argmax(axis=1)
+    correct = int((predictions == targets).sum())
+    indices = np.arange(len(labels))
+    scores = metrics.precision_recall_fscore_support(targets, predictions, labels=indices, zero_division=0.0)
+    per_label = {}
+    for index, label in enumerate(labels):
+        truth = targets == index
+        precision, recall, f1, support = (float(score[index]) for score in scores)
+        auc = float(metrics.roc_auc_score(truth, probabilities[:, index])) if 0 < truth.sum() < len(truth) else None
+        per_label[label] = {"precision": precision, "recall": recall, "f1": f1, "auc": auc, "support": int(support)}
+    return {
+        "accuracy": correct / len(targets),
+        "accuracy_interval": list(wilson_interval(correct, len(targets))),
+        "num_examples": len(targets),
+        "labels": per_label,
+    }
+
+
+def confusion(targets: np.ndarray, predictions: np.ndarray, labels: tuple[str, ...]) -> pd.DataFrame:
+    """Count predictions (columns) for each true label (rows).
+
+    Example:
+        >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), ("yes", "no")).to_numpy().tolist()
+        [[1, 1], [0, 1]]
+    """
+    counts = metrics.confusion_matrix(targets, predictions, labels=np.arange(len(labels)))
+    return pd.DataFrame(counts, pd.Index(labels, name="true"), pd.Index(labels, name="predicted"))
+
+
+def roc(targets: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
+    """Return the receiver operating characteristic of a score.
+
+    Args:
+        targets: Booleans, shape `(examples,)`; both values occur.
+        scores: Larger means more likely true, shape `(examples,)`.
+
+    Returns:
+        A table `threshold`, `false_positive_rate`, `true_positive_rate`, from the strictest threshold to the loosest.
+    """
+    false_positive_rate, true_positive_rate, thresholds = metrics.roc_curve(targets, scores)
+    return pd.DataFrame(
+        {"threshold": thresholds, "false_positive_rate": false_positive_rate, "true_positive_rate": true_positive_rate}
+    )

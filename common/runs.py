@@ -1,0 +1,198 @@
+"""The run directory: everything that one training leaves behind, and how it goes on after an interruption.
+
+| file | what |
+|---|---|
+| `config.json` | task, variant and every field of the configuration |
+| `history.csv` | a row an epoch |
+| `model.keras` | the weights of the best epoch |
+| `metrics.json` | figures on the test split; written last, so where it exists the run is complete |
+| `rejected.csv` | recordings that could not be used, with the reason |
+| `tensorboard/` | what TensorBoard shows |
+| `backup/` | the state after the last epoch; removed when the run completes |
+"""
+
+import dataclasses
+import json
+import logging
+import shutil
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from common import config as configs
+from common import files
+from common.errors import UserError
+
+
+@dataclasses.dataclass
+class Run:
+    """A run directory being trained.
+
+    Attributes:
+        folder: The run directory.
+        config: The configuration, as saved.
+        history: A dictionary of logs for each epoch that is complete and backed up.
+        best: The best value so far of the metric that chooses the epoch to keep.
+    """
+
+    folder: Path
+    config: configs.TrainingConfig
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    best: float = float("-inf")
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are complete."""
+        return len(self.history)
+
+    @property
+    def model_path(self) -> Path:
+        """The weights of the best epoch."""
+        return self.folder / "model.keras"
+
+    @property
+    def metrics_path(self) -> Path:
+        """The figures that complete the run."""
+        return self.folder / "metrics.json"
+
+    @property
+    def state_path(self) -> Path:
+        """The state after the last epoch: one file, so that its parts always belong together."""
+        return self.folder / "backup" / "state.npz"
+
+    @property
+    def complete(self) -> bool:
+        """Whether training and the final evaluation are done."""
+        return self.metrics_path.exists()
+
+
+def start(folder: str | Path, config: configs.TrainingConfig, task: str, variant: str, resume: bool = True) -> Run:
+    """Open a run directory: a new one, or one that an earlier call of the same command left.
+
+    Args:
+        folder: The run directory.
+        config: The configuration to train.
+        task: The task's name.
+        variant: The variant that the configuration started from.
+        resume: Whether to go on with what is there; otherwise it is moved aside and a new run starts.
+
+    Raises:
+        UserError: The folder holds a run of another configuration or task, or other files, or cannot be written.
+    """
+    folder = Path(folder)
+    config_path = folder / "config.json"
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--run_dir: {folder} is a file; give a folder")
+    if config_path.exists() and not resume:
+        aside = folder.with_name(f"{folder.name}.{time.strftime('%Y%m%d-%H%M%S')}")
+        folder.rename(aside)
+        logging.info("the earlier run was moved to %s", aside)
+    if not config_path.exists():
+        configs.save(config, task, variant, config_path)
+        return Run(folder, config)
+    saved = configs.to_dict(configs.load(type(config), task, config_path))
+    wanted = configs.to_dict(config)
+    changes = [f"{name}={saved[name]} (now {wanted[name]})" for name in wanted if saved[name] != wanted[name]]
+    if changes:
+        raise UserError(
+            f"{folder} was trained with {', '.join(changes)}; give another --run_dir, the same flags, or --noresume to start over"
+        )
+    return _load_progress(Run(folder, config))
+
+
+def _load_progress(run: Run) -> Run:
+    if run.state_path.exists():
+        progress = json.loads(str(_read_state(run.state_path)["progress"]))
+        run.history, run.best = progress["history"], progress["best"]
+        if not run.complete:
+            logging.info("%s: going on after epoch %d", run.folder, run.epoch)
+    return run
+
+
+def save_state(run: Run, model: keras.Model) -> None:
+    """Back up weights, optimizer, random states and history after an epoch, and write `history.csv`."""
+    arrays = {f"variable_{index:05d}": np.asarray(value) for index, value in enumerate(_variables(model))}
+    progress = json.dumps({"history": run.history, "best": run.best})
+    with files.atomic_path(run.state_path) as temporary:
+        np.savez(temporary, progress=np.array(progress), **arrays)
+    with files.atomic_path(run.folder / "history.csv") as temporary:
+        pd.DataFrame(run.history).to_csv(temporary, index=False)
+
+
+def restore_state(run: Run, model: keras.Model) -> None:
+    """Put a compiled model back to where `save_state` left it, bit for bit; a new run is left as it is.
+
+    Raises:
+        UserError: The backup is damaged or belongs to another network.
+    """
+    if not run.state_path.exists():
+        return
+    arrays = _read_state(run.state_path)
+    variables = _variables(model)
+    values = [arrays[name] for name in sorted(arrays) if name.startswith("variable_")]
+    if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
+        raise UserError(
+            f"{run.state_path} belongs to another network; give another --run_dir or --noresume to start over"
+        )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def write_rejected(run: Run, tables: list[pd.DataFrame]) -> None:
+    """Write `rejected.csv`: the recordings that could not be used, with the reason."""
+    with files.atomic_path(run.folder / "rejected.csv") as temporary:
+        pd.concat(tables).to_csv(temporary, index=False)
+
+
+def read_metrics(run: Run) -> dict[str, Any]:
+    """Read the figures of a complete run.
+
+    Raises:
+        UserError: The file is damaged.
+    """
+    try:
+        return json.loads(run.metrics_path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {run.metrics_path}: {error}; delete it to have it made again") from error
+
+
+def finish(run: Run, metrics: dict[str, Any]) -> None:
+    """Write `metrics.json`, which completes the run, and remove the backup."""
+    files.write_json(run.metrics_path, metrics)
+    shutil.rmtree(run.state_path.parent, ignore_errors=True)
+
+
+def load_weights(model: keras.Model, folder: str | Path) -> None:
+    """Load the best epoch's weights into a model that was rebuilt from the run's configuration.
+
+    Only numbers are read: nothing stored in the run directory is executed.
+
+    Raises:
+        UserError: The file is missing, damaged, or belongs to another network.
+    """
+    path = Path(folder) / "model.keras"
+    if not path.exists():
+        raise UserError(f"{path} does not exist: the run has not completed an epoch yet; train it first")
+    try:
+        model.load_weights(path)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"cannot load {path}: {error}; train again with another --run_dir") from error
+
+
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    """All that training changes: weights, statistics, random states (dropout, masks), and the optimizer's."""
+    model.optimizer.build(model.trainable_variables)
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _read_state(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"cannot read the backup {path}: {error}; --noresume starts over") from error

@@ -1,0 +1,267 @@
+"""Shards: a corpus decoded and resampled once, then read at the speed of the disk.
+
+`prepare` turns the rows of a manifest into TFRecord files of 16-bit PCM. They lie in a folder named by what they depend
+on (files, excerpts, sample rate), so that a second run finds them, a changed recording is decoded again, and two
+configurations never share a wrong cache. Each shard is complete or absent: after an interruption only the missing ones
+are made. `read` passes over the shards once; `stream` goes on for ever, in an order that the seed and the epoch decide.
+"""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from tqdm import tqdm
+
+from common import audio, files
+from common.errors import UserError
+
+_VERSION = 1
+_SHARD_BYTES = 16 * 2**20
+_SHUFFLE_BYTES = 256 * 2**20
+_PCM_SCALE = 32768.0
+NUM_PARALLEL = os.cpu_count() or 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Shards:
+    """A prepared corpus.
+
+    Attributes:
+        folder: Where the files are.
+        paths: The TFRecord files, in order.
+        manifest: The manifest that was asked for; a record's `row` is a position in it.
+        rows: The rows that could be read, in the order in which they are stored.
+        rejected: A table `path`, `reason` of those that could not.
+        sample_rate: In hertz.
+    """
+
+    folder: Path
+    paths: tuple[str, ...]
+    manifest: pd.DataFrame
+    rows: np.ndarray
+    rejected: pd.DataFrame
+    sample_rate: int
+
+
+def prepare(
+    manifest: pd.DataFrame,
+    root: str | Path,
+    sample_rate: int,
+    *,
+    clip_seconds: float | None = None,
+    max_rejected: float = 0.05,
+    description: str = "preparing",
+) -> Shards:
+    """Decode and resample every excerpt of a manifest, or find it done.
+
+    Args:
+        manifest: The rows to store (see `common.corpora.manifest`).
+        root: Parent folder of all shards.
+        sample_rate: Rate to store at, in hertz.
+        clip_seconds: Of a longer recording keep only the loudest stretch of this length.
+        max_rejected: Share of unreadable recordings that is tolerated.
+        description: What the progress bar says.
+
+    Returns:
+        The shards; unreadable recordings are in `rejected` and in `rejected.csv` beside the files.
+
+    Raises:
+        UserError: More than `max_rejected` of the recordings cannot be read, or none can.
+    """
+    manifest = manifest.reset_index(drop=True)
+    folder = Path(root) / _key(manifest, sample_rate, clip_seconds)
+    # Corpora list their files word by word and speaker by speaker; stored at random, any stretch of a shard is mixed.
+    order = np.random.default_rng(0).permutation(len(manifest))
+    chunks = np.array_split(order, _num_shards(manifest, sample_rate, clip_seconds))
+    missing = [index for index in range(len(chunks)) if not _report_path(folder, index).exists()]
+    if missing:
+        folder.mkdir(parents=True, exist_ok=True)
+        total = len(manifest)
+        done = total - sum(len(chunks[index]) for index in missing)
+        with (
+            tqdm(total=total, initial=done, desc=description, unit="clip", mininterval=0.5) as progress,
+            concurrent.futures.ThreadPoolExecutor(NUM_PARALLEL) as pool,
+        ):
+            jobs = [
+                pool.submit(_write_shard, manifest, chunks[index], folder, index, sample_rate, clip_seconds, progress)
+                for index in missing
+            ]
+            try:
+                for job in concurrent.futures.as_completed(jobs):
+                    job.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        for leftover in folder.glob(".*.tfrecord"):
+            leftover.unlink(missing_ok=True)
+    return _open(folder, len(chunks), manifest, sample_rate, max_rejected)
+
+
+def read(shards: Shards, num_samples: int, batch_size: int) -> tf.data.Dataset:
+    """Pass over all records once, in stored order.
+
+    Args:
+        shards: What `prepare` returned.
+        num_samples: Length of every waveform: longer ones are cut at the end, shorter ones padded with zeros.
+        batch_size: Records a batch; the last batch may be smaller.
+
+    Returns:
+        Batches of (waveform `(batch, num_samples)` float32, row `(batch,)` int64); not yet `finish`ed.
+    """
+    records = tf.data.TFRecordDataset(list(shards.paths)).batch(batch_size)
+    return records.map(lambda serialized: _parse(serialized, num_samples), num_parallel_calls=NUM_PARALLEL)
+
+
+def stream(shards: Shards, num_samples: int, batch_size: int, seed: int, initial_epoch: int = 0) -> tf.data.Dataset:
+    """Read the records epoch after epoch without end, each epoch in an order of its own.
+
+    The order depends on the seed and the number of the epoch alone, so that a training that goes on from epoch 7 sees
+    what it would have seen had it never stopped.
+
+    Args:
+        shards: What `prepare` returned.
+        num_samples: Length of every waveform, as for `read`.
+        batch_size: Records a batch; at most as many as there are. What is left over at the end of an epoch is dropped.
+        seed: Decides the orders.
+        initial_epoch: The first epoch to yield.
+
+    Returns:
+        Batches of (waveform `(batch, num_samples)`, row `(batch,)`, seed `(2,)` int32 for this batch's random draws);
+        not yet `finish`ed.
+    """
+    count = len(shards.rows)
+    record_bytes = sum(os.path.getsize(path) for path in shards.paths) / count
+    buffer_size = int(min(count, max(1024, _SHUFFLE_BYTES / record_bytes)))
+    paths = tf.data.Dataset.from_tensor_slices(list(shards.paths))
+
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        order_seed = epoch + seed * 100_003
+        records = paths.shuffle(len(shards.paths), order_seed, reshuffle_each_iteration=False)
+        records = records.interleave(tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=1, deterministic=True)
+        records = records.shuffle(buffer_size, order_seed, reshuffle_each_iteration=False)
+        batches = records.batch(batch_size, drop_remainder=True).enumerate()
+        return batches.map(lambda step, serialized: (serialized, tf.stack([order_seed, step])))
+
+    epochs = tf.data.Dataset.range(initial_epoch, 2**31 - 1).flat_map(epoch_batches)
+    return epochs.map(
+        lambda serialized, draw: (*_parse(serialized, num_samples), tf.cast(draw, tf.int32)),
+        num_parallel_calls=NUM_PARALLEL,
+        deterministic=True,
+    )
+
+
+def finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Prefetch, and set the options every pipeline needs.
+
+    Autotuning is off: at the end of every `fit` and `evaluate` its teardown waits for the tuner's next tick, up to ten
+    seconds and more (TensorFlow 2.21, two cores). Parallelism is given as numbers instead.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.deterministic = True
+    return dataset.prefetch(8).with_options(options)
+
+
+def _num_shards(manifest: pd.DataFrame, sample_rate: int, clip_seconds: float | None) -> int:
+    """Estimate how many files keep each near the size that reads well and is cheap to make again."""
+    seconds = manifest["duration"].fillna(clip_seconds or 10.0)
+    if clip_seconds is not None:
+        seconds = seconds.clip(upper=clip_seconds)
+    return int(np.clip(np.ceil(seconds.sum() * sample_rate * 2 / _SHARD_BYTES), 1, max(1, len(manifest))))
+
+
+def _key(manifest: pd.DataFrame, sample_rate: int, clip_seconds: float | None) -> str:
+    digest = hashlib.sha256(json.dumps([_VERSION, sample_rate, clip_seconds]).encode())
+    for path, start, duration in zip(manifest["path"], manifest["start"], manifest["duration"], strict=True):
+        try:
+            status = os.stat(path)
+            stamp = f"{status.st_size}|{status.st_mtime_ns}"
+        except OSError:
+            stamp = "missing"
+        digest.update(f"{path}|{start!r}|{duration!r}|{stamp}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _shard_path(folder: Path, index: int) -> Path:
+    return folder / f"shard-{index:05d}.tfrecord"
+
+
+def _report_path(folder: Path, index: int) -> Path:
+    """The shard's own report, written last: where it exists, the shard is complete."""
+    return folder / f"shard-{index:05d}.json"
+
+
+def _write_shard(
+    manifest: pd.DataFrame,
+    rows: np.ndarray,
+    folder: Path,
+    index: int,
+    sample_rate: int,
+    clip_seconds: float | None,
+    progress: tqdm,
+) -> None:
+    stored, rejected = [], []
+    paths, starts, durations = (manifest[name].to_numpy() for name in ("path", "start", "duration"))
+    with files.atomic_path(_shard_path(folder, index)) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
+        for row in rows.tolist():
+            duration = None if np.isnan(durations[row]) else float(durations[row])
+            try:
+                waveform, _ = audio.read(paths[row], sample_rate, start=float(starts[row]), duration=duration)
+            except UserError as error:
+                rejected.append([row, str(error)])
+            else:
+                if clip_seconds is not None:
+                    waveform = audio.loudest_excerpt(waveform, round(clip_seconds * sample_rate))
+                writer.write(_serialize(waveform, row))
+                stored.append(row)
+            progress.update()
+    files.write_json(_report_path(folder, index), {"rows": stored, "rejected": rejected})
+
+
+def _serialize(waveform: np.ndarray, row: int) -> bytes:
+    pcm = np.clip(np.round(waveform * _PCM_SCALE), -32768, 32767).astype("<i2")
+    feature = {
+        "waveform": tf.train.Feature(bytes_list=tf.train.BytesList(value=[pcm.tobytes()])),
+        "row": tf.train.Feature(int64_list=tf.train.Int64List(value=[row])),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def _parse(serialized: tf.Tensor, num_samples: int) -> tuple[tf.Tensor, tf.Tensor]:
+    features = {"waveform": tf.io.FixedLenFeature([], tf.string), "row": tf.io.FixedLenFeature([], tf.int64)}
+    records = tf.io.parse_example(serialized, features)
+    pcm = tf.io.decode_raw(records["waveform"], tf.int16, little_endian=True, fixed_length=2 * num_samples)
+    return tf.cast(pcm, tf.float32) / _PCM_SCALE, records["row"]
+
+
+def _open(folder: Path, num_shards: int, manifest: pd.DataFrame, sample_rate: int, max_rejected: float) -> Shards:
+    try:
+        reports = [json.loads(_report_path(folder, index).read_text()) for index in range(num_shards)]
+        rows = np.array([row for report in reports for row in report["rows"]], np.int64)
+        rejections = [(manifest["path"][row], reason) for report in reports for row, reason in report["rejected"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"the shards in {folder} are damaged ({error}); delete that folder to have them made again"
+        ) from error
+    rejected = pd.DataFrame(rejections, columns=["path", "reason"])
+    if not rejected.empty:
+        listing = folder / "rejected.csv"
+        with files.atomic_path(listing) as temporary:
+            rejected.to_csv(temporary, index=False)
+        share = len(rejected) / len(manifest)
+        summary = f"{len(rejected)} of {len(manifest)} recordings cannot be used (listed in {listing})"
+        if share > max_rejected or not len(rows):
+            raise UserError(
+                f"{summary}: {share:.0%} where --max_rejected allows {max_rejected:.0%}; "
+                f"the first: {rejected['reason'].iloc[0]}"
+            )
+        logging.warning("%s; the first: %s", summary, rejected["reason"].iloc[0])
+    paths = tuple(str(_shard_path(folder, index)) for index in range(num_shards))
+    return Shards(folder, paths, manifest, rows, rejected, sample_rate)

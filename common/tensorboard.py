@@ -1,0 +1,101 @@
+"""What TensorBoard shows beside scalars: confusion, the worst mistakes to hear and see, hyper-parameters."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import librosa
+import numpy as np
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams_api
+
+from common import metrics, plots
+
+_N_FFT, _HOP_LENGTH = 512, 128
+
+
+class ClassificationPanels(keras.callbacks.Callback):
+    """Show a classifier's confusion matrix and its worst mistakes on the validation split.
+
+    The worst mistakes are the clips whose true label got the least probability: they stand as audio to play, with their
+    spectrograms, true and predicted labels. They show mislabelled recordings as well as a model's weakness.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | Path,
+        validation: tf.data.Dataset,
+        labels: tuple[str, ...],
+        sample_rate: int,
+        *,
+        every_epochs: int = 5,
+        num_clips: int = 6,
+    ):
+        """Create the callback.
+
+        Args:
+            log_dir: The run's TensorBoard folder.
+            validation: Batches of (waveform, one-hot label).
+            labels: Names of the classes.
+            sample_rate: In hertz.
+            every_epochs: Epochs between two looks; the last epoch is always shown.
+            num_clips: How many of the worst clips to show.
+        """
+        super().__init__()
+        self.writer = tf.summary.create_file_writer(str(Path(log_dir) / "validation"))
+        self.validation = validation
+        self.labels = labels
+        self.sample_rate = sample_rate
+        self.every_epochs = every_epochs
+        self.num_clips = num_clips
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Write the panels of this epoch."""
+        if (epoch + 1) % self.every_epochs and epoch + 1 != self.params["epochs"]:
+            return
+        probabilities = self.model.predict(self.validation, verbose=0)
+        targets = np.concatenate([np.argmax(target, axis=1) for _, target in self.validation])
+        counts = metrics.confusion(targets, probabilities.argmax(axis=1), self.labels)
+        true_probability = probabilities[np.arange(len(targets)), targets]
+        worst = np.argsort(true_probability, kind="stable")[: self.num_clips]
+        with self.writer.as_default(step=epoch):
+            tf.summary.image("confusion", plots.to_image(plots.confusion(counts, f"validation, epoch {epoch + 1}")))
+            for rank, (index, waveform) in enumerate(zip(worst, self._waveforms(worst), strict=True), 1):
+                truth, answer = self.labels[targets[index]], self.labels[probabilities[index].argmax()]
+                title = f'true "{truth}" ({true_probability[index]:.2f}), predicted "{answer}" ({probabilities[index].max():.2f})'
+                tf.summary.audio(f"worst/{rank}", waveform[None, :, None], self.sample_rate, description=title)
+                tf.summary.image(f"worst/{rank}", plots.to_image(self._spectrogram(waveform, title)))
+        self.writer.flush()
+
+    def _waveforms(self, indices: np.ndarray) -> list[np.ndarray]:
+        """Pick clips by their position, keeping one batch in memory at a time."""
+        found, position = {}, 0
+        for waveforms, _ in self.validation:
+            for index in indices[(indices >= position) & (indices < position + len(waveforms))]:
+                found[index] = waveforms[index - position].numpy()
+            position += len(waveforms)
+        return [found[index] for index in indices]
+
+    def _spectrogram(self, waveform: np.ndarray, title: str) -> plots.Figure:
+        power = np.abs(librosa.stft(waveform, n_fft=_N_FFT, hop_length=_HOP_LENGTH)) ** 2
+        return plots.spectrogram(
+            librosa.power_to_db(power).T, _HOP_LENGTH / self.sample_rate, self.sample_rate / 2, title
+        )
+
+
+def write_hyper_parameters(log_dir: str | Path, config: dict[str, Any], figures: dict[str, float]) -> None:
+    """Write a run's configuration with its final figures, for the HPARAMS page that compares runs.
+
+    Args:
+        log_dir: The run's TensorBoard folder.
+        config: Field names and values; lists are shown as text.
+        figures: Names and values of the final metrics.
+    """
+    shown = {
+        name: value if isinstance(value, bool | int | float | str) else ",".join(value)
+        for name, value in config.items()
+    }
+    with tf.summary.create_file_writer(str(log_dir)).as_default(step=0):
+        hparams_api.hparams(shown, trial_id=str(Path(log_dir).resolve().parent))
+        for name, value in figures.items():
+            tf.summary.scalar(name, value)

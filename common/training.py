@@ -1,0 +1,141 @@
+"""Training: what every task does between its dataset, its model and its run directory."""
+
+import logging
+import sys
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from common import files, runs
+from common.config import TrainingConfig
+from common.runs import Run
+
+_MOMENTUM = 0.9
+_MAX_STEPS_PER_EXECUTION = 10
+
+
+def prepare(config: TrainingConfig) -> None:
+    """Seed every random generator and set the precision, before anything is built."""
+    keras.utils.set_random_seed(config.seed)
+    keras.config.set_dtype_policy(config.precision)
+
+
+def build_optimizer(config: TrainingConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """Return the optimizer and learning-rate schedule that a configuration names.
+
+    The schedule counts the optimizer's own steps, so a resumed training continues it.
+    """
+    total_steps = config.epochs * steps_per_epoch
+    warmup_steps = min(round(config.warmup_epochs * steps_per_epoch), total_steps - 1)
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = config.learning_rate
+    if config.schedule == "cosine":
+        learning_rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if warmup_steps else config.learning_rate,
+            total_steps - warmup_steps,
+            warmup_target=config.learning_rate if warmup_steps else None,
+            warmup_steps=warmup_steps,
+        )
+    elif warmup_steps:
+        learning_rate = keras.optimizers.schedules.PolynomialDecay(0.0, warmup_steps, config.learning_rate)
+    if config.optimizer == "adamw":
+        return keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
+    if config.optimizer == "sgd":
+        # Papers add L2 to the gradient, where the momentum of 0.9 makes it ten times as strong; Keras decouples it.
+        decay = config.weight_decay / (1 - _MOMENTUM) or None
+        return keras.optimizers.SGD(learning_rate, momentum=_MOMENTUM, weight_decay=decay)
+    return keras.optimizers.Adam(learning_rate)
+
+
+def steps_per_execution(steps_per_epoch: int) -> int:
+    """Return how many steps one call of the compiled loop runs: the largest number up to ten that divides an epoch.
+
+    Each call costs a fixed overhead, 10 to 15 % of the time of small networks; one that does not divide the epoch would
+    run into the next.
+    """
+    return max(count for count in range(1, _MAX_STEPS_PER_EXECUTION + 1) if steps_per_epoch % count == 0)
+
+
+def fit(
+    run: Run,
+    model: keras.Model,
+    train: tf.data.Dataset,
+    validation: tf.data.Dataset,
+    steps_per_epoch: int,
+    *,
+    monitor: str,
+    callbacks: tuple[keras.callbacks.Callback, ...] = (),
+) -> None:
+    """Train a compiled model to the run's last epoch, from wherever the run stands.
+
+    The best epoch by `monitor` is kept in `model.keras` (of equals the later), every epoch is backed up, and the model
+    is left with the best epoch's weights.
+
+    Args:
+        run: The run directory, from `runs.start`.
+        model: A compiled model.
+        train: Batches without end, beginning with the run's next epoch.
+        validation: Batches of the validation split.
+        steps_per_epoch: Batches of `train` that make an epoch.
+        monitor: The metric, larger being better, that chooses the epoch to keep.
+        callbacks: The task's own; their logs reach TensorBoard and the history.
+    """
+    runs.restore_state(run, model)
+    if run.epoch < run.config.epochs:
+        board = keras.callbacks.TensorBoard(str(run.folder / "tensorboard"), write_graph=False)
+        model.fit(
+            train,
+            validation_data=validation,
+            epochs=run.config.epochs,
+            initial_epoch=run.epoch,
+            steps_per_epoch=steps_per_epoch,
+            callbacks=[_Throughput(run.config.batch_size * steps_per_epoch), *callbacks, board, _Keeper(run, monitor)],
+            # A bar that redraws itself is for a terminal; in a log each epoch gets one line.
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
+    runs.load_weights(model, run.folder)
+
+
+class _Throughput(keras.callbacks.Callback):
+    """Add `examples_per_second` of training alone, and `learning_rate`, to the logs of every epoch."""
+
+    def __init__(self, examples_per_epoch: int):
+        super().__init__()
+        self.examples_per_epoch = examples_per_epoch
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.begin = time.perf_counter()
+        self.end = None
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        self.end = self.end or time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        seconds = (self.end or time.perf_counter()) - self.begin
+        logs["examples_per_second"] = self.examples_per_epoch / seconds
+        logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+
+class _Keeper(keras.callbacks.Callback):
+    """Keep the best epoch's weights and back up the state after every epoch.
+
+    The best weights are written before the backup that counts the epoch: a kill between the two repeats the epoch, and
+    the repetition writes the same weights again.
+    """
+
+    def __init__(self, run: Run, monitor: str):
+        super().__init__()
+        self.run = run
+        self.monitor = monitor
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        logs = {name: float(value) for name, value in logs.items()}
+        if not np.isfinite(logs["loss"]):
+            logging.warning("epoch %d: the loss is %s; a smaller --learning_rate may help", epoch + 1, logs["loss"])
+        if logs[self.monitor] >= self.run.best or not self.run.model_path.exists():
+            self.run.best = logs[self.monitor]
+            with files.atomic_path(self.run.model_path) as temporary:
+                self.model.save(temporary)
+        self.run.history.append({"epoch": epoch + 1, **logs})
+        runs.save_state(self.run, self.model)

@@ -1,0 +1,1 @@
+"""Keyword spotting: which of a few words was spoken."""

@@ -1,0 +1,134 @@
+"""From probabilities to answers: one for a clip, a timeline for a long recording."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from common import audio
+from kws.config import SILENCE, UNKNOWN, Config
+
+# A recording up to this many clips long is taken for one word with pauses around it.
+_LONGEST_CLIP = 1.5
+_SMOOTHING_SECONDS = 0.3
+_QUIET_RMS = 1e-3  # -60 dBFS: the windows of digital silence and of a muted microphone
+_BATCH_SIZE = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Detection:
+    """A word found in a recording.
+
+    Attributes:
+        start: Beginning of the window that holds it, in seconds.
+        end: End of that window, in seconds.
+        word: The label.
+        probability: Of that label.
+        probabilities: Of every label, in the order of the model's outputs.
+    """
+
+    start: float
+    end: float
+    word: str
+    probability: float
+    probabilities: tuple[float, ...]
+
+
+def is_long(config: Config, waveform: np.ndarray) -> bool:
+    """Whether a recording gets a timeline instead of one answer."""
+    return len(waveform) > _LONGEST_CLIP * config.num_samples
+
+
+def classify(model: keras.Model, config: Config, waveforms: list[np.ndarray]) -> list[Detection]:
+    """Name the word in each of several clips.
+
+    Args:
+        model: From `load_model`.
+        config: From `load_model`.
+        waveforms: Shape `(samples,)` each, at the configuration's rate; of longer ones the loudest stretch counts, as in
+            training.
+
+    Returns:
+        One answer a clip.
+    """
+    clips = np.stack(
+        [
+            audio.fit_length(audio.loudest_excerpt(waveform, config.num_samples), config.num_samples)
+            for waveform in waveforms
+        ]
+    )
+    probabilities = model.predict(clips, batch_size=_BATCH_SIZE, verbose=0)
+    return [
+        _answer(config, row, 0.0, len(waveform) / config.sample_rate)
+        for row, waveform in zip(probabilities, waveforms, strict=True)
+    ]
+
+
+def timeline(
+    model: keras.Model, config: Config, waveform: np.ndarray, hop_seconds: float, threshold: float
+) -> list[Detection]:
+    """Find the keywords of a long recording.
+
+    The model looks through a sliding window; its probabilities are averaged over 0.3 s, and the highest of each stretch
+    in which a word stays over the threshold is its detection. The same word is not found twice within a clip's length.
+
+    Args:
+        model: From `load_model`.
+        config: From `load_model`.
+        waveform: Shape `(samples,)`, at the configuration's rate.
+        hop_seconds: Time between two windows.
+        threshold: Averaged probability from which a word counts.
+
+    Returns:
+        Detections in order of time; silence and unknown words are none.
+    """
+    hop_samples = max(1, round(hop_seconds * config.sample_rate))
+    padded = np.pad(waveform, (0, max(0, config.num_samples - len(waveform))))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, config.num_samples)[::hop_samples]
+    probabilities = np.concatenate(
+        [
+            model.predict(windows[first : first + 16 * _BATCH_SIZE], batch_size=_BATCH_SIZE, verbose=0)
+            for first in range(0, len(windows), 16 * _BATCH_SIZE)
+        ]
+    )
+    loud = np.sqrt(np.mean(np.square(windows), axis=1)) > _QUIET_RMS
+    smoothed = _moving_average(probabilities, max(1, round(_SMOOTHING_SECONDS / hop_seconds)))
+    keywords = [index for index, label in enumerate(config.labels) if label not in (SILENCE, UNKNOWN)]
+    detections = []
+    for index in keywords:
+        over = loud & (smoothed[:, index] >= threshold) & (smoothed.argmax(axis=1) == index)
+        for first, last in _stretches(over):
+            peak = first + int(smoothed[first : last + 1, index].argmax())
+            start = peak * hop_samples / config.sample_rate
+            detections.append(_answer(config, smoothed[peak], start, start + config.clip_seconds))
+    return _without_repeats(sorted(detections, key=lambda detection: detection.start), config.clip_seconds)
+
+
+def _answer(config: Config, probabilities: np.ndarray, start: float, end: float) -> Detection:
+    best = int(probabilities.argmax())
+    return Detection(start, end, config.labels[best], float(probabilities[best]), tuple(map(float, probabilities)))
+
+
+def _moving_average(values: np.ndarray, width: int) -> np.ndarray:
+    """Average each column over `width` rows around each row, over fewer at the ends."""
+    kernel = np.ones(width)
+    counts = np.convolve(np.ones(len(values)), kernel, mode="same")[: len(values)]
+    return np.stack([np.convolve(column, kernel, mode="same")[: len(values)] / counts for column in values.T], axis=1)
+
+
+def _stretches(flags: np.ndarray) -> list[tuple[int, int]]:
+    """Return first and last index of every run of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
+    return [(int(first), int(end) - 1) for first, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _without_repeats(detections: list[Detection], clip_seconds: float) -> list[Detection]:
+    """Of detections of one word closer than a clip keep the most probable."""
+    kept: list[Detection] = []
+    for detection in detections:
+        previous = next((index for index in reversed(range(len(kept))) if kept[index].word == detection.word), None)
+        if previous is None or detection.start - kept[previous].start >= clip_seconds:
+            kept.append(detection)
+        elif detection.probability > kept[previous].probability:
+            kept[previous] = detection
+    return sorted(kept, key=lambda detection: detection.start)

@@ -1,0 +1,51 @@
+"""Evaluate a trained keyword spotter on any corpus and split.
+
+  python -m kws.evaluate --run_dir runs/kws/default
+  python -m kws.evaluate --run_dir runs/kws/default --corpus=folder --data_dir=my_words --split=all
+
+Prints a table; writes the figures as JSON, and beside it the confusion matrix (CSV, PNG) and the ROC curves (PNG).
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags as absl_flags
+
+from common import app, files
+from common import config as configs
+from common.corpora import manifest
+from kws import data, evaluation
+from kws.config import TASK
+from kws.models import load_model
+
+
+def define_flags(flag_values: configs.FlagValues) -> None:
+    """Define the flags of this entry point."""
+    app.define_run_flags(flag_values, TASK)
+    app.define_corpus_flags(flag_values)
+    absl_flags.DEFINE_string("corpus", None, "another corpus than the one trained on", flag_values=flag_values)
+    absl_flags.DEFINE_string("data_dir", None, "folder of the corpus", flag_values=flag_values)
+    absl_flags.DEFINE_enum("split", "test", [*manifest.SPLITS, "all"], "which recordings", flag_values=flag_values)
+    absl_flags.DEFINE_string(
+        "output", None, "the JSON file (default evaluation.json in the run directory)", flag_values=flag_values
+    )
+
+
+def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
+    """Evaluate as the flags say."""
+    app.refuse_arguments(arguments)
+    config, model = load_model(flags.run_dir)
+    config = data.with_corpus(config, flags.corpus, flags.data_dir)
+    corpus = data.load_corpus(config, flags.shards_dir, download=flags.download, trained=True)
+    prepared = data.prepare_split(corpus, flags.split)
+    figures, probabilities = evaluation.evaluate_split(model, corpus, prepared, flags.split)
+    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
+    files.write_json(output, figures)
+    pictures = evaluation.save_plots(figures, probabilities, corpus, prepared, output.with_suffix(""))
+    print(evaluation.table(figures))
+    print(f"\nwritten: {', '.join(str(path) for path in (output, *pictures))}")
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main, define_flags))

@@ -1,0 +1,113 @@
+"""How a keyword spotter is judged: the figures, the tables and the plots of a split."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from common import files, metrics, plots
+from common.shards import Shards
+from kws import data
+from kws.config import SILENCE, UNKNOWN
+
+
+def evaluate_split(model: keras.Model, corpus: data.Corpus, prepared: Shards, split: str) -> tuple[dict, np.ndarray]:
+    """Compute every figure of one split.
+
+    Args:
+        model: A trained model.
+        corpus: From `data.load_corpus`.
+        prepared: The split, from `data.prepare_split`.
+        split: Its name, for the protocol.
+
+    Returns:
+        The figures of `common.metrics.classification` with `confusion`, `keyword_auc` and `protocol`, and the
+        probabilities `(examples, labels)` in the order of `prepared.rows`.
+    """
+    config = corpus.config
+    probabilities = model.predict(data.build_dataset(corpus, prepared), verbose=0)
+    rows = prepared.manifest.iloc[prepared.rows]
+    targets = data.target_indices(config, rows["label"])
+    figures = metrics.classification(targets, probabilities, config.labels)
+    figures["confusion"] = metrics.confusion(targets, probabilities.argmax(axis=1), config.labels).to_numpy()
+    figures["keyword_auc"] = _keyword_auc(targets, probabilities, config.labels)
+    train_speakers = set(corpus.manifest.loc[corpus.manifest["split"] == "train", "speaker"]) - {""}
+    speakers = set(rows["speaker"]) - {""}
+    figures["protocol"] = {
+        "corpus": config.corpus,
+        "split": split,
+        "split_rule": config.split_rule,
+        "labels": list(config.labels),
+        "num_speakers": len(speakers),
+        "num_speakers_shared_with_training": len(speakers & train_speakers),
+        "num_rejected": len(prepared.rejected),
+        "interval": "95 %, Wilson, clips taken as independent",
+    }
+    return figures, probabilities
+
+
+def table(figures: dict) -> str:
+    """Lay the figures of `evaluate_split` out for the console."""
+    width = max(len(label) for label in figures["labels"])
+    lines = [f"{'word':<{width}}  precision  recall     f1    auc  clips"]
+    for label, row in figures["labels"].items():
+        auc = "    –" if row["auc"] is None else f"{row['auc']:5.3f}"
+        lines.append(
+            f"{label:<{width}}  {row['precision']:9.1%}  {row['recall']:6.1%}  {row['f1']:5.1%}  {auc}  {row['support']:5d}"
+        )
+    low, high = figures["accuracy_interval"]
+    lines.append(
+        f"accuracy {figures['accuracy']:.2%}  (95 % interval {low:.1%} to {high:.1%}, {figures['num_examples']} clips)"
+    )
+    return "\n".join(lines)
+
+
+def save_plots(
+    figures: dict, probabilities: np.ndarray, corpus: data.Corpus, prepared: Shards, stem: Path
+) -> list[Path]:
+    """Write the confusion matrix (CSV and PNG) and the ROC curves (PNG) of a split.
+
+    Args:
+        figures: From `evaluate_split`.
+        probabilities: From `evaluate_split`, shape `(examples, labels)`.
+        corpus: From `data.load_corpus`.
+        prepared: The split that was evaluated.
+        stem: Path that the names of the files begin with.
+
+    Returns:
+        The files written.
+    """
+    labels = corpus.config.labels
+    targets = data.target_indices(corpus.config, prepared.manifest["label"].iloc[prepared.rows])
+    paths = [stem.with_name(f"{stem.name}_{name}") for name in ("confusion.csv", "confusion.png", "roc.png")]
+    counts = metrics.confusion(targets, probabilities.argmax(axis=1), labels)
+    with files.atomic_path(paths[0]) as temporary:
+        counts.to_csv(temporary)
+    plots.save(plots.confusion(counts, f"accuracy {figures['accuracy']:.1%}"), paths[1])
+    curves = {
+        label: metrics.roc(targets == index, probabilities[:, index])
+        for index, label in enumerate(labels)
+        if 0 < (targets == index).sum() < len(targets)
+    }
+    truth, score = _keyword_scores(targets, probabilities, labels)
+    if 0 < truth.sum() < len(truth):
+        curves = {"any keyword": metrics.roc(truth, score), **curves}
+    plots.save(plots.roc(curves, "each word against the rest"), paths[2])
+    return paths
+
+
+def _keyword_scores(
+    targets: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether each clip is a keyword, and how strongly the model says so."""
+    keywords = np.array([label not in (SILENCE, UNKNOWN) for label in labels])
+    return keywords[targets], probabilities[:, keywords].max(axis=1)
+
+
+def _keyword_auc(targets: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]) -> float | None:
+    """Area under the ROC of keyword against the rest; None where there is no rest."""
+    truth, score = _keyword_scores(targets, probabilities, labels)
+    if not 0 < truth.sum() < len(truth):
+        return None
+    curve = metrics.roc(truth, score)
+    return float(np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"]))

@@ -1,0 +1,83 @@
+"""An entry point for the tests of `app.run`."""
+
+import errno
+
+import pytest
+from absl import flags as absl_flags
+
+from common import app
+from common.errors import UserError
+
+
+def define_flags(flag_values):
+    absl_flags.DEFINE_integer("epochs", 3, "passes over the data", lower_bound=1, flag_values=flag_values)
+    absl_flags.DEFINE_bool("resume", True, "go on", flag_values=flag_values)
+
+
+def run(main, *arguments):
+    main.__module__ = __name__
+    return app.run(main, define_flags, arguments)
+
+
+def test_flags_and_arguments_reach_main():
+    seen = []
+    assert run(lambda flags, arguments: seen.append((flags.epochs, flags.resume, arguments)), "--epochs=5", "a.wav") == 0
+    assert seen == [(5, True, ["a.wav"])]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [(["--epoch=5"], "Did you mean: epochs?"), (["--epochs=0"], "epochs"), (["--epochs=x"], "epochs")],
+)
+def test_a_wrong_flag_is_one_line_and_exit_code_2(arguments, expected, capsys):
+    assert run(lambda flags, arguments: pytest.fail("main ran"), *arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert expected in error
+    assert error.count("\n") == 1
+
+
+def test_an_expected_error_is_one_line_and_exit_code_2(capsys):
+    def main(flags, arguments):
+        raise UserError("the folder x\nis empty")
+
+    assert run(main) == 2
+    assert capsys.readouterr().err == "error: the folder x is empty\n"
+
+
+def test_a_full_disk_is_one_line_and_exit_code_2(capsys):
+    def main(flags, arguments):
+        raise OSError(errno.ENOSPC, "No space left on device", "out.wav")
+
+    assert run(main) == 2
+    assert "out.wav: No space left on device" in capsys.readouterr().err
+
+
+def test_a_defect_keeps_its_traceback():
+    def main(flags, arguments):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(main)
+
+
+def test_control_c_says_that_the_same_command_goes_on(capsys):
+    def main(flags, arguments):
+        raise KeyboardInterrupt
+
+    assert run(main) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_help_shows_purpose_flags_and_defaults(capsys):
+    assert run(lambda flags, arguments: pytest.fail("main ran"), "--help") == 0
+    text = capsys.readouterr().out
+    assert "An entry point for the tests" in text
+    assert "--epochs" in text
+    assert "passes over the data (default" in text
+    assert "--[no]resume" in text
+
+
+def test_arguments_are_refused_where_none_are_taken():
+    with pytest.raises(UserError, match='unexpected "epochs=3"'):
+        app.refuse_arguments(["epochs=3"])

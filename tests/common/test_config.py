@@ -1,0 +1,90 @@
+import dataclasses
+import json
+
+import pytest
+
+from common import config as configs
+from common.config import TrainingConfig, field
+from common.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(TrainingConfig):
+    words: tuple[str, ...] = field((), "words")
+    num_mels: int = field(40, "mel bands", minimum=1, maximum=200)
+    features: str = field("mfcc", "features", choices=("mfcc", "log_mel"))
+    gain_db: float = field(0.0, "gain in dB")
+    unknown: bool = field(False, "add a class")
+
+
+VARIANTS = {"default": Config(), "small": Config(num_mels=8, words=("a", "b"))}
+
+
+def parse(*arguments):
+    flag_values = configs.FlagValues()
+    configs.define_flags(flag_values, VARIANTS)
+    flag_values(["program", *arguments])
+    return configs.from_flags(flag_values, VARIANTS)
+
+
+def test_flags_override_the_variant_and_leave_the_rest():
+    config = parse("--variant=small", "--gain_db=3", "--words=up,down", "--unknown", "--features=log_mel")
+    assert config == Config(num_mels=8, gain_db=3.0, words=("up", "down"), unknown=True, features="log_mel")
+
+
+def test_without_flags_the_default_variant_is_returned():
+    assert parse() == VARIANTS["default"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"num_mels": 0}, "--num_mels: expected at least 1, got 0"),
+        ({"num_mels": 201}, "--num_mels: expected at most 200, got 201"),
+        ({"num_mels": 8.5}, "--num_mels: expected int, got 8.5"),
+        ({"num_mels": True}, "--num_mels: expected int, got True"),
+        ({"features": "log_mell"}, 'Did you mean "log_mel"?'),
+        ({"gain_db": float("nan")}, "--gain_db: expected a finite number, got nan"),
+        ({"words": ("a", "")}, "--words: expected a list of names"),
+        ({"epochs": 0}, "--epochs: expected at least 1, got 0"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_the_flag_and_what_was_expected(values, expected):
+    with pytest.raises(UserError) as error:
+        Config(**values)
+    assert expected in str(error.value)
+
+
+def test_a_saved_configuration_loads_equal(tmp_path):
+    config = Config(words=("yes", "no"), gain_db=1.5, unknown=True)
+    configs.save(config, "kws", "default", tmp_path / "config.json")
+    assert configs.load(Config, "kws", tmp_path / "config.json") == config
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"task": "kws", "config": {"num_mel": 3}}))
+    with pytest.raises(UserError, match='unknown key "num_mel". Did you mean "num_mels"?'):
+        configs.load(Config, "kws", path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{", "cannot read"),
+        ("[]", "no configuration of a run"),
+        ('{"task": "counting", "config": {}}', 'belongs to the task "counting", not "kws"'),
+        ('{"task": "kws", "config": {"num_mels": 0}}', "expected at least 1"),
+    ],
+)
+def test_a_damaged_or_foreign_configuration_is_refused(tmp_path, text, expected):
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    with pytest.raises(UserError) as error:
+        configs.load(Config, "kws", path)
+    assert expected in str(error.value)
+
+
+def test_a_missing_configuration_says_what_run_dir_takes(tmp_path):
+    with pytest.raises(UserError, match="--run_dir takes a folder"):
+        configs.load(Config, "kws", tmp_path / "config.json")

@@ -1,0 +1,36 @@
+import numpy as np
+import pandas as pd
+from matplotlib import image
+
+from common import metrics, plots
+
+
+def test_a_confusion_matrix_shows_every_count():
+    counts = metrics.confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), ("yes", "no"))
+    figure = plots.confusion(counts, "title")
+    axes = figure.axes[0]
+    assert sorted(text.get_text() for text in axes.texts) == ["1", "1", "1"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["yes", "no"]
+    assert axes.get_ylabel() == "true"
+
+
+def test_roc_draws_a_curve_a_name(rng):
+    targets = rng.integers(0, 2, 50).astype(bool)
+    curve = metrics.roc(targets, rng.uniform(size=50))
+    assert len(plots.roc({"a": curve, "b": curve}).axes[0].lines) == 2
+
+
+def test_history_draws_training_beside_validation(tmp_path):
+    table = pd.DataFrame({"epoch": [1, 2], "loss": [1.0, 0.5], "val_loss": [1.1, 0.7], "accuracy": [0.4, 0.6]})
+    figure = plots.history(table, ("loss", "accuracy"))
+    assert [len(axes.lines) for axes in figure.axes] == [2, 1]
+    plots.save(figure, tmp_path / "history.png")
+    assert image.imread(tmp_path / "history.png").shape[2] == 4
+
+
+def test_a_figure_becomes_the_pixels_of_an_image_summary():
+    pixels = plots.to_image(plots.spectrogram(np.linspace(-90, 0, 200).reshape(20, 10), 0.01, 8000.0))
+    assert pixels.shape[0] == 1
+    assert pixels.shape[3] == 3
+    assert pixels.dtype == np.uint8
+    assert pixels.std() > 0
