@@ -51,7 +51,8 @@ def read(
 ) -> tuple[np.ndarray, int]:
     """Read an audio file, or an excerpt of it, as a float32 waveform.
 
-    Only the wanted excerpt is decoded. Memory follows the samples that are there, not the number the header claims.
+    Only the wanted excerpt is decoded. Memory follows the samples that are there, not the number the header claims. Of
+    an MP3 with variable bit rate and no Xing header libsndfile reads no more than the length it estimates.
 
     Args:
         path_or_file: A path, or a binary file object (standard input is `sys.stdin.buffer`).
@@ -88,6 +89,28 @@ def read(
         if not _may_be_for_librosa(error, path_or_file):
             raise _unreadable(name, error) from error
         waveform, file_rate = _read_with_librosa(name, start, length)
+    return conform(name, waveform, file_rate, sample_rate, mono, start)
+
+
+def conform(
+    name: str, waveform: np.ndarray, file_rate: int, sample_rate: int | None, mono: bool, start: float = 0.0
+) -> tuple[np.ndarray, int]:
+    """Check what a decoder gave, and turn it into the channels and the rate that are wanted.
+
+    Args:
+        name: The file, for messages.
+        waveform: Shape `(samples, channels)`, already cut to the excerpt.
+        file_rate: Its rate in Hz.
+        sample_rate: The wanted rate in Hz; None keeps the file's own.
+        mono: Whether to average the channels into one.
+        start: Where the excerpt began in seconds, for messages.
+
+    Returns:
+        The waveform and its rate, as `read`.
+
+    Raises:
+        UserError: There are no samples, one is NaN or infinite, or the rate is absurd.
+    """
     _check_rate(name, file_rate)
     if not len(waveform):
         raise UserError(

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-_OVERSAMPLING = 4
+_OVERSAMPLING = 3
 
 
 def gain(waveforms, seed, min_gain_db: float, max_gain_db: float, *, probability: float = 1.0):
@@ -59,16 +59,21 @@ def shift(waveforms, seed, max_shift_samples: int, *, probability: float = 1.0):
     )
     shifts = _apply(tf.zeros_like(shifts), shifts, seeds[1], probability)
     padded = tf.pad(waveforms, [[0, 0], [max_shift_samples, max_shift_samples]])
-    return tf.gather(padded, tf.range(samples) + max_shift_samples - shifts, batch_dims=1)
+    # A slice an example is a copy; one tf.gather of single samples takes three times as long.
+    starts = max_shift_samples - shifts[:, 0]
+    return tf.map_fn(
+        lambda example: tf.slice(example[0], [example[1]], [samples]),
+        (padded, starts),
+        fn_output_signature=tf.TensorSpec(waveforms.shape[1:], waveforms.dtype),
+    )
 
 
 def speed(waveforms, seed, min_rate: float, max_rate: float, *, probability: float = 1.0):
     """Play every example faster or slower, which also moves its pitch, around its centre.
 
     A faster example gets shorter and is filled up with zeros on both sides; a slower one is cut on both sides. The
-    waveform is oversampled four times by its Fourier transform, less what would alias, and then interpolated linearly. What linear
-    interpolation takes from the treble is given back beforehand; its images lie 36 dB or more below the sound at 8 kHz,
-    48 dB or more at 4 kHz (of 16 kHz).
+    waveform is oversampled three times by its Fourier transform, less what would alias, and then interpolated linearly;
+    what that takes from the treble is given back beforehand. What is left is about 46 dB below speech (32 dB below a hiss).
 
     Args:
         waveforms: Shape (batch, samples).
@@ -142,7 +147,7 @@ def colored_noise(shape, seed, min_exponent: float = 0.0, max_exponent: float = 
     Returns:
         Noise of shape (batch, samples), with mean 0 and root mean square 1.
     """
-    batch, samples = shape
+    batch, samples = tf.unstack(shape)
     seeds = tf.random.split(seed, 2)
     num_bins = samples // 2
     exponents = tf.random.stateless_uniform((batch, 1), seeds[0], min_exponent, max_exponent)

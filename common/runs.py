@@ -192,7 +192,7 @@ def _variables(model: keras.Model) -> list[keras.Variable]:
 
 def _read_state(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             return dict(archive)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"cannot read the backup {path}: {error}; --noresume starts over") from error

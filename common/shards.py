@@ -19,7 +19,7 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from common import audio, files
+from common import audio, files, progress
 from common.errors import UserError
 
 _VERSION = 1
@@ -86,11 +86,11 @@ def prepare(
         total = len(manifest)
         done = total - sum(len(chunks[index]) for index in missing)
         with (
-            tqdm(total=total, initial=done, desc=description, unit="clip", mininterval=0.5) as progress,
+            progress.bar(total, description, "clip", done) as meter,
             concurrent.futures.ThreadPoolExecutor(NUM_PARALLEL) as pool,
         ):
             jobs = [
-                pool.submit(_write_shard, manifest, chunks[index], folder, index, sample_rate, clip_seconds, progress)
+                pool.submit(_write_shard, manifest, chunks[index], folder, index, sample_rate, clip_seconds, meter)
                 for index in missing
             ]
             try:
@@ -142,6 +142,9 @@ def stream(shards: Shards, num_samples: int, batch_size: int, seed: int, initial
     paths = tf.data.Dataset.from_tensor_slices(list(shards.paths))
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        # Of this function's graph alone: the order must not depend on the program's global seed (and a global seed of 0
+        # together with a seed that is a tensor fails in tf.data).
+        tf.random.set_seed(1)
         order_seed = epoch + seed * 100_003
         records = paths.shuffle(len(shards.paths), order_seed, reshuffle_each_iteration=False)
         records = records.interleave(tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=1, deterministic=True)
@@ -205,7 +208,7 @@ def _write_shard(
     index: int,
     sample_rate: int,
     clip_seconds: float | None,
-    progress: tqdm,
+    meter: tqdm,
 ) -> None:
     stored, rejected = [], []
     paths, starts, durations = (manifest[name].to_numpy() for name in ("path", "start", "duration"))
@@ -221,7 +224,7 @@ def _write_shard(
                     waveform = audio.loudest_excerpt(waveform, round(clip_seconds * sample_rate))
                 writer.write(_serialize(waveform, row))
                 stored.append(row)
-            progress.update()
+            meter.update()
     files.write_json(_report_path(folder, index), {"rows": stored, "rejected": rejected})
 
 

@@ -90,6 +90,7 @@ def fit(
             epochs=run.config.epochs,
             initial_epoch=run.epoch,
             steps_per_epoch=steps_per_epoch,
+            shuffle=False,  # the dataset is shuffled already
             callbacks=[_Throughput(run.config.batch_size * steps_per_epoch), *callbacks, board, _Keeper(run, monitor)],
             # A bar that redraws itself is for a terminal; in a log each epoch gets one line.
             verbose=1 if sys.stdout.isatty() else 2,

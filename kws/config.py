@@ -5,7 +5,7 @@ import dataclasses
 from common.config import TrainingConfig, field
 from common.corpora import CORPORA
 from common.encoders import ENCODERS
-from common.errors import UserError
+from common.errors import UserError, nearest
 
 TASK = "kws"
 COMMAND_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
@@ -74,7 +74,8 @@ class Config(TrainingConfig):
         names = self.corpus.split(",")
         unknown = [name for name in names if name not in KWS_CORPORA]
         if unknown:
-            raise UserError(f"--corpus: expected one or several of {', '.join(KWS_CORPORA)}, got {unknown[0]!r}")
+            hint = nearest(unknown[0], KWS_CORPORA)
+            raise UserError(f"--corpus: expected one or several of {', '.join(KWS_CORPORA)}, got {unknown[0]!r}.{hint}")
 
     @property
     def num_samples(self) -> int:

@@ -5,9 +5,10 @@ corpus can be fetched, `download(root)`, which fills the folder. Both raise `Use
 expected.
 """
 
-from common.corpora import esc50, folder, speech_commands
+from common.corpora import esc50, folder, speech_commands, synthetic
 
 CORPORA = {
+    "synthetic": synthetic,
     "speech_commands": speech_commands,
     "folder": folder,
     "esc50": esc50,

@@ -23,7 +23,7 @@ MAX_BYTES = 100 * 2**30
 
 _ATTEMPTS = 5
 _TIMEOUT_SECONDS = 30
-_CHUNK_BYTES = 2**20
+_CHUNK_BYTES = 2**16
 
 
 def fetch(url: str, root: str | Path, sha256: str, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES) -> Path:

@@ -1,8 +1,8 @@
 """Speech from text: a thin wrapper over espeak-ng, which comes as the wheel `espeakng-loader` (extra `speech`).
 
-espeak-ng keeps its voice and its settings in global variables, so a process has one synthesiser and speaks one text at a
-time. Its accents (`en-us`, `es-419`, ...) say how a language is pronounced, its variants (`f3`, `klatt2`, ...) who speaks;
-any variant can speak with any accent.
+espeak-ng keeps its voice and its settings in global variables, so a process has one synthesiser and speaks one text at
+a time. Its accents (`en-us`, `es-419`, ...) say how a language is pronounced, its variants (`f3`, `klatt2`, ...) who
+speaks; any variant can speak with any accent.
 """
 
 import ctypes
@@ -45,9 +45,7 @@ class _Voice(ctypes.Structure):
     ]
 
 
-_SynthesisCallback = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
-)
+_SynthesisCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
 def accents(language: str) -> list[str]:
@@ -89,7 +87,9 @@ def accents(language: str) -> list[str]:
     for voice in _voices():
         names.setdefault(voice.name.split(" (")[0].lower(), min(voice.tags, key=len))
     hint = f' Did you mean "{names[wanted]}"?' if wanted in names else nearest(wanted, codes)
-    raise UserError(f'espeak-ng does not speak "{language}"; expected a language code such as de, en, es or en-gb.{hint}')
+    raise UserError(
+        f'espeak-ng does not speak "{language}"; expected a language code such as de, en, es or en-gb.{hint}'
+    )
 
 
 @functools.cache
@@ -206,7 +206,9 @@ def is_spelled_out(word: str, accent: str) -> bool:
     if any(unicodedata.name(letter, "").startswith(_SYLLABIC_SCRIPTS) for letter in letters):
         # The name of such a character is its sound, unless the accent does not know it: "Chinese letter".
         return any(len(_sounds(letter, accent)) > _LONGEST_SYLLABLE for letter in letters)
-    return len(letters) > 1 and _sounds(word, accent) == _sounds(" ".join(letters), accent)
+    # Where a letter is called by its sound, spelling sounds like the word, but each name of a letter has its own stress.
+    num_stresses = sum(phonemes(word, accent).count(mark) for mark in "ˈˌ")
+    return 1 < len(letters) <= num_stresses and _sounds(word, accent) == _sounds(" ".join(letters), accent)
 
 
 def _sounds(text: str, accent: str) -> str:
@@ -215,8 +217,8 @@ def _sounds(text: str, accent: str) -> str:
 
 
 def _set_voice(accent: str, variant: str) -> None:
-    # espeak-ng answers an unknown variant with the plain voice and says nothing. Its files are asked for by name, because
-    # it finds no variant of a voice that it looked up by language.
+    # espeak-ng answers an unknown variant with the plain voice and says nothing. Its files are asked for by name,
+    # because it finds no variant of a voice that it looked up by language.
     files = {voice.accent: voice.identifier for voice in _voices()}
     if accent not in files or (variant and variant not in variants()):
         raise ValueError(f'espeak-ng has no accent "{accent}" or no variant "{variant}"')

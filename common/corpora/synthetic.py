@@ -1,14 +1,14 @@
 """Spoken words made on the spot by espeak-ng: any list of words, in any language it speaks, without a download.
 
-Every clip has its own accent, voice, rate, pitch, vocal tract length, room, level and background noise, all drawn from a
-seed. A speaker is an accent with a voice variant, written as `en-gb-scotland+f3`; the splits divide the *variants*, so that
-no voice of the test split is heard in training under any accent, and variants that derive from one another stay together
-in training.
+Every clip has its own accent, voice, rate, pitch, vocal tract length, room, level and background noise, all drawn from
+a seed. A speaker is an accent with a voice variant, written as `en-gb-scotland+f3`. The splits divide the *variants*:
+no voice of the test split is heard in training under any accent, and variants that derive from one another stay
+together in training.
 
-The folder has the layout of Speech Commands, `<root>/<settings>/<word>/<speaker>_nohash_<n>.wav`, 16 kHz, 16 bits, mono. A
-clip depends on its language, seed, word, split and number alone, so clips that are there are used again: a run that was
-killed goes on where it was, and a longer word list or more clips a word only add files. espeak-ng's own flutter carries
-over from one clip to the next, so clips made in another order can differ by a few inaudible samples.
+The folder has the layout of Speech Commands, `<root>/<settings>/<word>/<speaker>_nohash_<n>.wav`, 16 kHz, 16 bits,
+mono. A clip depends on its language, seed, word, split and number alone, so clips that are there are used again: a
+run that was killed goes on where it was, and a longer word list or more clips a word only add files. espeak-ng's own
+flutter carries over from one clip to the next, so clips made in another order can differ by a few inaudible samples.
 """
 
 import hashlib
@@ -32,20 +32,25 @@ SAMPLE_RATE = 16000
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
 
-# Variants by split and sex. Of espeak-ng's 104 those are left out that nobody would take for a person: whispers, robots,
-# echoes, heavy distortion, no stable pitch. Held-out ones were drawn among those that derive from no other.
+# Variants by split and sex. Of espeak-ng's 104 those are left out that nobody would take for a person (whispers,
+# robots, echoes, heavy distortion, no stable pitch) or whose sex is unclear. The held-out ones derive from no other.
 VARIANTS = {
     "test": {"F": "aunty Andrea Alicia", "M": "m7 paul david boris michel m3"},
     "validation": {"F": "f1 Annie f4", "M": "norbert sandro m4 pablo m2 kaukovalta"},
     "train": {
         "F": "f2 f3 f5 grandma anika belinda linda steph steph2 steph3",
-        "M": "m1 m5 m6 m8 adam benjamin edward edward2 Reed klatt3 klatt4 klatt5 klatt6 Gene Gene2 Mike mike2 iven2 iven3"
-        " iven4 robert antonio Storm Denis Diogo Henrique Hugo miguel Mario Marco Michael Andy Lee Alex Tweaky marcelo"
-        " gustave quincy travis john victor max ed ian pedro grandpa",
+        "M": "m1 m5 m6 m8 adam benjamin edward edward2 Reed klatt3 klatt4 klatt5 klatt6 Gene Gene2 Mike mike2 iven2"
+        " iven3 iven4 robert antonio Storm Denis Diogo Henrique Hugo miguel Mario Marco Michael Andy Lee Alex Tweaky"
+        " marcelo gustave quincy travis john victor max ed ian pedro",
     },
 }
 
-_UNKNOWN_ENGLISH = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "bed", "bird", "cat", "dog", "happy", "house", "tree", "wow", "backward", "forward", "follow", "learn", "visual", "water", "music", "window", "table", "paper", "summer", "winter", "morning", "people", "country", "mother", "father", "sister", "school", "kitchen", "garden", "yellow", "orange", "purple", "coffee", "sugar", "answer", "question", "number", "letter", "open", "close", "begin", "light", "dark", "hello", "thanks", "maybe", "never", "always", "other", "small", "large", "quick", "street", "river"]
+_UNKNOWN_ENGLISH = (
+    "zero one two three four five six seven eight nine bed bird cat dog happy house tree wow backward forward follow"
+    " learn visual water music window table paper summer winter morning people country mother father sister school"
+    " kitchen garden yellow orange purple coffee sugar answer question number letter open close begin light dark hello"
+    " thanks maybe never always other small large quick street river"
+)
 _UNKNOWN_NUMBERS = [str(number) for number in range(61)]
 
 _FORMAT_VERSION = 1
@@ -146,7 +151,8 @@ def make_clip(clip: _Clip) -> np.ndarray:
     if not clip.word:
         return _background(num_samples, rng)
     speech = _speak(clip.word, clip.accent, clip.variant, rng)
-    num_samples = max(num_samples, len(speech) + round(2 * _MARGIN_SECONDS * SAMPLE_RATE))
+    if len(speech) > num_samples:
+        num_samples = len(speech) + round(2 * _MARGIN_SECONDS * SAMPLE_RATE)
     waveform = np.zeros(num_samples, np.float32)
     start = rng.integers(num_samples - len(speech) + 1)
     waveform[start : start + len(speech)] = speech
@@ -203,7 +209,7 @@ def _split_sizes(num_clips: int) -> dict[str, int]:
 
 def _unknown_words(words: list[str], language: str, accent: str) -> dict[str, list[str]]:
     """Divide words that sound like none of `words` among the splits; beyond English these are numbers."""
-    candidates = _UNKNOWN_ENGLISH if language.split("-")[0] == "en" else _UNKNOWN_NUMBERS
+    candidates = _UNKNOWN_ENGLISH.split() if language.split("-")[0] == "en" else _UNKNOWN_NUMBERS
     sounds = {speech_synthesis.phonemes(word, accent) for word in words}
     others = [word for word in candidates if speech_synthesis.phonemes(word, accent) not in sounds]
     others.sort(key=lambda word: hashlib.sha256(word.encode()).digest())
@@ -213,9 +219,7 @@ def _unknown_words(words: list[str], language: str, accent: str) -> dict[str, li
     return divided
 
 
-def _draw_clip(
-    folder: Path, accents: list[str], seed: int, split: str, word: str, label: str, number: int
-) -> _Clip:
+def _draw_clip(folder: Path, accents: list[str], seed: int, split: str, word: str, label: str, number: int) -> _Clip:
     key = f"{seed}/{split}/{word}/{number}"
     clip_seed = int.from_bytes(hashlib.sha256(key.encode("utf-8")).digest()[:8], "big")
     rng = np.random.default_rng([1, clip_seed])

@@ -6,6 +6,8 @@ the speaker counting report.
 
 from keras import KerasTensor, layers
 
+from common.encoders.normalization import FusedBatchNormalization
+
 _STRIDE = 16
 _KERNEL_SIZE = 80
 
@@ -63,5 +65,5 @@ def _fold(waveform: KerasTensor) -> KerasTensor:
 
 def _convolution(x: KerasTensor, filters: int, kernel_size: int) -> KerasTensor:
     x = layers.Conv1D(filters, kernel_size, padding="same")(x)
-    x = layers.BatchNormalization()(x)
+    x = FusedBatchNormalization()(x)
     return layers.ReLU()(x)

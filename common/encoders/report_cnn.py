@@ -2,6 +2,8 @@
 
 from keras import KerasTensor, layers
 
+from common.encoders.normalization import FusedBatchNormalization
+
 
 def report_cnn(inputs: KerasTensor, *, dropout: float = 0.3) -> KerasTensor:
     """Encode a spectrogram with three convolutions and a dense layer.
@@ -19,7 +21,7 @@ def report_cnn(inputs: KerasTensor, *, dropout: float = 0.3) -> KerasTensor:
     x = layers.Reshape((*inputs.shape[1:], 1))(inputs)
     for filters, kernel_size, pool_size in ((64, 3, 3), (32, 3, 3), (32, 2, 2)):
         x = layers.Conv2D(filters, kernel_size, activation="relu")(x)
-        x = layers.BatchNormalization()(x)
+        x = FusedBatchNormalization()(x)
         x = layers.MaxPooling2D(pool_size, strides=2, padding="same")(x)
     x = layers.Flatten()(x)
     x = layers.Dense(64, activation="relu")(x)

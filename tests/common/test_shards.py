@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import soundfile
+import tensorflow as tf
 
 from common import shards
 from common.corpora import manifest
@@ -128,6 +129,14 @@ def test_a_stream_that_begins_later_goes_on_exactly(clips, tmp_path):
     prepared = shards.prepare(clips[0], tmp_path / "shards", RATE)
     assert order_of(prepared, 1, 0, 15)[10:] == order_of(prepared, 1, 2, 5)
     assert order_of(prepared, 1, 0, 5) != order_of(prepared, 2, 0, 5)
+
+
+@pytest.mark.parametrize("global_seed", [0, 5])
+def test_the_order_does_not_depend_on_the_global_seed(clips, tmp_path, global_seed):
+    prepared = shards.prepare(clips[0], tmp_path / "shards", RATE)
+    expected = order_of(prepared, 1, 0, 5)
+    tf.random.set_seed(global_seed)
+    assert order_of(prepared, 1, 0, 5) == expected
 
 
 def test_random_draws_differ_between_batches_and_epochs(clips, tmp_path):

@@ -15,7 +15,8 @@ import sys
 sys.modules["espeakng_loader"] = None
 from common.corpora import speech_synthesis, synthetic
 from common.errors import UserError
-for call in (lambda: speech_synthesis.accents("en"), lambda: speech_synthesis.synthesize("yes"), lambda: synthetic.index(".")):
+calls = lambda: speech_synthesis.accents("en"), lambda: speech_synthesis.synthesize("yes"), lambda: synthetic.index(".")
+for call in calls:
     try:
         call()
     except UserError as error:
@@ -112,6 +113,11 @@ def test_phonemes_follow_the_accent():
         ("你好", "en", True),
         ("はい", "ja", False),
         ("日本", "ja", True),
+        ("γεια", "en", True),
+        ("שלום", "en", True),
+        ("привет", "es", True),
+        ("ia", "haw", False),
+        ("ใช่", "th", False),
     ],
 )
 def test_words_that_are_only_spelled_are_told_apart(word, language, expected):

@@ -1,0 +1,418 @@
+"""Short-time spectra as pure TensorFlow functions: waveforms `(..., samples)` to spectrograms `(..., frames, bins)`.
+
+Names and definitions are librosa's, with time before frequency. Whatever is relative to a maximum is relative to the clip's
+own, never to the batch's. Every function also runs under XLA and in LiteRT.
+
+Example:
+    >>> import tensorflow as tf
+    >>> waveform = tf.sin(2 * 3.14159265 * 440 * tf.range(22050, dtype=tf.float32) / 22050)
+    >>> mfcc(mel_spectrogram(waveform, sample_rate=22050)).shape
+    TensorShape([44, 13])
+"""
+
+import functools
+import math
+
+import librosa
+import numpy as np
+import scipy.fft
+import scipy.signal
+import tensorflow as tf
+
+from common.errors import UserError
+
+# Transforms of other lengths than a power of two are matrix products up to this length: LiteRT has no other way.
+MAX_MATRIX_LENGTH = 1024
+
+
+def frame(waveform, frame_length: int, hop_length: int):
+    """Cut a waveform into frames that overlap.
+
+    Args:
+        waveform: Shape (..., samples), with at least `frame_length` samples.
+        frame_length: Length of a frame in samples.
+        hop_length: Distance from one frame to the next in samples.
+
+    Returns:
+        Shape (..., frames, frame_length) with frames = 1 + (samples - frame_length) // hop_length; samples that fill no
+        frame are left out.
+
+    Raises:
+        UserError: The waveform is shorter than one frame.
+    """
+    *leading, samples = _shape(waveform)
+    if isinstance(samples, int) and samples < frame_length:
+        raise UserError(
+            f"a waveform of {samples} samples is shorter than one frame of {frame_length}; use a longer waveform or a smaller n_fft"
+        )
+    num_frames = 1 + (samples - frame_length) // hop_length
+    # Slices of whole blocks copy whole stretches of memory, which a gather of single samples does not.
+    block = math.gcd(frame_length, hop_length)
+    step = hop_length // block
+    blocks = tf.reshape(waveform[..., : samples // block * block], [*leading, samples // block, block])
+    last = (num_frames - 1) * step + 1
+    slices = [blocks[..., first : first + last : step, :] for first in range(frame_length // block)]
+    return tf.concat(slices, axis=-1)
+
+
+def stft(
+    waveform,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    win_length: int | None = None,
+    window: str = "hann",
+    center: bool = True,
+    pad_mode: str = "constant",
+):
+    """Compute the short-time Fourier transform, `librosa.stft` with time before frequency.
+
+    Args:
+        waveform: Shape (..., samples).
+        n_fft: Length of the Fourier transform in samples.
+        hop_length: Distance from one frame to the next in samples.
+        win_length: Length of the window in samples, at most `n_fft`, which it is by default; a shorter one stands in the
+            middle of the frame.
+        window: Name of a window in `scipy.signal`, in its periodic form.
+        center: Whether frame t is centred at sample t * hop_length; else it begins there.
+        pad_mode: What lies beyond the ends when `center` is set: "constant" (zeros) or "reflect".
+
+    Returns:
+        complex64 of shape (..., frames, 1 + n_fft // 2); frames = 1 + samples // hop_length when centred with even
+        `n_fft`, 1 + (samples - n_fft) // hop_length when not centred.
+
+    Raises:
+        UserError: The waveform is too short for one frame, or for reflection.
+    """
+    return tf.complex(*stft_parts(waveform, n_fft, hop_length, win_length, window, center, pad_mode))
+
+
+def stft_parts(
+    waveform,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    win_length: int | None = None,
+    window: str = "hann",
+    center: bool = True,
+    pad_mode: str = "constant",
+):
+    """Compute `stft` as its real and its imaginary part: LiteRT cannot put complex numbers together.
+
+    Args and Raises are those of `stft`.
+
+    Returns:
+        Two float32 tensors of shape (..., frames, 1 + n_fft // 2).
+    """
+    waveform = tf.cast(waveform, tf.float32)
+    if center:
+        samples = waveform.shape[-1]
+        if pad_mode == "reflect" and samples is not None and samples <= n_fft // 2:
+            raise UserError(f"{samples} samples are too short to reflect {n_fft // 2}; use pad_mode=constant or a smaller n_fft")
+        margins = [[0, 0]] * (waveform.shape.rank - 1) + [[n_fft // 2, n_fft // 2]]
+        waveform = tf.pad(waveform, margins, mode=pad_mode.upper())
+    return _rfft(frame(waveform, n_fft, hop_length) * window_samples(window, win_length, n_fft))
+
+
+def istft(
+    spectrum,
+    n_fft: int | None = None,
+    hop_length: int = 512,
+    win_length: int | None = None,
+    window: str = "hann",
+    center: bool = True,
+    length: int | None = None,
+):
+    """Compute the waveform whose `stft` comes closest to a spectrum, `librosa.istft`.
+
+    Without centring the outermost samples carry almost no window; where its squares add up to less than 1e-6 the samples
+    fade out, where librosa magnifies rounding errors.
+
+    Args:
+        spectrum: complex64, shape (..., frames, 1 + n_fft // 2).
+        n_fft: Length of the Fourier transform; the number of bins says it for an even one.
+        hop_length: As in `stft`.
+        win_length: As in `stft`.
+        window: As in `stft`.
+        center: As in `stft`.
+        length: Number of samples to return, cut or filled up with zeros; by default what the frames cover.
+
+    Returns:
+        float32 of shape (..., samples); by default samples = hop_length * (frames - 1) when centred with even `n_fft`.
+    """
+    if n_fft is None:
+        n_fft = 2 * (spectrum.shape[-1] - 1)
+    return istft_parts(tf.math.real(spectrum), tf.math.imag(spectrum), n_fft, hop_length, win_length, window, center, length)
+
+
+def istft_parts(
+    real,
+    imaginary,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    win_length: int | None = None,
+    window: str = "hann",
+    center: bool = True,
+    length: int | None = None,
+):
+    """Compute `istft` from the real and the imaginary part, each float32 of shape (..., frames, 1 + n_fft // 2)."""
+    weights = window_samples(window, win_length, n_fft)
+    waveform = tf.signal.overlap_and_add(_irfft(real, imaginary, n_fft) * weights, hop_length)
+    squares = tf.broadcast_to(tf.square(weights), [_shape(real)[-2], n_fft])
+    overlap = tf.signal.overlap_and_add(squares, hop_length)
+    waveform /= tf.where(overlap > 1e-6, overlap, 1.0)
+    margin = n_fft // 2 if center else 0
+    waveform = waveform[..., margin : _shape(waveform)[-1] - (0 if length is not None else margin)]
+    return waveform if length is None else _fit_length(waveform, length)
+
+
+def griffin_lim(
+    magnitude,
+    n_fft: int | None = None,
+    hop_length: int = 512,
+    win_length: int | None = None,
+    window: str = "hann",
+    center: bool = True,
+    pad_mode: str = "constant",
+    length: int | None = None,
+    num_iterations: int = 32,
+    momentum: float = 0.99,
+    seed: int = 0,
+):
+    """Find a waveform for a magnitude spectrogram, `librosa.griffinlim`.
+
+    Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm" (2013). All clips of a batch begin with the same
+    random phases, so that each comes out as it would alone.
+
+    Args:
+        magnitude: Not negative, shape (..., frames, 1 + n_fft // 2).
+        n_fft: Length of the Fourier transform; the number of bins says it for an even one.
+        hop_length: As in `stft`.
+        win_length: As in `stft`.
+        window: As in `stft`.
+        center: As in `stft`.
+        pad_mode: As in `stft`.
+        length: As in `istft`.
+        num_iterations: Number of times to go there and back.
+        momentum: 0 for the algorithm of Griffin and Lim (1984); below 1.
+        seed: Draws the phases to begin with.
+
+    Returns:
+        float32 of shape (..., samples), as `istft`.
+    """
+    magnitude = tf.cast(magnitude, tf.float32)
+    *_, frames, bins = _shape(magnitude)
+    if n_fft is None:
+        n_fft = 2 * (bins - 1)
+    framing = (n_fft, hop_length, win_length, window, center)
+    phase = 2 * np.pi * tf.random.stateless_uniform((frames, bins), (seed, 0))
+
+    def improve(index, real, imaginary, last_real, last_imaginary):
+        waveform = istft_parts(real, imaginary, *framing)
+        new_real, new_imaginary = stft_parts(waveform, *framing, pad_mode)
+        weight = momentum / (1 + momentum)
+        # What is left of a frame after the last hop is not in the waveform: without centring it has one frame fewer never.
+        ahead_real, ahead_imaginary = new_real - weight * last_real, new_imaginary - weight * last_imaginary
+        scale = magnitude * tf.math.rsqrt(tf.square(ahead_real) + tf.square(ahead_imaginary) + 1e-16)
+        return index + 1, scale * ahead_real, scale * ahead_imaginary, new_real, new_imaginary
+
+    start = (0, magnitude * tf.cos(phase), magnitude * tf.sin(phase), tf.zeros_like(magnitude), tf.zeros_like(magnitude))
+    _, real, imaginary, _, _ = tf.while_loop(lambda index, *_: index < num_iterations, improve, start)
+    return istft_parts(real, imaginary, *framing, length)
+
+
+def power_to_db(power, ref: float | str = 1.0, amin: float = 1e-10, top_db: float | None = 80.0):
+    """Turn power into decibels, `librosa.power_to_db`, clip by clip.
+
+    Args:
+        power: Not negative, shape (..., frames, bins).
+        ref: The power that is 0 dB, or "max" for each clip's largest.
+        amin: Smaller powers count as this, also as a reference.
+        top_db: Values further below the clip's largest are raised to that; None leaves them.
+
+    Returns:
+        Decibels of the same shape.
+    """
+    if ref == "max":
+        ref = tf.reduce_max(power, axis=(-2, -1), keepdims=True)
+    decibels = _decibels(tf.maximum(power, amin)) - _decibels(tf.maximum(ref, amin))
+    if top_db is None:
+        return decibels
+    return tf.maximum(decibels, tf.reduce_max(decibels, axis=(-2, -1), keepdims=True) - top_db)
+
+
+def amplitude_to_db(amplitude, ref: float | str = 1.0, amin: float = 1e-5, top_db: float | None = 80.0):
+    """Turn amplitudes into decibels, `librosa.amplitude_to_db`; `power_to_db` of the squares of all arguments."""
+    return power_to_db(tf.square(amplitude), ref if ref == "max" else ref**2, amin**2, top_db)
+
+
+def magnitude(real, imaginary):
+    """Return the absolute value of complex numbers, with a gradient of 0, not infinity, where they are 0."""
+    return tf.sqrt(tf.maximum(tf.square(real) + tf.square(imaginary), 1e-30))
+
+
+@functools.lru_cache(maxsize=32)
+def mel_filterbank(
+    sample_rate: int,
+    n_fft: int = 2048,
+    num_mels: int = 128,
+    fmin_hz: float = 0.0,
+    fmax_hz: float | None = None,
+    htk: bool = False,
+    norm: str | None = "slaney",
+) -> np.ndarray:
+    """Return the weights of mel bands, `librosa.filters.mel` transposed.
+
+    Args:
+        sample_rate: In Hz.
+        n_fft: Length of the Fourier transform in samples.
+        num_mels: Number of bands.
+        fmin_hz: Lower edge of the lowest band in Hz.
+        fmax_hz: Upper edge of the highest band in Hz; half the sample rate by default.
+        htk: Whether to use the mel scale of HTK in place of Slaney's.
+        norm: "slaney" gives every band the same area, None the same height.
+
+    Returns:
+        float32 of shape (1 + n_fft // 2, num_mels).
+    """
+    filters = librosa.filters.mel(
+        sr=sample_rate, n_fft=n_fft, n_mels=num_mels, fmin=fmin_hz, fmax=fmax_hz, htk=htk, norm=norm
+    )
+    return np.ascontiguousarray(filters.T)
+
+
+def mel_spectrogram(
+    waveform,
+    sample_rate: int,
+    num_mels: int = 128,
+    fmin_hz: float = 0.0,
+    fmax_hz: float | None = None,
+    htk: bool = False,
+    norm: str | None = "slaney",
+    n_fft: int = 2048,
+    **framing,
+):
+    """Compute the power in mel bands, `librosa.feature.melspectrogram`.
+
+    Args:
+        waveform: Shape (..., samples).
+        sample_rate: In Hz.
+        num_mels: As in `mel_filterbank`, like the next four.
+        fmin_hz: See above.
+        fmax_hz: See above.
+        htk: See above.
+        norm: See above.
+        n_fft: As in `stft`.
+        **framing: Further arguments of `stft`.
+
+    Returns:
+        float32 of shape (..., frames, num_mels).
+    """
+    real, imaginary = stft_parts(waveform, n_fft, **framing)
+    power = tf.square(real) + tf.square(imaginary)
+    return tf.matmul(power, mel_filterbank(sample_rate, n_fft, num_mels, fmin_hz, fmax_hz, htk, norm))
+
+
+def dct(values, num_coefficients: int):
+    """Compute the first coefficients of the orthonormal discrete cosine transform, type 2, along the last axis.
+
+    Args:
+        values: Shape (..., size).
+        num_coefficients: At most size.
+
+    Returns:
+        Shape (..., num_coefficients).
+    """
+    return tf.matmul(values, _dct_matrix(values.shape[-1], num_coefficients))
+
+
+def mfcc(mel_power, num_mfcc: int = 13, top_db: float | None = 80.0):
+    """Compute mel-frequency cepstral coefficients from the power in mel bands, as `librosa.feature.mfcc` does.
+
+    Args:
+        mel_power: Shape (..., frames, num_mels), from `mel_spectrogram`.
+        num_mfcc: Number of coefficients, at most num_mels.
+        top_db: As in `power_to_db`.
+
+    Returns:
+        float32 of shape (..., frames, num_mfcc).
+    """
+    return dct(power_to_db(mel_power, top_db=top_db), num_mfcc)
+
+
+@functools.lru_cache(maxsize=32)
+def window_samples(window: str, win_length: int | None, n_fft: int) -> np.ndarray:
+    """Return a periodic window in the middle of a frame, float32 of shape (n_fft,).
+
+    Raises:
+        UserError: The window is unknown to `scipy.signal`.
+    """
+    win_length = win_length or n_fft
+    try:
+        samples = scipy.signal.get_window(window, win_length, fftbins=True)
+    except ValueError as error:
+        raise UserError(f'window "{window}" is not known to scipy.signal ({error}); use for example "hann"') from error
+    before = (n_fft - win_length) // 2
+    return np.pad(samples, (before, n_fft - win_length - before)).astype(np.float32)
+
+
+def _rfft(frames):
+    """Transform real frames (..., n); returns real and imaginary parts (..., 1 + n // 2)."""
+    n_fft = frames.shape[-1]
+    if _as_matrix(n_fft):
+        cosines, sines = _fourier_matrices(n_fft)
+        return tf.matmul(frames, cosines), tf.matmul(frames, -sines)
+    spectrum = tf.signal.rfft(frames)
+    return tf.math.real(spectrum), tf.math.imag(spectrum)
+
+
+def _irfft(real, imaginary, n_fft):
+    """Transform half spectra (..., 1 + n_fft // 2) back to real frames (..., n_fft)."""
+    if _as_matrix(n_fft):
+        cosines, sines = _fourier_matrices(n_fft)
+        # All bins but the first, and the last of an even length, stand for two.
+        weights = np.full((n_fft // 2 + 1, 1), 2 / n_fft, np.float32)
+        weights[0 if n_fft % 2 else [0, -1]] = 1 / n_fft
+        return tf.matmul(real, weights * cosines.T) - tf.matmul(imaginary, weights * sines.T)
+    # LiteRT has a real transform but not its inverse. The Hartley transform is its own inverse, and is made of the real one.
+    paired = np.ones(n_fft // 2 + 1, np.float32)
+    paired[[0, -1]] = 0
+    return _hartley(*_rfft(_hartley(real, imaginary * paired))) / n_fft
+
+
+def _hartley(real, imaginary):
+    """Unfold a half spectrum (..., 1 + n / 2) to the Hartley spectrum (..., n), real minus imaginary part."""
+    mirrored = tf.reverse((real + imaginary)[..., 1:-1], axis=[-1])
+    return tf.concat([real - imaginary, mirrored], axis=-1)
+
+
+def _as_matrix(n_fft):
+    return n_fft & (n_fft - 1) != 0 and n_fft <= MAX_MATRIX_LENGTH
+
+
+@functools.lru_cache(maxsize=8)
+def _fourier_matrices(n_fft):
+    """Return cosines and sines, each (n_fft, 1 + n_fft // 2)."""
+    turns = np.outer(np.arange(n_fft), np.arange(n_fft // 2 + 1)) % n_fft
+    angles = 2 * np.pi / n_fft * turns
+    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _dct_matrix(size, num_coefficients):
+    return scipy.fft.dct(np.eye(size), type=2, norm="ortho", axis=1)[:, :num_coefficients].astype(np.float32)
+
+
+def _decibels(power):
+    return 10 / math.log(10) * tf.math.log(power)
+
+
+def _fit_length(waveform, length):
+    """Cut a waveform to a length, or fill it up with zeros."""
+    waveform = waveform[..., :length]
+    missing = length - _shape(waveform)[-1]
+    return tf.pad(waveform, [[0, 0]] * (waveform.shape.rank - 1) + [[0, missing]])
+
+
+def _shape(tensor):
+    """Return the shape, as plain integers where they are known."""
+    dynamic = tf.shape(tensor)
+    return [dynamic[axis] if size is None else size for axis, size in enumerate(tensor.shape)]

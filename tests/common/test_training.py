@@ -1,0 +1,169 @@
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from common import runs, training
+from common.config import TrainingConfig
+from common.errors import UserError
+
+CONFIG = TrainingConfig(epochs=4, batch_size=8, learning_rate=0.01, schedule="cosine", warmup_epochs=1)
+STEPS = 5
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    training.prepare(CONFIG)
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def build_model(config=CONFIG):
+    """A tiny network with everything that has state: weights, statistics, dropout's random generator."""
+    keras.utils.set_random_seed(config.seed)
+    inputs = keras.Input((6,))
+    hidden = keras.layers.BatchNormalization()(keras.layers.Dense(8, activation="relu")(inputs))
+    outputs = keras.layers.Dense(2, activation="softmax", dtype="float32")(keras.layers.Dropout(0.3)(hidden))
+    model = keras.Model(inputs, outputs)
+    model.compile(
+        training.build_optimizer(config, STEPS),
+        "categorical_crossentropy",
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        steps_per_execution=training.steps_per_execution(STEPS),
+    )
+    return model
+
+
+def examples(epoch, count):
+    inputs = tf.random.stateless_normal((count, 6), [7, epoch])
+    return inputs, tf.one_hot(tf.cast(inputs[:, 0] > 0, tf.int32), 2)
+
+
+def train_data(initial_epoch):
+    epochs = tf.data.Dataset.range(initial_epoch, 1000)
+    return epochs.flat_map(
+        lambda epoch: tf.data.Dataset.from_tensor_slices(examples(tf.cast(epoch, tf.int32), 40)).batch(8)
+    )
+
+
+def validation_data():
+    return tf.data.Dataset.from_tensor_slices(examples(-1, 40)).batch(8)
+
+
+class Kill(keras.callbacks.Callback):
+    """Stop in the middle of an epoch, as a kill does."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def train(folder, config=CONFIG, callbacks=()):
+    run = runs.start(folder, config, "kws", "default")
+    model = build_model(config)
+    training.fit(
+        run, model, train_data(run.epoch), validation_data(), STEPS, monitor="val_accuracy", callbacks=tuple(callbacks)
+    )
+    return run, model
+
+
+def test_training_leaves_history_best_weights_and_dashboard(tmp_path):
+    run, _ = train(tmp_path / "run")
+    table = pd.read_csv(run.folder / "history.csv")
+    assert table["epoch"].tolist() == [1, 2, 3, 4]
+    assert {"loss", "val_accuracy", "learning_rate", "examples_per_second"} <= set(table.columns)
+    assert table["val_loss"].iloc[-1] < table["val_loss"].iloc[0]
+    assert run.model_path.exists()
+    assert list((run.folder / "tensorboard").rglob("events*"))
+
+
+def test_every_weight_moves(tmp_path):
+    before = build_model().get_weights()
+    _, model = train(tmp_path / "run")
+    for old, new in zip(before, model.get_weights(), strict=True):
+        assert not np.array_equal(old, new)
+
+
+def test_the_model_is_left_with_the_weights_of_the_best_epoch(tmp_path):
+    run, model = train(tmp_path / "run")
+    best = pd.DataFrame(run.history)["val_accuracy"].max()
+    assert model.evaluate(validation_data(), verbose=0, return_dict=True)["accuracy"] == pytest.approx(best)
+
+
+def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(tmp_path):
+    undisturbed, _ = train(tmp_path / "undisturbed")
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "killed", callbacks=[Kill(epoch=2)])
+    resumed, _ = train(tmp_path / "killed")
+    assert [row["epoch"] for row in resumed.history] == [1, 2, 3, 4]
+    for row, expected in zip(resumed.history, undisturbed.history, strict=True):
+        assert {**row, "examples_per_second": 0} == {**expected, "examples_per_second": 0}
+    with np.load(undisturbed.state_path) as expected, np.load(resumed.state_path) as received:
+        for name in expected.files:
+            if name != "progress":
+                np.testing.assert_array_equal(received[name], expected[name], err_msg=name)
+
+
+def test_a_run_of_another_configuration_is_refused_and_kept(tmp_path):
+    train(tmp_path / "run")
+    before = (tmp_path / "run" / "history.csv").read_text()
+    with pytest.raises(UserError, match=r"was trained with learning_rate=0.01 \(now 0.1\)"):
+        runs.start(tmp_path / "run", dataclasses.replace(CONFIG, learning_rate=0.1), "kws", "default")
+    with pytest.raises(UserError, match='belongs to the task "kws", not "counting"'):
+        runs.start(tmp_path / "run", CONFIG, "counting", "default")
+    assert (tmp_path / "run" / "history.csv").read_text() == before
+
+
+def test_starting_over_moves_the_earlier_run_aside(tmp_path):
+    train(tmp_path / "run")
+    run = runs.start(tmp_path / "run", CONFIG, "kws", "default", resume=False)
+    assert run.epoch == 0
+    assert not run.model_path.exists()
+    aside = [path for path in tmp_path.iterdir() if path.name != "run"]
+    assert len(aside) == 1
+    assert (aside[0] / "history.csv").exists()
+
+
+def test_a_damaged_backup_is_one_line(tmp_path):
+    run, _ = train(tmp_path / "run")
+    run.state_path.write_bytes(run.state_path.read_bytes()[:200])
+    with pytest.raises(UserError, match="cannot read the backup .* --noresume starts over"):
+        runs.start(tmp_path / "run", CONFIG, "kws", "default")
+
+
+def test_finishing_writes_the_figures_and_removes_the_backup(tmp_path):
+    run, _ = train(tmp_path / "run")
+    runs.finish(run, {"accuracy": 0.5})
+    assert json.loads(run.metrics_path.read_text()) == {"accuracy": 0.5}
+    assert not run.state_path.parent.exists()
+    assert runs.start(tmp_path / "run", CONFIG, "kws", "default").complete
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", None])
+def test_damaged_or_missing_weights_are_one_line(tmp_path, content):
+    if content is not None:
+        (tmp_path / "model.keras").write_bytes(content)
+    with pytest.raises(UserError, match="model.keras"):
+        runs.load_weights(build_model(), tmp_path)
+
+
+def test_the_schedule_warms_up_and_falls_to_zero():
+    schedule = training.build_optimizer(CONFIG, STEPS)._learning_rate
+    rates = [float(schedule(step)) for step in range(4 * STEPS + 1)]
+    assert rates[0] == 0
+    assert max(rates) == pytest.approx(0.01, rel=0.02)
+    assert np.argmax(rates) == STEPS
+    assert rates[-1] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(1, 1), (7, 7), (11, 1), (26, 2), (40, 10), (45, 9)])
+def test_steps_per_execution_divides_the_epoch(steps, expected):
+    assert training.steps_per_execution(steps) == expected

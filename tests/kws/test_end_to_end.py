@@ -1,0 +1,151 @@
+"""Train, evaluate, predict and export as a user does, on a corpus that takes seconds."""
+
+import csv
+import io
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from common import app, export
+from kws import evaluate, predict, train
+from kws import export as export_script
+from kws.models import load_model
+from tests.kws.conftest import RATE, whistle
+
+
+def run(script, *arguments):
+    return app.run(script.main, script.define_flags, list(arguments))
+
+
+def test_training_learns_and_leaves_everything(run_dir):
+    figures = json.loads((run_dir / "metrics.json").read_text())
+    assert figures["accuracy"] >= 0.9
+    assert figures["protocol"]["num_speakers_shared_with_training"] == 0
+    assert json.loads((run_dir / "config.json").read_text())["config"]["words"] == ["high", "low", "rising"]
+    assert pd.read_csv(run_dir / "history.csv")["epoch"].tolist() == list(range(1, 9))
+    for name in ("model.keras", "example.wav", "history.png", "test_confusion.png", "test_confusion.csv", "test_roc.png"):
+        assert (run_dir / name).stat().st_size > 0, name
+    assert not (run_dir / "backup").exists()
+
+
+def test_the_dashboard_shows_scalars_confusion_worst_clips_and_hyper_parameters(run_dir):
+    tags = {"scalars": set(), "images": set(), "audio": set(), "tensors": set()}
+    for folder in {path.parent for path in (run_dir / "tensorboard").rglob("events*")}:
+        events = EventAccumulator(str(folder)).Reload()
+        for kind in tags:
+            tags[kind] |= set(events.Tags()[kind])
+    shown = set().union(*tags.values())
+    assert {"epoch_loss", "epoch_accuracy", "epoch_learning_rate", "epoch_examples_per_second"} <= shown
+    assert {"confusion", "worst/1", "test_accuracy"} <= shown
+    assert "_hparams_/session_start_info" in shown or any("hparams" in name for name in shown)
+
+
+def test_the_same_command_again_trains_nothing(run_dir, train_flags, capsys):
+    before = (run_dir / "model.keras").stat().st_mtime_ns
+    assert run(train, *train_flags, f"--run_dir={run_dir}") == 0
+    assert (run_dir / "model.keras").stat().st_mtime_ns == before
+    assert "accuracy" in capsys.readouterr().out
+
+
+def test_evaluate_repeats_the_figures_of_training(run_dir, shards_dir, capsys):
+    assert run(evaluate, f"--run_dir={run_dir}", f"--shards_dir={shards_dir}") == 0
+    trained, evaluated = (json.loads((run_dir / name).read_text()) for name in ("metrics.json", "evaluation.json"))
+    assert evaluated["accuracy"] == trained["accuracy"]
+    assert evaluated["confusion"] == trained["confusion"]
+    table = capsys.readouterr().out
+    assert "precision" in table
+    assert "rising" in table
+
+
+def test_evaluate_takes_another_split_and_output(run_dir, shards_dir, tmp_path):
+    output = tmp_path / "all.json"
+    assert run(evaluate, f"--run_dir={run_dir}", f"--shards_dir={shards_dir}", "--split=all", f"--output={output}") == 0
+    figures = json.loads(output.read_text())
+    assert figures["num_examples"] == 72
+    confusion = pd.read_csv(tmp_path / "all_confusion.csv", index_col=0)
+    assert confusion.to_numpy().sum() == 72
+    assert (tmp_path / "all_roc.png").exists()
+
+
+def test_predict_names_the_word_whatever_the_file_is(run_dir, tmp_path, rng, capsys):
+    soundfile.write(tmp_path / "stereo.flac", np.stack([whistle("low", rng, rate=44100)] * 2, 1), 44100)
+    soundfile.write(tmp_path / "narrow.wav", whistle("high", rng, rate=8000), 8000, subtype="PCM_U8")
+    assert run(predict, f"--run_dir={run_dir}", "--output_format=json", *map(str, sorted(tmp_path.iterdir()))) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["word"] for row in rows] == ["high", "low"]
+    assert sum(rows[0]["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_predict_shows_true_and_predicted_words_of_a_labelled_folder(run_dir, corpus_dir, capsys):
+    assert run(predict, f"--run_dir={run_dir}", str(corpus_dir)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 73
+    assert "true high" in lines[0]
+    assert "predicted" in lines[0]
+    assert lines[-1].endswith("%)")
+
+
+def test_predict_reads_standard_input(run_dir, rng, capsys, monkeypatch):
+    content = io.BytesIO()
+    soundfile.write(content, whistle("rising", rng), RATE, format="WAV")
+    content.seek(0)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(content))
+    assert run(predict, f"--run_dir={run_dir}", "--output_format=csv", "-") == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["word"] for row in rows] == ["rising"]
+
+
+def test_a_long_recording_gives_a_timeline(run_dir, tmp_path, rng, capsys):
+    recording = rng.normal(0, 1e-5, 10 * RATE).astype(np.float32)
+    for second, word in ((2, "low"), (5, "rising"), (8, "high")):
+        recording[second * RATE : second * RATE + RATE // 2] += whistle(word, rng)
+    soundfile.write(tmp_path / "long.wav", recording, RATE)
+    assert run(predict, f"--run_dir={run_dir}", "--output_format=json", str(tmp_path / "long.wav")) == 0
+    found = json.loads(capsys.readouterr().out)[0]["detections"]
+    assert [item["word"] for item in found] == ["low", "rising", "high"]
+    for item, second in zip(found, (2, 5, 8), strict=True):
+        assert item["start"] - 0.3 <= second + 0.25 <= item["end"] + 0.3
+
+
+def test_one_unreadable_file_does_not_hide_the_others(run_dir, tmp_path, rng, capsys):
+    (tmp_path / "a.wav").write_bytes(b"not audio")
+    soundfile.write(tmp_path / "b.wav", whistle("low", rng), RATE)
+    assert run(predict, f"--run_dir={run_dir}", str(tmp_path / "a.wav"), str(tmp_path / "b.wav")) == 2
+    captured = capsys.readouterr()
+    assert "b.wav  low" in captured.out
+    assert "a.wav" in captured.err
+
+
+@pytest.fixture(scope="module")
+def exported(run_dir, shards_dir):
+    assert run(export_script, f"--run_dir={run_dir}", f"--shards_dir={shards_dir}") == 0
+    return run_dir / "export"
+
+
+def test_exports_answer_as_the_model_does(exported, run_dir, rng):
+    report = json.loads((exported / "report.json").read_text())
+    assert report["saved_model"]["max_difference"] <= 1e-5
+    assert report["litert"]["max_difference"] <= 1e-4
+    config, model = load_model(run_dir)
+    clip = np.zeros((1, config.num_samples), np.float32)
+    clip[0, 2000:10000] = whistle("low", rng)
+    expected = model.predict(clip, verbose=0)
+    served = tf.saved_model.load(str(exported / "saved_model")).signatures["serving_default"](waveform=tf.constant(clip))
+    np.testing.assert_allclose(served["probabilities"], expected, atol=1e-5)
+    assert served["label"].numpy() == [b"low"]
+    assert [label.decode() for label in served["labels"].numpy()] == list(config.labels)
+    np.testing.assert_allclose(export.run_litert(exported / "model.tflite", clip), expected, atol=1e-4)
+    assert (exported / "labels.txt").read_text().split() == list(config.labels)
+
+
+def test_an_export_that_differs_is_an_error():
+    with pytest.raises(export.UserError, match="answers differ .* by 0.01, allowed 0.0001"):
+        export.compare("litert", np.zeros((2, 3)), np.full((2, 3), 0.01), 1e-4)
+    with pytest.raises(export.UserError, match="answers differ"):
+        export.compare("litert", np.zeros((2, 3)), np.full((2, 3), np.nan), 1e-4)
