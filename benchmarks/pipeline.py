@@ -57,7 +57,9 @@ def main() -> None:
         table = manifest.from_rows(rows)
         begin = time.perf_counter()
         prepared = shards.prepare(table, root / "shards", config.sample_rate)
-        print(f"preparing (decode, resample 16,000 to 22,050 Hz, write): {_NUM_CLIPS / (time.perf_counter() - begin):,.0f} clips/s")
+        print(
+            f"preparing (decode, resample 16,000 to 22,050 Hz, write): {_NUM_CLIPS / (time.perf_counter() - begin):,.0f} clips/s"
+        )
         steps = data.steps_per_epoch(config, prepared)
 
         plain = data.build_dataset(data.Corpus(config, table, table[:0], root), prepared, training=True)
@@ -91,13 +93,19 @@ def main() -> None:
             times.setdefault("training from shards, report's CNN", []).append((time.perf_counter() - begin) / steps)
 
     medians = {name: statistics.median(values) for name, values in times.items()}
-    print(f"{'':<38}clips/s   (min to max of {_ROUNDS} rounds, batches of 64, keras {keras.__version__}, tensorflow {tf.__version__})")
+    print(
+        f"{'':<38}clips/s   (min to max of {_ROUNDS} rounds, batches of 64, keras {keras.__version__}, tensorflow {tf.__version__})"
+    )
     for name, values in times.items():
         low, high = 64 / max(values), 64 / min(values)
         print(f"{name:<38}{64 / medians[name]:7,.0f}   ({low:,.0f} to {high:,.0f})")
     plain_speed, full_speed = (medians[f"pipeline, {name} augmentation"] for name in ("no", "full"))
-    print(f"pipeline / training step of the report's CNN: {medians["training step, report's CNN"] / plain_speed:.1f} times")
-    print(f"augmented pipeline / training step of BC-ResNet-1: {medians['training step, BC-ResNet-1'] / full_speed:.1f} times")
+    print(
+        f"pipeline / training step of the report's CNN: {report_step / plain_speed:.1f} times"
+    )
+    print(
+        f"augmented pipeline / training step of BC-ResNet-1: {medians['training step, BC-ResNet-1'] / full_speed:.1f} times"
+    )
     print(f"first pass over the shards / later passes: {first_pass / (plain_speed * steps):.2f}")
 
 

@@ -2,13 +2,9 @@
 
 import errno
 import logging
-import os
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-
-# TensorFlow reports every device it did not find; what a user needs to know is said by the program itself.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from absl import flags
 

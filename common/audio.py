@@ -23,6 +23,7 @@ AudioSource = str | os.PathLike | BinaryIO
 
 LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 100, 10_000_000
 _READABLE = "WAV, FLAC, MP3, Ogg, AIFF or AU"
+_FFMPEG_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma")
 _BLOCK_VALUES = 2**20
 _UNKNOWN_LENGTH = 2**36 - 1  # The largest count that FLAC can state, and what damaged headers tend to.
 _FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
@@ -88,7 +89,10 @@ def read(
     except (soundfile.LibsndfileError, TypeError) as error:
         if not _may_be_for_librosa(error, path_or_file):
             raise _unreadable(name, error) from error
-        waveform, file_rate = _read_with_librosa(name, start, length)
+        try:
+            waveform, file_rate = _read_with_librosa(name, start, length)
+        except Exception as librosa_error:  # Each of its decoders has exceptions of its own.
+            raise _unreadable(name, error) from librosa_error
     return conform(name, waveform, file_rate, sample_rate, mono, start)
 
 
@@ -326,21 +330,19 @@ def _may_be_for_librosa(error: Exception, path_or_file: AudioSource) -> bool:
 def _read_with_librosa(path: str, start: float, duration: float | None) -> tuple[np.ndarray, int]:
     import librosa  # Slow to import, and few files need it.
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            waveform, rate = librosa.load(path, sr=None, mono=False, offset=start, duration=duration)
-    except Exception as error:
-        raise _unreadable(path, error) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        waveform, rate = librosa.load(path, sr=None, mono=False, offset=start, duration=duration)
     return np.atleast_2d(waveform).T, int(rate)
 
 
 def _unreadable(name: str, error: Exception) -> UserError:
-    reason = str(getattr(error, "error_string", "") or error or "no decoder knows it").rstrip(".")
-    return UserError(
-        f"{name} is not audio that can be read ({reason}); expected {_READABLE}"
-        " (M4A needs ffmpeg on the path): convert or remove it"
-    )
+    # Of an MP3 without a single frame libsndfile says that it is no regular file, which it is.
+    reason = str(getattr(error, "error_string", error)).split(" or is not a regular file")[0].rstrip(".")
+    reason = reason.replace("File does not exist", "no frames found")
+    needs_ffmpeg = Path(name).suffix.lower() in _FFMPEG_SUFFIXES
+    way_out = "install ffmpeg, which such files need, or convert it" if needs_ffmpeg else "convert or remove it"
+    return UserError(f"{name} is not audio that can be read ({reason}); expected {_READABLE}: {way_out}")
 
 
 def _check_rate(name: str, sample_rate: int) -> None:

@@ -1,8 +1,8 @@
 """Augmentation of batches of waveforms, and SpecAugment for spectrograms.
 
-The waveform functions are for `tf.data`, after batching: they take `(batch, samples)` and a stateless seed, two integers,
-and every example of the batch draws values of its own. The same seed gives the same result; every call wants another
-seed, also two functions in a row. Nothing is clipped: a result may leave [-1, 1].
+The waveform functions are for `tf.data`, after batching: they take `(batch, samples)` and a stateless seed, which is two
+integers, and every example of the batch draws values of its own. The same seed gives the same result; every call wants
+another seed, also two functions in a row. Nothing is clipped: a result may leave [-1, 1].
 
 Example:
     >>> import tensorflow as tf
@@ -73,7 +73,8 @@ def speed(waveforms, seed, min_rate: float, max_rate: float, *, probability: flo
 
     A faster example gets shorter and is filled up with zeros on both sides; a slower one is cut on both sides. The
     waveform is oversampled three times by its Fourier transform, less what would alias, and then interpolated linearly;
-    what that takes from the treble is given back beforehand. What is left is about 46 dB below speech (32 dB below a hiss).
+    what that takes from the treble is given back beforehand. The error that remains was 46 dB below spoken words (the
+    median of 40; 32 dB for the one with the most hiss).
 
     Args:
         waveforms: Shape (batch, samples).
@@ -100,8 +101,8 @@ def speed(waveforms, seed, min_rate: float, max_rate: float, *, probability: flo
     fine = tf.signal.irfft(tf.pad(spectrum, [[0, 0], [0, num_fine // 2 - samples // 2]]), [num_fine])
 
     centre = tf.cast(samples - 1, tf.float32) / 2
-    # crop_and_resize is the one kernel that interpolates at a rate per example: it takes the first and the last position
-    # wanted, as parts of the whole row, and answers with zero outside.
+    # crop_and_resize is the one kernel that interpolates at a rate per example: it takes the first and the last
+    # position wanted, as parts of the whole row, and answers with zero outside.
     first = (centre - centre * rates) * _OVERSAMPLING / tf.cast(num_fine - 1, tf.float32)
     last = (centre + centre * rates) * _OVERSAMPLING / tf.cast(num_fine - 1, tf.float32)
     row = tf.zeros_like(first)
@@ -298,6 +299,14 @@ class SpecAugment(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         """Return the input's shape."""
         return input_shape
+
+    def save_own_variables(self, store):
+        """Save the generator's state, which Keras leaves out of its files."""
+        store["seed_generator_state"] = self.seed_generator.state.numpy()
+
+    def load_own_variables(self, store):
+        """Restore the generator's state."""
+        self.seed_generator.state.assign(store["seed_generator_state"])
 
     def get_config(self):
         """Return the arguments of the layer."""

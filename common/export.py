@@ -49,7 +49,7 @@ def write_litert(model: keras.Model, signature: tf.TensorSpec, path: Path) -> No
         path: The `.tflite` file.
     """
     function = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature])
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], model)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     content = converter.convert()
     with files.atomic_path(path) as temporary:

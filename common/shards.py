@@ -19,7 +19,7 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from common import audio, files, progress
+from common import audio, files, progress, tfio
 from common.errors import UserError
 
 _VERSION = 1
@@ -116,6 +116,8 @@ def read(shards: Shards, num_samples: int, batch_size: int) -> tf.data.Dataset:
         Batches of (waveform `(batch, num_samples)` float32, row `(batch,)` int64); not yet `finish`ed.
     """
     records = tf.data.TFRecordDataset(list(shards.paths)).batch(batch_size)
+    # Record files do not know how many records they hold; Keras warns where the end comes unannounced.
+    records = records.apply(tf.data.experimental.assert_cardinality(-(-len(shards.rows) // batch_size)))
     return records.map(lambda serialized: _parse(serialized, num_samples), num_parallel_calls=NUM_PARALLEL)
 
 
@@ -216,7 +218,7 @@ def _write_shard(
         for row in rows.tolist():
             duration = None if np.isnan(durations[row]) else float(durations[row])
             try:
-                waveform, _ = audio.read(paths[row], sample_rate, start=float(starts[row]), duration=duration)
+                waveform, _ = tfio.read(paths[row], sample_rate, start=float(starts[row]), duration=duration)
             except UserError as error:
                 rejected.append([row, str(error)])
             else:

@@ -1,7 +1,7 @@
 """Short-time spectra as pure TensorFlow functions: waveforms `(..., samples)` to spectrograms `(..., frames, bins)`.
 
-Names and definitions are librosa's, with time before frequency. Whatever is relative to a maximum is relative to the clip's
-own, never to the batch's. Every function also runs under XLA and in LiteRT.
+Names and definitions are librosa's, with time before frequency. Whatever is relative to a maximum is relative to the
+clip's own, never to the batch's. Every function also runs under XLA and in LiteRT.
 
 Example:
     >>> import tensorflow as tf
@@ -40,19 +40,40 @@ def frame(waveform, frame_length: int, hop_length: int):
     Raises:
         UserError: The waveform is shorter than one frame.
     """
+    if waveform.shape[-1] is not None:
+        num_frames(waveform.shape[-1], frame_length, hop_length, center=False)
+    if frame_length % hop_length:
+        return tf.signal.frame(waveform, frame_length, hop_length)
+    # Frames of whole hops are slices of one array, which under XLA halves the time of the general way.
     *leading, samples = _shape(waveform)
-    if isinstance(samples, int) and samples < frame_length:
+    num_hops, hops_per_frame = samples // hop_length, frame_length // hop_length
+    frames = num_hops - hops_per_frame + 1
+    hops = tf.reshape(waveform[..., : num_hops * hop_length], [*leading, num_hops, hop_length])
+    slices = [hops[..., first : first + frames, :] for first in range(hops_per_frame)]
+    return tf.reshape(tf.stack(slices, axis=-2), [*leading, frames, frame_length])
+
+
+def num_frames(samples: int, n_fft: int, hop_length: int, center: bool = True, pad_mode: str = "constant") -> int:
+    """Return how many frames `stft` makes of a waveform.
+
+    Raises:
+        UserError: The waveform is too short for one frame, or to be reflected.
+
+    Example:
+        >>> num_frames(22050, n_fft=2048, hop_length=512)
+        44
+    """
+    margin = n_fft // 2 if center else 0
+    if center and pad_mode == "reflect" and samples <= margin:
         raise UserError(
-            f"a waveform of {samples} samples is shorter than one frame of {frame_length}; use a longer waveform or a smaller n_fft"
+            f"{samples} samples are too short to reflect {margin}; use pad_mode=constant or a smaller n_fft"
         )
-    num_frames = 1 + (samples - frame_length) // hop_length
-    # Slices of whole blocks copy whole stretches of memory, which a gather of single samples does not.
-    block = math.gcd(frame_length, hop_length)
-    step = hop_length // block
-    blocks = tf.reshape(waveform[..., : samples // block * block], [*leading, samples // block, block])
-    last = (num_frames - 1) * step + 1
-    slices = [blocks[..., first : first + last : step, :] for first in range(frame_length // block)]
-    return tf.concat(slices, axis=-1)
+    if samples + 2 * margin < n_fft:
+        raise UserError(
+            f"a waveform of {samples} samples is shorter than one frame of {n_fft}; "
+            "use a longer waveform or a smaller n_fft"
+        )
+    return 1 + (samples + 2 * margin - n_fft) // hop_length
 
 
 def stft(
@@ -70,8 +91,8 @@ def stft(
         waveform: Shape (..., samples).
         n_fft: Length of the Fourier transform in samples.
         hop_length: Distance from one frame to the next in samples.
-        win_length: Length of the window in samples, at most `n_fft`, which it is by default; a shorter one stands in the
-            middle of the frame.
+        win_length: Length of the window in samples, at most `n_fft`, which it is by default; a shorter one stands in
+            the middle of the frame.
         window: Name of a window in `scipy.signal`, in its periodic form.
         center: Whether frame t is centred at sample t * hop_length; else it begins there.
         pad_mode: What lies beyond the ends when `center` is set: "constant" (zeros) or "reflect".
@@ -86,15 +107,7 @@ def stft(
     return tf.complex(*stft_parts(waveform, n_fft, hop_length, win_length, window, center, pad_mode))
 
 
-def stft_parts(
-    waveform,
-    n_fft: int = 2048,
-    hop_length: int = 512,
-    win_length: int | None = None,
-    window: str = "hann",
-    center: bool = True,
-    pad_mode: str = "constant",
-):
+def stft_parts(waveform, n_fft=2048, hop_length=512, win_length=None, window="hann", center=True, pad_mode="constant"):
     """Compute `stft` as its real and its imaginary part: LiteRT cannot put complex numbers together.
 
     Args and Raises are those of `stft`.
@@ -103,10 +116,9 @@ def stft_parts(
         Two float32 tensors of shape (..., frames, 1 + n_fft // 2).
     """
     waveform = tf.cast(waveform, tf.float32)
+    if waveform.shape[-1] is not None:
+        num_frames(waveform.shape[-1], n_fft, hop_length, center, pad_mode)
     if center:
-        samples = waveform.shape[-1]
-        if pad_mode == "reflect" and samples is not None and samples <= n_fft // 2:
-            raise UserError(f"{samples} samples are too short to reflect {n_fft // 2}; use pad_mode=constant or a smaller n_fft")
         margins = [[0, 0]] * (waveform.shape.rank - 1) + [[n_fft // 2, n_fft // 2]]
         waveform = tf.pad(waveform, margins, mode=pad_mode.upper())
     return _rfft(frame(waveform, n_fft, hop_length) * window_samples(window, win_length, n_fft))
@@ -123,16 +135,13 @@ def istft(
 ):
     """Compute the waveform whose `stft` comes closest to a spectrum, `librosa.istft`.
 
-    Without centring the outermost samples carry almost no window; where its squares add up to less than 1e-6 the samples
-    fade out, where librosa magnifies rounding errors.
+    Without centring the outermost samples carry almost no window; where its squares add up to less than 1e-6 the
+    samples fade out, where librosa magnifies rounding errors.
 
     Args:
         spectrum: complex64, shape (..., frames, 1 + n_fft // 2).
         n_fft: Length of the Fourier transform; the number of bins says it for an even one.
-        hop_length: As in `stft`.
-        win_length: As in `stft`.
-        window: As in `stft`.
-        center: As in `stft`.
+        hop_length, win_length, window, center: As in `stft`.
         length: Number of samples to return, cut or filled up with zeros; by default what the frames cover.
 
     Returns:
@@ -140,19 +149,12 @@ def istft(
     """
     if n_fft is None:
         n_fft = 2 * (spectrum.shape[-1] - 1)
-    return istft_parts(tf.math.real(spectrum), tf.math.imag(spectrum), n_fft, hop_length, win_length, window, center, length)
+    return istft_parts(
+        tf.math.real(spectrum), tf.math.imag(spectrum), n_fft, hop_length, win_length, window, center, length
+    )
 
 
-def istft_parts(
-    real,
-    imaginary,
-    n_fft: int = 2048,
-    hop_length: int = 512,
-    win_length: int | None = None,
-    window: str = "hann",
-    center: bool = True,
-    length: int | None = None,
-):
+def istft_parts(real, imaginary, n_fft=2048, hop_length=512, win_length=None, window="hann", center=True, length=None):
     """Compute `istft` from the real and the imaginary part, each float32 of shape (..., frames, 1 + n_fft // 2)."""
     weights = window_samples(window, win_length, n_fft)
     waveform = tf.signal.overlap_and_add(_irfft(real, imaginary, n_fft) * weights, hop_length)
@@ -185,11 +187,7 @@ def griffin_lim(
     Args:
         magnitude: Not negative, shape (..., frames, 1 + n_fft // 2).
         n_fft: Length of the Fourier transform; the number of bins says it for an even one.
-        hop_length: As in `stft`.
-        win_length: As in `stft`.
-        window: As in `stft`.
-        center: As in `stft`.
-        pad_mode: As in `stft`.
+        hop_length, win_length, window, center, pad_mode: As in `stft`.
         length: As in `istft`.
         num_iterations: Number of times to go there and back.
         momentum: 0 for the algorithm of Griffin and Lim (1984); below 1.
@@ -203,18 +201,24 @@ def griffin_lim(
     if n_fft is None:
         n_fft = 2 * (bins - 1)
     framing = (n_fft, hop_length, win_length, window, center)
-    phase = 2 * np.pi * tf.random.stateless_uniform((frames, bins), (seed, 0))
+    # XLA would choose another generator than the rest, and so begin with other phases.
+    phase = tf.random.stateless_uniform((frames, bins), (seed, 0), 0.0, 2 * np.pi, alg="philox")
 
     def improve(index, real, imaginary, last_real, last_imaginary):
         waveform = istft_parts(real, imaginary, *framing)
         new_real, new_imaginary = stft_parts(waveform, *framing, pad_mode)
         weight = momentum / (1 + momentum)
-        # What is left of a frame after the last hop is not in the waveform: without centring it has one frame fewer never.
         ahead_real, ahead_imaginary = new_real - weight * last_real, new_imaginary - weight * last_imaginary
         scale = magnitude * tf.math.rsqrt(tf.square(ahead_real) + tf.square(ahead_imaginary) + 1e-16)
         return index + 1, scale * ahead_real, scale * ahead_imaginary, new_real, new_imaginary
 
-    start = (0, magnitude * tf.cos(phase), magnitude * tf.sin(phase), tf.zeros_like(magnitude), tf.zeros_like(magnitude))
+    start = (
+        0,
+        magnitude * tf.cos(phase),
+        magnitude * tf.sin(phase),
+        tf.zeros_like(magnitude),
+        tf.zeros_like(magnitude),
+    )
     _, real, imaginary, _, _ = tf.while_loop(lambda index, *_: index < num_iterations, improve, start)
     return istft_parts(real, imaginary, *framing, length)
 
@@ -295,11 +299,7 @@ def mel_spectrogram(
     Args:
         waveform: Shape (..., samples).
         sample_rate: In Hz.
-        num_mels: As in `mel_filterbank`, like the next four.
-        fmin_hz: See above.
-        fmax_hz: See above.
-        htk: See above.
-        norm: See above.
+        num_mels, fmin_hz, fmax_hz, htk, norm: As in `mel_filterbank`.
         n_fft: As in `stft`.
         **framing: Further arguments of `stft`.
 
@@ -308,7 +308,10 @@ def mel_spectrogram(
     """
     real, imaginary = stft_parts(waveform, n_fft, **framing)
     power = tf.square(real) + tf.square(imaginary)
-    return tf.matmul(power, mel_filterbank(sample_rate, n_fft, num_mels, fmin_hz, fmax_hz, htk, norm))
+    filters = mel_filterbank(sample_rate, n_fft, num_mels, fmin_hz, fmax_hz, htk, norm)
+    return tf.concat(
+        [_project_group(power, filters[:, first : first + 32]) for first in range(0, num_mels, 32)], axis=-1
+    )
 
 
 def dct(values, num_coefficients: int):
@@ -321,7 +324,7 @@ def dct(values, num_coefficients: int):
     Returns:
         Shape (..., num_coefficients).
     """
-    return tf.matmul(values, _dct_matrix(values.shape[-1], num_coefficients))
+    return _project(values, _dct_matrix(values.shape[-1], num_coefficients))
 
 
 def mfcc(mel_power, num_mfcc: int = 13, top_db: float | None = 80.0):
@@ -359,28 +362,29 @@ def _rfft(frames):
     n_fft = frames.shape[-1]
     if _as_matrix(n_fft):
         cosines, sines = _fourier_matrices(n_fft)
-        return tf.matmul(frames, cosines), tf.matmul(frames, -sines)
+        return _project(frames, cosines), _project(frames, -sines)
     spectrum = tf.signal.rfft(frames)
     return tf.math.real(spectrum), tf.math.imag(spectrum)
 
 
 def _irfft(real, imaginary, n_fft):
     """Transform half spectra (..., 1 + n_fft // 2) back to real frames (..., n_fft)."""
+    # All other bins of the half stand for two of the whole.
+    single = [0] if n_fft % 2 else [0, -1]
     if _as_matrix(n_fft):
         cosines, sines = _fourier_matrices(n_fft)
-        # All bins but the first, and the last of an even length, stand for two.
         weights = np.full((n_fft // 2 + 1, 1), 2 / n_fft, np.float32)
-        weights[0 if n_fft % 2 else [0, -1]] = 1 / n_fft
-        return tf.matmul(real, weights * cosines.T) - tf.matmul(imaginary, weights * sines.T)
-    # LiteRT has a real transform but not its inverse. The Hartley transform is its own inverse, and is made of the real one.
+        weights[single] = 1 / n_fft
+        return _project(real, weights * cosines.T) - _project(imaginary, weights * sines.T)
+    # LiteRT lacks the inverse. The Hartley transform is its own inverse, and comes of the transform that LiteRT has.
     paired = np.ones(n_fft // 2 + 1, np.float32)
-    paired[[0, -1]] = 0
-    return _hartley(*_rfft(_hartley(real, imaginary * paired))) / n_fft
+    paired[single] = 0
+    return _hartley(*_rfft(_hartley(real, imaginary * paired, n_fft)), n_fft) / n_fft
 
 
-def _hartley(real, imaginary):
-    """Unfold a half spectrum (..., 1 + n / 2) to the Hartley spectrum (..., n), real minus imaginary part."""
-    mirrored = tf.reverse((real + imaginary)[..., 1:-1], axis=[-1])
+def _hartley(real, imaginary, n_fft):
+    """Unfold a half spectrum (..., 1 + n_fft // 2) to real minus imaginary part of the whole, (..., n_fft)."""
+    mirrored = tf.reverse((real + imaginary)[..., 1 : (n_fft + 1) // 2], axis=[-1])
     return tf.concat([real - imaginary, mirrored], axis=-1)
 
 
@@ -399,6 +403,18 @@ def _fourier_matrices(n_fft):
 @functools.lru_cache(maxsize=8)
 def _dct_matrix(size, num_coefficients):
     return scipy.fft.dct(np.eye(size), type=2, norm="ortho", axis=1)[:, :num_coefficients].astype(np.float32)
+
+
+def _project(values, matrix):
+    """Multiply (..., rows) by (rows, columns) as one product of matrices, not as one for each clip."""
+    return tf.tensordot(values, matrix, axes=1)
+
+
+def _project_group(power, filters):
+    """Multiply by neighbouring mel filters over the bins that they reach: most of a whole filterbank is zeros."""
+    reached = np.flatnonzero(filters.any(axis=1))
+    low, high = (reached[0], reached[-1] + 1) if reached.size else (0, 1)
+    return _project(power[..., low:high], filters[low:high])
 
 
 def _decibels(power):

@@ -132,5 +132,13 @@ VARIANTS = {
     "default": DEFAULT,
     "twelve": dataclasses.replace(DEFAULT, words=COMMAND_WORDS, unknown=True, silence=True),
     "report": _report(),
-    "tiny": dataclasses.replace(DEFAULT, epochs=2, tau=0.5, batch_size=16, clips_per_word=10, noise_probability=0.0),
+    "tiny": Config(
+        epochs=2,
+        batch_size=16,
+        learning_rate=3e-3,
+        model="report_cnn",
+        clips_per_word=10,
+        noise_probability=0.0,
+        max_speed=0.0,
+    ),
 }

@@ -108,7 +108,7 @@ def build_dataset(
         return shards.finish(batches.map(lambda waveform, rows: (waveform, one_hot(rows))))
     batch_size = min(config.batch_size, len(prepared.rows))
     batches = shards.stream(prepared, config.num_samples, batch_size, config.seed, initial_epoch)
-    bank = _noise_bank(corpus)
+    bank = noise_bank(corpus)
     return shards.finish(
         batches.map(
             lambda waveform, rows, seed: (augment_batch(config, waveform, bank, seed), one_hot(rows)),
@@ -271,7 +271,7 @@ def _split_at_random(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     return table.assign(split=split)
 
 
-def _noise_bank(corpus: Corpus) -> tf.Tensor | None:
+def noise_bank(corpus: Corpus) -> tf.Tensor | None:
     """Decode the training split's noise into memory; None if the corpus has none."""
     config = corpus.config
     rows = corpus.noise[corpus.noise["split"] == "train"] if len(corpus.noise) else corpus.noise

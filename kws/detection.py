@@ -11,6 +11,7 @@ from kws.config import SILENCE, UNKNOWN, Config
 # A recording up to this many clips long is taken for one word with pauses around it.
 _LONGEST_CLIP = 1.5
 _SMOOTHING_SECONDS = 0.3
+_LEAST_DISTANCE = 0.75  # of a clip, between two words
 _QUIET_RMS = 1e-3  # -60 dBFS: the windows of digital silence and of a muted microphone
 _BATCH_SIZE = 64
 
@@ -69,8 +70,8 @@ def timeline(
 ) -> list[Detection]:
     """Find the keywords of a long recording.
 
-    The model looks through a sliding window; its probabilities are averaged over 0.3 s, and the highest of each stretch
-    in which a word stays over the threshold is its detection. The same word is not found twice within a clip's length.
+    The model looks through a sliding window; its probabilities are averaged over 0.3 s. A stretch in which a word stays
+    over the threshold is a candidate, and of candidates that overlap the one that held for longest is the detection.
 
     Args:
         model: From `load_model`.
@@ -94,14 +95,15 @@ def timeline(
     loud = np.sqrt(np.mean(np.square(windows), axis=1)) > _QUIET_RMS
     smoothed = _moving_average(probabilities, max(1, round(_SMOOTHING_SECONDS / hop_seconds)))
     keywords = [index for index, label in enumerate(config.labels) if label not in (SILENCE, UNKNOWN)]
-    detections = []
+    candidates = []
     for index in keywords:
         over = loud & (smoothed[:, index] >= threshold) & (smoothed.argmax(axis=1) == index)
         for first, last in _stretches(over):
             peak = first + int(smoothed[first : last + 1, index].argmax())
             start = peak * hop_samples / config.sample_rate
-            detections.append(_answer(config, smoothed[peak], start, start + config.clip_seconds))
-    return _without_repeats(sorted(detections, key=lambda detection: detection.start), config.clip_seconds)
+            weight = float(smoothed[first : last + 1, index].sum())
+            candidates.append((weight, _answer(config, smoothed[peak], start, start + config.clip_seconds)))
+    return _strongest(candidates, config.clip_seconds)
 
 
 def _answer(config: Config, probabilities: np.ndarray, start: float, end: float) -> Detection:
@@ -122,13 +124,14 @@ def _stretches(flags: np.ndarray) -> list[tuple[int, int]]:
     return [(int(first), int(end) - 1) for first, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _without_repeats(detections: list[Detection], clip_seconds: float) -> list[Detection]:
-    """Of detections of one word closer than a clip keep the most probable."""
+def _strongest(candidates: list[tuple[float, Detection]], clip_seconds: float) -> list[Detection]:
+    """Of candidates whose windows overlap keep the one that held for longest.
+
+    While the window slides over a word it also sees the word's beginning or end alone, which may be like another word;
+    the whole word is in view for longer than its parts.
+    """
     kept: list[Detection] = []
-    for detection in detections:
-        previous = next((index for index in reversed(range(len(kept))) if kept[index].word == detection.word), None)
-        if previous is None or detection.start - kept[previous].start >= clip_seconds:
-            kept.append(detection)
-        elif detection.probability > kept[previous].probability:
-            kept[previous] = detection
+    for _, candidate in sorted(candidates, key=lambda item: -item[0]):
+        if all(abs(candidate.start - other.start) >= _LEAST_DISTANCE * clip_seconds for other in kept):
+            kept.append(candidate)
     return sorted(kept, key=lambda detection: detection.start)

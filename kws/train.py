@@ -63,7 +63,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         validation,
         config.labels,
         config.sample_rate,
-        every_epochs=max(1, config.epochs // 10),
+        every_epochs=max(1, config.epochs // 5),
     )
     training.fit(
         run,

@@ -1,9 +1,6 @@
 """What all tests share: real recordings where they are at hand, and waveforms made on the spot."""
 
-import os
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import pytest

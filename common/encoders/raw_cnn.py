@@ -57,6 +57,8 @@ def _fold(waveform: KerasTensor) -> KerasTensor:
     stride is slow: M5 trains 1.5 to 1.8 times faster this way. Zeros are added as `padding="same"` would add them.
     """
     samples = waveform.shape[1]
+    if samples is None:
+        raise ValueError("a raw-waveform CNN must know the number of samples; give keras.Input((samples,))")
     missing = -samples % _STRIDE
     x = layers.Reshape((samples, 1))(waveform)
     x = layers.ZeroPadding1D((missing // 2, missing - missing // 2))(x)

@@ -21,7 +21,9 @@ def run(main, *arguments):
 
 def test_flags_and_arguments_reach_main():
     seen = []
-    assert run(lambda flags, arguments: seen.append((flags.epochs, flags.resume, arguments)), "--epochs=5", "a.wav") == 0
+    assert (
+        run(lambda flags, arguments: seen.append((flags.epochs, flags.resume, arguments)), "--epochs=5", "a.wav") == 0
+    )
     assert seen == [(5, True, ["a.wav"])]
 
 

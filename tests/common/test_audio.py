@@ -337,6 +337,12 @@ def test_long_ogg_files_are_written(tmp_path):
     assert audio.info(tmp_path / "long.ogg").num_samples == num_samples
 
 
+def test_lossy_encodings_are_clipped_too(tmp_path, tone):
+    audio.write(tmp_path / "a.ogg", 4 * tone, RATE)
+    # A square wave without the harmonics that the codec drops swings over by a fifth, not to twice full scale.
+    assert np.abs(audio.read(tmp_path / "a.ogg")[0][2000:-2000]).max() < 1.3
+
+
 def test_a_folder_in_the_place_of_the_file_is_told(tmp_path, tone):
     (tmp_path / "a.wav").mkdir()
     with pytest.raises(UserError, match="cannot write .*a.wav"):

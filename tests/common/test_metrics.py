@@ -29,7 +29,9 @@ def answers(rng):
 def test_figures_agree_with_scikit_learn(answers):
     targets, probabilities = answers
     figures = metrics.classification(targets, probabilities, ("a", "b", "c"))
-    report = reference.classification_report(targets, probabilities.argmax(1), target_names=["a", "b", "c"], output_dict=True)
+    report = reference.classification_report(
+        targets, probabilities.argmax(1), target_names=["a", "b", "c"], output_dict=True
+    )
     assert figures["accuracy"] == pytest.approx(report["accuracy"])
     for label in "abc":
         assert figures["labels"][label]["precision"] == pytest.approx(report[label]["precision"])

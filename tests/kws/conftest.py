@@ -47,9 +47,8 @@ def train_flags(corpus_dir, shards_dir):
         "--corpus=folder",
         f"--data_dir={corpus_dir}",
         f"--shards_dir={shards_dir}",
-        "--epochs=8",
-        "--batch_size=8",
-        "--max_speed=0",
+        "--epochs=20",
+        "--batch_size=4",
     ]
 
 

@@ -112,7 +112,7 @@ def test_no_run_directory(fails, tmp_path):
 
 def test_a_run_directory_of_another_configuration(fails, run_dir, train_flags):
     line = fails(train, *train_flags, f"--run_dir={run_dir}", "--learning_rate=0.5")
-    assert "learning_rate=0.1 (now 0.5)" in line
+    assert "learning_rate=0.003 (now 0.5)" in line
     assert "--noresume" in line
 
 
@@ -128,7 +128,12 @@ def test_a_label_that_the_model_does_not_know(fails, run_dir, corpus_dir, shards
         path = tmp_path / "words" / "warble" / f"{number}.wav"
         path.parent.mkdir(exist_ok=True)
         soundfile.write(path, whistle("low", rng), RATE)
-    flags = [f"--run_dir={run_dir}", f"--shards_dir={shards_dir}", "--corpus=folder", f"--data_dir={tmp_path / 'words'}"]
+    flags = [
+        f"--run_dir={run_dir}",
+        f"--shards_dir={shards_dir}",
+        "--corpus=folder",
+        f"--data_dir={tmp_path / 'words'}",
+    ]
     line = fails(evaluate, *flags)
     assert 'the class "warble", which the model does not know' in line
     assert "high, low, rising" in line

@@ -7,7 +7,9 @@ import io
 import os
 import re
 import tarfile
+import tempfile
 import threading
+import uuid
 import zipfile
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from common.corpora import download, speech_commands
 from common.errors import UserError
 
+EVIL = os.path.join(tempfile.gettempdir(), f"evil_{uuid.uuid4().hex}")
 FILES = {"yes/a_nohash_0.wav": b"one", "no/b_nohash_0.wav": b"two", "LICENSE": b"x" * 100_000}
 
 
@@ -69,6 +72,12 @@ def _server(content: bytes, **behaviour):
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    """Reach this machine directly, whatever proxy it stands behind."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 def _tar(files: dict[str, bytes], members: tuple[tarfile.TarInfo, ...] = (), mode: str = "w:gz") -> bytes:
@@ -206,9 +215,8 @@ def _stop_after(count: int, function):
 
 def test_a_wrong_checksum_is_told_and_the_file_is_not_kept(tmp_path):
     content = _tar(FILES)
-    with _server(content[:-5] + b"12345") as (url, _):
-        with pytest.raises(UserError, match="another SHA-256"):
-            download.fetch(url, tmp_path / "corpus", _sha256(content))
+    with _server(content[:-5] + b"12345") as (url, _), pytest.raises(UserError, match="another SHA-256"):
+        download.fetch(url, tmp_path / "corpus", _sha256(content))
     assert _tree(tmp_path) == {}
     with _server(content) as (url, _):
         download.fetch(url, tmp_path / "corpus", _sha256(content))
@@ -216,9 +224,8 @@ def test_a_wrong_checksum_is_told_and_the_file_is_not_kept(tmp_path):
 
 
 def test_a_missing_page_and_a_missing_server_are_told(tmp_path):
-    with _server(b"") as (url, _):
-        with pytest.raises(UserError, match="cannot download .*404"):
-            download.fetch(url + "elsewhere", tmp_path / "corpus", "0" * 64)
+    with _server(b"") as (url, _), pytest.raises(UserError, match="cannot download .*404"):
+        download.fetch(url + "elsewhere", tmp_path / "corpus", "0" * 64)
     with pytest.raises(UserError, match="cannot download") as caught:
         download.fetch(url, tmp_path / "corpus", "0" * 64)
     assert "\n" not in str(caught.value)
@@ -256,7 +263,7 @@ def _zip_link() -> bytes:
 HOSTILE = {
     "climbing": (_tar({"yes/a.wav": b"1", "../evil": b"2"}), "leads out of the folder"),
     "climbing inside": (_tar({"yes/../../evil": b"2"}), "leads out of the folder"),
-    "absolute": (_tar({"/tmp/quartet_evil": b"2"}), "leads out of the folder"),
+    "absolute": (_tar({EVIL: b"2"}), "leads out of the folder"),
     "drive": (_tar({"C:\\evil": b"2"}), "leads out of the folder"),
     "backslashes": (_tar({"..\\evil": b"2"}), "leads out of the folder"),
     "symlink": (_tar({}, (_special("out", tarfile.SYMTYPE, "../.."),)), "a link or a device"),
@@ -266,7 +273,7 @@ HOSTILE = {
     "bomb": (_tar({"zeros": bytes(3_000_000)}), "more than 1000 files or 2000000 bytes"),
     "many": (_tar({str(number): b"" for number in range(1001)}), "more than 1000 files or 2000000 bytes"),
     "zip climbing": (_zip({"../evil": b"2"}), "leads out of the folder"),
-    "zip absolute": (_zip({"/tmp/quartet_evil": b"2"}), "leads out of the folder"),
+    "zip absolute": (_zip({EVIL: b"2"}), "leads out of the folder"),
     "zip link": (_zip_link(), "a link or a device"),
     "zip bomb": (_zip({"zeros": bytes(3_000_000)}), "more than 1000 files or 2000000 bytes"),
     "cut tar": (_tar({**FILES, "random": os.urandom(50_000)})[:30_000], "is damaged"),
@@ -287,7 +294,7 @@ def test_a_hostile_or_damaged_archive_is_refused_and_leaves_nothing(tmp_path, na
     # Only the archive itself is there, beside the folder that was to be filled.
     assert [path.name for path in tmp_path.iterdir()] == ["inside"]
     assert set(_tree(tmp_path)) <= {f"inside/corpus.download/{_sha256(content)[:16]}.archive"}
-    assert not os.path.exists("/tmp/quartet_evil") and not root.exists()
+    assert not os.path.exists(EVIL) and not root.exists()
 
 
 def test_an_archive_that_does_not_fit_on_the_disk_is_refused(tmp_path, monkeypatch):

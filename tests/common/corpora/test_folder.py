@@ -1,11 +1,13 @@
 """A user's own recordings, in all the ways people lay them out."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from absl import logging as absl_logging
 
 from common import audio
-from common.corpora import folder
+from common.corpora import folder, manifest
 from common.errors import UserError
 
 
@@ -36,6 +38,14 @@ def test_a_folder_is_a_class_and_small_classes_are_in_every_split(tmp_path):
     assert (table.groupby("label")["split"].nunique() == 3).all()
     shares = table[table["label"] == "go"]["split"].value_counts() / 200
     np.testing.assert_allclose([shares["train"], shares["validation"], shares["test"]], [0.8, 0.1, 0.1], atol=0.06)
+
+
+def test_the_smallest_hashes_fill_the_splits_that_a_class_lacks(tmp_path):
+    names = [name for name in _numbered("yes/{}.wav", 30) if manifest.hash_split(name) == "train"][:6]
+    first, second, *others = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    table = folder.index(_touch(tmp_path, names))
+    splits = {row.path[len(str(tmp_path)) + 1 :]: row.split for row in table.itertuples()}
+    assert splits == {first: "validation", second: "test", **dict.fromkeys(others, "train")}
 
 
 def test_a_growing_corpus_moves_nobody(tmp_path):

@@ -1,0 +1,29 @@
+"""Import TensorFlow without its notes about this machine.
+
+TensorFlow 2.21 writes a dozen lines to standard error while it loads and looks for GPUs, before the level of its log
+can be set. A command should say what the user needs to know and nothing else; which devices are used is said by
+`common.training`. Whoever wants TensorFlow's own notes sets TF_CPP_MIN_LOG_LEVEL=0.
+"""
+
+import os
+
+
+def _import_tensorflow() -> None:
+    """Load TensorFlow with standard error closed for native code; Python's exceptions pass as ever."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+        tf.get_logger().setLevel("ERROR")
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+    _import_tensorflow()

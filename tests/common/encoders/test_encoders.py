@@ -1,0 +1,107 @@
+"""What every encoder must do, whatever its architecture."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.encoders import ENCODERS
+from common.testing import run_litert
+
+# Name -> small input shape, size of the embedding.
+CASES = {
+    "report_cnn": ((20, 13), 64),
+    "bc_resnet": ((20, 40), 32),
+    "m3": ((2000,), 32),
+    "m5": ((2000,), 128),
+    "m11": ((2000,), 256),
+    "m18": ((2000,), 256),
+}
+# m3, m11 and m18 are m5 with more or fewer of the same layers.
+FAMILIES = ["report_cnn", "bc_resnet", "m5"]
+BATCH = 4
+
+
+def build(name, policy="float32"):
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(policy)
+    try:
+        inputs = keras.Input(CASES[name][0])
+        embedding = ENCODERS[name].build(inputs)
+        return keras.Model(inputs, keras.layers.Dense(3, activation="softmax", dtype="float32")(embedding))
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def examples(name, rng):
+    return rng.normal(0, 1, (BATCH, *CASES[name][0])).astype(np.float32), np.arange(BATCH) % 3
+
+
+def train(model, inputs, labels, epochs=1):
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", jit_compile=False)
+    return model.fit(inputs, labels, batch_size=BATCH, epochs=epochs, verbose=0).history["loss"]
+
+
+def test_every_encoder_is_tested():
+    assert set(CASES) == set(ENCODERS)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_input_is_what_the_encoder_takes_and_the_embedding_has_its_size(name):
+    shape, size = CASES[name]
+    assert len(shape) == {"spectrogram": 2, "waveform": 1}[ENCODERS[name].takes]
+    assert ENCODERS[name].build(keras.Input(shape)).shape == (None, size)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", CASES)
+def test_a_training_step_moves_every_trainable_weight(name, policy, rng):
+    model = build(name, policy)
+    assert model.layers[-2].compute_dtype == ("float32" if policy == "float32" else "bfloat16")
+    before = model.get_weights()
+    assert np.isfinite(train(model, *examples(name, rng))).all()
+    # A bias that a normalisation follows directly is counted by the report but has no effect and no gradient.
+    idle = {layer.bias.path for layer in model.layers if isinstance(layer, keras.layers.Conv1D)}
+    for weight, old in zip(model.weights, before, strict=True):
+        if weight.path not in idle and "seed_generator" not in weight.path:
+            assert np.any(weight.numpy() != old), f"{weight.path} did not move"
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_training_lowers_the_loss_in_mixed_float16(name, rng):
+    losses = train(build(name, "mixed_float16"), *examples(name, rng), epochs=8)
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_trained_model_answers_the_same_under_xla_reloaded_exported_and_in_litert(name, rng, tmp_path):
+    model = build(name)
+    inputs, labels = examples(name, rng)
+    train(model, inputs, labels, epochs=20)
+    # Noise looks alike to an average over the whole clip; another level does not.
+    inputs *= np.linspace(0.2, 5, BATCH, dtype=np.float32).reshape(-1, *[1] * (inputs.ndim - 1))
+    expected = model(inputs).numpy()
+    assert np.ptp(expected, axis=0).max() > 1e-2
+
+    under_xla = tf.function(model, jit_compile=True)(inputs).numpy()
+    np.testing.assert_allclose(under_xla, expected, atol=1e-5)
+
+    model.save(tmp_path / "model.keras")
+    reloaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(reloaded(inputs).numpy(), expected, atol=1e-6)
+
+    model.export(tmp_path / "saved_model", verbose=False)
+    exported = tf.saved_model.load(tmp_path / "saved_model")
+    np.testing.assert_allclose(exported.serve(inputs).numpy(), expected, atol=1e-6)
+
+    # Builtin operators only: the converter refuses others unless it is told to admit them.
+    litert = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    np.testing.assert_allclose(run_litert(litert, inputs[:1]), expected[:1], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_clip_gets_the_same_answer_alone_and_in_a_batch(name, rng):
+    model = build(name)
+    inputs, _ = examples(name, rng)
+    np.testing.assert_allclose(model(inputs[:1]).numpy(), model(inputs).numpy()[:1], atol=1e-6)
