@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+TFIO_VENV ?= .venv-tfio
 BIN := $(VENV)/bin
 ARGS ?=
 RUN_DIR ?= runs/kws/default
@@ -15,15 +16,24 @@ help:  ## list the targets
 
 setup: $(VENV)/.installed  ## make the virtual environment and install everything
 
-$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
-	@echo "Setting up $(VENV): TensorFlow is large, this takes a few minutes once."
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --upgrade pip
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -c constraints.txt -e '.[speech,dev]'
+$(VENV)/.installed: EXTRAS := speech,dev
+$(VENV)/.installed: constraints.txt
+$(TFIO_VENV)/.installed: EXTRAS := speech,dev,tfio
+$(TFIO_VENV)/.installed: constraints-tfio.txt
+
+# An environment a file of constraints: its last dependency names what is pinned.
+%/.installed: setup.cfg pyproject.toml
+	@echo "Setting up $*: TensorFlow is large, this takes a few minutes once."
+	$(PYTHON) -m venv $*
+	$*/bin/python -m pip install --disable-pip-version-check --quiet --upgrade pip
+	$*/bin/python -m pip install --disable-pip-version-check -c $(filter constraints%,$^) -e '.[$(EXTRAS)]'
 	@touch $@
 
 test: setup  ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
+
+test-tfio: $(TFIO_VENV)/.installed  ## run the tests under TensorFlow 2.16 with tensorflow-io
+	$(TFIO_VENV)/bin/python -m pytest $(ARGS)
 
 lint: setup  ## check style
 	$(BIN)/ruff check .
@@ -54,4 +64,4 @@ bench: setup  ## measure features and pipeline beside librosa and PyTorch
 	$(BIN)/python -m benchmarks.pipeline
 
 clean:  ## remove the environments; recordings and runs stay
-	rm -rf $(VENV) .venv-*
+	rm -rf $(VENV) $(TFIO_VENV)

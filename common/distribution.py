@@ -26,3 +26,26 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
     if len(devices) < 2:
         raise UserError(f"--strategy=mirrored needs several devices, found {devices[0].name}; use --strategy=single")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def evaluation_batch_size(num_examples: int, batch_size: int) -> int:
+    """Return the batch size nearest to a wish with which no device gets an empty batch at the end of a pass.
+
+    Each batch is dealt to the devices of the current strategy in equal parts, so a short last one can leave a device
+    without examples; there oneDNN's convolution returns the shape of its input instead of its output (TensorFlow 2.21).
+
+    Args:
+        num_examples: Examples in a pass.
+        batch_size: The batch size wished for.
+
+    Example:
+        >>> evaluation_batch_size(9, 4)
+        4
+    """
+    num_replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    fitting = [
+        size
+        for size in range(num_replicas, num_examples + batch_size + num_replicas, num_replicas)
+        if num_examples % size == 0 or num_examples % size > size // num_replicas * (num_replicas - 1)
+    ]
+    return min(fitting or [batch_size], key=lambda size: abs(size - batch_size))

@@ -5,6 +5,7 @@ Example:
     >>> check_layer(keras.layers.Rescaling(2.0), waveforms(2, 16), litert=False, package=None)
 """
 
+import inspect
 import tempfile
 from pathlib import Path
 
@@ -78,6 +79,8 @@ def check_layer(
         name = keras.saving.get_registered_name(type(layer))
         assert name == f"{package}>{type(layer).__name__}", f'registered as "{name}", expected package "{package}"'
     check(_copy(layer, inputs)(inputs), "rebuilt from its configuration")
+    missing = _arguments(type(layer)) - set(layer.get_config())
+    assert not missing, f"get_config leaves out {', '.join(sorted(missing))}"
 
     symbolic = layer(keras.Input(inputs.shape[1:], dtype=inputs.dtype.name))
     assert symbolic.shape == (None, *expected.shape[1:]), f"symbolic shape {symbolic.shape}, expected {expected.shape}"
@@ -146,6 +149,17 @@ def run_litert(model: bytes, inputs: np.ndarray) -> np.ndarray:
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], inputs)
     interpreter.invoke()
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+def _arguments(layer_class):
+    """Return the names of the arguments of a layer and of its parents, but for those of Keras."""
+    parents = [
+        parent
+        for parent in layer_class.__mro__
+        if not parent.__module__.startswith(("keras", "tensorflow", "builtins"))
+    ]
+    parameters = [parameter for parent in parents for parameter in inspect.signature(parent).parameters.values()]
+    return {parameter.name for parameter in parameters if parameter.kind != parameter.VAR_KEYWORD}
 
 
 def _copy(layer, inputs, policy=None):

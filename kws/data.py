@@ -10,7 +10,7 @@ import pandas as pd
 import tensorflow as tf
 from sklearn.model_selection import train_test_split
 
-from common import augment, shards
+from common import augment, distribution, shards
 from common.corpora import CORPORA, noise
 from common.corpora import manifest as manifests
 from common.errors import UserError, nearest
@@ -104,7 +104,8 @@ def build_dataset(
         return tf.one_hot(tf.gather(targets, rows), len(config.labels))
 
     if not training:
-        batches = shards.read(prepared, config.num_samples, config.batch_size)
+        batch_size = distribution.evaluation_batch_size(len(prepared.rows), config.batch_size)
+        batches = shards.read(prepared, config.num_samples, batch_size)
         return shards.finish(batches.map(lambda waveform, rows: (waveform, one_hot(rows))))
     batch_size = min(config.batch_size, len(prepared.rows))
     batches = shards.stream(prepared, config.num_samples, batch_size, config.seed, initial_epoch)

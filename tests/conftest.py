@@ -5,6 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common import app
+from kws import train
+from tests.whistles import write_words
+
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -20,3 +24,34 @@ def real_data() -> Path:
 def rng() -> np.random.Generator:
     """A random generator with a fixed seed."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def corpus_dir(tmp_path_factory):
+    return write_words(tmp_path_factory.mktemp("corpus") / "whistles")
+
+
+@pytest.fixture(scope="session")
+def shards_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("shards")
+
+
+@pytest.fixture(scope="session")
+def train_flags(corpus_dir, shards_dir):
+    """The flags that train the tiny variant on the whistles in seconds."""
+    return [
+        "--variant=tiny",
+        "--corpus=folder",
+        f"--data_dir={corpus_dir}",
+        f"--shards_dir={shards_dir}",
+        "--epochs=20",
+        "--batch_size=4",
+    ]
+
+
+@pytest.fixture(scope="session")
+def run_dir(tmp_path_factory, train_flags):
+    """A run directory as `python -m kws.train` leaves it."""
+    folder = tmp_path_factory.mktemp("runs") / "whistles"
+    assert app.run(train.main, train.define_flags, [*train_flags, f"--run_dir={folder}"]) == 0
+    return folder

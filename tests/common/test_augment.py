@@ -134,6 +134,12 @@ def test_speed_is_close_to_exact_interpolation_of_what_speech_has(rate):
     assert level_db(expected) - level_db(result - expected) > 40
 
 
+def test_speed_keeps_the_level_of_treble():
+    sine = np.sin(2 * np.pi * 7000 / SAMPLE_RATE * np.arange(SAMPLE_RATE)).astype(np.float32)[np.newaxis]
+    slower = speed(sine, SEED, 0.9, 0.9).numpy()[0, 1000:-1000]
+    assert abs(level_db(slower) - level_db(sine[0])) < 0.05
+
+
 def test_speed_leaves_out_what_would_alias():
     sine = np.sin(2 * np.pi * 7500 / SAMPLE_RATE * np.arange(SAMPLE_RATE)).astype(np.float32)[np.newaxis]
     assert level_db(speed(sine, SEED, 1.2, 1.2).numpy()[0, 4000:12_000]) < -60

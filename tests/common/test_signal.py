@@ -71,8 +71,11 @@ def test_istft_equals_librosa_and_returns_the_waveform(recordings, framing):
 def test_istft_fades_where_a_window_without_centring_ends():
     waveform = testing.waveforms(1, 2048)
     restored = signal.istft(signal.stft(waveform, 512, 128, center=False), 512, 128, center=False).numpy()
-    assert np.abs(restored[:, :128]).max() <= 1.05 * np.abs(waveform[:, :128]).max()
-    assert restored[0, 0] == 0
+    weights = signal.window_samples("hann", None, 512) ** 2
+    sums = weights[:128]
+    lost, kept = restored[0, :128][sums <= 1e-6], sums > 1e-6
+    assert len(lost) > 1 and np.abs(lost).max() < 1e-6
+    np.testing.assert_allclose(restored[0, :128][kept], waveform[0, :128][kept], atol=1e-3)
 
 
 def test_istft_ignores_what_a_real_waveform_cannot_have():

@@ -9,7 +9,7 @@ import soundfile
 
 from common import app
 from kws import evaluate, export, predict, train
-from tests.kws.conftest import RATE, whistle, write_words
+from tests.whistles import RATE, whistle, write_words
 
 
 @pytest.fixture

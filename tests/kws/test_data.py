@@ -8,7 +8,7 @@ import tensorflow as tf
 from common.errors import UserError
 from kws import data
 from kws.config import COMMAND_WORDS, VARIANTS
-from tests.kws.conftest import PITCHES_HZ, RATE, write_words
+from tests.whistles import PITCHES_HZ, RATE, write_words
 
 TINY = VARIANTS["tiny"]
 

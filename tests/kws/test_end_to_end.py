@@ -16,7 +16,7 @@ from common import app, export
 from kws import evaluate, predict, train
 from kws import export as export_script
 from kws.models import load_model
-from tests.kws.conftest import RATE, whistle
+from tests.whistles import RATE, whistle
 
 
 def run(script, *arguments):

@@ -1,0 +1,48 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import tensorflow as tf
+
+from common import distribution
+from common.errors import UserError
+
+TWO_DEVICES = """
+import sys
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from common import app, distribution
+with distribution.strategy("mirrored").scope():
+    assert [distribution.evaluation_batch_size(9, size) for size in (2, 4, 20)] == [10, 10, 16]
+    assert [distribution.evaluation_batch_size(11, size) for size in (4, 6, 8)] == [4, 6, 6]
+    assert distribution.evaluation_batch_size(300, 64) == 64
+from kws import train
+sys.exit(app.run(train.main, train.define_flags, sys.argv[1:]))
+"""
+
+
+def test_one_device_needs_no_strategy():
+    assert distribution.strategy("single") is tf.distribute.get_strategy()
+    assert distribution.strategy("auto") is tf.distribute.get_strategy()
+
+
+def test_one_device_takes_any_batch_size():
+    assert distribution.evaluation_batch_size(9, 4) == 4
+
+
+def test_mirroring_on_one_device_is_one_line():
+    with pytest.raises(UserError, match="--strategy=mirrored needs several devices"):
+        distribution.strategy("mirrored")
+
+
+def test_two_devices_train_and_evaluate_as_one_does(tmp_path, train_flags):
+    """Two logical CPUs in a process of their own, because devices are fixed when TensorFlow starts."""
+    folder = tmp_path / "mirrored"
+    command = [sys.executable, "-c", TWO_DEVICES, *train_flags, "--strategy=mirrored", f"--run_dir={folder}"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-2000:]
+    figures = json.loads((folder / "metrics.json").read_text())
+    assert figures["accuracy"] >= 0.8
+    assert figures["num_examples"] == 9
