@@ -1,5 +1,6 @@
 """Which devices a training uses."""
 
+import keras
 import tensorflow as tf
 
 from common.errors import UserError
@@ -25,7 +26,29 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
         raise UserError(f'unknown strategy "{name}"; expected one of {", ".join(STRATEGIES)}')
     if len(devices) < 2:
         raise UserError(f"--strategy=mirrored needs several devices, found {devices[0].name}; use --strategy=single")
+    _build_models_from_one_device()
     return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def _build_models_from_one_device() -> None:
+    """Let Keras build a model from the first device's part of a batch.
+
+    Before it fits, evaluates or predicts, Keras 3.15 adds the devices' parts of the first batch up to learn its shape
+    (keras-team/keras#20585), which fails where nine examples are dealt as five and four. The shape of one part tells
+    as much.
+    """
+    trainer = keras.src.backend.tensorflow.trainer.TensorFlowTrainer
+
+    def build(self, iterator=None, data_batch=None):
+        if self._distribute_strategy is None:
+            return
+        if iterator is not None:
+            batches = next(next(iter(iterator))[2])
+            data_batch = keras.tree.map_structure(lambda part: tf.distribute.get_strategy().experimental_local_results(part)[0], batches)
+        with self.distribute_strategy.scope():
+            self._symbolic_build(data_batch=data_batch)
+
+    trainer._maybe_symbolic_build = build
 
 
 def evaluation_batch_size(num_examples: int, batch_size: int) -> int:
