@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 TFIO_VENV ?= .venv-tfio
+BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 ARGS ?=
 RUN_DIR ?= runs/kws/default
@@ -20,6 +21,8 @@ $(VENV)/.installed: EXTRAS := speech,dev
 $(VENV)/.installed: constraints.txt
 $(TFIO_VENV)/.installed: EXTRAS := speech,dev,tfio
 $(TFIO_VENV)/.installed: constraints-tfio.txt
+$(BENCH_VENV)/.installed: EXTRAS := speech,dev,bench
+$(BENCH_VENV)/.installed: constraints.txt
 
 # An environment a file of constraints: its last dependency names what is pinned.
 %/.installed: setup.cfg pyproject.toml
@@ -46,8 +49,9 @@ format: setup  ## mend style
 tensorboard: setup  ## show all runs at http://localhost:6006
 	$(BIN)/tensorboard --logdir runs
 
+# Many voices and few epochs: the embedded corpus is as large as one asks for.
 train-kws: setup  ## train a keyword spotter on synthetic speech, evaluate it, try it on a WAV
-	$(BIN)/python -m kws.train --run_dir=$(RUN_DIR) $(ARGS)
+	$(BIN)/python -m kws.train --run_dir=$(RUN_DIR) --clips_per_word=600 --epochs=12 $(ARGS)
 	$(BIN)/python -m kws.predict --run_dir=$(RUN_DIR) $(RUN_DIR)/example.wav
 
 evaluate-kws: setup  ## evaluate the keyword spotter of RUN_DIR
@@ -59,9 +63,9 @@ predict-kws: setup  ## say which word is in FILE
 export-kws: setup  ## export the keyword spotter of RUN_DIR as SavedModel and LiteRT
 	$(BIN)/python -m kws.export --run_dir=$(RUN_DIR) $(ARGS)
 
-bench: setup  ## measure features and pipeline beside librosa and PyTorch
-	$(BIN)/python -m benchmarks.features
-	$(BIN)/python -m benchmarks.pipeline
+bench: $(BENCH_VENV)/.installed  ## measure features and pipeline beside librosa and PyTorch
+	$(BENCH_VENV)/bin/python -m benchmarks.features
+	$(BENCH_VENV)/bin/python -m benchmarks.pipeline
 
 clean:  ## remove the environments; recordings and runs stay
-	rm -rf $(VENV) $(TFIO_VENV)
+	rm -rf $(VENV) $(TFIO_VENV) $(BENCH_VENV)

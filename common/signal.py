@@ -250,7 +250,9 @@ def amplitude_to_db(amplitude, ref: float | str = 1.0, amin: float = 1e-5, top_d
 
 def magnitude(real, imaginary):
     """Return the absolute value of complex numbers, with a gradient of 0, not infinity, where they are 0."""
-    return tf.sqrt(tf.maximum(tf.square(real) + tf.square(imaginary), 1e-30))
+    power = tf.square(real) + tf.square(imaginary)
+    positive = power > 0
+    return tf.where(positive, tf.sqrt(tf.where(positive, power, 1.0)), 0.0)
 
 
 @functools.lru_cache(maxsize=32)

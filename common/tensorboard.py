@@ -63,8 +63,10 @@ class ClassificationPanels(keras.callbacks.Callback):
             for rank, (index, waveform) in enumerate(zip(worst, self._waveforms(worst), strict=True), 1):
                 truth, answer = self.labels[targets[index]], self.labels[probabilities[index].argmax()]
                 title = f'true "{truth}" ({true_probability[index]:.2f}), predicted "{answer}" ({probabilities[index].max():.2f})'
-                tf.summary.audio(f"worst/{rank}", waveform[None, :, None], self.sample_rate, description=title)
-                tf.summary.image(f"worst/{rank}", plots.to_image(self._spectrogram(waveform, title)))
+                tf.summary.audio(
+                    f"worst_clips/{rank}", waveform[None, :, None], self.sample_rate, max_outputs=1, description=title
+                )
+                tf.summary.image(f"worst_spectrograms/{rank}", plots.to_image(self._spectrogram(waveform, title)))
         self.writer.flush()
 
     def _waveforms(self, indices: np.ndarray) -> list[np.ndarray]:
@@ -95,7 +97,8 @@ def write_hyper_parameters(log_dir: str | Path, config: dict[str, Any], figures:
         name: value if isinstance(value, bool | int | float | str) else ",".join(value)
         for name, value in config.items()
     }
-    with tf.summary.create_file_writer(str(log_dir)).as_default(step=0):
+    # A run of its own: in the folder's root the HPARAMS page does not find the figures.
+    with tf.summary.create_file_writer(str(Path(log_dir) / "test")).as_default(step=0):
         hparams_api.hparams(shown, trial_id=str(Path(log_dir).resolve().parent))
         for name, value in figures.items():
             tf.summary.scalar(name, value)

@@ -52,12 +52,12 @@ class Config(TrainingConfig):
     max_speed: float = field(
         0.15, "training clips are played up to this share faster or slower", minimum=0, maximum=0.5
     )
-    noise_probability: float = field(0.8, "share of training clips that get background noise", minimum=0, maximum=1)
-    min_snr_db: float = field(0.0, "lowest signal-to-noise ratio drawn, in dB")
+    noise_probability: float = field(0.5, "share of training clips that get background noise", minimum=0, maximum=1)
+    min_snr_db: float = field(10.0, "lowest signal-to-noise ratio drawn, in dB")
     max_snr_db: float = field(40.0, "highest signal-to-noise ratio drawn, in dB")
     reverberation_probability: float = field(0.0, "share of training clips put into a room", minimum=0, maximum=1)
-    max_time_mask: int = field(20, "longest time mask of SpecAugment, in frames; 0 for none", minimum=0)
-    max_frequency_mask: int = field(5, "widest frequency mask of SpecAugment, in bins; 0 for none", minimum=0)
+    max_time_mask: int = field(10, "longest time mask of SpecAugment, in frames; 0 for none", minimum=0)
+    max_frequency_mask: int = field(3, "widest frequency mask of SpecAugment, in bins; 0 for none", minimum=0)
 
     def __post_init__(self):
         """Check the fields, and those that depend on one another."""
@@ -125,7 +125,13 @@ def _report() -> Config:
 
 
 DEFAULT = Config(
-    epochs=40, batch_size=100, learning_rate=0.1, optimizer="sgd", schedule="cosine", warmup_epochs=3, weight_decay=1e-4
+    epochs=40,
+    batch_size=50,
+    learning_rate=5e-3,
+    optimizer="adamw",
+    schedule="cosine",
+    warmup_epochs=2,
+    weight_decay=0.01,
 )
 
 VARIANTS = {

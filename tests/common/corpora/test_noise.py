@@ -1,0 +1,56 @@
+import pytest
+import soundfile
+
+from common.corpora import manifest, noise
+from common.errors import UserError
+
+RATE = 8000
+
+
+@pytest.fixture
+def noise_dir(tmp_path, rng):
+    for name, seconds in (("wind", 3.5), ("deep/rain", 2.0), ("click", 0.4)):
+        path = tmp_path / "noise" / f"{name}.flac"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, rng.normal(0, 0.1, int(seconds * RATE)), RATE)
+    return tmp_path / "noise"
+
+
+def test_recordings_are_cut_into_consecutive_excerpts(noise_dir):
+    table = noise.index(noise_dir, 1.0)
+    wind = table[table["path"].str.endswith("wind.flac")]
+    assert wind["start"].tolist() == [0.0, 1.0, 2.0]
+    assert (wind["duration"] == 1.0).all()
+    assert len(table) == 3 + 2 + 1
+
+
+def test_a_recording_shorter_than_an_excerpt_is_kept_whole(noise_dir):
+    table = noise.index(noise_dir, 1.0)
+    assert table.loc[table["path"].str.endswith("click.flac"), "duration"].tolist() == [pytest.approx(0.4)]
+
+
+def test_a_recording_stands_in_one_split(noise_dir):
+    assert (noise.index(noise_dir, 0.5).groupby("path")["split"].nunique() == 1).all()
+
+
+def test_excerpts_of_an_excerpt_stay_inside_it(noise_dir):
+    rows = manifest.from_rows([{"path": noise_dir / "wind.flac", "start": 1.0, "duration": 2.2, "split": "test"}])
+    assert noise.excerpts(rows, 1.0)["start"].tolist() == [1.0, 2.0]
+
+
+def test_unreadable_recordings_are_left_out(noise_dir):
+    (noise_dir / "broken.wav").write_bytes(b"no audio")
+    assert len(noise.index(noise_dir, 1.0)) == 6
+
+
+def test_the_folds_of_esc50_are_the_splits(real_data):
+    table = noise.index(real_data / "esc10", 1.0)
+    assert set(table["split"]) == {"train", "validation", "test"}
+    assert table["path"].nunique() == 90
+
+
+@pytest.mark.parametrize("name", ["absent", "empty"])
+def test_no_noise_is_one_line(tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="--noise_dir takes a folder of"):
+        noise.index(tmp_path / name, 1.0)

@@ -1,0 +1,48 @@
+import dataclasses
+
+import keras
+import librosa
+import numpy as np
+import pytest
+
+from kws.config import COMMAND_WORDS, VARIANTS
+from kws.models import MODELS, build_model
+
+TEN = {"words": COMMAND_WORDS}
+
+
+def test_the_report_network_has_the_published_number_of_parameters():
+    model = build_model(VARIANTS["report"])
+    assert sum(np.prod(weight.shape) for weight in model.trainable_weights) == 34_442
+    assert model.count_params() == 34_698
+
+
+def test_the_report_features_are_librosa_s(real_data):
+    config = VARIANTS["report"]
+    path = sorted((real_data / "speech_commands" / "yes").iterdir())[0]
+    clip = librosa.util.fix_length(librosa.load(path, sr=config.sample_rate)[0], size=config.num_samples)
+    layer = next(layer for layer in build_model(config).layers if layer.name.startswith("mfcc"))
+    expected = librosa.feature.mfcc(y=clip, sr=22050, n_mfcc=13, n_fft=2048, hop_length=512).T
+    received = np.asarray(layer(clip[None]))[0]
+    assert received.shape == (44, 13)
+    assert np.abs(received - expected).max() / np.abs(expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_takes_a_waveform_and_gives_probabilities(name, rng):
+    config = dataclasses.replace(VARIANTS["default"], model=name, tau=1.0, clip_seconds=0.5, **TEN)
+    model = build_model(config)
+    probabilities = model(rng.normal(0, 0.1, (2, config.num_samples)).astype(np.float32)).numpy()
+    assert probabilities.shape == (2, 10)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_probabilities_are_float32_in_mixed_precision(precision):
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = build_model(dataclasses.replace(VARIANTS["tiny"], **TEN))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model.output.dtype == "float32"
+    assert model.layers[0].dtype == "float32"
