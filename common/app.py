@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -99,15 +100,20 @@ def help_text(program: str, purpose: str, flag_values: FlagValues) -> str:
     by_module = flag_values.flags_by_module_dict()
     # One FlagValues an entry point: all its flags are its own, whichever module declared them.
     for flag in dict.fromkeys(flag for module in by_module.values() for flag in module):
+        if flag.name == "help":
+            continue
         name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
-        help = (
-            flag.help
-            if flag.default in (None, "") or "(default" in flag.help
-            else f"{flag.help} (default {flag.default_as_str})"
-        )
         lines.append(f"  {name}")
-        lines.append(textwrap.fill(help, 100, initial_indent=" " * 6, subsequent_indent=" " * 6))
+        lines.append(textwrap.fill(_flag_help(flag), 100, initial_indent=" " * 6, subsequent_indent=" " * 6))
     return "\n".join(lines)
+
+
+def _flag_help(flag: flags.Flag) -> str:
+    """Say what a flag means, with its default; fields of a configuration say theirs themselves."""
+    help = re.sub(r"^<[^>]*>: ", "", flag.help)  # absl puts the values of an enumeration first
+    if flag.default in (None, "") or "(default" in help:
+        return help
+    return f"{help} (default {str(flag.default_as_str).strip(chr(39))})"
 
 
 def _module_name(function: Callable) -> str:

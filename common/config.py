@@ -109,8 +109,13 @@ def define_flags(flag_values: FlagValues, variants: Mapping[str, TrainingConfig]
         flag_values: Where the entry point keeps its flags.
         variants: Named configurations; `default` is the one whose values `--help` shows.
     """
+    names = list(variants)
     flags.DEFINE_enum(
-        "variant", "default", list(variants), "the named configuration to start from", flag_values=flag_values
+        "variant",
+        "default",
+        names,
+        f"the named configuration to start from: {', '.join(names)}",
+        flag_values=flag_values,
     )
     default = variants["default"]
     types = typing.get_type_hints(type(default))

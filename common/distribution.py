@@ -44,7 +44,9 @@ def _build_models_from_one_device() -> None:
             return
         if iterator is not None:
             batches = next(next(iter(iterator))[2])
-            data_batch = keras.tree.map_structure(lambda part: tf.distribute.get_strategy().experimental_local_results(part)[0], batches)
+            data_batch = keras.tree.map_structure(
+                lambda part: tf.distribute.get_strategy().experimental_local_results(part)[0], batches
+            )
         with self.distribute_strategy.scope():
             self._symbolic_build(data_batch=data_batch)
 

@@ -19,6 +19,7 @@ class Config(TrainingConfig):
     The waveform is cut or padded to `clip_seconds`, turned into features inside the model, encoded, and classified.
     """
 
+    corpus: str = field("synthetic", "synthetic, speech_commands, folder, or several separated by commas")
     words: tuple[str, ...] = field(
         (), "the keywords, separated by commas; unless given the ten command words, or every class of a folder"
     )

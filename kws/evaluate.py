@@ -24,9 +24,20 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     app.define_run_flags(flag_values, TASK)
     app.define_corpus_flags(flag_values)
-    absl_flags.DEFINE_string("corpus", None, "another corpus than the one trained on", flag_values=flag_values)
+    absl_flags.DEFINE_string(
+        "corpus",
+        None,
+        "the corpus, if not the one trained on: synthetic, speech_commands, folder",
+        flag_values=flag_values,
+    )
     absl_flags.DEFINE_string("data_dir", None, "folder of the corpus", flag_values=flag_values)
-    absl_flags.DEFINE_enum("split", "test", [*manifest.SPLITS, "all"], "which recordings", flag_values=flag_values)
+    absl_flags.DEFINE_enum(
+        "split",
+        "test",
+        [*manifest.SPLITS, "all"],
+        "which recordings: train, validation, test or all",
+        flag_values=flag_values,
+    )
     absl_flags.DEFINE_string(
         "output", None, "the JSON file (default evaluation.json in the run directory)", flag_values=flag_values
     )

@@ -34,7 +34,11 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     app.define_run_flags(flag_values, TASK)
     absl_flags.DEFINE_enum(
-        "output_format", "text", ["text", "json", "csv"], "how answers are written", flag_values=flag_values
+        "output_format",
+        "text",
+        ["text", "json", "csv"],
+        "how answers are written: text, json or csv",
+        flag_values=flag_values,
     )
     absl_flags.DEFINE_float(
         "threshold", 0.7, "probability from which a word counts in a long recording", 0.0, 1.0, flag_values=flag_values

@@ -49,10 +49,7 @@ def index(root: str | Path) -> pd.DataFrame:
     root = Path(root).absolute()
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; expected {LAYOUT}")
-    if (root / TABLE).is_file():
-        rows = _rows_of_table(root)
-    else:
-        rows = _rows_of_folders(root)
+    rows = _rows_of_table(root) if (root / TABLE).is_file() else _rows_of_folders(root)
     classes = splits.assign(manifest.from_rows(row for row in rows if row["label"] != BACKGROUND_NOISE), root)
     noise = [row for row in rows if row["label"] == BACKGROUND_NOISE]
     noise = [part for row in noise for part in ([row] if row["split"] else noise_rows(Path(row["path"])))]
