@@ -100,6 +100,7 @@ def main() -> None:
         low, high = 64 / max(values), 64 / min(values)
         print(f"{name:<38}{64 / medians[name]:7,.0f}   ({low:,.0f} to {high:,.0f})")
     plain_speed, full_speed = (medians[f"pipeline, {name} augmentation"] for name in ("no", "full"))
+    report_step = medians["training step, report's CNN"]
     print(f"pipeline / training step of the report's CNN: {report_step / plain_speed:.1f} times")
     print(
         f"augmented pipeline / training step of BC-ResNet-1: {medians['training step, BC-ResNet-1'] / full_speed:.1f} times"

@@ -22,9 +22,8 @@ import numpy as np
 import pandas as pd
 from absl import logging
 from scipy.signal import fftconvolve
-from tqdm import tqdm
 
-from common import audio, files
+from common import audio, files, progress
 from common.corpora import manifest, speech_synthesis
 from common.errors import UserError
 
@@ -83,7 +82,6 @@ def index(
     seed: int = 0,
     unknown: bool = False,
     silence: bool = False,
-    progress: bool = True,
 ) -> pd.DataFrame:
     """Make the clips that are not there yet, and list all of them.
 
@@ -95,7 +93,6 @@ def index(
         seed: Draws everything that varies.
         unknown: Whether to add the class `_unknown_`: as many clips of other words, different words in each split.
         silence: Whether to add the class `_silence_`: as many clips of noise alone.
-        progress: Whether to show a progress bar while clips are made.
 
     Returns:
         A manifest (see `common.corpora.manifest`) with the label as it was given.
@@ -129,8 +126,10 @@ def index(
     missing = [clip for clip in clips if not clip.path.exists()]
     if missing:
         _write_description(folder, language, seed, {clip.path.parent.name: clip.word for clip in clips})
-        for clip in tqdm(missing, desc="synthetic speech", unit=" clips", disable=not progress):
-            audio.write(clip.path, make_clip(clip), SAMPLE_RATE, "PCM_16")
+        with progress.bar(len(clips), "synthetic speech", "clip", len(clips) - len(missing)) as meter:
+            for clip in missing:
+                audio.write(clip.path, make_clip(clip), SAMPLE_RATE, "PCM_16")
+                meter.update()
     return manifest.from_rows(
         {"path": clip.path, "split": clip.split, "label": clip.label, "speaker": clip.speaker, "sex": clip.sex}
         for clip in clips

@@ -24,7 +24,7 @@ def wheel():
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     root = tmp_path_factory.mktemp("synthetic")
-    return synthetic.index(root, ("yes", "no"), "en", 20, unknown=True, silence=True, progress=False)
+    return synthetic.index(root, ("yes", "no"), "en", 20, unknown=True, silence=True)
 
 
 def test_the_manifest_lists_every_class_in_every_split(corpus):
@@ -92,18 +92,18 @@ def test_a_second_call_makes_nothing_and_an_interrupted_one_goes_on(corpus):
     lost = Path(corpus["path"][5])
     lost.unlink()
     times = {path: Path(path).stat().st_mtime_ns for path in corpus["path"] if Path(path) != lost}
-    again = synthetic.index(root, ("yes", "no"), "en", 20, unknown=True, silence=True, progress=False)
+    again = synthetic.index(root, ("yes", "no"), "en", 20, unknown=True, silence=True)
     assert again.equals(corpus)
     assert lost.exists()
     assert times == {path: Path(path).stat().st_mtime_ns for path in times}
 
 
 def test_more_clips_and_words_add_to_what_is_there(tmp_path):
-    first = synthetic.index(tmp_path, ("yes",), num_clips_per_word=10, progress=False)
-    synthetic.index(tmp_path, ("no",), num_clips_per_word=3, progress=False)
+    first = synthetic.index(tmp_path, ("yes",), num_clips_per_word=10)
+    synthetic.index(tmp_path, ("no",), num_clips_per_word=3)
     description = json.loads((Path(first["path"][0]).parents[1] / "synthetic.json").read_text(encoding="utf-8"))
     assert description["words"] == {"no": "no", "yes": "yes"}
-    second = synthetic.index(tmp_path, ("yes", "no"), num_clips_per_word=20, progress=False)
+    second = synthetic.index(tmp_path, ("yes", "no"), num_clips_per_word=20)
     kept = second.merge(first, on="path", suffixes=("", "_before"))
     assert len(kept) == len(first)
     assert (kept["split"] == kept["split_before"]).all()
@@ -111,7 +111,7 @@ def test_more_clips_and_words_add_to_what_is_there(tmp_path):
 
 def test_seeds_and_languages_lie_apart(tmp_path):
     folders = [
-        Path(synthetic.index(tmp_path, ("no",), language, 3, seed, progress=False)["path"][0]).parents[1]
+        Path(synthetic.index(tmp_path, ("no",), language, 3, seed)["path"][0]).parents[1]
         for language, seed in (("en", 0), ("en", 1), ("es", 0))
     ]
     assert len(set(folders)) == 3
@@ -123,7 +123,7 @@ def test_a_fresh_process_makes_the_same_corpus(tmp_path):
     for name in ("a", "b"):
         command = (
             "from common.corpora import synthetic;"
-            f"synthetic.index({str(tmp_path / name)!r}, ('up', 'go'), num_clips_per_word=5, progress=False)"
+            f"synthetic.index({str(tmp_path / name)!r}, ('up', 'go'), num_clips_per_word=5)"
         )
         subprocess.run([sys.executable, "-c", command], check=True)
     clips = [{p.relative_to(tmp_path / n): p.read_bytes() for p in (tmp_path / n).rglob("*.wav")} for n in ("a", "b")]
@@ -133,7 +133,7 @@ def test_a_fresh_process_makes_the_same_corpus(tmp_path):
 
 def test_labels_are_exact_where_folder_names_cannot_be(tmp_path):
     words = ("adiós", "adios", "Hola", "buenos días", "niño")
-    table = synthetic.index(tmp_path, words, "es", 3, unknown=True, progress=False)
+    table = synthetic.index(tmp_path, words, "es", 3, unknown=True)
     assert set(table["label"]) == {*words, "_unknown_"}
     by_label = {label: Path(rows["path"].iloc[0]).parent for label, rows in table.groupby("label")}
     assert len(set(by_label.values())) == 6
@@ -144,10 +144,10 @@ def test_labels_are_exact_where_folder_names_cannot_be(tmp_path):
 
 
 def test_another_script_is_spoken_by_its_own_language(tmp_path):
-    table = synthetic.index(tmp_path, ("да", "нет"), "ru", 3, progress=False)
+    table = synthetic.index(tmp_path, ("да", "нет"), "ru", 3)
     assert sorted(set(table["label"])) == ["да", "нет"]
     with pytest.raises(UserError, match='cannot speak "нет"'):
-        synthetic.index(tmp_path, ("нет",), "en", 3, progress=False)
+        synthetic.index(tmp_path, ("нет",), "en", 3)
 
 
 def test_long_phrases_get_longer_clips_with_a_margin(tmp_path):
@@ -182,7 +182,7 @@ def test_numbers_that_sound_like_a_keyword_are_not_unknown():
 )
 def test_what_cannot_be_made_is_refused_in_one_line(tmp_path, words, settings, message):
     with pytest.raises(UserError, match=message) as caught:
-        synthetic.index(tmp_path, words, **settings, progress=False)
+        synthetic.index(tmp_path, words, **settings)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
@@ -190,12 +190,12 @@ def test_what_cannot_be_made_is_refused_in_one_line(tmp_path, words, settings, m
 def test_a_file_in_place_of_the_folder_is_one_line(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="is a file; expected a folder"):
-        synthetic.index(tmp_path / "file", ("yes",), num_clips_per_word=3, progress=False)
+        synthetic.index(tmp_path / "file", ("yes",), num_clips_per_word=3)
 
 
 def test_abbreviations_and_words_that_sound_alike_are_made_with_a_warning(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, logger="absl"):
-        table = synthetic.index(tmp_path, ("tv", "right", "write"), num_clips_per_word=3, progress=False)
+        table = synthetic.index(tmp_path, ("tv", "right", "write"), num_clips_per_word=3)
     assert len(table) == 9
     assert "letter by letter" in caplog.text
     assert "sound the same" in caplog.text
