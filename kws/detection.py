@@ -12,6 +12,7 @@ from kws.config import SILENCE, UNKNOWN, Config
 _LONGEST_CLIP = 1.5
 _SMOOTHING_SECONDS = 0.3
 _LEAST_DISTANCE = 0.75  # of a clip, between two words
+_LEAST_HOLD = 0.25  # of a clip: for so long a whole word stays in view, unlike its beginning or end
 _QUIET_RMS = 1e-3  # -60 dBFS: the windows of digital silence and of a muted microphone
 _BATCH_SIZE = 64
 
@@ -70,8 +71,9 @@ def timeline(
 ) -> list[Detection]:
     """Find the keywords of a long recording.
 
-    The model looks through a sliding window; its probabilities are averaged over 0.3 s. A stretch in which a word stays
-    over the threshold is a candidate, and of candidates that overlap the one that held for longest is the detection.
+    The model looks through a sliding window; its probabilities are averaged over 0.3 s. A word that stays over the
+    threshold for a quarter of a clip is a candidate, and of candidates that overlap the one that held for longest is
+    the detection; its window is the middle one.
 
     Args:
         model: From `load_model`.
@@ -99,10 +101,12 @@ def timeline(
     for index in keywords:
         over = loud & (smoothed[:, index] >= threshold) & (smoothed.argmax(axis=1) == index)
         for first, last in _stretches(over):
-            peak = first + int(smoothed[first : last + 1, index].argmax())
-            start = peak * hop_samples / config.sample_rate
+            if (last - first + 1) * hop_samples < _LEAST_HOLD * config.num_samples:
+                continue
+            middle = (first + last) // 2
+            start = middle * hop_samples / config.sample_rate
             weight = float(smoothed[first : last + 1, index].sum())
-            candidates.append((weight, _answer(config, smoothed[peak], start, start + config.clip_seconds)))
+            candidates.append((weight, _answer(config, smoothed[middle], start, start + config.clip_seconds)))
     return _strongest(candidates, config.clip_seconds)
 
 

@@ -46,6 +46,7 @@ def train_flags(corpus_dir, shards_dir):
         f"--shards_dir={shards_dir}",
         "--epochs=20",
         "--batch_size=4",
+        "--max_shift_ms=400",
     ]
 
 
