@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import tempfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -28,12 +29,9 @@ def write_saved_model(
         signature: Shape, type and name of the input.
         folder: Where to; an earlier SavedModel there is replaced.
     """
-    archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint("serve", serve, input_signature=[signature])
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     try:
-        archive.write_out(str(temporary), verbose=False)
+        _write_archive(model, serve, signature, temporary)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     finally:
@@ -48,12 +46,22 @@ def write_litert(model: keras.Model, signature: tf.TensorSpec, path: Path) -> No
         signature: Shape (all sizes given) and type of the input.
         path: The `.tflite` file.
     """
-    function = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature])
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    content = converter.convert()
+    # Only by way of a SavedModel do the weights of a Keras 3 model arrive: from a concrete function TensorFlow 2.21
+    # leaves them uninitialised, and from the model itself TensorFlow 2.16 crashes.
+    with tempfile.TemporaryDirectory() as folder:
+        _write_archive(model, lambda inputs: model(inputs, training=False), signature, Path(folder) / "model")
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(Path(folder) / "model"))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        content = converter.convert()
     with files.atomic_path(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _write_archive(model: keras.Model, serve: Callable, signature: tf.TensorSpec, folder: Path) -> None:
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    archive.add_endpoint("serve", serve, input_signature=[signature])
+    archive.write_out(str(folder), verbose=False)
 
 
 def run_saved_model(folder: Path, inputs: np.ndarray, output: str) -> np.ndarray:

@@ -19,7 +19,7 @@ def confusion(counts: pd.DataFrame, title: str = "") -> Figure:
         counts: True labels in rows, predicted ones in columns.
         title: Stands above.
     """
-    size = max(4.0, 0.55 * len(counts) + 1.5)
+    size = max(4.0, 0.42 * len(counts) + 1.6)
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.add_subplot()
     shares = counts.to_numpy() / np.maximum(counts.to_numpy().sum(axis=1, keepdims=True), 1)

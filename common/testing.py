@@ -13,10 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-try:
-    from ai_edge_litert.interpreter import Interpreter
-except ImportError:  # it comes as a package of its own, which not every TensorFlow can load
-    Interpreter = tf.lite.Interpreter
+from common import export
 
 
 def waveforms(num_clips: int = 3, num_samples: int = 4000, sample_rate: int = 16000, seed: int = 0) -> np.ndarray:
@@ -142,15 +139,6 @@ def check_golden(array, golden: list[float], tolerance: float = 1e-4) -> None:
     assert np.allclose(numbers, golden, rtol=0, atol=allowed), f"the numbers are {numbers}, golden are {golden}"
 
 
-def run_litert(model: bytes, inputs: np.ndarray) -> np.ndarray:
-    """Run the contents of a LiteRT file on one input and return its one output."""
-    interpreter = Interpreter(model_content=model, num_threads=1)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], inputs)
-    interpreter.invoke()
-    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-
-
 def _arguments(layer_class):
     """Return the names of the arguments of a layer and of its parents, but for those of Keras."""
     parents = [
@@ -182,9 +170,6 @@ def _check_saved(layer, inputs, expected, check, folder, litert):
     loaded = tf.saved_model.load(folder / "saved_model")
     check(loaded.serve(inputs), "as a SavedModel")
     if litert:
-        archive = keras.export.ExportArchive()
-        archive.track(model)
-        archive.add_endpoint("serve", model.call, [tf.TensorSpec((1, *inputs.shape[1:]), inputs.dtype)])
-        archive.write_out(folder / "of_one", verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "of_one"))
-        check(run_litert(converter.convert(), inputs[:1]), "in LiteRT", expected[:1])
+        signature = tf.TensorSpec((1, *inputs.shape[1:]), inputs.dtype)
+        export.write_litert(model, signature, folder / "model.tflite")
+        check(export.run_litert(folder / "model.tflite", inputs[:1]), "in LiteRT", expected[:1])
