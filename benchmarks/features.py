@@ -7,7 +7,6 @@ alike. librosa makes its batched call in one process; the others have two thread
 import os
 
 NUM_THREADS = 2
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["OMP_NUM_THREADS"] = str(NUM_THREADS)
 
 import time
