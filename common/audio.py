@@ -5,6 +5,7 @@ samples are kept as they are, because cutting them would add distortion that the
 """
 
 import io
+import logging
 import math
 import os
 import warnings
@@ -14,7 +15,6 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import soundfile
 import soxr
-from absl import logging
 
 from common import files
 from common.errors import UserError

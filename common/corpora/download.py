@@ -1,6 +1,7 @@
 """Fetch an archive, check it, and unpack it: resumed where it stopped, and safe with an archive of evil intent."""
 
 import functools
+import logging
 import os
 import shutil
 import stat
@@ -13,7 +14,6 @@ from typing import BinaryIO, NamedTuple
 
 import pooch
 import requests
-from absl import logging
 from tqdm import tqdm
 
 from common.errors import UserError

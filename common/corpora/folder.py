@@ -11,11 +11,11 @@ A file named `<speaker>_nohash_<anything>` tells its speaker, as in Speech Comma
 is divided as there.
 """
 
+import logging
 import os
 from pathlib import Path
 
 import pandas as pd
-from absl import logging
 
 from common.corpora import manifest, splits
 from common.corpora.speech_commands import BACKGROUND_NOISE, noise_rows, speaker_of

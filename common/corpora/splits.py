@@ -1,11 +1,11 @@
 """Splits for a corpus that has none: by speaker where speakers are known, else by recording."""
 
 import hashlib
+import logging
 import os
 from pathlib import Path
 
 import pandas as pd
-from absl import logging
 
 from common.corpora import manifest
 from common.errors import UserError

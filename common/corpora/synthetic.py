@@ -13,6 +13,7 @@ flutter carries over from one clip to the next, so clips made in another order c
 
 import hashlib
 import json
+import logging
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from absl import logging
 from scipy.signal import fftconvolve
 
 from common import audio, files, progress
