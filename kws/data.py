@@ -27,7 +27,7 @@ class Corpus:
     Attributes:
         config: The configuration with its `words` filled in.
         manifest: A row a clip; `label` is one of `config.labels`.
-        noise: Excerpts of background noise, with splits; may be empty.
+        noise: Recordings of background noise, with splits and durations; may be empty.
         shards_dir: Where decoded recordings are kept.
     """
 
@@ -209,11 +209,10 @@ def _default_words(config: Config, table: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _noise(config: Config, table: pd.DataFrame) -> pd.DataFrame:
-    """List one-clip excerpts of background noise: of `--noise_dir`, else of the corpus."""
+    """List recordings of background noise: of `--noise_dir`, else of the corpus."""
     if config.noise_dir:
-        return noise.index(Path(config.noise_dir), config.clip_seconds)
-    background = noise.excerpts(table[table["label"] == BACKGROUND_NOISE], config.clip_seconds)
-    return pd.concat([background, table[table["label"] == SILENCE]], ignore_index=True)
+        return noise.index(Path(config.noise_dir))
+    return noise.measured(table[table["label"].isin([BACKGROUND_NOISE, SILENCE])])
 
 
 def _check_words(config: Config, table: pd.DataFrame, trained: bool) -> None:
@@ -244,23 +243,32 @@ def _labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame) -> pd.D
         logging.info("%d recordings of %d other words are left out", len(others), others["label"].nunique())
     if config.silence:
         silent = table[table["label"] == SILENCE]
-        if silent.empty:
-            silent = noises.assign(label=SILENCE)
-        if silent.empty:
+        if silent.empty and noises.empty:
             raise UserError(
                 f"--silence needs noise: a folder {SILENCE} or {BACKGROUND_NOISE} in the corpus, or --noise_dir"
             )
+        if silent.empty:
+            counts = {split: _word_frequency(parts[0], split, config) for split in noises["split"].unique()}
+            cuts = [
+                noise.draw(noises[noises["split"] == split], config.clip_seconds, count)
+                for split, count in counts.items()
+            ]
+            silent = pd.concat(cuts).assign(label=SILENCE)
         parts.append(_as_frequent(silent, parts[0], config))
     return pd.concat(parts, ignore_index=True)
 
 
+def _word_frequency(keywords: pd.DataFrame, split: str, config: Config) -> int:
+    """Return how many clips a keyword has in a split on average, at least 1."""
+    return max(1, round((keywords["split"] == split).sum() / len(config.words)))
+
+
 def _as_frequent(rows: pd.DataFrame, keywords: pd.DataFrame, config: Config) -> pd.DataFrame:
     """Draw at most as many rows in each split as a keyword has there on average."""
-    kept = []
-    for split, part in rows.groupby("split", sort=True):
-        count = round((keywords["split"] == split).sum() / len(config.words))
-        kept.append(part.sample(min(len(part), max(1, count)), random_state=0))
-    return pd.concat(kept)
+    return pd.concat(
+        part.sample(min(len(part), _word_frequency(keywords, split, config)), random_state=0)
+        for split, part in rows.groupby("split", sort=True)
+    )
 
 
 def _split_at_random(table: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -278,6 +286,7 @@ def noise_bank(corpus: Corpus) -> tf.Tensor | None:
     rows = corpus.noise[corpus.noise["split"] == "train"] if len(corpus.noise) else corpus.noise
     if not config.noise_probability or rows.empty:
         return None
+    rows = noise.excerpts(rows, config.clip_seconds)
     rows = rows.sample(min(len(rows), _MAX_NOISE_CLIPS), random_state=0)
     prepared = shards.prepare(
         rows, corpus.shards_dir, config.sample_rate, max_rejected=config.max_rejected, description="preparing noise"

@@ -60,6 +60,7 @@ def test_twelve_label_operation_adds_unknown_and_silence_about_as_often_as_a_wor
     silence = corpus.manifest[corpus.manifest["label"] == "_silence_"]
     assert silence["path"].str.contains("_background_noise_").all()
     assert (silence["duration"] == 1.0).all()
+    assert (silence["start"] % 1 != 0).any()
     unknown = corpus.manifest[corpus.manifest["label"] == "_unknown_"]
     assert unknown["path"].str.contains("rising").all()
 
@@ -129,5 +130,5 @@ def test_recorded_noise_is_that_of_the_training_split(commands_dir, shards_dir):
     corpus = data.load_corpus(commands_config(commands_dir, noise_probability=1.0), shards_dir)
     bank = data.noise_bank(corpus)
     train = corpus.noise[corpus.noise["split"] == "train"]
-    assert bank.shape == (len(train), RATE)
+    assert bank.shape == (sum(int(seconds) for seconds in train["duration"]), RATE)
     assert 0 < len(train) < len(corpus.noise)

@@ -17,7 +17,7 @@ def noise_dir(tmp_path, rng):
 
 
 def test_recordings_are_cut_into_consecutive_excerpts(noise_dir):
-    table = noise.index(noise_dir, 1.0)
+    table = noise.excerpts(noise.index(noise_dir), 1.0)
     wind = table[table["path"].str.endswith("wind.flac")]
     assert wind["start"].tolist() == [0.0, 1.0, 2.0]
     assert (wind["duration"] == 1.0).all()
@@ -25,12 +25,12 @@ def test_recordings_are_cut_into_consecutive_excerpts(noise_dir):
 
 
 def test_a_recording_shorter_than_an_excerpt_is_kept_whole(noise_dir):
-    table = noise.index(noise_dir, 1.0)
+    table = noise.excerpts(noise.index(noise_dir), 1.0)
     assert table.loc[table["path"].str.endswith("click.flac"), "duration"].tolist() == [pytest.approx(0.4)]
 
 
 def test_a_recording_stands_in_one_split(noise_dir):
-    assert (noise.index(noise_dir, 0.5).groupby("path")["split"].nunique() == 1).all()
+    assert (noise.excerpts(noise.index(noise_dir), 0.5).groupby("path")["split"].nunique() == 1).all()
 
 
 def test_excerpts_of_an_excerpt_stay_inside_it(noise_dir):
@@ -40,11 +40,11 @@ def test_excerpts_of_an_excerpt_stay_inside_it(noise_dir):
 
 def test_unreadable_recordings_are_left_out(noise_dir):
     (noise_dir / "broken.wav").write_bytes(b"no audio")
-    assert len(noise.index(noise_dir, 1.0)) == 6
+    assert len(noise.index(noise_dir)) == 3
 
 
 def test_the_folds_of_esc50_are_the_splits(real_data):
-    table = noise.index(real_data / "esc10", 1.0)
+    table = noise.index(real_data / "esc10")
     assert set(table["split"]) == {"train", "validation", "test"}
     assert table["path"].nunique() == 90
 
@@ -53,4 +53,17 @@ def test_the_folds_of_esc50_are_the_splits(real_data):
 def test_no_noise_is_one_line(tmp_path, name):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="--noise_dir takes a folder of"):
-        noise.index(tmp_path / name, 1.0)
+        noise.index(tmp_path / name)
+
+
+def test_random_excerpts_lie_anywhere_inside_their_recording(noise_dir):
+    recordings = noise.index(noise_dir)
+    table = noise.draw(recordings, 1.0, 200)
+    assert len(table) == 200
+    lengths = dict(zip(recordings["path"], recordings["duration"], strict=True))
+    assert (table["start"] >= 0).all()
+    assert all(row.start + row.duration <= lengths[row.path] + 1e-9 for row in table.itertuples())
+    wind = table[table["path"].str.endswith("wind.flac")]
+    assert wind["start"].nunique() == len(wind) > 80
+    assert noise.draw(recordings, 1.0, 200).equals(table)
+    assert not noise.draw(recordings, 1.0, 200, seed=1).equals(table)
