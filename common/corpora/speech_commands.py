@@ -12,6 +12,7 @@ The official test set (`speech_commands_test_set_v0.02`) has word folders, `_sil
 Source: P. Warden, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition", arXiv:1804.03209, 2018.
 """
 
+import logging
 import os
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def index(root: str | Path) -> pd.DataFrame:
     - `_silence_` follows the lists too; where they name none of it, the hash of the file name decides.
     - `_background_noise_` files are divided in time, see `noise_rows`.
     - The official test set, known by its `_unknown_` folder and the lack of lists, is all `test`.
+    - Any other folder without lists, a part of the corpus, is split by the hash of the speakers.
 
     Args:
         root: The folder that holds the word folders.
@@ -63,13 +65,11 @@ def index(root: str | Path) -> pd.DataFrame:
         raise UserError(
             f"no recordings in {root}; expected Speech Commands laid out as {LAYOUT} (--download fetches it)"
         )
-    if UNKNOWN in folders and not any((root / name).exists() for name in LISTS):
-        return manifest.from_rows(
-            {"path": path, "split": "test", "label": label, "speaker": speaker_of(path)}
-            for label, paths in folders.items()
-            for path in paths
-        )
-    listed = _read_lists(root)
+    has_lists = any((root / name).exists() for name in LISTS)
+    names_speakers = any(speaker_of(path) for paths in folders.values() for path in paths)
+    listed = _read_lists(root) if has_lists or not (names_speakers or UNKNOWN in folders) else {}
+    if not has_lists and UNKNOWN not in folders:
+        logging.info("%s has no lists of splits: speakers are split by the hash of their names", root)
     silence_is_listed = any(name.startswith(f"{SILENCE}/") for name in listed)
     rows = []
     for label, paths in folders.items():
@@ -77,9 +77,12 @@ def index(root: str | Path) -> pd.DataFrame:
             if label == BACKGROUND_NOISE:
                 rows.extend(noise_rows(path))
                 continue
-            split = listed.get(f"{label}/{path.name}", "train")
-            if label == SILENCE and not silence_is_listed:
+            if not has_lists:
+                split = "test" if UNKNOWN in folders else manifest.hash_split(speaker_of(path) or path.name)
+            elif label == SILENCE and not silence_is_listed:
                 split = manifest.hash_split(path.name)
+            else:
+                split = listed.get(f"{label}/{path.name}", "train")
             rows.append({"path": path, "split": split, "label": label, "speaker": speaker_of(path)})
     return manifest.from_rows(rows)
 

@@ -63,12 +63,27 @@ def test_the_official_test_set_is_all_test(tmp_path):
     assert set(table["split"]) == {"test"} and set(table["label"]) == {"yes", "_silence_", "_unknown_"}
 
 
+def test_a_part_without_lists_is_split_by_speaker(tmp_path):
+    names = [f"{word}/{speaker:04x}_nohash_0.wav" for word in ("yes", "no") for speaker in range(200)]
+    table = speech_commands.index(_corpus(tmp_path, names, lists=False))
+    assert table.groupby("speaker")["split"].nunique().max() == 1
+    assert 0.7 < (table["split"] == "train").mean() < 0.9
+    assert set(table["split"]) == {"train", "validation", "test"}
+
+
+def test_one_list_without_the_other_is_told(tmp_path):
+    _corpus(tmp_path, WORDS, lists=False)
+    (tmp_path / "testing_list.txt").write_text("")
+    with pytest.raises(UserError, match="lacks validation_list.txt, so"):
+        speech_commands.index(tmp_path)
+
+
 def test_what_is_not_the_corpus_is_told(tmp_path):
     with pytest.raises(UserError, match="missing is not a folder; expected Speech Commands"):
         speech_commands.index(tmp_path / "missing")
     with pytest.raises(UserError, match="no recordings in"):
         speech_commands.index(tmp_path)
-    _corpus(tmp_path, WORDS, lists=False)
+    _corpus(tmp_path, ["yes/1.wav", "no/1.wav"], lists=False)
     with pytest.raises(UserError, match="lacks validation_list.txt and testing_list.txt.*corpus=folder"):
         speech_commands.index(tmp_path)
 
