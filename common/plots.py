@@ -45,6 +45,7 @@ def roc(curves: dict[str, pd.DataFrame], title: str = "") -> Figure:
     axes = figure.add_subplot()
     for number, (name, curve) in enumerate(curves.items()):
         style = "-" if number < 10 else "--"
+        name = name.strip("_")  # matplotlib leaves names that begin with an underscore out of the legend
         axes.step(curve["false_positive_rate"], curve["true_positive_rate"], style, where="post", label=name)
     axes.set_xscale("symlog", linthresh=1e-3)
     axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="false positive rate", ylabel="true positive rate", title=title)

@@ -50,7 +50,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     config = data.with_corpus(config, flags.corpus, flags.data_dir)
     corpus = data.load_corpus(config, flags.shards_dir, download=flags.download, trained=True)
     prepared = data.prepare_split(corpus, flags.split)
-    figures, probabilities = evaluation.evaluate_split(model, corpus, prepared, flags.split)
+    trained_on = flags.corpus is None and flags.data_dir is None
+    figures, probabilities = evaluation.evaluate_split(model, corpus, prepared, flags.split, trained_on=trained_on)
     output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
     files.write_json(output, figures)
     pictures = evaluation.save_plots(figures, probabilities, corpus, prepared, output.with_suffix(""))

@@ -11,7 +11,9 @@ from kws import data
 from kws.config import SILENCE, UNKNOWN
 
 
-def evaluate_split(model: keras.Model, corpus: data.Corpus, prepared: Shards, split: str) -> tuple[dict, np.ndarray]:
+def evaluate_split(
+    model: keras.Model, corpus: data.Corpus, prepared: Shards, split: str, *, trained_on: bool = True
+) -> tuple[dict, np.ndarray]:
     """Compute every figure of one split.
 
     Args:
@@ -19,6 +21,8 @@ def evaluate_split(model: keras.Model, corpus: data.Corpus, prepared: Shards, sp
         corpus: From `data.load_corpus`.
         prepared: The split, from `data.prepare_split`.
         split: Its name, for the protocol.
+        trained_on: Whether this is the corpus that the model was trained on; of another nobody knows which speakers
+            the training shared.
 
     Returns:
         The figures of `common.metrics.classification` with `confusion`, `keyword_auc` and `protocol`, and the
@@ -39,7 +43,7 @@ def evaluate_split(model: keras.Model, corpus: data.Corpus, prepared: Shards, sp
         "split_rule": config.split_rule,
         "labels": list(config.labels),
         "num_speakers": len(speakers),
-        "num_speakers_shared_with_training": len(speakers & train_speakers),
+        "num_speakers_shared_with_training": len(speakers & train_speakers) if trained_on else None,
         "num_rejected": len(prepared.rejected),
         "interval": "95 %, Wilson, clips taken as independent",
     }
@@ -51,6 +55,9 @@ def table(figures: dict) -> str:
     width = max(len(label) for label in figures["labels"])
     lines = [f"{'word':<{width}}  precision  recall     f1    auc  clips"]
     for label, row in figures["labels"].items():
+        if not row["support"]:
+            lines.append(f"{label:<{width}}  {'–':>9}  {'–':>6}  {'–':>5}  {'–':>5}      0")
+            continue
         auc = "    –" if row["auc"] is None else f"{row['auc']:5.3f}"
         lines.append(
             f"{label:<{width}}  {row['precision']:9.1%}  {row['recall']:6.1%}  {row['f1']:5.1%}  {auc}  {row['support']:5d}"

@@ -17,7 +17,9 @@ def test_a_confusion_matrix_shows_every_count():
 def test_roc_draws_a_curve_a_name(rng):
     targets = rng.integers(0, 2, 50).astype(bool)
     curve = metrics.roc(targets, rng.uniform(size=50))
-    assert len(plots.roc({"a": curve, "b": curve}).axes[0].lines) == 2
+    axes = plots.roc({"a": curve, "_silence_": curve}).axes[0]
+    assert len(axes.lines) == 2
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "silence"]
 
 
 def test_history_draws_training_beside_validation(tmp_path):

@@ -16,7 +16,7 @@ from common import app, export
 from kws import evaluate, predict, train
 from kws import export as export_script
 from kws.models import load_model
-from tests.whistles import RATE, whistle
+from tests.whistles import RATE, whistle, write_words
 
 
 def run(script, *arguments):
@@ -78,6 +78,20 @@ def test_evaluate_takes_another_split_and_output(run_dir, shards_dir, tmp_path):
     confusion = pd.read_csv(tmp_path / "all_confusion.csv", index_col=0)
     assert confusion.to_numpy().sum() == 72
     assert (tmp_path / "all_roc.png").exists()
+
+
+def test_evaluate_on_another_folder_claims_nothing_about_its_speakers(run_dir, shards_dir, tmp_path, capsys):
+    write_words(tmp_path / "words", ("low", "high"), num_clips=12, seed=1)
+    output = tmp_path / "other.json"
+    flags = [f"--run_dir={run_dir}", f"--shards_dir={shards_dir}", "--split=all", f"--output={output}"]
+    assert run(evaluate, *flags, "--corpus=folder", f"--data_dir={tmp_path / 'words'}") == 0
+    figures = json.loads(output.read_text())
+    assert figures["num_examples"] == 24
+    assert figures["accuracy"] >= 0.9
+    assert figures["protocol"]["num_speakers"] == 8
+    assert figures["protocol"]["num_speakers_shared_with_training"] is None
+    absent = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("rising"))
+    assert absent.split()[1:] == ["–", "–", "–", "–", "0"]
 
 
 def test_predict_names_the_word_whatever_the_file_is(run_dir, tmp_path, rng, capsys):
