@@ -8,12 +8,13 @@ BIN := $(VENV)/bin
 ARGS ?=
 RUN_DIR ?= runs/kws/default
 FILE ?= $(RUN_DIR)/example.wav
+DATA_DIR ?= data/speech_commands
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format bench tensorboard train-kws evaluate-kws predict-kws export-kws test-tfio clean
+.PHONY: help setup test lint format bench tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws test-tfio clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.installed  ## make the virtual environment and install everything
 
@@ -62,6 +63,15 @@ predict-kws: setup  ## say which word is in FILE
 
 export-kws: setup  ## export the keyword spotter of RUN_DIR as SavedModel and LiteRT
 	$(BIN)/python -m kws.export --run_dir=$(RUN_DIR) $(ARGS)
+
+crossvalidate-kws: setup  ## train and test a variant on every fold of a corpus (ARGS="--corpus=… --data_dir=…")
+	$(BIN)/python -m kws.crossvalidate --variant=twelve $(ARGS)
+
+reproduce-kws: setup  ## train the six rows of the student report beside its figures: DATA_DIR=… ARGS="--quick"
+	$(BIN)/python -m kws.reproduce --data_dir=$(DATA_DIR) $(ARGS)
+
+compare-kws: setup  ## train, export and time every encoder on one corpus: ARGS="--corpus=… --data_dir=…"
+	$(BIN)/python -m kws.compare $(ARGS)
 
 bench: $(BENCH_VENV)/.installed  ## measure features and pipeline beside librosa and PyTorch
 	$(BENCH_VENV)/bin/python -m benchmarks.features

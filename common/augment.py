@@ -1,4 +1,4 @@
-"""Augmentation of batches of waveforms, and SpecAugment for spectrograms.
+"""Augmentation of batches of waveforms.
 
 The waveform functions are for `tf.data`, after batching: they take `(batch, samples)` and a stateless seed, which is two
 integers, and every example of the batch draws values of its own. The same seed gives the same result; every call wants
@@ -15,7 +15,6 @@ Example:
     [16000, 16000, 16000]
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -232,92 +231,6 @@ def mix_examples(waveforms, labels, seed, alpha: float = 0.2, *, probability: fl
     weight = tf.where(total > 0, tf.math.divide_no_nan(gammas[:, :1], total), 1.0)
     weight = _apply(tf.ones_like(weight), weight, seeds[1], probability)
     return tuple(x * weight + tf.roll(x, 1, axis=0) * (1 - weight) for x in (waveforms, labels))
-
-
-@keras.saving.register_keras_serializable(package="quartet")
-class SpecAugment(keras.layers.Layer):
-    """Hide bands of frames and of bins while training.
-
-    What is hidden takes the clip's mean, so that the layer does the same before and after a normalisation. The state of
-    the random generator is saved with the model.
-
-    Park et al., "SpecAugment: A simple data augmentation method for automatic speech recognition" (2019, arXiv
-    1904.08779), without its time warping.
-
-    Args:
-        num_time_masks: Number of masks along time.
-        max_time_frames: Largest width of one, in frames; the width is drawn from 0 to this.
-        num_frequency_masks: Number of masks along frequency.
-        max_frequency_bins: Largest width of one, in bins.
-        seed: Integer, or None for a seed drawn at random.
-
-    Example:
-        >>> spectrogram = keras.random.normal((2, 101, 40))
-        >>> SpecAugment(num_frequency_masks=2, max_frequency_bins=7)(spectrogram, training=True).shape
-        TensorShape([2, 101, 40])
-    """
-
-    def __init__(
-        self,
-        num_time_masks: int = 2,
-        max_time_frames: int = 20,
-        num_frequency_masks: int = 2,
-        max_frequency_bins: int = 5,
-        seed: int | None = None,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.num_time_masks = num_time_masks
-        self.max_time_frames = max_time_frames
-        self.num_frequency_masks = num_frequency_masks
-        self.max_frequency_bins = max_frequency_bins
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-
-    def build(self, input_shape):
-        """Nothing to create; the layer takes any shape (batch, frames, bins)."""
-        self.built = True
-
-    def call(self, inputs, training=False):
-        """Return (batch, frames, bins) with masks, or the inputs themselves outside training."""
-        if not training:
-            return inputs
-        batch, frames, bins = tf.unstack(tf.shape(inputs))
-        hidden_frames = self._hidden(batch, frames, self.num_time_masks, self.max_time_frames)
-        hidden_bins = self._hidden(batch, bins, self.num_frequency_masks, self.max_frequency_bins)
-        hidden = tf.logical_or(hidden_frames[:, :, tf.newaxis], hidden_bins[:, tf.newaxis, :])
-        return tf.where(hidden, tf.reduce_mean(inputs, axis=(1, 2), keepdims=True), inputs)
-
-    def _hidden(self, batch, size, num_masks, max_width):
-        """Draw masks along one axis; returns booleans of shape (batch, size)."""
-        draws = keras.random.uniform((2, batch, num_masks, 1), seed=self.seed_generator)
-        widths = tf.floor(draws[0] * (tf.cast(tf.minimum(max_width, size), tf.float32) + 1))
-        starts = tf.floor(draws[1] * (tf.cast(size, tf.float32) - widths + 1))
-        positions = tf.range(tf.cast(size, tf.float32))
-        return tf.reduce_any(tf.logical_and(positions >= starts, positions < starts + widths), axis=1)
-
-    def compute_output_shape(self, input_shape):
-        """Return the input's shape."""
-        return input_shape
-
-    def save_own_variables(self, store):
-        """Save the generator's state, which Keras leaves out of its files."""
-        store["seed_generator_state"] = self.seed_generator.state.numpy()
-
-    def load_own_variables(self, store):
-        """Restore the generator's state."""
-        self.seed_generator.state.assign(store["seed_generator_state"])
-
-    def get_config(self):
-        """Return the arguments of the layer."""
-        return {
-            **super().get_config(),
-            "num_time_masks": self.num_time_masks,
-            "max_time_frames": self.max_time_frames,
-            "num_frequency_masks": self.num_frequency_masks,
-            "max_frequency_bins": self.max_frequency_bins,
-            "seed": self.seed,
-        }
 
 
 def _shape(waveforms):

@@ -58,13 +58,25 @@ class TrainingConfig:
 
     corpus: str = field("synthetic", "the corpus, or several separated by commas")
     data_dir: str = field("", "folder of the corpus in its native layout; one each, separated by commas, for several")
-    epochs: int = field(30, "passes over the training split", minimum=1)
+    epochs: int = field(30, "epochs of training", minimum=1)
+    epoch_examples: int = field(0, "examples that make an epoch; 0 for as many as the training split has", minimum=0)
     batch_size: int = field(64, "examples a step, over all devices together", minimum=1)
     learning_rate: float = field(1e-3, "peak learning rate", minimum=0)
     optimizer: str = field("adam", "update rule", choices=("adam", "adamw", "sgd"))
     schedule: str = field("constant", "learning rate over time", choices=("constant", "cosine"))
     warmup_epochs: float = field(0.0, "epochs of linear warm-up before the schedule", minimum=0)
     weight_decay: float = field(0.0, "weight decay: decoupled for adamw, L2 on the gradient for sgd", minimum=0)
+    average_momentum: float = field(
+        0.0,
+        "what is kept is a moving average of the weights that holds on to this share a step (0.999); 0 for the weights",
+        minimum=0,
+        maximum=0.99999,
+    )
+    keep_epoch: str = field(
+        "best",
+        "whose weights are kept: those of the best epoch on validation, or of the last",
+        choices=("best", "last"),
+    )
     seed: int = field(0, "seed of the weights, the order and every random draw", minimum=0)
     precision: str = field("float32", "compute precision", choices=("float32", "mixed_bfloat16", "mixed_float16"))
     jit_compile: bool = field(False, "compile the training step with XLA")
@@ -117,7 +129,11 @@ def define_flags(flag_values: FlagValues, variants: Mapping[str, TrainingConfig]
         f"the named configuration to start from: {', '.join(names)}",
         flag_values=flag_values,
     )
-    default = variants["default"]
+    define_field_flags(flag_values, variants["default"])
+
+
+def define_field_flags(flag_values: FlagValues, default: TrainingConfig) -> None:
+    """Define a flag for every field of a configuration, whose values `--help` shows."""
     types = typing.get_type_hints(type(default))
     for item in dataclasses.fields(default):
         define = {
@@ -152,12 +168,13 @@ def from_flags(flag_values: FlagValues, variants: Mapping[str, ConfigType]) -> C
         UserError: A value is out of its range.
     """
     variant = variants[flag_values.variant]
-    given = {
-        item.name: flag_values[item.name].value
-        for item in dataclasses.fields(variant)
-        if flag_values[item.name].present
-    }
-    return dataclasses.replace(variant, **given)
+    return dataclasses.replace(variant, **given(flag_values, variant))
+
+
+def given(flag_values: FlagValues, config: TrainingConfig) -> dict[str, Any]:
+    """Return the fields of a configuration that were given as flags, with their values."""
+    names = [item.name for item in dataclasses.fields(config)]
+    return {name: flag_values[name].value for name in names if flag_values[name].present}
 
 
 def to_dict(config: TrainingConfig) -> dict[str, Any]:

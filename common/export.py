@@ -3,8 +3,9 @@
 import logging
 import shutil
 import tempfile
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
@@ -82,6 +83,34 @@ def run_litert(path: Path, inputs: np.ndarray) -> np.ndarray:
         interpreter.invoke()
         outputs.append(interpreter.get_tensor(target["index"])[0])
     return np.stack(outputs)
+
+
+def time_litert(paths: Mapping[str, Path], rounds: int) -> dict[str, float]:
+    """Measure how long LiteRT files of one input take for one example on one thread.
+
+    All take their turn in every round, so that what else the machine does falls on all alike.
+
+    Args:
+        paths: The files by name.
+        rounds: How often each is run.
+
+    Returns:
+        For each name the median of the seconds.
+    """
+    interpreters = {name: Interpreter(model_path=str(path), num_threads=1) for name, path in paths.items()}
+    rng = np.random.default_rng(0)
+    for interpreter in interpreters.values():
+        interpreter.allocate_tensors()
+        source = interpreter.get_input_details()[0]
+        interpreter.set_tensor(source["index"], rng.normal(0, 0.1, source["shape"]).astype(np.float32))
+        interpreter.invoke()
+    seconds = {name: [] for name in interpreters}
+    for _ in range(rounds):
+        for name, interpreter in interpreters.items():
+            begin = time.perf_counter()
+            interpreter.invoke()
+            seconds[name].append(time.perf_counter() - begin)
+    return {name: float(np.median(values)) for name, values in seconds.items()}
 
 
 def compare(name: str, expected: np.ndarray, received: np.ndarray, tolerance: float) -> dict:

@@ -5,6 +5,9 @@ import pandas as pd
 from scipy import stats
 from sklearn import metrics
 
+# Keras keeps probabilities this far from 0 and 1 (keras.config.epsilon).
+_EPSILON = 1e-7
+
 
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return the Wilson score interval of a proportion, which holds for few examples and near 0 and 1 (Wilson 1927).
@@ -34,11 +37,13 @@ def classification(targets: np.ndarray, probabilities: np.ndarray, labels: tuple
         labels: Names of the classes, in the order of the outputs.
 
     Returns:
-        `accuracy`, its 95 % `accuracy_interval`, `num_examples`, and for each label its `precision`, `recall`, `f1`,
-        `auc` (one against the rest; None where undefined) and `support`.
+        `accuracy`, its 95 % `accuracy_interval`, `num_examples`, `cross_entropy` in nats, as Keras' loss has it without
+        label smoothing, and for each label its `precision`, `recall`, `f1`, `auc` (one against the rest; None where
+        undefined) and `support`.
     """
     predictions = probabilities.argmax(axis=1)
     correct = int((predictions == targets).sum())
+    of_truth = probabilities[np.arange(len(targets)), targets].astype(np.float64)
     indices = np.arange(len(labels))
     scores = metrics.precision_recall_fscore_support(targets, predictions, labels=indices, zero_division=0.0)
     per_label = {}
@@ -51,6 +56,7 @@ def classification(targets: np.ndarray, probabilities: np.ndarray, labels: tuple
         "accuracy": correct / len(targets),
         "accuracy_interval": list(wilson_interval(correct, len(targets))),
         "num_examples": len(targets),
+        "cross_entropy": float(-np.log(np.clip(of_truth, _EPSILON, 1 - _EPSILON)).mean()),
         "labels": per_label,
     }
 

@@ -1,11 +1,13 @@
 """Pictures for reports and dashboards. Each function returns a matplotlib figure; `save` and `to_image` use it up."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from common import files
 
@@ -34,12 +36,19 @@ def confusion(counts: pd.DataFrame, title: str = "") -> Figure:
     return figure
 
 
-def roc(curves: dict[str, pd.DataFrame], title: str = "") -> Figure:
+def roc(
+    curves: dict[str, pd.DataFrame],
+    title: str = "",
+    labels: tuple[str, str] = ("false positive rate", "true positive rate"),
+    marks: Sequence[tuple[float, float]] = (),
+) -> Figure:
     """Draw ROC curves with a logarithmic axis of false positives, where a spotter lives.
 
     Args:
         curves: A table from `common.metrics.roc` for each name.
         title: Stands above.
+        labels: What the axes are called.
+        marks: Points to mark, false and true positive rate.
     """
     figure = Figure(figsize=(6.5, 5), layout="constrained")
     axes = figure.add_subplot()
@@ -47,8 +56,10 @@ def roc(curves: dict[str, pd.DataFrame], title: str = "") -> Figure:
         style = "-" if number < 10 else "--"
         name = name.strip("_")  # matplotlib leaves names that begin with an underscore out of the legend
         axes.step(curve["false_positive_rate"], curve["true_positive_rate"], style, where="post", label=name)
+    for false_positive_rate, true_positive_rate in marks:
+        axes.plot(false_positive_rate, true_positive_rate, "ko", markersize=4)
     axes.set_xscale("symlog", linthresh=1e-3)
-    axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel="false positive rate", ylabel="true positive rate", title=title)
+    axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=labels[0], ylabel=labels[1], title=title)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="lower right", ncols=2)
     return figure
@@ -70,6 +81,41 @@ def history(table: pd.DataFrame, names: tuple[str, ...], title: str = "") -> Fig
         axes.set(xlabel="epoch", ylabel=name.replace("_", " "))
         axes.grid(alpha=0.3)
         axes.legend()
+    figure.suptitle(title)
+    return figure
+
+
+def grid(table: pd.DataFrame, marks: pd.DataFrame, marks_name: str, title: str = "") -> Figure:
+    """Draw the curves of several trainings: a column of panels each, a row a quantity, and points to compare with.
+
+    Args:
+        table: Columns `panel`, `quantity`, `curve`, `epoch` and `value`; a curve of one epoch is drawn as a dot.
+        marks: The same columns; drawn as crosses in the colour of their curve.
+        marks_name: What the crosses are called.
+        title: Stands above.
+    """
+    panels, quantities, curves = (list(dict.fromkeys(table[name])) for name in ("panel", "quantity", "curve"))
+    size = (max(7.0, 2.6 * len(panels)), 2.6 * len(quantities) + 1)
+    figure = Figure(figsize=size, layout="constrained")
+    rows = figure.subplots(len(quantities), len(panels), sharex="col", sharey="row", squeeze=False)
+    for quantity, row in zip(quantities, rows, strict=True):
+        for panel, axes in zip(panels, row, strict=True):
+            for number, curve in enumerate(curves):
+                for source, style in ((table, "-"), (marks, "x")):
+                    points = source[
+                        (source["panel"] == panel) & (source["quantity"] == quantity) & (source["curve"] == curve)
+                    ]
+                    style = "." if style == "-" and len(points) == 1 else style
+                    axes.plot(points["epoch"], points["value"], style, color=f"C{number}", markersize=8)
+            axes.grid(alpha=0.3)
+        row[0].set_ylabel(quantity)
+    for panel, top, bottom in zip(panels, rows[0], rows[-1], strict=True):
+        top.set_title(panel, fontsize=10)
+        bottom.set_xlabel("epoch")
+        bottom.locator_params("x", integer=True)
+    handles = [Line2D([], [], color=f"C{number}", marker=".", label=curve) for number, curve in enumerate(curves)]
+    handles.append(Line2D([], [], color="black", marker="x", linestyle="", label=marks_name))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 + len(panels)), fontsize=9)
     figure.suptitle(title)
     return figure
 

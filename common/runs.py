@@ -4,7 +4,8 @@
 |---|---|
 | `config.json` | task, variant and every field of the configuration |
 | `history.csv` | a row an epoch |
-| `model.keras` | the weights of the best epoch |
+| `model.keras` | the weights of the best epoch, or with `--keep_epoch=last` of the last |
+| `embedding/` | with `--model=embedding`: the network that was taken over |
 | `metrics.json` | figures on the test split; written last, so where it exists the run is complete |
 | `rejected.csv` | recordings that could not be used, with the reason |
 | `tensorboard/` | what TensorBoard shows |

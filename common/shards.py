@@ -121,18 +121,18 @@ def read(shards: Shards, num_samples: int, batch_size: int) -> tf.data.Dataset:
     return records.map(lambda serialized: _parse(serialized, num_samples), num_parallel_calls=NUM_PARALLEL)
 
 
-def stream(shards: Shards, num_samples: int, batch_size: int, seed: int, initial_epoch: int = 0) -> tf.data.Dataset:
-    """Read the records epoch after epoch without end, each epoch in an order of its own.
+def stream(shards: Shards, num_samples: int, batch_size: int, seed: int, initial_batch: int = 0) -> tf.data.Dataset:
+    """Read the records pass after pass without end, each pass in an order of its own.
 
-    The order depends on the seed and the number of the epoch alone, so that a training that goes on from epoch 7 sees
+    The order depends on the seed and the number of the pass alone, so that a training that goes on from batch 700 sees
     what it would have seen had it never stopped.
 
     Args:
         shards: What `prepare` returned.
         num_samples: Length of every waveform, as for `read`.
-        batch_size: Records a batch; at most as many as there are. What is left over at the end of an epoch is dropped.
+        batch_size: Records a batch; at most as many as there are. What is left over at the end of a pass is dropped.
         seed: Decides the orders.
-        initial_epoch: The first epoch to yield.
+        initial_batch: How many batches were read before; the first to yield is the next one.
 
     Returns:
         Batches of (waveform `(batch, num_samples)`, row `(batch,)`, seed `(2,)` int32 for this batch's random draws);
@@ -143,19 +143,20 @@ def stream(shards: Shards, num_samples: int, batch_size: int, seed: int, initial
     buffer_size = int(min(count, max(1024, _SHUFFLE_BYTES / record_bytes)))
     paths = tf.data.Dataset.from_tensor_slices(list(shards.paths))
 
-    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+    def pass_batches(number: tf.Tensor) -> tf.data.Dataset:
         # Of this function's graph alone: the order must not depend on the program's global seed (and a global seed of 0
         # together with a seed that is a tensor fails in tf.data).
         tf.random.set_seed(1)
-        order_seed = epoch + seed * 100_003
+        order_seed = number + seed * 100_003
         records = paths.shuffle(len(shards.paths), order_seed, reshuffle_each_iteration=False)
         records = records.interleave(tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=1, deterministic=True)
         records = records.shuffle(buffer_size, order_seed, reshuffle_each_iteration=False)
         batches = records.batch(batch_size, drop_remainder=True).enumerate()
         return batches.map(lambda step, serialized: (serialized, tf.stack([order_seed, step])))
 
-    epochs = tf.data.Dataset.range(initial_epoch, 2**31 - 1).flat_map(epoch_batches)
-    return epochs.map(
+    first_pass, done = divmod(initial_batch, count // batch_size)
+    passes = tf.data.Dataset.range(first_pass, 2**31 - 1).flat_map(pass_batches).skip(done)
+    return passes.map(
         lambda serialized, draw: (*_parse(serialized, num_samples), tf.cast(draw, tf.int32)),
         num_parallel_calls=NUM_PARALLEL,
         deterministic=True,

@@ -29,6 +29,7 @@ def build_optimizer(config: TrainingConfig, steps_per_epoch: int) -> keras.optim
     """
     total_steps = config.epochs * steps_per_epoch
     warmup_steps = min(round(config.warmup_epochs * steps_per_epoch), total_steps - 1)
+    averages = {"use_ema": True, "ema_momentum": config.average_momentum} if config.average_momentum else {}
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = config.learning_rate
     if config.schedule == "cosine":
         learning_rate = keras.optimizers.schedules.CosineDecay(
@@ -40,12 +41,12 @@ def build_optimizer(config: TrainingConfig, steps_per_epoch: int) -> keras.optim
     elif warmup_steps:
         learning_rate = keras.optimizers.schedules.PolynomialDecay(0.0, warmup_steps, config.learning_rate)
     if config.optimizer == "adamw":
-        return keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
+        return keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay, **averages)
     if config.optimizer == "sgd":
         # Papers add L2 to the gradient, where the momentum of 0.9 makes it ten times as strong; Keras decouples it.
         decay = config.weight_decay / (1 - _MOMENTUM) or None
-        return keras.optimizers.SGD(learning_rate, momentum=_MOMENTUM, weight_decay=decay)
-    return keras.optimizers.Adam(learning_rate)
+        return keras.optimizers.SGD(learning_rate, momentum=_MOMENTUM, weight_decay=decay, **averages)
+    return keras.optimizers.Adam(learning_rate, **averages)
 
 
 def steps_per_execution(steps_per_epoch: int) -> int:
@@ -69,8 +70,8 @@ def fit(
 ) -> None:
     """Train a compiled model to the run's last epoch, from wherever the run stands.
 
-    The best epoch by `monitor` is kept in `model.keras` (of equals the later), every epoch is backed up, and the model
-    is left with the best epoch's weights.
+    The best epoch by `monitor` (of equals the later), or with `keep_epoch="last"` the last one, is kept in `model.keras`,
+    every epoch is backed up, and the model is left with the weights that are kept.
 
     Args:
         run: The run directory, from `runs.start`.
@@ -84,6 +85,7 @@ def fit(
     runs.restore_state(run, model)
     if run.epoch < run.config.epochs:
         board = keras.callbacks.TensorBoard(str(run.folder / "tensorboard"), write_graph=False)
+        averages = keras.callbacks.SwapEMAWeights() if run.config.average_momentum else keras.callbacks.Callback()
         model.fit(
             train,
             validation_data=validation,
@@ -91,7 +93,13 @@ def fit(
             initial_epoch=run.epoch,
             steps_per_epoch=steps_per_epoch,
             shuffle=False,  # the dataset is shuffled already
-            callbacks=[_Throughput(run.config.batch_size * steps_per_epoch), *callbacks, board, _Keeper(run, monitor)],
+            callbacks=[
+                _Throughput(run.config.batch_size * steps_per_epoch),
+                averages,
+                *callbacks,
+                board,
+                _Keeper(run, monitor, averages),
+            ],
             # A bar that redraws itself is for a terminal; in a log each epoch gets one line.
             verbose=1 if sys.stdout.isatty() else 2,
         )
@@ -119,24 +127,30 @@ class _Throughput(keras.callbacks.Callback):
 
 
 class _Keeper(keras.callbacks.Callback):
-    """Keep the best epoch's weights and back up the state after every epoch.
+    """Keep the weights of the best epoch, or of the last, and back up the state after every epoch.
 
     The best weights are written before the backup that counts the epoch: a kill between the two repeats the epoch, and
     the repetition writes the same weights again.
     """
 
-    def __init__(self, run: Run, monitor: str):
+    def __init__(self, run: Run, monitor: str, averages: keras.callbacks.Callback):
+        """Keep by `monitor`; `averages` exchanges the weights for their average around every validation."""
         super().__init__()
         self.run = run
         self.monitor = monitor
+        self.averages = averages
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs = {name: float(value) for name, value in logs.items()}
         if not np.isfinite(logs["loss"]):
             logging.warning("epoch %d: the loss is %s; a smaller --learning_rate may help", epoch + 1, logs["loss"])
-        if logs[self.monitor] >= self.run.best or not self.run.model_path.exists():
+        better = logs[self.monitor] >= self.run.best or self.run.config.keep_epoch == "last"
+        if better or not self.run.model_path.exists():
             self.run.best = logs[self.monitor]
+            # What was validated is what is kept: the averaged weights, where there are such.
+            self.averages.on_test_begin()
             with files.atomic_path(self.run.model_path) as temporary:
                 self.model.save(temporary)
+            self.averages.on_test_end()
         self.run.history.append({"epoch": epoch + 1, **logs})
         runs.save_state(self.run, self.model)

@@ -5,19 +5,21 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 from sklearn.model_selection import train_test_split
 
 from common import augment, distribution, shards
-from common.corpora import CORPORA, noise
+from common.corpora import CORPORA, noise, splits
 from common.corpora import manifest as manifests
 from common.errors import UserError, nearest
 from kws.config import COMMAND_WORDS, SILENCE, UNKNOWN, Config
 
 BACKGROUND_NOISE = "_background_noise_"
 _MAX_NOISE_CLIPS = 2000
+_MIX_ALPHA = 0.4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,12 +30,14 @@ class Corpus:
         config: The configuration with its `words` filled in.
         manifest: A row a clip; `label` is one of `config.labels`.
         noise: Recordings of background noise, with splits and durations; may be empty.
+        unseen: Recordings of words that training never hears, labelled as the corpus names them; may be empty.
         shards_dir: Where decoded recordings are kept.
     """
 
     config: Config
     manifest: pd.DataFrame
     noise: pd.DataFrame
+    unseen: pd.DataFrame
     shards_dir: Path
 
 
@@ -44,8 +48,8 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
         config: Names the corpora, their folders and the words; empty `words` are filled in.
         shards_dir: Where decoded recordings are to be kept.
         download: Whether to fetch what is not there.
-        trained: Whether the words are those of a trained model: the corpus may then lack some of them, but a folder may
-            not hold a class that the model cannot answer.
+        trained: Whether the words are those of a model trained on another corpus: this one may then lack some of them,
+            but a folder may not hold a class that the model cannot answer.
 
     Raises:
         UserError: A folder is missing or holds no recordings, a word has none, or the model does not know a label.
@@ -53,12 +57,16 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
     table = pd.concat(_manifests(config, download), ignore_index=True)
     if not config.words:
         config = dataclasses.replace(config, words=_default_words(config, table))
+    if config.split_rule == "folds":
+        config, table = _split_by_folds(config, table)
     noises = _noise(config, table)
     _check_words(config, table, trained)
+    unseen = _unseen(config, table)
     table = _labelled(config, table, noises)
     if config.split_rule == "random":
         table = _split_at_random(table, config.seed)
-    return Corpus(config, table, noises, Path(shards_dir))
+    table = _with_recorded_share(config, table)
+    return Corpus(config, table, noises, unseen, Path(shards_dir))
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
@@ -84,7 +92,12 @@ def prepare_split(corpus: Corpus, split: str) -> shards.Shards:
 
 
 def build_dataset(
-    corpus: Corpus, prepared: shards.Shards, *, training: bool = False, initial_epoch: int = 0
+    corpus: Corpus,
+    prepared: shards.Shards,
+    *,
+    training: bool = False,
+    initial_step: int = 0,
+    teachers: Sequence[keras.Model] = (),
 ) -> tf.data.Dataset:
     """Build the batches of a split.
 
@@ -92,10 +105,12 @@ def build_dataset(
         corpus: From `load_corpus`.
         prepared: The split, from `prepare_split`.
         training: Whether to shuffle, augment and go on without end; otherwise one pass in stored order.
-        initial_epoch: The epoch to begin with in training.
+        initial_step: How many batches training has seen.
+        teachers: Models whose averaged answers to a training clip become `config.teacher_weight` of its label.
 
     Returns:
-        Batches of (waveform `(batch, num_samples)` float32, one-hot label `(batch, len(labels))` float32).
+        Batches of (waveform `(batch, num_samples)` float32, label `(batch, len(labels))` float32): one-hot, in training
+        soft where clips are mixed or there are teachers.
     """
     config = corpus.config
     targets = tf.constant(target_indices(config, prepared.manifest["label"]), tf.int32)
@@ -108,20 +123,34 @@ def build_dataset(
         batches = shards.read(prepared, config.num_samples, batch_size)
         return shards.finish(batches.map(lambda waveform, rows: (waveform, one_hot(rows))))
     batch_size = min(config.batch_size, len(prepared.rows))
-    batches = shards.stream(prepared, config.num_samples, batch_size, config.seed, initial_epoch)
+    batches = shards.stream(prepared, config.num_samples, batch_size, config.seed, initial_step)
     bank = noise_bank(corpus)
-    return shards.finish(
-        batches.map(
-            lambda waveform, rows, seed: (augment_batch(config, waveform, bank, seed), one_hot(rows)),
-            num_parallel_calls=shards.NUM_PARALLEL,
-            deterministic=True,
-        )
-    )
+
+    def example(waveform: tf.Tensor, rows: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        waveform, label = augment_batch(config, waveform, bank, seed), one_hot(rows)
+        if config.mix_probability:
+            mix_seed = tf.random.split(seed, 8)[7]
+            waveform, label = augment.mix_examples(
+                waveform, label, mix_seed, _MIX_ALPHA, probability=config.mix_probability
+            )
+        if teachers:
+            answers = tf.add_n([teacher(waveform, training=False) for teacher in teachers]) / len(teachers)
+            label = (1 - config.teacher_weight) * label + config.teacher_weight * answers
+        return waveform, label
+
+    return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
+
+
+def clip_batches(config: Config, prepared: shards.Shards) -> tf.data.Dataset:
+    """Build batches of waveforms `(batch, num_samples)` alone, in stored order, of recordings without a class."""
+    batch_size = distribution.evaluation_batch_size(len(prepared.rows), config.batch_size)
+    batches = shards.read(prepared, config.num_samples, batch_size)
+    return shards.finish(batches.map(lambda waveform, rows: waveform))
 
 
 def steps_per_epoch(config: Config, prepared: shards.Shards) -> int:
     """Return how many training batches make an epoch."""
-    return max(1, len(prepared.rows) // config.batch_size)
+    return max(1, (config.epoch_examples or len(prepared.rows)) // config.batch_size)
 
 
 def target_indices(config: Config, labels: Sequence[str]) -> np.ndarray:
@@ -197,8 +226,10 @@ def _manifests(config: Config, download: bool) -> list[pd.DataFrame]:
                         f"--download: the corpus {name} has no public address; give its folder by --data_dir"
                     )
                 CORPORA[name].download(root)
-            table = CORPORA[name].index(root)
-        tables.append(table)
+            # A few recordings to add to synthetic speech are all for training; that has the other splits.
+            options = {"draw_missing": False} if name == "folder" and "synthetic" in names else {}
+            table = CORPORA[name].index(root, **options)
+        tables.append(table.assign(corpus=name))
     return tables
 
 
@@ -221,6 +252,9 @@ def _check_words(config: Config, table: pd.DataFrame, trained: bool) -> None:
     missing = [word for word in config.words if word not in available]
     if missing and (not trained or len(missing) == len(config.words)):
         raise UserError(f'no recordings of the word "{missing[0]}" in {where}.{nearest(missing[0], available)}')
+    missing = [word for word in config.unseen_words if word not in available]
+    if missing and not trained:
+        raise UserError(f'--unseen_words: no recordings of "{missing[0]}" in {where}.{nearest(missing[0], available)}')
     others = sorted(available - {*config.labels, SILENCE, UNKNOWN, BACKGROUND_NOISE})
     if trained and others and "folder" in config.corpus.split(",") and not config.unknown:
         raise UserError(
@@ -234,11 +268,12 @@ def _labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame) -> pd.D
     parts = [table[table["label"].isin(config.words)]]
     others = table[~table["label"].isin({*config.words, SILENCE, BACKGROUND_NOISE})]
     if config.unknown:
+        others = others[~_is_kept_out(config, others)]
         if others.empty:
             raise UserError(
                 "--unknown needs recordings of other words than the keywords; add some or leave --unknown out"
             )
-        parts.append(_as_frequent(others.assign(label=UNKNOWN), parts[0], config))
+        parts.append(_as_frequent(others.assign(label=UNKNOWN), parts[0], config, config.unknown_ratio))
     elif len(others):
         logging.info("%d recordings of %d other words are left out", len(others), others["label"].nunique())
     if config.silence:
@@ -258,17 +293,68 @@ def _labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame) -> pd.D
     return pd.concat(parts, ignore_index=True)
 
 
+def _unseen(config: Config, table: pd.DataFrame) -> pd.DataFrame:
+    """List the recordings of words that training never hears: without `--unknown` every word but the keywords."""
+    others = table[~table["label"].isin({*config.words, SILENCE, BACKGROUND_NOISE})]
+    return others[others["label"].isin(config.unseen_words)] if config.unknown else others
+
+
+def _is_kept_out(config: Config, others: pd.DataFrame) -> pd.Series:
+    """Whether each recording of another word says one of `unseen_words` and stands where training could hear it."""
+    # The synthetic corpus labels all other words alike, but keeps each in a folder of its own.
+    folders = others["path"].map(lambda path: Path(path).parent.name)
+    said = others["label"].where((others["corpus"] != "synthetic") | (others["label"] != UNKNOWN), folders)
+    # The random split is drawn later, from all that is left.
+    return said.isin(config.unseen_words) & ((others["split"] != "test") | (config.split_rule == "random"))
+
+
+def _split_by_folds(config: Config, table: pd.DataFrame) -> tuple[Config, pd.DataFrame]:
+    """Deal the speakers into folds, and with `--unknown` hold a fold of the other words out, unless some are named.
+
+    Noise is divided in time and synthetic voices among the splits already; both stay.
+    """
+    recorded = (table["corpus"] != "synthetic") & (table["label"] != BACKGROUND_NOISE)
+    table.loc[recorded, "split"] = splits.assign_folds(table[recorded], config.num_folds, config.fold)["split"]
+    if config.unknown and not config.unseen_words:
+        others = table["label"][recorded & ~table["label"].isin({*config.words, SILENCE, UNKNOWN})]
+        if others.nunique() < config.num_folds:
+            logging.info("%d other words are too few to hold some out in each fold; none is", others.nunique())
+        else:
+            held_out = others[splits.deal(others, config.num_folds) == config.fold]
+            config = dataclasses.replace(config, unseen_words=tuple(sorted(held_out.unique())))
+    return config, table
+
+
+def _with_recorded_share(config: Config, table: pd.DataFrame) -> pd.DataFrame:
+    """Repeat recordings of people in training until they are the share of it that they are to be beside synthetic ones.
+
+    Every repetition is augmented in another way; without any, five recordings among 800 synthetic ones are not heard.
+    """
+    training = table["split"] == "train"
+    synthetic = table["corpus"] == "synthetic"
+    recorded = table[training & ~synthetic & (table["label"] != SILENCE)]
+    num_wanted = round((training & synthetic).sum() * config.recorded_share / (1 - config.recorded_share))
+    num_missing = num_wanted - len(recorded)
+    if recorded.empty or num_missing <= 0:
+        return table
+    shuffled = recorded.sample(frac=1, random_state=0)
+    repeated = shuffled.iloc[np.arange(num_missing) % len(shuffled)]
+    logging.info("%d recordings are repeated to be %.0f %% of training", len(recorded), 100 * config.recorded_share)
+    return pd.concat([table, repeated], ignore_index=True)
+
+
 def _word_frequency(keywords: pd.DataFrame, split: str, config: Config) -> int:
     """Return how many clips a keyword has in a split on average, at least 1."""
     return max(1, round((keywords["split"] == split).sum() / len(config.words)))
 
 
-def _as_frequent(rows: pd.DataFrame, keywords: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """Draw at most as many rows in each split as a keyword has there on average."""
-    return pd.concat(
-        part.sample(min(len(part), _word_frequency(keywords, split, config)), random_state=0)
-        for split, part in rows.groupby("split", sort=True)
-    )
+def _as_frequent(rows: pd.DataFrame, keywords: pd.DataFrame, config: Config, ratio: float = 1.0) -> pd.DataFrame:
+    """Draw at most as many rows in each split as a keyword has there on average, in training `ratio` times as many."""
+    drawn = []
+    for split, part in rows.groupby("split", sort=True):
+        count = round(_word_frequency(keywords, split, config) * (ratio if split == "train" else 1))
+        drawn.append(part.sample(min(len(part), max(1, count)), random_state=0))
+    return pd.concat(drawn)
 
 
 def _split_at_random(table: pd.DataFrame, seed: int) -> pd.DataFrame:

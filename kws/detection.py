@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from common import audio
-from kws.config import SILENCE, UNKNOWN, Config
+from kws import rejection
+from kws.config import Config
 
 # A recording up to this many clips long is taken for one word with pauses around it.
 _LONGEST_CLIP = 1.5
@@ -15,6 +16,7 @@ _LEAST_DISTANCE = 0.75  # of a clip, between two words
 _LEAST_HOLD = 0.25  # of a clip: for so long a whole word stays in view, unlike its beginning or end
 _QUIET_RMS = 1e-3  # -60 dBFS: the windows of digital silence and of a muted microphone
 _BATCH_SIZE = 64
+_WINDOWS_AT_ONCE = 16 * _BATCH_SIZE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,9 +26,10 @@ class Detection:
     Attributes:
         start: Beginning of the window that holds it, in seconds.
         end: End of that window, in seconds.
-        word: The label.
+        word: The likeliest keyword where it is accepted, else the likeliest label.
         probability: Of that label.
         probabilities: Of every label, in the order of the model's outputs.
+        accepted: Whether the likeliest keyword's probability reaches the threshold.
     """
 
     start: float
@@ -34,6 +37,7 @@ class Detection:
     word: str
     probability: float
     probabilities: tuple[float, ...]
+    accepted: bool
 
 
 def is_long(config: Config, waveform: np.ndarray) -> bool:
@@ -41,7 +45,7 @@ def is_long(config: Config, waveform: np.ndarray) -> bool:
     return len(waveform) > _LONGEST_CLIP * config.num_samples
 
 
-def classify(model: keras.Model, config: Config, waveforms: list[np.ndarray]) -> list[Detection]:
+def classify(model: keras.Model, config: Config, waveforms: list[np.ndarray], threshold: float) -> list[Detection]:
     """Name the word in each of several clips.
 
     Args:
@@ -49,6 +53,7 @@ def classify(model: keras.Model, config: Config, waveforms: list[np.ndarray]) ->
         config: From `load_model`.
         waveforms: Shape `(samples,)` each, at the configuration's rate; of longer ones the loudest stretch counts, as in
             training.
+        threshold: Probability from which a keyword is accepted.
 
     Returns:
         One answer a clip.
@@ -61,7 +66,7 @@ def classify(model: keras.Model, config: Config, waveforms: list[np.ndarray]) ->
     )
     probabilities = model.predict(clips, batch_size=_BATCH_SIZE, verbose=0)
     return [
-        _answer(config, row, 0.0, len(waveform) / config.sample_rate)
+        _answer(config, row, 0.0, len(waveform) / config.sample_rate, threshold)
         for row, waveform in zip(probabilities, waveforms, strict=True)
     ]
 
@@ -88,31 +93,38 @@ def timeline(
     hop_samples = max(1, round(hop_seconds * config.sample_rate))
     padded = np.pad(waveform, (0, max(0, config.num_samples - len(waveform))))
     windows = np.lib.stride_tricks.sliding_window_view(padded, config.num_samples)[::hop_samples]
-    probabilities = np.concatenate(
-        [
-            model.predict(windows[first : first + 16 * _BATCH_SIZE], batch_size=_BATCH_SIZE, verbose=0)
-            for first in range(0, len(windows), 16 * _BATCH_SIZE)
-        ]
-    )
-    loud = np.sqrt(np.mean(np.square(windows), axis=1)) > _QUIET_RMS
-    smoothed = _moving_average(probabilities, max(1, round(_SMOOTHING_SECONDS / hop_seconds)))
-    keywords = [index for index, label in enumerate(config.labels) if label not in (SILENCE, UNKNOWN)]
+    probabilities, loud = [], []
+    # The windows overlap in memory as in time; only a block of them is ever written out.
+    for first in range(0, len(windows), _WINDOWS_AT_ONCE):
+        block = windows[first : first + _WINDOWS_AT_ONCE]
+        probabilities.append(model.predict(block, batch_size=_BATCH_SIZE, verbose=0))
+        loud.append(np.sqrt(np.mean(np.square(block), axis=1)) > _QUIET_RMS)
+    loud = np.concatenate(loud)
+    smoothed = _moving_average(np.concatenate(probabilities), max(1, round(_SMOOTHING_SECONDS / hop_seconds)))
+    keywords = np.flatnonzero(rejection.is_keyword(config.labels))
+    likeliest = keywords[smoothed[:, keywords].argmax(axis=1)]
     candidates = []
     for index in keywords:
-        over = loud & (smoothed[:, index] >= threshold) & (smoothed.argmax(axis=1) == index)
+        over = loud & (smoothed[:, index] >= threshold) & (likeliest == index)
         for first, last in _stretches(over):
             if (last - first + 1) * hop_samples < _LEAST_HOLD * config.num_samples:
                 continue
             middle = (first + last) // 2
             start = middle * hop_samples / config.sample_rate
             weight = float(smoothed[first : last + 1, index].sum())
-            candidates.append((weight, _answer(config, smoothed[middle], start, start + config.clip_seconds)))
+            answer = _answer(config, smoothed[middle], start, start + config.clip_seconds, threshold)
+            candidates.append((weight, answer))
     return _strongest(candidates, config.clip_seconds)
 
 
-def _answer(config: Config, probabilities: np.ndarray, start: float, end: float) -> Detection:
-    best = int(probabilities.argmax())
-    return Detection(start, end, config.labels[best], float(probabilities[best]), tuple(map(float, probabilities)))
+def _answer(config: Config, probabilities: np.ndarray, start: float, end: float, threshold: float) -> Detection:
+    keywords = np.flatnonzero(rejection.is_keyword(config.labels))
+    best = int(keywords[probabilities[keywords].argmax()])
+    accepted = bool(probabilities[best] >= threshold)
+    if not accepted:
+        best = int(probabilities.argmax())
+    values = tuple(map(float, probabilities))
+    return Detection(start, end, config.labels[best], values[best], values, accepted)
 
 
 def _moving_average(values: np.ndarray, width: int) -> np.ndarray:

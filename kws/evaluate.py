@@ -2,8 +2,11 @@
 
   python -m kws.evaluate --run_dir runs/kws/default
   python -m kws.evaluate --run_dir runs/kws/default --corpus=folder --data_dir=my_words --split=all
+  python -m kws.evaluate --run_dir runs/kws/default --background_dir=radio
 
-Prints a table; writes the figures as JSON, and beside it the confusion matrix (CSV, PNG) and the ROC curves (PNG).
+Prints a table; writes the figures as JSON, and beside it the confusion matrix (CSV, PNG), the ROC curves (PNG) and the
+keywords kept against the others accepted (PNG). With --background_dir, a folder of recordings without keywords, it also
+counts the false accepts an hour.
 """
 
 import sys
@@ -15,7 +18,7 @@ from absl import flags as absl_flags
 from common import app, files
 from common import config as configs
 from common.corpora import manifest
-from kws import data, evaluation
+from kws import background, data, evaluation, rejection
 from kws.config import TASK
 from kws.models import load_model
 
@@ -39,6 +42,9 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         flag_values=flag_values,
     )
     absl_flags.DEFINE_string(
+        "background_dir", None, "folder of recordings without keywords, to count false accepts", flag_values=flag_values
+    )
+    absl_flags.DEFINE_string(
         "output", None, "the JSON file (default evaluation.json in the run directory)", flag_values=flag_values
     )
 
@@ -48,14 +54,25 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     app.refuse_arguments(arguments)
     config, model = load_model(flags.run_dir)
     config = data.with_corpus(config, flags.corpus, flags.data_dir)
-    corpus = data.load_corpus(config, flags.shards_dir, download=flags.download, trained=True)
-    prepared = data.prepare_split(corpus, flags.split)
     trained_on = flags.corpus is None and flags.data_dir is None
+    corpus = data.load_corpus(config, flags.shards_dir, download=flags.download, trained=not trained_on)
+    prepared = data.prepare_split(corpus, flags.split)
+    threshold = rejection.load_threshold(flags.run_dir)
     figures, probabilities = evaluation.evaluate_split(model, corpus, prepared, flags.split, trained_on=trained_on)
+    figures["rejection"], scores = rejection.evaluate_split(
+        model, corpus, prepared, flags.split, probabilities, threshold
+    )
+    if flags.background_dir:
+        figures["background"] = background.false_accepts(model, config, flags.background_dir, threshold)
+        figures["background"]["keywords"] = background.keywords_found(model, corpus, prepared, threshold)
     output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
     files.write_json(output, figures)
-    pictures = evaluation.save_plots(figures, probabilities, corpus, prepared, output.with_suffix(""))
+    stem = output.with_suffix("")
+    pictures = evaluation.save_plots(figures, probabilities, corpus, prepared, stem)
+    pictures += rejection.save_plot(scores, figures["rejection"], stem.with_name(f"{stem.name}_rejection.png"))
     print(evaluation.table(figures))
+    if flags.background_dir:
+        print(background.table(figures["background"]))
     print(f"\nwritten: {', '.join(str(path) for path in (output, *pictures))}")
 
 

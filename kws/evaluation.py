@@ -7,8 +7,7 @@ import numpy as np
 
 from common import files, metrics, plots
 from common.shards import Shards
-from kws import data
-from kws.config import SILENCE, UNKNOWN
+from kws import data, rejection
 
 
 def evaluate_split(
@@ -66,6 +65,9 @@ def table(figures: dict) -> str:
     lines.append(
         f"accuracy {figures['accuracy']:.2%}  (95 % interval {low:.1%} to {high:.1%}, {figures['num_examples']} clips)"
     )
+    # Runs that are older than the threshold have no such figures.
+    if figures.get("rejection"):
+        lines.append(rejection.table(figures["rejection"]))
     return "\n".join(lines)
 
 
@@ -107,8 +109,7 @@ def _keyword_scores(
     targets: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return whether each clip is a keyword, and how strongly the model says so."""
-    keywords = np.array([label not in (SILENCE, UNKNOWN) for label in labels])
-    return keywords[targets], probabilities[:, keywords].max(axis=1)
+    return rejection.is_keyword(labels)[targets], rejection.keyword_scores(probabilities, labels)
 
 
 def _keyword_auc(targets: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]) -> float | None:

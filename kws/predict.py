@@ -4,9 +4,10 @@
   python -m kws.predict --run_dir runs/kws/default my_words           a folder; subfolders named as words are the truth
   sox -d -t wav - | python -m kws.predict --run_dir runs/kws/default -
 
-A clip gets one line: the likeliest words with their probabilities. A longer recording gets a timeline: a line for each
-word found. Files of any format, rate and channel count are read; one that cannot be read gets its line on standard
-error, the others their answers, and the exit code is 2.
+A clip gets one line: the likeliest words with their probabilities, and "rejected" where no keyword reaches the
+threshold (the one stored with the run, or --threshold). A longer recording gets a timeline: a line for each word
+accepted. Files of any format, rate and channel count are read; one that cannot be read gets its line on standard error,
+the others their answers, and the exit code is 2.
 """
 
 import csv
@@ -22,7 +23,7 @@ from common import app, audio
 from common import config as configs
 from common.corpora import manifest
 from common.errors import UserError
-from kws import detection
+from kws import detection, rejection
 from kws.config import TASK, Config
 from kws.models import load_model
 
@@ -41,7 +42,12 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         flag_values=flag_values,
     )
     absl_flags.DEFINE_float(
-        "threshold", 0.7, "probability from which a word counts in a long recording", 0.0, 1.0, flag_values=flag_values
+        "threshold",
+        None,
+        "probability from which a keyword is accepted (default: the one stored with the run)",
+        0.0,
+        1.0,
+        flag_values=flag_values,
     )
     absl_flags.DEFINE_float(
         "hop_seconds", 0.1, "time between two looks at a long recording", 0.01, 10.0, flag_values=flag_values
@@ -53,12 +59,13 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     if not arguments:
         raise UserError("no recording given; name files or folders, or - for a WAV on standard input")
     config, model = load_model(flags.run_dir)
+    threshold = rejection.load_threshold(flags.run_dir) if flags.threshold is None else flags.threshold
     writer = {"text": TextWriter, "json": JsonWriter, "csv": CsvWriter}[flags.output_format](config)
     failures = []
     clips: list[tuple[str, str | None, np.ndarray]] = []
 
     def answer_clips() -> None:
-        answers = detection.classify(model, config, [waveform for _, _, waveform in clips])
+        answers = detection.classify(model, config, [waveform for _, _, waveform in clips], threshold)
         for (name, truth, _), answer in zip(clips, answers, strict=True):
             writer.clip(name, truth, answer)
         clips.clear()
@@ -71,7 +78,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
             failures.append(name)
             continue
         if detection.is_long(config, waveform):
-            writer.timeline(name, detection.timeline(model, config, waveform, flags.hop_seconds, flags.threshold))
+            writer.timeline(name, detection.timeline(model, config, waveform, flags.hop_seconds, threshold))
         else:
             clips.append((name, truth, waveform))
         if len(clips) == _CLIPS_AT_ONCE:
@@ -109,17 +116,20 @@ class TextWriter:
     def __init__(self, config: Config):
         """Remember the labels."""
         self.config = config
-        self.num_labelled = self.num_right = 0
+        self.num_labelled = self.num_right = self.num_accepted = 0
 
     def clip(self, name: str, truth: str | None, answer: detection.Detection) -> None:
-        """Write one clip's likeliest words."""
-        order = np.argsort(answer.probabilities)[::-1][:_NUM_SHOWN]
-        words = "  ".join(f"{self.config.labels[index]} {answer.probabilities[index]:.3f}" for index in order)
+        """Write one clip's answer, the likeliest other labels, and whether it is rejected."""
+        chances = dict(zip(self.config.labels, answer.probabilities, strict=True))
+        others = sorted((label for label in chances if label != answer.word), key=chances.get, reverse=True)
+        words = "  ".join(f"{label} {chances[label]:.3f}" for label in (answer.word, *others[: _NUM_SHOWN - 1]))
+        words += "" if answer.accepted else "  rejected"
         if truth is None:
             print(f"{name}  {words}")
             return
         self.num_labelled += 1
         self.num_right += answer.word == truth
+        self.num_accepted += answer.accepted
         print(f"{name}  true {truth:<10} predicted {answer.word:<10} {' ' if answer.word == truth else '✗'}  {words}")
 
     def timeline(self, name: str, found: list[detection.Detection]) -> None:
@@ -132,7 +142,8 @@ class TextWriter:
     def close(self) -> None:
         """Sum up a labelled folder."""
         if self.num_labelled:
-            print(f"{self.num_right} of {self.num_labelled} right ({self.num_right / self.num_labelled:.1%})")
+            share = f"{self.num_right / self.num_labelled:.1%}"
+            print(f"{self.num_accepted} accepted; {self.num_right} of {self.num_labelled} right ({share})")
 
 
 class JsonWriter:
@@ -145,7 +156,12 @@ class JsonWriter:
 
     def clip(self, name: str, truth: str | None, answer: detection.Detection) -> None:
         """Add one clip."""
-        row = {"path": name, "word": answer.word, "probability": answer.probability}
+        row = {
+            "path": name,
+            "word": answer.word,
+            "probability": answer.probability,
+            "accepted": answer.accepted,
+        }
         if truth is not None:
             row["true"] = truth
         self.rows.append({**row, "probabilities": dict(zip(self.config.labels, answer.probabilities, strict=True))})
@@ -168,7 +184,7 @@ class CsvWriter:
     def __init__(self, config: Config):
         """Write the header."""
         self.writer = csv.writer(sys.stdout, lineterminator="\n")
-        self.writer.writerow(["path", "start", "end", "word", "probability", "true"])
+        self.writer.writerow(["path", "start", "end", "word", "probability", "true", "accepted"])
 
     def clip(self, name: str, truth: str | None, answer: detection.Detection) -> None:
         """Write one clip."""
@@ -185,7 +201,15 @@ class CsvWriter:
 
     def _row(self, name: str, item: detection.Detection, truth: str) -> None:
         self.writer.writerow(
-            [name, f"{item.start:.3f}", f"{item.end:.3f}", item.word, f"{item.probability:.6f}", truth]
+            [
+                name,
+                f"{item.start:.3f}",
+                f"{item.end:.3f}",
+                item.word,
+                f"{item.probability:.6f}",
+                truth,
+                str(item.accepted).lower(),
+            ]
         )
 
 

@@ -7,6 +7,7 @@
 The same command goes on where an interrupted run stopped.
 """
 
+import dataclasses
 import logging
 import sys
 from collections.abc import Sequence
@@ -19,9 +20,9 @@ import pandas as pd
 from common import app, audio, distribution, plots, runs, shards, tensorboard, training
 from common import config as configs
 from common.corpora import manifest
-from kws import data, evaluation
-from kws.config import TASK, VARIANTS
-from kws.models import build_model, compile_model
+from kws import data, evaluation, rejection
+from kws.config import TASK, VARIANTS, Config
+from kws.models import build_model, compile_model, keep_embedding, load_model
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -35,44 +36,109 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     app.refuse_arguments(arguments)
     config = configs.from_flags(flags, VARIANTS)
-    training.prepare(config)
-    corpus = data.load_corpus(config, flags.shards_dir, download=flags.download)
-    config = corpus.config
-
-    run = runs.start(flags.run_dir or f"runs/{TASK}/{flags.variant}", config, TASK, flags.variant, flags.resume)
-    if run.complete:
-        logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
-        print(evaluation.table(runs.read_metrics(run)))
-        return
-    splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
-    runs.write_rejected(run, [prepared.rejected for prepared in splits.values()])
-
-    with distribution.strategy(flags.strategy).scope():
-        model = fit(run, corpus, splits)
-        figures, probabilities = evaluation.evaluate_split(model, corpus, splits["test"], "test")
-    pictures = [
-        run.folder / "history.png",
-        *evaluation.save_plots(figures, probabilities, corpus, splits["test"], run.folder / "test"),
-    ]
-    plots.save(plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder)), pictures[0])
-    tensorboard.write_hyper_parameters(
-        run.folder / "tensorboard", configs.to_dict(config), {"test_accuracy": figures["accuracy"]}
+    run, trained = train_run(
+        config,
+        flags.run_dir or f"runs/{TASK}/{flags.variant}",
+        flags.variant,
+        shards_dir=flags.shards_dir,
+        download=flags.download,
+        resume=flags.resume,
+        strategy=flags.strategy,
     )
-    example = save_example(corpus, splits["test"], run.folder / "example.wav")
-    runs.finish(run, figures)
-    print(evaluation.table(figures))
+    print(evaluation.table(runs.read_metrics(run)))
+    if not trained:
+        logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
+        return
     print(f"""
-plots:      {", ".join(str(path) for path in pictures if path.suffix == ".png")}
+plots:      {", ".join(str(path) for path in sorted(run.folder.glob("*.png")))}
 dashboard:  tensorboard --logdir {run.folder / "tensorboard"}
-predict:    python -m kws.predict --run_dir {run.folder} {example}
+predict:    python -m kws.predict --run_dir {run.folder} {run.folder / "example.wav"}
 export:     python -m kws.export --run_dir {run.folder}""")
 
 
-def fit(run: runs.Run, corpus: data.Corpus, splits: dict[str, shards.Shards]) -> keras.Model:
+def train_run(
+    config: Config,
+    folder: str | Path,
+    variant: str,
+    *,
+    shards_dir: str | Path = "data/shards",
+    download: bool = False,
+    resume: bool = True,
+    strategy: str = "auto",
+) -> tuple[runs.Run, bool]:
+    """Train one run and evaluate it on the test split; a complete one is left as it is.
+
+    Args:
+        config: What to train.
+        folder: The run directory.
+        variant: The variant that the configuration started from.
+        shards_dir: Where decoded recordings are kept.
+        download: Whether to fetch a corpus that is not there.
+        resume: Whether to go on with what is in the folder; otherwise it is moved aside.
+        strategy: Which devices; see `common.distribution`.
+
+    Returns:
+        The run, complete, and whether anything was left to do.
+
+    Raises:
+        UserError: The recordings, the configuration or the folder cannot be used.
+    """
+    training.prepare(config)
+    corpus = data.load_corpus(config, shards_dir, download=download)
+    config = corpus.config
+
+    if config.model == "embedding" and not Path(folder).exists():
+        build_model(config)  # what cannot be embedded is refused before anything is written
+    run = runs.start(folder, config, TASK, variant, resume)
+    if run.complete:
+        return run, False
+    splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
+    runs.write_rejected(run, [prepared.rejected for prepared in splits.values()])
+
+    teachers = []
+    for number in range(config.num_teachers):
+        teacher = _teacher_config(config, number)
+        logging.info("teacher %d of %d", number + 1, config.num_teachers)
+        options = {"shards_dir": shards_dir, "resume": resume, "strategy": strategy}
+        teachers.append(train_run(teacher, run.folder / "teachers" / str(number), variant, **options)[0].folder)
+    models = [load_model(folder)[1] for folder in teachers]
+    # The teachers have used up random numbers, and were loaded in float32.
+    training.prepare(config)
+
+    with distribution.strategy(strategy).scope():
+        model = fit(run, corpus, splits, models)
+        threshold = rejection.store_threshold(model, corpus, splits["validation"], run.folder)
+        figures, probabilities = evaluation.evaluate_split(model, corpus, splits["test"], "test")
+        figures["rejection"], scores = rejection.evaluate_split(
+            model, corpus, splits["test"], "test", probabilities, threshold
+        )
+    evaluation.save_plots(figures, probabilities, corpus, splits["test"], run.folder / "test")
+    rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
+    plots.save(
+        plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder)), run.folder / "history.png"
+    )
+    tensorboard.write_hyper_parameters(
+        run.folder / "tensorboard", configs.to_dict(config), {"test_accuracy": figures["accuracy"]}
+    )
+    save_example(corpus, splits["test"], run.folder / "example.wav")
+    runs.finish(run, figures)
+    return run, True
+
+
+def _teacher_config(config: Config, number: int) -> Config:
+    """Return what a teacher trains: the same with another seed, and no teachers of its own."""
+    return dataclasses.replace(
+        config, num_teachers=0, width=config.teacher_width, seed=config.seed + 1000 * (number + 1)
+    )
+
+
+def fit(
+    run: runs.Run, corpus: data.Corpus, splits: dict[str, shards.Shards], teachers: Sequence[keras.Model] = ()
+) -> keras.Model:
     """Build the network and train it; returns it with the weights of its best epoch."""
     config = corpus.config
     steps = data.steps_per_epoch(config, splits["train"])
-    model = build_model(config)
+    model = build_model(config, keep_embedding(config, run.folder))
     compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
     logging.info(
         "%s: %s parameters; labels %s; clips: %s",
@@ -81,7 +147,9 @@ def fit(run: runs.Run, corpus: data.Corpus, splits: dict[str, shards.Shards]) ->
         " ".join(config.labels),
         ", ".join(f"{split} {len(prepared.rows):,}" for split, prepared in splits.items()),
     )
-    train = data.build_dataset(corpus, splits["train"], training=True, initial_epoch=run.epoch)
+    train = data.build_dataset(
+        corpus, splits["train"], training=True, initial_step=run.epoch * steps, teachers=teachers
+    )
     validation = data.build_dataset(corpus, splits["validation"])
     panels = tensorboard.ClassificationPanels(
         run.folder / "tensorboard",
@@ -94,11 +162,10 @@ def fit(run: runs.Run, corpus: data.Corpus, splits: dict[str, shards.Shards]) ->
     return model
 
 
-def save_example(corpus: data.Corpus, prepared: shards.Shards, path: Path) -> Path:
+def save_example(corpus: data.Corpus, prepared: shards.Shards, path: Path) -> None:
     """Write a clip of the test split into the run directory, to try the model on."""
     waveforms, _ = next(iter(data.build_dataset(corpus, prepared)))
     audio.write(path, np.asarray(waveforms[0]), corpus.config.sample_rate)
-    return path
 
 
 if __name__ == "__main__":

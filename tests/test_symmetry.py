@@ -42,7 +42,6 @@ ELSEWHERE = {
     "common/runs.py": "common/test_training.py",
     "common/export.py": "kws/test_end_to_end.py",
     "common/tensorboard.py": "kws/test_end_to_end.py",
-    "common/corpora/splits.py": "common/corpora/test_folder.py",
     **{f"kws/{name}.py": "kws/test_end_to_end.py" for name in ("train", "evaluate", "evaluation", "predict", "export")},
 }
 

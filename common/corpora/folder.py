@@ -28,7 +28,7 @@ _SPLIT_NAMES = {"train": "train", "test": "test", **dict.fromkeys(("validation",
 _SEXES = {"": "", "f": "F", "female": "F", "m": "M", "male": "M"}
 
 
-def index(root: str | Path) -> pd.DataFrame:
+def index(root: str | Path, draw_missing: bool = True) -> pd.DataFrame:
     """List the recordings; splits that the layout does not give are drawn by `common.corpora.splits.assign`.
 
     Where there is a `train` folder without `validation` or `test` beside it, what is missing is drawn from `train`; a
@@ -36,6 +36,7 @@ def index(root: str | Path) -> pd.DataFrame:
 
     Args:
         root: The folder.
+        draw_missing: Whether a `train` folder gives some to a split that is missing; otherwise it is all training.
 
     Returns:
         A manifest (`common.corpora.manifest`).
@@ -50,7 +51,9 @@ def index(root: str | Path) -> pd.DataFrame:
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; expected {LAYOUT}")
     rows = _rows_of_table(root) if (root / TABLE).is_file() else _rows_of_folders(root)
-    classes = splits.assign(manifest.from_rows(row for row in rows if row["label"] != BACKGROUND_NOISE), root)
+    classes = splits.assign(
+        manifest.from_rows(row for row in rows if row["label"] != BACKGROUND_NOISE), root, draw_missing
+    )
     noise = [row for row in rows if row["label"] == BACKGROUND_NOISE]
     noise = [part for row in noise for part in ([row] if row["split"] else noise_rows(Path(row["path"])))]
     return manifest.from_rows(classes.to_dict("records") + noise)

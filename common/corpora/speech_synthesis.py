@@ -7,6 +7,7 @@ speaks; any variant can speak with any accent.
 
 import ctypes
 import functools
+import html
 import itertools
 import re
 import threading
@@ -20,13 +21,16 @@ from common.errors import UserError, nearest
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_DONT_EXIT = 0x8000
-_CHARACTERS_UTF8 = 1
+_CHARACTERS_UTF8, _MARKUP, _PHONEMES = 0x01, 0x10, 0x100
 _PARAMETER_RATE, _PARAMETER_PITCH, _PARAMETER_RANGE = 1, 3, 4
 _SLOWEST_WPM, _FASTEST_WPM = 80, 450
 _SCRIPT = re.compile(r"-[a-z]{4}(-|$)")
 _SYLLABIC_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "YI")
 _LONGEST_SYLLABLE = 8
+_SEPARATOR = "\x1f"
+EMPHASES = ("", "reduced", "moderate", "strong")
 _ONE_SPEAKER = threading.RLock()
+_loaded_voice = ("", "")
 
 
 class _Voice(ctypes.Structure):
@@ -113,16 +117,19 @@ def synthesize(
     rate_wpm: int = 175,
     pitch: int = 50,
     pitch_range: int = 50,
+    emphasis: str = "",
 ) -> tuple[np.ndarray, int]:
     """Speak a text.
 
     Args:
-        text: A word or a sentence in the script of the accent's language.
+        text: A word or a sentence in the script of the accent's language. What stands in `[[` and `]]` is taken as
+            espeak-ng's own phoneme code (see `segments`).
         accent: One of `accents(language)`.
         variant: One of `variants()`; empty for the accent's own voice.
         rate_wpm: Words a minute, 80 to 450.
         pitch: 0 (low) to 99 (high), relative to the variant.
         pitch_range: 0 (monotone) to 99 (lively).
+        emphasis: One of `EMPHASES`: how much stress the text gets, after SSML. A text in phoneme code takes none.
 
     Returns:
         The waveform, float32 in [-1, 1], shape `(samples,)`, with the short pauses espeak-ng puts around it, and its
@@ -142,6 +149,12 @@ def synthesize(
             f"expected rate_wpm {_SLOWEST_WPM} to {_FASTEST_WPM}, pitch and pitch_range 0 to 99;"
             f" received {rate_wpm}, {pitch}, {pitch_range}"
         )
+    if emphasis not in EMPHASES or (emphasis and "[[" in text):
+        raise ValueError(f'expected one of {EMPHASES}, and none for phoneme code; received "{emphasis}" for "{text}"')
+    flags = _CHARACTERS_UTF8 | _PHONEMES
+    if emphasis:
+        text = f'<speak><emphasis level="{emphasis}">{html.escape(text)}</emphasis></speak>'
+        flags |= _MARKUP
     library = _library()
     blocks = []
 
@@ -158,7 +171,7 @@ def synthesize(
         library.espeak_SetParameter(_PARAMETER_PITCH, pitch, 0)
         library.espeak_SetParameter(_PARAMETER_RANGE, pitch_range, 0)
         library.espeak_SetSynthCallback(callback)
-        library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded)), 0, 0, 0, _CHARACTERS_UTF8, None, None)
+        library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded)), 0, 0, 0, flags, None, None)
         library.espeak_Synchronize()
     samples = np.concatenate(blocks) if blocks else np.empty(0, np.int16)
     return samples.astype(np.float32) / 2**15, _sample_rate()
@@ -168,7 +181,7 @@ def phonemes(text: str, accent: str) -> str:
     """Transcribe a text into the International Phonetic Alphabet, as the accent would speak it.
 
     Args:
-        text: A word or a sentence.
+        text: A word or a sentence, or phoneme code in `[[` and `]]`.
         accent: One of `accents(language)`.
 
     Returns:
@@ -178,16 +191,48 @@ def phonemes(text: str, accent: str) -> str:
         >>> phonemes("right", "en-us") == phonemes("write", "en-us")
         True
     """
+    return _transcribe(text, accent, 0x02)
+
+
+def segments(text: str, accent: str) -> list[list[str]]:
+    """Transcribe a text into espeak-ng's own phoneme code, to be changed and spoken.
+
+    Args:
+        text: A word or a sentence in the language's script.
+        accent: One of `accents(language)`.
+
+    Returns:
+        The phonemes of every word of the text, with stress marks before the vowels. Joined, the words by spaces, and
+        put in `[[` and `]]`, they can be given to `synthesize` and `phonemes`.
+
+    Example:
+        >>> segments("stop it", "en-gb")
+        [['s', 't', "'0", 'p'], ['I', 't']]
+    """
+    code = _transcribe(text, accent, ord(_SEPARATOR) << 8).replace("_|", "")
+    words = [[part for part in word.split(_SEPARATOR) if part] for word in code.split(" ")]
+    for word in words:
+        # A mark of palatalisation belongs to the consonant before it.
+        for position in reversed(range(1, len(word))):
+            if word[position] == ";":
+                word[position - 1 : position + 1] = [f"{word[position - 1]};"]
+    return [word for word in words if word]
+
+
+def _transcribe(text: str, accent: str, mode: int) -> str:
     library = _library()
     library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-    ipa = 0x02
     buffer = ctypes.create_string_buffer(text.encode("utf-8"))
     position = ctypes.c_void_p(ctypes.addressof(buffer))
     clauses = []
     with _ONE_SPEAKER:
-        _set_voice(accent, "")
+        # A dictionary takes up to a tenth of a second to load.
+        if _loaded_voice != (accent, ""):
+            _set_voice(accent, "")
         while position.value:
-            clauses.append(library.espeak_TextToPhonemes(ctypes.byref(position), _CHARACTERS_UTF8, ipa).decode("utf-8"))
+            clauses.append(
+                library.espeak_TextToPhonemes(ctypes.byref(position), _CHARACTERS_UTF8, mode).decode("utf-8")
+            )
     return " ".join(clause.strip() for clause in clauses if clause.strip())
 
 
@@ -225,6 +270,8 @@ def _set_voice(accent: str, variant: str) -> None:
     name = f"{files[accent]}+{variant}" if variant else files[accent]
     if _library().espeak_SetVoiceByName(name.encode()) != 0:
         raise ValueError(f'espeak-ng cannot load the voice "{name}"')
+    global _loaded_voice
+    _loaded_voice = (accent, variant)
 
 
 class _Accent(NamedTuple):
@@ -290,6 +337,8 @@ def _start() -> tuple[ctypes.CDLL, int]:
         )
     # It seeds its noises by the clock; two runs of a program are to sound the same.
     library.espeak_ng_SetRandSeed(ctypes.c_long(0))
+    # Whether a text may hold phoneme code is remembered from the last one spoken, also for transcriptions.
+    library.espeak_Synth(b" \0", ctypes.c_size_t(2), 0, 0, 0, _CHARACTERS_UTF8 | _PHONEMES, None, None)
     return library, rate
 
 

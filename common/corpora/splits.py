@@ -11,7 +11,7 @@ from common.corpora import manifest
 from common.errors import UserError
 
 
-def assign(table: pd.DataFrame, root: Path) -> pd.DataFrame:
+def assign(table: pd.DataFrame, root: Path, draw_missing: bool = True) -> pd.DataFrame:
     """Fill the missing splits of a manifest, about 80 % train, 10 % validation and 10 % test.
 
     A speaker's hash decides, else that of the recording's path below `root`, so a growing corpus moves nobody. A class
@@ -25,6 +25,7 @@ def assign(table: pd.DataFrame, root: Path) -> pd.DataFrame:
     Args:
         table: A manifest; `split` may be empty.
         root: The folder that paths are relative to.
+        draw_missing: Whether `train` gives some to a split that no row has; otherwise it stays whole.
 
     Returns:
         The manifest with every split filled in.
@@ -34,7 +35,7 @@ def assign(table: pd.DataFrame, root: Path) -> pd.DataFrame:
     """
     given = set(table["split"]) - {""}
     wanted = [split for split in manifest.SPLITS if split not in given or split == "train"]
-    if given and ("train" not in given or wanted == ["train"]):
+    if given and ("train" not in given or wanted == ["train"] or not draw_missing):
         return table
     rows = table[table["split"].isin(["", "train"])]
     _check_counts(rows, len(wanted), root)
@@ -54,6 +55,57 @@ def assign(table: pd.DataFrame, root: Path) -> pd.DataFrame:
             ", ".join(sorted(by_file)),
         )
     return table.assign(split=used.map(chosen).reindex(table.index).fillna(table["split"]))
+
+
+def deal(names: pd.Series, num_folds: int) -> pd.Series:
+    """Deal groups of rows into folds of about as many rows: the largest group first, each to the smallest fold.
+
+    Args:
+        names: The group of each row: what must stay together.
+        num_folds: How many folds.
+
+    Returns:
+        The fold of each row, 0 to `num_folds - 1`, under the index of `names`.
+
+    Example:
+        >>> deal(pd.Series(["anna", "anna", "anna", "bert", "carl", "bert"]), 2).tolist()
+        [0, 0, 0, 1, 1, 1]
+    """
+    sizes = [0] * num_folds
+    chosen = {}
+    for name, count in sorted(names.value_counts().items(), key=lambda item: (-item[1], item[0])):
+        chosen[name] = sizes.index(min(sizes))
+        sizes[chosen[name]] += count
+    return names.map(chosen)
+
+
+def assign_folds(table: pd.DataFrame, num_folds: int, fold: int) -> pd.DataFrame:
+    """Split a manifest by speakers for cross-validation: a fold to test, the next to validate, the others to train.
+
+    Splits that are given play no part. Recordings without a speaker are dealt one by one, each class for itself.
+
+    Args:
+        table: A manifest.
+        num_folds: How many folds, at least 3.
+        fold: The one that becomes `test`.
+
+    Returns:
+        The manifest with its splits.
+
+    Raises:
+        UserError: There are fewer speakers than folds.
+    """
+    spoken = table[table["speaker"] != ""]
+    if spoken["speaker"].nunique() < num_folds:
+        raise UserError(
+            f"{spoken['speaker'].nunique()} speakers cannot be dealt into {num_folds} folds; name files"
+            " <speaker>_nohash_<n>.wav, give a metadata.csv with speakers, or take fewer --num_folds"
+        )
+    anonymous = table[table["speaker"] == ""]
+    dealt = [deal(spoken["speaker"], num_folds)]
+    dealt += [deal(rows["path"], num_folds) for _, rows in anonymous.groupby("label", sort=True)]
+    names = {fold: "test", (fold + 1) % num_folds: "validation"}
+    return table.assign(split=pd.concat(dealt).map(lambda number: names.get(number, "train")))
 
 
 def _check_counts(rows: pd.DataFrame, num_wanted: int, root: Path) -> None:

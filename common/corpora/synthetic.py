@@ -1,30 +1,35 @@
 """Spoken words made on the spot by espeak-ng: any list of words, in any language it speaks, without a download.
 
-Every clip has its own accent, voice, rate, pitch, vocal tract length, room, level and background noise, all drawn from
-a seed. A speaker is an accent with a voice variant, written as `en-gb-scotland+f3`. The splits divide the *variants*:
+Every clip has its own accent, pronunciation, voice, rate, pitch, melody, emphasis, rhythm, vocal tract, breath,
+microphone, room, level and background noise, all drawn from a seed (`pronunciations` and `speech_effects` beside this
+module). A speaker is an accent with a voice variant, written as `en-gb-scotland+f3`. The splits divide the *variants*:
 no voice of the test split is heard in training under any accent, and variants that derive from one another stay
 together in training.
 
 The folder has the layout of Speech Commands, `<root>/<settings>/<word>/<speaker>_nohash_<n>.wav`, 16 kHz, 16 bits,
-mono. A clip depends on its language, seed, word, split and number alone, so clips that are there are used again: a
-run that was killed goes on where it was, and a longer word list or more clips a word only add files. espeak-ng's own
-flutter carries over from one clip to the next, so clips made in another order can differ by a few inaudible samples.
+mono. A clip depends on its language, seed, word, split, number and pronunciation alone, so clips that are there are
+used again: a run that was killed goes on where it was, and a longer word list or more clips a word only add files.
+espeak-ng's own flutter carries over from one clip to the next, so clips made in another order can differ by a few
+inaudible samples.
 """
 
+import concurrent.futures
 import hashlib
+import itertools
 import json
 import logging
+import multiprocessing
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.signal import fftconvolve
 
 from common import audio, files, progress
-from common.corpora import manifest, speech_synthesis
+from common.corpora import manifest, near_words, speech_effects, speech_synthesis
+from common.corpora.pronunciations import pronunciations
 from common.errors import UserError
 
 SAMPLE_RATE = 16000
@@ -52,16 +57,20 @@ _UNKNOWN_ENGLISH = (
 )
 _UNKNOWN_NUMBERS = [str(number) for number in range(61)]
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _CLIP_SECONDS, _MARGIN_SECONDS, _SHORTEST_WORD_SECONDS = 1.0, 0.1, 0.04
 _HELD_OUT_SHARE = 0.1
+_NUM_NEAR_WORDS = 200
+_OTHER_PRONUNCIATIONS = 0.5
+_MANY_CLIPS, _NUM_PROCESSES = 1000, 2
 
 
 class _Clip(NamedTuple):
-    """One recording to be: what is said (empty for silence), for which class, where."""
+    """One recording to be: which word (empty for silence), how it is said, for which class, where."""
 
     path: Path
     word: str
+    spoken: str
     label: str
     split: str
     accent: str
@@ -91,7 +100,8 @@ def index(
         language: A language code such as `en` or `es`, for all its accents, or one accent such as `en-gb-scotland`.
         num_clips_per_word: Clips a class, at least 3; one in ten goes to `validation` and to `test`.
         seed: Draws everything that varies.
-        unknown: Whether to add the class `_unknown_`: as many clips of other words, different words in each split.
+        unknown: Whether to add the class `_unknown_`: as many clips of other words, half of them nearly like a keyword
+            (`common.corpora.near_words`), different words in each split.
         silence: Whether to add the class `_silence_`: as many clips of noise alone.
 
     Returns:
@@ -113,27 +123,54 @@ def index(
     language = language.strip().lower()
     settings = f"{language}-seed{seed}-espeak-ng-{speech_synthesis.version()}-v{_FORMAT_VERSION}"
     folder = Path(root).resolve() / settings
+    near, far = _unknown_words(words, language, accents) if unknown else ({}, {})
+    ways = {word: pronunciations(word, accents[0], words) for word in (*words, *sum(far.values(), []))}
     clips = []
     for split, num_clips in _split_sizes(num_clips_per_word).items():
-        others = _unknown_words(words, language, accents[0])[split] if unknown else []
+        kinds = [others[split] for others in (near, far) if others.get(split)]
         for number in range(num_clips):
             said = [(word, word, number) for word in words]
             if unknown:
-                said.append((others[number % len(others)], UNKNOWN, number // len(others)))
+                # Near and far words in turn.
+                turn, kind = divmod(number, len(kinds))
+                repetition, position = divmod(turn, len(kinds[kind]))
+                said.append((kinds[kind][position], UNKNOWN, repetition))
             if silence:
                 said.append(("", SILENCE, number))
-            clips += [_draw_clip(folder, accents, seed, split, *what) for what in said]
+            clips += [_draw_clip(folder, accents, ways.get(what[0], []), seed, split, *what) for what in said]
     missing = [clip for clip in clips if not clip.path.exists()]
     if missing:
         _write_description(folder, language, seed, {clip.path.parent.name: clip.word for clip in clips})
         with progress.bar(len(clips), "synthetic speech", "clip", len(clips) - len(missing)) as meter:
-            for clip in missing:
-                audio.write(clip.path, make_clip(clip), SAMPLE_RATE, "PCM_16")
+            for _ in _write_clips(missing):
                 meter.update()
     return manifest.from_rows(
         {"path": clip.path, "split": clip.split, "label": clip.label, "speaker": clip.speaker, "sex": clip.sex}
         for clip in clips
     )
+
+
+def _write_clips(clips: list[_Clip]) -> Iterator[None]:
+    """Make and write clips, yielding after each; many are shared between processes, each with its synthesiser."""
+    if len(clips) < _MANY_CLIPS:
+        yield from map(_write_clip, clips)
+        return
+    # A process of its own for every second clip, in order: what espeak-ng carries over is then the same in every run.
+    context = multiprocessing.get_context("spawn")
+    pools = [concurrent.futures.ProcessPoolExecutor(1, context) for _ in range(_NUM_PROCESSES)]
+    try:
+        stripes = [
+            pool.map(_write_clip, clips[first::_NUM_PROCESSES], chunksize=20) for first, pool in enumerate(pools)
+        ]
+        for done in itertools.zip_longest(*stripes):
+            yield from done
+    finally:
+        for pool in pools:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _write_clip(clip: _Clip) -> None:
+    audio.write(clip.path, make_clip(clip), SAMPLE_RATE, "PCM_16")
 
 
 def make_clip(clip: _Clip) -> np.ndarray:
@@ -149,17 +186,23 @@ def make_clip(clip: _Clip) -> np.ndarray:
     num_samples = round(_CLIP_SECONDS * SAMPLE_RATE)
     if not clip.word:
         return _background(num_samples, rng)
-    speech = _speak(clip.word, clip.accent, clip.variant, rng)
+    speech = _speak(clip.spoken, clip.accent, clip.variant, rng)
+    if rng.random() < 0.9:
+        speech = _trim(speech_effects.change_voice(speech, rng))
+    if rng.random() < 0.3:
+        speech = speech_effects.cut_ends(speech, rng)
     if len(speech) > num_samples:
         num_samples = len(speech) + round(2 * _MARGIN_SECONDS * SAMPLE_RATE)
     waveform = np.zeros(num_samples, np.float32)
     start = rng.integers(num_samples - len(speech) + 1)
     waveform[start : start + len(speech)] = speech
-    if rng.random() < 0.5:
-        waveform = _in_a_room(waveform, rng)
+    if rng.random() < 0.6:
+        waveform = speech_effects.room(waveform, rng, SAMPLE_RATE)
+    if rng.random() < 0.85:
+        waveform = speech_effects.microphone(waveform, rng, SAMPLE_RATE)
     waveform *= 10 ** (rng.uniform(-30, -11) / 20) / _rms(waveform[start : start + len(speech)])
     noise = _noise(num_samples, rng)
-    noise *= _rms(waveform[start : start + len(speech)]) * 10 ** (-rng.uniform(15, 55) / 20)
+    noise *= _rms(waveform[start : start + len(speech)]) * 10 ** (-rng.uniform(12, 60) / 20)
     waveform += noise
     return (waveform * min(1.0, 0.99 / np.abs(waveform).max())).astype(np.float32)
 
@@ -206,28 +249,45 @@ def _split_sizes(num_clips: int) -> dict[str, int]:
     return {"test": held_out, "validation": held_out, "train": num_clips - 2 * held_out}
 
 
-def _unknown_words(words: list[str], language: str, accent: str) -> dict[str, list[str]]:
-    """Divide words that sound like none of `words` among the splits; beyond English these are numbers."""
+def _unknown_words(
+    words: list[str], language: str, accents: list[str]
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Divide words that sound like none of `words` among the splits: nearly like them, and others.
+
+    The others are numbers beyond English. Each split gets words of its own.
+    """
     candidates = _UNKNOWN_ENGLISH.split() if language.split("-")[0] == "en" else _UNKNOWN_NUMBERS
-    sounds = {speech_synthesis.phonemes(word, accent) for word in words}
-    others = [word for word in candidates if speech_synthesis.phonemes(word, accent) not in sounds]
-    others.sort(key=lambda word: hashlib.sha256(word.encode()).digest())
+    keys = set().union(*(near_words.sound_keys(word, accents) for word in words))
+    others = [word for word in candidates if not near_words.sound_keys(word, accents) & keys]
+    ways = [way for word in words for way in pronunciations(word, accents[0], words)]
+    near = near_words.near_words(words, accents, [*others, *ways], _NUM_NEAR_WORDS)
+    return _divide(near), _divide(others)
+
+
+def _divide(words: list[str]) -> dict[str, list[str]]:
+    words = sorted(words, key=lambda word: hashlib.sha256(word.encode()).digest())
     divided = {}
-    for split, size in _split_sizes(len(others)).items():
-        divided[split], others = others[:size], others[size:]
+    for split, size in _split_sizes(len(words)).items():
+        divided[split], words = words[:size], words[size:]
     return divided
 
 
-def _draw_clip(folder: Path, accents: list[str], seed: int, split: str, word: str, label: str, number: int) -> _Clip:
+def _draw_clip(
+    folder: Path, accents: list[str], ways: list[str], seed: int, split: str, word: str, label: str, number: int
+) -> _Clip:
     key = f"{seed}/{split}/{word}/{number}"
     clip_seed = int.from_bytes(hashlib.sha256(key.encode("utf-8")).digest()[:8], "big")
     rng = np.random.default_rng([1, clip_seed])
     if not word:
-        return _Clip(folder / SILENCE / f"{split}_nohash_{number}.wav", "", label, split, "", "", "", clip_seed)
+        return _Clip(folder / SILENCE / f"{split}_nohash_{number}.wav", "", "", label, split, "", "", "", clip_seed)
     sex = str(rng.choice(("F", "M")))
     accent, variant = str(rng.choice(accents)), str(rng.choice(VARIANTS[split][sex].split()))
-    path = folder / _folder_name(word) / f"{accent}+{variant}_nohash_{number}.wav"
-    return _Clip(path, word, label, split, accent, variant, sex, clip_seed)
+    spoken, mark = word, ""
+    if ways and rng.random() < _OTHER_PRONUNCIATIONS:
+        spoken = str(rng.choice(ways))
+        mark = f"-{hashlib.sha256(spoken.encode()).hexdigest()[:4]}"
+    path = folder / _folder_name(word) / f"{accent}+{variant}_nohash_{number}{mark}.wav"
+    return _Clip(path, word, spoken, label, split, accent, variant, sex, clip_seed)
 
 
 def _folder_name(word: str) -> str:
@@ -254,16 +314,19 @@ def _write_description(folder: Path, language: str, seed: int, words: dict[str, 
 
 
 def _speak(word: str, accent: str, variant: str, rng: np.random.Generator) -> np.ndarray:
+    # Punctuation decides the melody.
+    ending = str(rng.choice(("", ".", "?", "!", ",")))
     samples, sample_rate = speech_synthesis.synthesize(
-        word,
+        word + ending,
         accent,
         variant,
-        rate_wpm=int(rng.integers(100, 211)),
-        pitch=int(rng.integers(25, 76)),
-        pitch_range=int(rng.integers(20, 91)),
+        rate_wpm=int(rng.integers(90, 231)),
+        pitch=int(rng.integers(15, 86)),
+        pitch_range=int(rng.integers(10, 100)),
+        emphasis="" if word.startswith("[[") else str(rng.choice(speech_synthesis.EMPHASES)),
     )
     # Played faster or slower, a voice gets a shorter or longer vocal tract: formants move, as between people.
-    tract_scale = rng.uniform(0.9, 1.1)
+    tract_scale = rng.uniform(0.88, 1.14)
     speech = _trim(audio.resample(samples, int(sample_rate * tract_scale), SAMPLE_RATE))
     if len(speech) < _SHORTEST_WORD_SECONDS * SAMPLE_RATE:
         raise _not_spoken(word, accent)
@@ -274,17 +337,6 @@ def _trim(waveform: np.ndarray) -> np.ndarray:
     """Cut what is 45 dB below the peak off both ends."""
     loud = np.flatnonzero(np.abs(waveform) > 0.0056 * np.abs(waveform).max(initial=0))
     return waveform[loud[0] : loud[-1] + 1] if len(loud) else waveform[:0]
-
-
-def _in_a_room(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Add an exponentially decaying tail of reverberation, 0 to 15 dB below the direct sound."""
-    decay_seconds = rng.uniform(0.1, 0.5)
-    times = np.arange(round(decay_seconds * SAMPLE_RATE)) / SAMPLE_RATE
-    tail = rng.standard_normal(len(times)) * 10 ** (-3 * times / decay_seconds)
-    tail[: round(rng.uniform(0.001, 0.01) * SAMPLE_RATE)] = 0
-    tail *= 10 ** (-rng.uniform(0, 15) / 20) / np.linalg.norm(tail)
-    tail[0] = 1
-    return fftconvolve(waveform, tail)[: len(waveform)].astype(np.float32)
 
 
 def _noise(num_samples: int, rng: np.random.Generator) -> np.ndarray:

@@ -20,8 +20,15 @@ from typing import Literal, NamedTuple
 from keras import KerasTensor
 
 from common.encoders.bc_resnet import bc_resnet
+from common.encoders.cnn_tdnn import cnn_tdnn
+from common.encoders.ds_cnn import ds_cnn
+from common.encoders.embedding import embedding
+from common.encoders.mhatt_rnn import mhatt_rnn
 from common.encoders.raw_cnn import m3, m5, m11, m18
+from common.encoders.recurrent import crnn, lstm, tf_lstm
 from common.encoders.report_cnn import report_cnn
+from common.encoders.res_cnn import res_cnn
+from common.encoders.tc_resnet import tc_resnet
 
 
 class Encoder(NamedTuple):
@@ -37,8 +44,17 @@ class Encoder(NamedTuple):
 ENCODERS = {
     "report_cnn": Encoder(report_cnn, "spectrogram"),
     "bc_resnet": Encoder(bc_resnet, "spectrogram"),
+    "cnn_tdnn": Encoder(cnn_tdnn, "spectrogram"),
+    "res_cnn": Encoder(res_cnn, "spectrogram"),
+    "ds_cnn": Encoder(ds_cnn, "spectrogram"),
+    "tc_resnet": Encoder(tc_resnet, "spectrogram"),
+    "mhatt_rnn": Encoder(mhatt_rnn, "spectrogram"),
+    "crnn": Encoder(crnn, "spectrogram"),
+    "lstm": Encoder(lstm, "spectrogram"),
+    "tf_lstm": Encoder(tf_lstm, "spectrogram"),
     "m3": Encoder(m3, "waveform"),
     "m5": Encoder(m5, "waveform"),
     "m11": Encoder(m11, "waveform"),
     "m18": Encoder(m18, "waveform"),
+    "embedding": Encoder(embedding, "waveform"),
 }

@@ -1,10 +1,8 @@
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.augment import SpecAugment, add_noise, colored_noise, gain, mix_examples, reverberate, shift, speed
-from common.testing import check_layer
+from common.augment import add_noise, colored_noise, gain, mix_examples, reverberate, shift, speed
 
 SAMPLE_RATE = 16_000
 SEED = (3, 5)
@@ -220,74 +218,3 @@ def test_mixing_weights_follow_the_beta_distribution():
     # Beta(a, a) has variance 1 / (4 (2 a + 1)).
     assert abs(own.var() - 1 / (4 * 1.4)) < 0.01
     assert abs(own.mean() - 0.5) < 0.03
-
-
-@pytest.fixture
-def spectrograms(rng):
-    return rng.normal(2, 1, (50, 60, 40)).astype(np.float32)
-
-
-def masked(layer, spectrograms):
-    """Return the shares of frames and bins that are hidden whole, as booleans (batch, frames), (batch, bins)."""
-    hidden = layer(spectrograms, training=True).numpy() != spectrograms
-    return hidden.all(axis=2), hidden.all(axis=1)
-
-
-def test_spec_augment_passes_the_layer_check(spectrograms):
-    check_layer(SpecAugment(seed=1), spectrograms[:3])
-
-
-def test_spec_augment_hides_bands_of_the_drawn_widths_and_nothing_else(spectrograms):
-    layer = SpecAugment(1, 20, 1, 7, seed=1)
-    outputs = layer(spectrograms, training=True).numpy()
-    hidden = outputs != spectrograms
-    frames, bins = hidden.all(axis=2), hidden.all(axis=1)
-    np.testing.assert_array_equal(hidden, frames[:, :, np.newaxis] | bins[:, np.newaxis, :])
-    means = np.broadcast_to(spectrograms.mean(axis=(1, 2), keepdims=True), hidden.shape)
-    np.testing.assert_allclose(outputs[hidden], means[hidden], rtol=1e-5)
-    for lines, widest in ((frames, 20), (bins, 7)):
-        widths = lines.sum(axis=1)
-        # One band: it begins and ends once.
-        assert np.all(np.abs(np.diff(np.pad(lines, ((0, 0), (1, 1))).astype(int), axis=1)).sum(axis=1) <= 2)
-        assert widths.min() <= 1 and widths.max() > 0.8 * widest and widths.max() <= widest
-
-
-def test_spec_augment_reaches_the_first_and_the_last_line(spectrograms):
-    layer = SpecAugment(1, 20, 1, 7, seed=1)
-    frames, bins = (
-        np.concatenate(lines) for lines in zip(*(masked(layer, spectrograms) for _ in range(20)), strict=True)
-    )
-    assert frames.any(axis=0).all() and bins.any(axis=0).all()
-
-
-def test_spec_augment_does_nothing_outside_training(spectrograms):
-    np.testing.assert_array_equal(SpecAugment(seed=1)(spectrograms), spectrograms)
-
-
-def test_spec_augment_takes_masks_wider_than_the_clip(spectrograms):
-    frames, _ = masked(SpecAugment(1, 20, 0, 0, seed=1), spectrograms[:, :5])
-    assert frames.sum(axis=1).max() == 5
-
-
-def test_spec_augment_draws_anew_and_repeats_from_a_saved_state(spectrograms, tmp_path):
-    model = keras.Sequential([keras.Input(spectrograms.shape[1:]), SpecAugment(seed=1)])
-    first = model(spectrograms, training=True).numpy()
-    model.save(tmp_path / "model.keras")
-    second = model(spectrograms, training=True).numpy()
-    assert np.any(first != second)
-    resumed = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(resumed(spectrograms, training=True), second)
-
-
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_spec_augment_trains_in_graphs(spectrograms, jit_compile, policy):
-    layer = SpecAugment(seed=1, dtype=policy)
-    layer.build(spectrograms.shape)
-    outputs = tf.function(lambda x: layer(x, training=True), jit_compile=jit_compile)(spectrograms)
-    assert outputs.dtype == layer.compute_dtype
-    # XLA draws other numbers from the same seed, so only their kind is compared: inputs or the mean of the clip.
-    outputs = tf.cast(outputs, tf.float32).numpy()
-    kept = np.isclose(outputs, spectrograms, rtol=0.01)
-    filled = np.isclose(outputs, spectrograms.mean(axis=(1, 2), keepdims=True), rtol=0.01)
-    assert np.all(kept | filled) and 0.1 < filled.mean() < 0.7

@@ -33,6 +33,7 @@ def test_figures_agree_with_scikit_learn(answers):
         targets, probabilities.argmax(1), target_names=["a", "b", "c"], output_dict=True
     )
     assert figures["accuracy"] == pytest.approx(report["accuracy"])
+    assert figures["cross_entropy"] == pytest.approx(reference.log_loss(targets, probabilities))
     for label in "abc":
         assert figures["labels"][label]["precision"] == pytest.approx(report[label]["precision"])
         assert figures["labels"][label]["recall"] == pytest.approx(report[label]["recall"])

@@ -30,6 +30,23 @@ def test_history_draws_training_beside_validation(tmp_path):
     assert image.imread(tmp_path / "history.png").shape[2] == 4
 
 
+def test_a_grid_has_a_panel_for_each_training_and_quantity_with_marks():
+    rows = [
+        {"panel": panel, "quantity": quantity, "curve": "training", "epoch": epoch, "value": epoch / 10}
+        for panel in ("short", "long")
+        for quantity in ("loss", "accuracy")
+        for epoch in range(1, 4)
+    ]
+    rows.append({"panel": "long", "quantity": "loss", "curve": "test", "epoch": 3, "value": 0.7})
+    marks = pd.DataFrame([{"panel": "long", "quantity": "loss", "curve": "training", "epoch": 3, "value": 0.9}])
+    figure = plots.grid(pd.DataFrame(rows), marks, "published")
+    drawn = [[line.get_ydata().tolist() for line in axes.lines if len(line.get_ydata())] for axes in figure.axes]
+    curve = [0.1, 0.2, 0.3]
+    assert drawn == [[curve], [curve, [0.9], [0.7]], [curve], [curve]]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["training", "test", "published"]
+
+
 def test_a_figure_becomes_the_pixels_of_an_image_summary():
     pixels = plots.to_image(plots.spectrogram(np.linspace(-90, 0, 200).reshape(20, 10), 0.01, 8000.0))
     assert pixels.shape[0] == 1

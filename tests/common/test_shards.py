@@ -112,12 +112,12 @@ def test_too_many_unreadable_recordings_are_an_error_with_the_first_reason(clips
     assert len(shards.prepare(table, tmp_path / "shards", RATE, max_rejected=0.5).rows) == 18
 
 
-def order_of(prepared, seed, initial_epoch, num_batches):
-    batches = shards.finish(shards.stream(prepared, SAMPLES, 4, seed, initial_epoch)).take(num_batches)
+def order_of(prepared, seed, initial_batch, num_batches):
+    batches = shards.finish(shards.stream(prepared, SAMPLES, 4, seed, initial_batch)).take(num_batches)
     return [(rows.numpy().tolist(), draw.numpy().tolist()) for _, rows, draw in batches]
 
 
-def test_every_epoch_has_its_own_order_and_all_examples(clips, tmp_path):
+def test_every_pass_has_its_own_order_and_all_examples(clips, tmp_path):
     prepared = shards.prepare(clips[0], tmp_path / "shards", RATE)
     batches = [rows for rows, _ in order_of(prepared, 1, 0, 10)]
     first, second = sum(batches[:5], []), sum(batches[5:], [])
@@ -127,7 +127,10 @@ def test_every_epoch_has_its_own_order_and_all_examples(clips, tmp_path):
 
 def test_a_stream_that_begins_later_goes_on_exactly(clips, tmp_path):
     prepared = shards.prepare(clips[0], tmp_path / "shards", RATE)
-    assert order_of(prepared, 1, 0, 15)[10:] == order_of(prepared, 1, 2, 5)
+    whole = order_of(prepared, 1, 0, 15)
+    assert order_of(prepared, 1, 10, 5) == whole[10:]
+    # From the middle of a pass, too.
+    assert order_of(prepared, 1, 7, 8) == whole[7:]
     assert order_of(prepared, 1, 0, 5) != order_of(prepared, 2, 0, 5)
 
 
@@ -139,7 +142,7 @@ def test_the_order_does_not_depend_on_the_global_seed(clips, tmp_path, global_se
     assert order_of(prepared, 1, 0, 5) == expected
 
 
-def test_random_draws_differ_between_batches_and_epochs(clips, tmp_path):
+def test_random_draws_differ_between_batches_and_passes(clips, tmp_path):
     prepared = shards.prepare(clips[0], tmp_path / "shards", RATE)
     draws = [tuple(draw) for _, draw in order_of(prepared, 1, 0, 10)]
     assert len(set(draws)) == 10

@@ -98,11 +98,26 @@ def test_the_model_is_left_with_the_weights_of_the_best_epoch(tmp_path):
     assert model.evaluate(validation_data(), verbose=0, return_dict=True)["accuracy"] == pytest.approx(best)
 
 
-def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(tmp_path):
-    undisturbed, _ = train(tmp_path / "undisturbed")
+def test_the_last_epoch_is_kept_on_request(tmp_path):
+    run = runs.start(tmp_path / "run", dataclasses.replace(CONFIG, keep_epoch="last"), "kws", "default")
+    model = build_model()
+    # The loss falls, so that the best epoch, were the loss what one wants, is the first.
+    training.fit(run, model, train_data(0), validation_data(), STEPS, monitor="val_loss")
+    losses = pd.DataFrame(run.history)["val_loss"]
+    assert losses.iloc[-1] < losses.iloc[0]
+    kept = model.evaluate(validation_data(), verbose=0, return_dict=True)["loss"]
+    assert kept == pytest.approx(losses.iloc[-1])
+
+
+AVERAGED = dataclasses.replace(CONFIG, average_momentum=0.9)
+
+
+@pytest.mark.parametrize("config", [CONFIG, AVERAGED], ids=["plain", "averaged"])
+def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(tmp_path, config):
+    undisturbed, _ = train(tmp_path / "undisturbed", config)
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "killed", callbacks=[Kill(epoch=2)])
-    resumed, _ = train(tmp_path / "killed")
+        train(tmp_path / "killed", config, callbacks=[Kill(epoch=2)])
+    resumed, _ = train(tmp_path / "killed", config)
     assert [row["epoch"] for row in resumed.history] == [1, 2, 3, 4]
     for row, expected in zip(resumed.history, undisturbed.history, strict=True):
         assert {**row, "examples_per_second": 0} == {**expected, "examples_per_second": 0}
@@ -110,6 +125,34 @@ def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(tmp_path):
         for name in expected.files:
             if name != "progress":
                 np.testing.assert_array_equal(received[name], expected[name], err_msg=name)
+
+
+class Weights(keras.callbacks.Callback):
+    """Note the first weight after every step, and what validation sees in its place."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps, self.validated = [], []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps.append(self.model.trainable_variables[0].numpy())
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.validated.append(self.model.trainable_variables[0].numpy())
+
+
+def test_the_moving_average_of_the_weights_is_validated_and_kept(tmp_path):
+    config = dataclasses.replace(AVERAGED, epochs=1)
+    run = runs.start(tmp_path / "run", config, "kws", "default")
+    model, weights = build_model(config), Weights()
+    model.steps_per_execution = 1
+    training.fit(run, model, train_data(0), validation_data(), STEPS, monitor="val_accuracy", callbacks=(weights,))
+    average = weights.steps[0]
+    for step in weights.steps[1:]:
+        average = 0.9 * average + 0.1 * step
+    assert np.abs(average - weights.steps[-1]).max() > 1e-3
+    for kept in (weights.validated[-1], keras.saving.load_model(run.model_path).trainable_variables[0].numpy()):
+        np.testing.assert_allclose(kept, average, atol=1e-5)
 
 
 def test_a_run_of_another_configuration_is_refused_and_kept(tmp_path):

@@ -116,6 +116,17 @@ def test_a_run_directory_of_another_configuration(fails, run_dir, train_flags):
     assert "--noresume" in line
 
 
+def test_an_unseen_word_that_nobody_says(train_folder, corpus_dir):
+    line = train_folder(corpus_dir, "--words=low", "--unknown", "--unseen_words=risin")
+    assert '--unseen_words: no recordings of "risin"' in line
+    assert 'Did you mean "rising"?' in line
+
+
+def test_no_background_folder(fails, run_dir, shards_dir, tmp_path):
+    flags = [f"--run_dir={run_dir}", f"--shards_dir={shards_dir}", f"--background_dir={tmp_path / 'absent'}"]
+    assert "absent holds no audio files" in fails(evaluate, *flags)
+
+
 def test_damaged_weights(fails, run_dir, tmp_path):
     shutil.copytree(run_dir, tmp_path / "run")
     (tmp_path / "run" / "model.keras").write_bytes(b"PK\x03\x04")

@@ -1,6 +1,8 @@
 import dataclasses
+import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import tensorflow as tf
@@ -8,6 +10,7 @@ import tensorflow as tf
 from common.errors import UserError
 from kws import data
 from kws.config import COMMAND_WORDS, VARIANTS
+from kws.models import build_model
 from tests.whistles import PITCHES_HZ, RATE, write_words
 
 TINY = VARIANTS["tiny"]
@@ -75,6 +78,59 @@ def test_silence_comes_from_its_own_folder_where_there_is_one(commands_dir, shar
     assert silence["path"].str.contains("_silence_").all()
 
 
+@pytest.fixture
+def many_words_dir(commands_dir):
+    """The miniature with three other words, each said by every speaker."""
+    for word in ("warble", "trill"):
+        shutil.copytree(commands_dir / "rising", commands_dir / word)
+        with open(commands_dir / "testing_list.txt", "a") as listing:
+            listing.writelines(f"{word}/{path.name}\n" for path in (commands_dir / word).glob("speaker7*"))
+    return commands_dir
+
+
+def words_of(rows):
+    return {path.split("/")[-2] for path in rows["path"]}
+
+
+@pytest.mark.parametrize("split_rule", ["official", "random", "folds"])
+def test_unseen_words_are_kept_out_of_training_and_validation(many_words_dir, shards_dir, split_rule):
+    config = commands_config(many_words_dir, unknown=True, unseen_words=("trill",), split_rule=split_rule)
+    corpus = data.load_corpus(config, shards_dir)
+    # The random split knows no speakers: its test split is kept free of them too.
+    heard = corpus.manifest if split_rule == "random" else corpus.manifest[corpus.manifest["split"] != "test"]
+    assert words_of(heard) == {"low", "high", "rising", "warble"}
+    assert words_of(corpus.unseen) == {"trill"}
+    assert len(corpus.unseen) == 24
+
+
+def test_without_the_class_unknown_every_other_word_is_unseen(many_words_dir, shards_dir):
+    corpus = data.load_corpus(commands_config(many_words_dir), shards_dir)
+    assert words_of(corpus.unseen) == {"rising", "trill", "warble"}
+    assert words_of(corpus.manifest) == {"low", "high"}
+
+
+def test_unseen_words_are_not_heard_from_synthetic_voices_either():
+    config = dataclasses.replace(TINY, words=("low",), unknown=True, unseen_words=("bed",))
+    rows = [("a/bed/1.wav", "_unknown_", "synthetic"), ("a/cat/1.wav", "_unknown_", "synthetic")]
+    rows += [("b/bed/1.wav", "bed", "folder"), ("b/cat/1.wav", "cat", "folder")]
+    others = pd.DataFrame(rows, columns=["path", "label", "corpus"]).assign(split="train")
+    assert data._is_kept_out(config, others).tolist() == [True, False, True, False]
+    assert not data._is_kept_out(config, others.assign(split="test")).any()
+    at_random = dataclasses.replace(config, split_rule="random")
+    assert data._is_kept_out(at_random, others.assign(split="test")).tolist() == [True, False, True, False]
+
+
+def test_folds_hold_each_speaker_and_each_other_word_out_once(many_words_dir, shards_dir):
+    config = commands_config(many_words_dir, unknown=True, split_rule="folds", num_folds=3)
+    corpora = [data.load_corpus(dataclasses.replace(config, fold=fold), shards_dir) for fold in range(3)]
+    assert sorted(corpus.config.unseen_words for corpus in corpora) == [("rising",), ("trill",), ("warble",)]
+    speakers = [set(corpus.manifest.loc[corpus.manifest["split"] == "test", "speaker"]) for corpus in corpora]
+    assert sorted(speaker for fold in speakers for speaker in fold) == [f"speaker{number}" for number in range(8)]
+    for corpus in corpora:
+        assert (corpus.manifest.groupby("speaker")["split"].nunique() == 1).all()
+        assert corpus.config.unseen_words[0] not in words_of(corpus.manifest[corpus.manifest["split"] != "test"])
+
+
 def test_the_random_split_has_the_shares_of_the_report(corpus_config, shards_dir):
     config = dataclasses.replace(corpus_config, split_rule="random")
     counts = data.load_corpus(config, shards_dir).manifest["split"].value_counts()
@@ -89,6 +145,22 @@ def test_several_corpora_are_one(corpus_dir, commands_dir, shards_dir):
     )
     table = data.load_corpus(config, shards_dir).manifest
     assert len(table) == 2 * 2 * 24
+
+
+def test_a_few_recordings_get_their_share_beside_synthetic_ones(tmp_path, shards_dir):
+    pytest.importorskip("espeakng_loader", reason="needs the extra `speech`")
+    own = write_words(tmp_path / "own" / "train", ("low", "high"), num_clips=2)
+    config = dataclasses.replace(
+        TINY, corpus="synthetic,folder", data_dir=f"{tmp_path / 'synthetic'},{own.parent}", words=("low", "high")
+    )
+    for share, count in ((0.5, 16), (0.2, 4), (0.0, 4)):
+        table = data.load_corpus(dataclasses.replace(config, recorded_share=share), shards_dir).manifest
+        recorded = table[table["corpus"] == "folder"]
+        assert set(recorded["split"]) == {"train"}
+        assert recorded["path"].value_counts().to_list() == [count // 4] * 4
+        assert (table["corpus"] == "synthetic").sum() == 2 * TINY.clips_per_word
+    prepared = data.prepare_split(data.load_corpus(config, shards_dir), "train")
+    assert len(prepared.rows) == 16 + round(16 * 0.3 / 0.7)
 
 
 def test_validation_batches_are_the_clips_and_their_labels(corpus_config, shards_dir):
@@ -110,13 +182,41 @@ def test_training_batches_are_changed_anew_every_epoch_and_repeat_under_a_seed(c
     steps = data.steps_per_epoch(corpus.config, prepared)
 
     def batches(epoch):
-        dataset = data.build_dataset(corpus, prepared, training=True, initial_epoch=epoch)
+        dataset = data.build_dataset(corpus, prepared, training=True, initial_step=epoch * steps)
         return [waveform for waveform, _ in dataset.take(2 * steps).as_numpy_iterator()]
 
     first = batches(0)
     np.testing.assert_array_equal(first, batches(0))
     np.testing.assert_array_equal(first[steps:], batches(1)[:steps])
     assert not np.array_equal(first[:steps], first[steps:])
+
+
+def test_an_epoch_has_as_many_examples_as_one_asks_for(corpus_config, shards_dir):
+    corpus = data.load_corpus(corpus_config, shards_dir)
+    prepared = data.prepare_split(corpus, "train")
+    config = dataclasses.replace(corpus.config, batch_size=4)
+    assert data.steps_per_epoch(config, prepared) == len(prepared.rows) // 4
+    assert data.steps_per_epoch(dataclasses.replace(config, epoch_examples=100), prepared) == 25
+
+
+def test_mixed_clips_have_mixed_labels(corpus_config, shards_dir):
+    config = dataclasses.replace(corpus_config, mix_probability=1.0)
+    corpus = data.load_corpus(config, shards_dir)
+    dataset = data.build_dataset(corpus, data.prepare_split(corpus, "train"), training=True)
+    labels = np.concatenate([labels for _, labels in dataset.take(5).as_numpy_iterator()])
+    np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
+    assert ((labels > 0.05) & (labels < 0.95)).any()
+
+
+def test_teachers_give_their_share_of_every_label(corpus_config, shards_dir):
+    config = dataclasses.replace(corpus_config, teacher_weight=0.6)
+    corpus = data.load_corpus(config, shards_dir)
+    prepared = data.prepare_split(corpus, "train")
+    teachers = [build_model(dataclasses.replace(corpus.config, seed=seed)) for seed in (1, 2)]
+    waveforms, labels = next(iter(data.build_dataset(corpus, prepared, training=True, teachers=teachers)))
+    _, plain = next(iter(data.build_dataset(corpus, prepared, training=True)))
+    answers = sum(teacher(waveforms, training=False).numpy() for teacher in teachers) / 2
+    np.testing.assert_allclose(labels, 0.4 * plain.numpy() + 0.6 * answers, atol=1e-5)
 
 
 def test_no_augmentation_leaves_the_clips_alone(corpus_config):

@@ -50,6 +50,28 @@ def test_a_threshold_above_every_probability_finds_nothing():
     assert detection.timeline(FixedModel(), CONFIG, recording((0.25, 2)), 0.1, 0.999) == []
 
 
+@pytest.mark.parametrize(
+    ("threshold", "word", "accepted"),
+    [(0.39, "yes", True), (0.41, "_silence_", False)],
+)
+def test_a_clip_is_accepted_by_its_likeliest_keyword_whatever_the_other_classes_say(threshold, word, accepted):
+    class Unsure(FixedModel):
+        def predict(self, windows, batch_size, verbose):
+            return np.array([[0.4, 0.1, 0.5]] * len(windows))
+
+    answer = detection.classify(Unsure(), CONFIG, [recording()], threshold)[0]
+    assert (answer.word, answer.accepted) == (word, accepted)
+    found = detection.timeline(Unsure(), CONFIG, recording(), 0.1, threshold)
+    assert [item.word for item in found] == (["yes"] if accepted else [])
+
+
+def test_a_recording_longer_than_a_block_gets_the_timeline_of_its_parts():
+    parts = [recording((0.25, 2), (0.5, 5)) for _ in range(11)]
+    found = detection.timeline(FixedModel(), CONFIG, np.concatenate(parts), 0.1, 0.5)
+    assert [item.word for item in found] == ["yes", "no"] * 11
+    assert found[-1].start == pytest.approx(105, abs=0.5)
+
+
 def test_only_recordings_well_over_a_clip_get_a_timeline():
     assert not detection.is_long(VARIANTS["default"], np.zeros(24_000, np.float32))
     assert detection.is_long(VARIANTS["default"], np.zeros(24_001, np.float32))

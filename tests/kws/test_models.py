@@ -28,7 +28,7 @@ def test_the_report_features_are_librosa_s(real_data):
     assert np.abs(received - expected).max() / np.abs(expected).max() < 1e-4
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "embedding"])
 def test_every_network_takes_a_waveform_and_gives_probabilities(name, rng):
     config = dataclasses.replace(VARIANTS["default"], model=name, tau=1.0, clip_seconds=0.5, **TEN)
     model = build_model(config)

@@ -84,6 +84,11 @@ def test_folders_named_after_splits_are_splits(tmp_path):
     }
 
 
+def test_train_stays_whole_where_no_other_split_is_wanted(tmp_path):
+    _touch(tmp_path, ["train/yes/1.wav", "train/no/2.wav"])
+    assert set(folder.index(tmp_path, draw_missing=False)["split"]) == {"train"}
+
+
 def test_a_split_that_is_missing_is_drawn_from_train(tmp_path):
     _touch(tmp_path, _numbered("train/yes/{}.wav", 50) + _numbered("test/yes/t{}.wav", 2))
     table = folder.index(tmp_path)

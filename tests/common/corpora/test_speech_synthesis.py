@@ -87,7 +87,26 @@ def test_every_english_accent_speaks_with_a_variant_of_its_own():
         assert len(female) != len(male) or not np.allclose(female, male)
 
 
-@pytest.mark.parametrize("settings", [{"rate_wpm": 20}, {"pitch": 100}, {"variant": "nobody"}, {"accent": "xx"}])
+def test_emphasis_makes_a_word_stronger():
+    def rms(emphasis):
+        waveform, _ = speech_synthesis.synthesize("left & right", emphasis=emphasis)
+        return np.sqrt(np.mean(np.square(waveform[np.abs(waveform) > 0.01])))
+
+    assert rms("reduced") < 0.8 * rms("") < 0.64 * rms("strong")
+
+
+def test_phoneme_code_sounds_like_the_word_it_came_from():
+    for word, accent in (("stop it", "en-us"), ("buenos días", "es"), ("нет", "ru"), ("你好", "cmn"), ("oui", "fr-fr")):
+        code = " ".join("".join(phonemes) for phonemes in speech_synthesis.segments(word, accent))
+        assert speech_synthesis.phonemes(f"[[{code}]]", accent) == speech_synthesis.phonemes(word, accent)
+    spoken, _ = speech_synthesis.synthesize("left")
+    coded, _ = speech_synthesis.synthesize("[[l'Eft]]")
+    assert len(coded) == pytest.approx(len(spoken), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"emphasis": "loud"}, {"rate_wpm": 20}, {"pitch": 100}, {"variant": "nobody"}, {"accent": "xx"}]
+)
 def test_settings_that_espeak_would_silently_change_are_refused(settings):
     with pytest.raises(ValueError, match="espeak-ng|received"):
         speech_synthesis.synthesize("yes", **settings)

@@ -150,22 +150,61 @@ def test_another_script_is_spoken_by_its_own_language(tmp_path):
         synthetic.index(tmp_path, ("нет",), "en", 3)
 
 
-def test_long_phrases_get_longer_clips_with_a_margin(tmp_path):
+def test_long_phrases_get_longer_clips(tmp_path):
     phrase = "hey computer turn on the kitchen light"
-    clip = synthetic._draw_clip(tmp_path, ["en-us"], 0, "test", phrase, phrase, 0)
+    clip = synthetic._draw_clip(tmp_path, ["en-us"], [], 0, "test", phrase, phrase, 0)
     waveform = synthetic.make_clip(clip)
-    speech = synthetic._speak(phrase, clip.accent, clip.variant, np.random.default_rng(clip.seed))
     assert len(waveform) > 1.2 * 16000
-    assert len(waveform) - len(speech) > 0.15 * 16000
 
 
-def test_numbers_that_sound_like_a_keyword_are_not_unknown():
-    words = synthetic._unknown_words(["uno", "dos"], "es", "es")
-    spoken = [word for split in words.values() for word in split]
+def test_unknown_words_are_near_and_far_and_sound_like_no_keyword():
+    near, far = synthetic._unknown_words(["uno", "dos"], "es", ["es", "es-419"])
+    spoken = [word for split in far.values() for word in split]
     assert "1" not in spoken
     assert "2" not in spoken
     assert "3" in spoken
     assert len(spoken) == len(set(spoken)) == 59
+    assert sum(len(words) for words in near.values()) > 50
+    assert all(near["train"]) and all(near["test"])
+    assert not set(near["train"]) & {*near["test"], *near["validation"]}
+
+
+def test_near_words_are_among_the_unknown_and_described(corpus):
+    unknown = corpus[corpus["label"] == "_unknown_"]
+    folder = Path(unknown["path"].iloc[0]).parents[1]
+    described = json.loads((folder / "synthetic.json").read_text(encoding="utf-8"))["words"]
+    near = unknown["path"].map(lambda path: described[Path(path).parent.name].startswith("[["))
+    assert near.groupby(unknown["split"]).mean().to_dict() == {"test": 0.5, "train": 0.5, "validation": 0.5}
+
+
+def test_emphasis_changes_the_sound(tmp_path, monkeypatch):
+    clip = synthetic._draw_clip(tmp_path, ["en-us"], [], 0, "train", "left", "left", 0)
+    monkeypatch.setattr(speech_synthesis, "EMPHASES", ("",))
+    plain = synthetic.make_clip(clip)
+    monkeypatch.setattr(speech_synthesis, "EMPHASES", ("strong",))
+    assert not np.array_equal(plain, synthetic.make_clip(clip))
+
+
+def test_half_of_the_clips_have_another_pronunciation_and_a_file_of_their_own(tmp_path):
+    ways = ["[[n'@U]]", "[[n'3:U]]"]
+    clips = [synthetic._draw_clip(tmp_path, ["en-us"], ways, 0, "train", "no", "no", number) for number in range(200)]
+    others = [clip for clip in clips if clip.spoken != "no"]
+    assert 70 < len(others) < 130
+    assert {clip.spoken for clip in others} == set(ways)
+    plain = [synthetic._draw_clip(tmp_path, ["en-us"], [], 0, "train", "no", "no", number) for number in range(200)]
+    assert [clip.path == other.path for clip, other in zip(clips, plain, strict=True)] == [
+        clip.spoken == "no" for clip in clips
+    ]
+
+
+def test_many_clips_are_shared_between_processes_and_the_same_every_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(synthetic, "_MANY_CLIPS", 8)
+    contents = []
+    for name in ("a", "b"):
+        table = synthetic.index(tmp_path / name, ("up", "go"), num_clips_per_word=5)
+        contents.append([Path(path).read_bytes() for path in table["path"]])
+    assert len(set(contents[0])) == 10
+    assert contents[0] == contents[1]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,114 @@
+"""Other pronunciations of a word: its vowels moved by a step, as they differ between regions and people.
+
+espeak-ng's accents differ in few vowels, and none has, for example, the fronted /oʊ/ of most Americans: what it says as
+"no" lies farther from their "no" than from their "down". The vowels next to one on the chart of the International
+Phonetic Alphabet (IPA, 2015) stand in for the accents that it lacks.
+"""
+
+import functools
+import unicodedata
+from collections.abc import Sequence
+
+from common.corpora import speech_synthesis
+
+# Height from 0 (close) to 6 (open) and backness from 0 (front) to 4 (back).
+_CHART = {
+    **{"i": (0, 0), "y": (0, 0), "ɨ": (0, 2), "ʉ": (0, 2), "ɯ": (0, 4), "u": (0, 4), "ɪ": (1, 1), "ʏ": (1, 1)},
+    **{"ʊ": (1, 3), "e": (2, 0), "ø": (2, 0), "ɘ": (2, 2), "ɵ": (2, 2), "ɤ": (2, 4), "o": (2, 4), "ə": (3, 2)},
+    **{"ɛ": (4, 0), "œ": (4, 0), "ɜ": (4, 2), "ɞ": (4, 2), "ʌ": (4, 4), "ɔ": (4, 4), "æ": (5, 0), "ɐ": (5, 2)},
+    **{"a": (6, 1), "ɑ": (6, 3.5), "ɒ": (6, 4)},
+}
+_STEP = 2.9
+# How espeak-ng's languages write the vowels of the chart; each language knows some of them.
+_CODES = (
+    "i",
+    "y",
+    "I",
+    "Y",
+    "U",
+    "u",
+    "e",
+    "o",
+    "@",
+    "3",
+    "E",
+    "W",
+    "V",
+    "O",
+    "a",
+    "a#",
+    "&",
+    "A",
+    "A:",
+    "0",
+    "i:",
+    "u:",
+    "3:",
+)
+_STRESSES = "',%="
+
+
+def pronunciations(word: str, accent: str, others: Sequence[str] = ()) -> list[str]:
+    """List other ways to say a word.
+
+    Args:
+        word: A word or a phrase, in the language's own script.
+        accent: One of `speech_synthesis.accents(language)`.
+        others: Words that none of the ways may sound like.
+
+    Returns:
+        Texts in phoneme code to give to `speech_synthesis.synthesize`, in a fixed order. There are none if the accent
+        lends the word to the voice of another language, or if the word is in phoneme code already.
+
+    Example:
+        >>> "[[n'@U]]" in pronunciations("no", "en-us")
+        True
+    """
+    if "[[" in word:
+        return []
+    parts = speech_synthesis.segments(word, accent)
+    if any("(" in phoneme for part in parts for phoneme in part):
+        return []
+    found = {}
+    for number, part in enumerate(parts):
+        for position, phoneme in enumerate(part):
+            for other in _moved(phoneme, accent):
+                changed = [*parts[:number], [*part[:position], other, *part[position + 1 :]], *parts[number + 1 :]]
+                found["[[" + " ".join("".join(part) for part in changed) + "]]"] = None
+    taken = {_ipa(other, accent) for other in (word, *others)}
+    return [text for text in found if _ipa(text, accent) not in taken]
+
+
+def _moved(phoneme: str, accent: str) -> list[str]:
+    """Write a vowel, or the first part of a diphthong, as each of those near it; empty for consonants."""
+    code = phoneme.lstrip(_STRESSES)
+    stress = phoneme[: len(phoneme) - len(code)]
+    first, *rest = _vowel_ipa(code, accent) or " "
+    vowels = _vowels(accent)
+    if first not in _CHART or any(part not in vowels for part in rest):
+        return []
+    near = [vowel for vowel in vowels if 0 < _distance(first, vowel) <= _STEP]
+    return [stress + vowels[vowel] + "".join(vowels[part] for part in rest) for vowel in near]
+
+
+def _distance(one: str, other: str) -> float:
+    (height, backness), (other_height, other_backness) = _CHART[one], _CHART[other]
+    return ((height - other_height) ** 2 + (backness - other_backness) ** 2) ** 0.5
+
+
+@functools.cache
+def _vowels(accent: str) -> dict[str, str]:
+    """Return the code of every vowel of the chart that the accent's voice can speak."""
+    spoken = {_vowel_ipa(code, accent): code for code in reversed(_CODES)}
+    return {vowel: spoken[vowel] for vowel in _CHART if vowel in spoken}
+
+
+def _vowel_ipa(code: str, accent: str) -> str:
+    """Transcribe a vowel where it stands between two consonants; at the end of a word some change."""
+    return _ipa(f"[[k'{code}t]]", accent).removeprefix("k").removesuffix("t")
+
+
+def _ipa(text: str, accent: str) -> str:
+    """Transcribe without stress, length, tone and the marks on letters."""
+    ipa = unicodedata.normalize("NFD", speech_synthesis.phonemes(text, accent))
+    return "".join(letter for letter in ipa if letter.isalpha() and letter not in "ˈˌː")

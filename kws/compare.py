@@ -1,0 +1,161 @@
+"""Train the variant of every encoder on one corpus, export and time each, and write one table.
+
+  python -m kws.compare --corpus=speech_commands --data_dir=DIR
+  python -m kws.compare --corpus=speech_commands --data_dir=DIR --variants=res_cnn,bc_resnet --epochs=10
+
+A flag of the configuration changes every variant alike; without it each keeps its own recipe. The runs lie side by side in
+--output_dir, and the same command goes on where it stopped. Writes table.csv and table.md; --help explains the columns.
+
+Columns: accuracy on the test split, with its 95 % interval; parameters, all of them; size of the LiteRT file; time that it
+takes for one clip, waveform in, on one thread: the median of rounds in which all models take their turn; time and speed
+of training alone, without validation; largest difference of the exports' probabilities from the Keras model's.
+"""
+
+import dataclasses
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import pandas as pd
+from absl import flags as absl_flags
+
+from common import app, export, files, runs
+from common import config as configs
+from common.encoders import ENCODERS
+from common.errors import UserError, nearest
+from kws import data
+from kws.config import TASK, VARIANTS, Config
+from kws.export import export_run
+from kws.models import load_model
+from kws.train import train_run
+
+_ROUNDS = 100
+
+
+def define_flags(flag_values: configs.FlagValues) -> None:
+    """Define the flags of this entry point."""
+    absl_flags.DEFINE_list(
+        "variants",
+        list(ENCODERS),
+        f"the variants to compare, any of {', '.join(VARIANTS)}",
+        flag_values=flag_values,
+    )
+    absl_flags.DEFINE_string(
+        "output_dir", f"runs/{TASK}/compare", "folder of the runs and of the table", flag_values=flag_values
+    )
+    app.define_corpus_flags(flag_values)
+    configs.define_field_flags(flag_values, VARIANTS["default"])
+
+
+def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
+    """Compare as the flags say."""
+    app.refuse_arguments(arguments)
+    for name in flags.variants:
+        if name not in VARIANTS:
+            raise UserError(
+                f"--variants: expected any of {', '.join(VARIANTS)}, got {name!r}.{nearest(name, VARIANTS)}"
+            )
+    folder = Path(flags.output_dir)
+    planned = plan(flags, folder)
+    rows = []
+    for number, (name, config) in enumerate(planned.items(), 1):
+        logging.info("%s, %d of %d", name, number, len(planned))
+        rows.append(train_row(name, config, folder / name, flags.shards_dir, flags.download))
+        keras.backend.clear_session()
+    seconds = export.time_litert({name: folder / name / "export" / "model.tflite" for name in planned}, _ROUNDS)
+    table = pd.DataFrame(rows)
+    table.insert(table.columns.get_loc("train_seconds"), "ms_per_clip", [1000 * seconds[name] for name in planned])
+    text = markdown(table)
+    with files.atomic_path(folder / "table.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    files.write_text(folder / "table.md", text)
+    print(text)
+    print(f"written: {folder / 'table.csv'}, {folder / 'table.md'}")
+
+
+def plan(flags: configs.FlagValues, folder: Path) -> dict[str, Config]:
+    """Return the configuration of each variant, with the flags that were given.
+
+    The variant `embedding` comes last: unless `--embedding` names another network, it takes the first of the others.
+    """
+    given = configs.given(flags, VARIANTS["default"])
+    if "model" in given:
+        raise UserError("--model: the variants choose it; name them by --variants")
+    embedding = {name: given.pop(name) for name in ("embedding", "fine_tune") if name in given}
+    planned = {}
+    for name in sorted(dict.fromkeys(flags.variants), key=lambda name: VARIANTS[name].model == "embedding"):
+        planned[name] = dataclasses.replace(VARIANTS[name], **given)
+        if planned[name].model == "embedding":
+            if len(planned) == 1 and "embedding" not in embedding:
+                raise UserError("--variants=embedding alone needs --embedding, a run directory or a SavedModel")
+            source = {"embedding": str(folder / next(iter(planned)))}
+            planned[name] = dataclasses.replace(planned[name], **{**source, **embedding})
+    return planned
+
+
+def train_row(name: str, config: Config, run_dir: Path, shards_dir: str, download: bool) -> dict:
+    """Train and export one variant, as far as that is still to be done.
+
+    Returns:
+        Its row of the table, but for the time of a clip.
+    """
+    run, trained = train_run(config, run_dir, name, shards_dir=shards_dir, download=download)
+    report_path = run_dir / "export" / "report.json"
+    if trained or not report_path.exists():
+        report = export_run(run_dir, shards_dir=shards_dir)
+    else:
+        report = json.loads(report_path.read_text(encoding="utf-8"))
+    figures = runs.read_metrics(run)
+    config, model = load_model(run_dir)
+    history = pd.read_csv(run_dir / "history.csv")
+    split = data.prepare_split(data.load_corpus(config, shards_dir), "train")
+    examples = data.steps_per_epoch(config, split) * config.batch_size
+    low, high = figures["accuracy_interval"]
+    return {
+        "variant": name,
+        "accuracy": figures["accuracy"],
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "test_clips": figures["num_examples"],
+        "parameters": model.count_params(),
+        "litert_bytes": report["litert"]["bytes"],
+        "train_seconds": (examples / history["examples_per_second"]).sum(),
+        "examples_per_second": history["examples_per_second"].median(),
+        "epochs": len(history),
+        "saved_model_difference": report["saved_model"]["max_difference"],
+        "litert_difference": report["litert"]["max_difference"],
+    }
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Lay the table out for people, the most accurate first."""
+    lines = [
+        "| variant | accuracy | interval | parameters | LiteRT | a clip | training | speed | epochs "
+        "| SavedModel | LiteRT |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in table.sort_values("accuracy", ascending=False, kind="stable").itertuples():
+        cells = (
+            row.variant,
+            f"{row.accuracy:.1%}",
+            f"{100 * row.accuracy_low:.1f} to {row.accuracy_high:.1%}",
+            f"{row.parameters:,}",
+            f"{row.litert_bytes / 1000:,.0f} kB",
+            f"{row.ms_per_clip:.2f} ms",
+            f"{row.train_seconds:,.0f} s",
+            f"{row.examples_per_second:,.0f}/s",
+            str(row.epochs),
+            f"{row.saved_model_difference:.0e}",
+            f"{row.litert_difference:.0e}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    clips = ", ".join(f"{count:,}" for count in sorted(set(table["test_clips"])))
+    lines.append(f"\nTest clips: {clips}. The last two columns: largest difference from the Keras model.")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main, define_flags))

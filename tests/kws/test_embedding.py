@@ -1,0 +1,103 @@
+"""A head on somebody else's network: trained, interrupted, evaluated, tried and exported like any other run."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from common import app
+from kws import evaluate, export, predict, train
+from kws.models import load_model
+from tests.whistles import RATE, whistle
+from tests.yamnet import write_yamnet
+
+
+def run(script, *arguments):
+    return app.run(script.main, script.define_flags, list(map(str, arguments)))
+
+
+@pytest.fixture(scope="module")
+def yamnet(tmp_path_factory):
+    return write_yamnet(tmp_path_factory.mktemp("saved_models") / "yamnet")
+
+
+@pytest.fixture
+def embed(corpus_dir, shards_dir, tmp_path):
+    """Train a head on a network, and return the exit code."""
+
+    def train_head(path, *flags):
+        common = ["--variant=embedding", "--corpus=folder", f"--data_dir={corpus_dir}", f"--shards_dir={shards_dir}"]
+        recipe = ["--epochs=2", "--batch_size=8", "--learning_rate=0.005", "--warmup_epochs=0"]
+        return run(train, *common, *recipe, f"--run_dir={tmp_path / 'run'}", f"--embedding={path}", *flags)
+
+    return train_head
+
+
+def check_run(folder, shards_dir, tmp_path, rng, capsys):
+    """Check that a run answers, and answers alike, wherever its network came from."""
+    assert run(evaluate, f"--run_dir={folder}", f"--shards_dir={shards_dir}") == 0
+    figures = [json.loads((folder / name).read_text()) for name in ("metrics.json", "evaluation.json")]
+    assert figures[0]["accuracy"] == figures[1]["accuracy"]
+    soundfile.write(tmp_path / "clip.wav", whistle("high", rng), RATE)
+    capsys.readouterr()
+    assert run(predict, f"--run_dir={folder}", "--output_format=json", tmp_path / "clip.wav") == 0
+    assert json.loads(capsys.readouterr().out)[0]["word"] in ("low", "high", "rising")
+    assert run(export, f"--run_dir={folder}", f"--shards_dir={shards_dir}") == 0
+    report = json.loads((folder / "export" / "report.json").read_text())
+    assert max(report[name]["max_difference"] for name in ("saved_model", "litert")) <= 1e-4
+
+
+@pytest.mark.parametrize("fine_tune", [False, True])
+def test_a_run_on_yamnet_needs_nothing_but_itself(embed, yamnet, fine_tune, shards_dir, tmp_path, rng, capsys):
+    source = shutil.copytree(yamnet, tmp_path / "yamnet")
+    assert embed(source, f"--fine_tune={str(fine_tune).lower()}") == 0
+    shutil.rmtree(source)
+    check_run(tmp_path / "run", shards_dir, tmp_path, rng, capsys)
+    _, model = load_model(tmp_path / "run")
+    values = next(weight for weight in model.weights if "values" in weight.name)
+    published = np.random.default_rng(0).normal(0, 0.1, (64, 1024))
+    assert (np.abs(values.numpy() - published).max() > 1e-4) == fine_tune
+
+
+def test_a_run_on_a_run_keeps_its_weights_and_learns_from_them(embed, run_dir, shards_dir, tmp_path, rng, capsys):
+    assert embed(run_dir, "--epochs=10", "--learning_rate=0.02") == 0
+    check_run(tmp_path / "run", shards_dir, tmp_path, rng, capsys)
+    figures = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert figures["accuracy"] >= 0.8
+    (_, source), (_, model) = load_model(run_dir), load_model(tmp_path / "run")
+    kernels = [next(w.numpy() for w in found.weights if len(w.shape) == 4) for found in (source, model)]
+    np.testing.assert_array_equal(*kernels)
+
+
+def test_an_interrupted_run_goes_on_without_its_source(embed, yamnet, tmp_path, monkeypatch):
+    source = shutil.copytree(yamnet, tmp_path / "yamnet")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.evaluation, "evaluate_split", interrupt)
+    assert embed(source) == 130
+    monkeypatch.undo()
+    shutil.rmtree(source)
+    assert embed(source) == 0
+    assert pd.read_csv(tmp_path / "run" / "history.csv")["epoch"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--embedding="], "--model=embedding needs --embedding"),
+        (["--embedding={empty}"], "is neither a run directory (config.json, model.keras) nor a SavedModel"),
+        (["--embedding={run}", "--clip_seconds=0.5"], "give --clip_seconds=1.0 --sample_rate=16000"),
+        (["--embedding={run}", "--model=m5"], "--embedding is for --model=embedding, not --model=m5"),
+    ],
+)
+def test_what_is_no_network_is_refused_before_anything_is_written(embed, run_dir, flags, expected, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    places = {"empty": tmp_path / "empty", "run": run_dir}
+    assert embed("", *(flag.format(**places) for flag in flags)) == 2
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
