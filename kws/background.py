@@ -37,7 +37,7 @@ def false_accepts(model: keras.Model, config: Config, folder: str | Path, thresh
         UserError: The folder is missing or holds no recording that can be read.
     """
     folder = Path(folder)
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in manifest.AUDIO_SUFFIXES)
+    paths = manifest.audio_files_below(folder)
     if not paths:
         raise UserError(f"{folder} holds no audio files ({', '.join(manifest.AUDIO_SUFFIXES)})")
     words, rejected, num_samples = Counter(), [], 0

@@ -79,7 +79,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
 def plan(flags: configs.FlagValues, folder: Path) -> dict[str, Config]:
     """Return the configuration of each variant, with the flags that were given.
 
-    The variant `embedding` comes last: unless `--embedding` names another network, it takes the first of the others.
+    The variant `embedding` comes last: unless `--embedding` names another network, it takes the first of the others that
+    hears clips of the same length and rate.
     """
     given = configs.given(flags, VARIANTS["default"])
     if "model" in given:
@@ -87,12 +88,15 @@ def plan(flags: configs.FlagValues, folder: Path) -> dict[str, Config]:
     embedding = {name: given.pop(name) for name in ("embedding", "fine_tune") if name in given}
     planned = {}
     for name in sorted(dict.fromkeys(flags.variants), key=lambda name: VARIANTS[name].model == "embedding"):
-        planned[name] = dataclasses.replace(VARIANTS[name], **given)
-        if planned[name].model == "embedding":
-            if len(planned) == 1 and "embedding" not in embedding:
+        config = dataclasses.replace(VARIANTS[name], **given)
+        if config.model == "embedding":
+            clip = (config.num_samples, config.sample_rate)
+            sources = [other for other, taken in planned.items() if (taken.num_samples, taken.sample_rate) == clip]
+            if not sources and "embedding" not in embedding:
                 raise UserError("--variants=embedding alone needs --embedding, a run directory or a SavedModel")
-            source = {"embedding": str(folder / next(iter(planned)))}
-            planned[name] = dataclasses.replace(planned[name], **{**source, **embedding})
+            embedding.setdefault("embedding", str(folder / sources[0]) if sources else "")
+            config = dataclasses.replace(config, **embedding)
+        planned[name] = config
     return planned
 
 

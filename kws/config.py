@@ -19,7 +19,7 @@ class Config(TrainingConfig):
     The waveform is cut or padded to `clip_seconds`, turned into features inside the model, encoded, and classified.
     """
 
-    corpus: str = field("synthetic", "synthetic, speech_commands, folder, or several separated by commas")
+    corpus: str = field("synthetic", "synthetic, speech_commands, folder, clusters (of untranscribed speech), or several separated by commas")
     words: tuple[str, ...] = field(
         (), "the keywords, separated by commas; unless given the ten command words, or every class of a folder"
     )
@@ -138,8 +138,8 @@ class Config(TrainingConfig):
         return (*self.words, *((SILENCE,) if self.silence else ()), *((UNKNOWN,) if self.unknown else ()))
 
 
-# Those of the toolkit's corpora that say which word was spoken.
-KWS_CORPORA = tuple(name for name in CORPORA if name in ("synthetic", "speech_commands", "folder"))
+# Those of the toolkit's corpora that say which word was spoken, or what stands for one.
+KWS_CORPORA = tuple(name for name in CORPORA if name in ("synthetic", "speech_commands", "folder", "clusters"))
 
 
 def _report() -> Config:

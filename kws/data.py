@@ -228,13 +228,15 @@ def _manifests(config: Config, download: bool) -> list[pd.DataFrame]:
                 CORPORA[name].download(root)
             # A few recordings to add to synthetic speech are all for training; that has the other splits.
             options = {"draw_missing": False} if name == "folder" and "synthetic" in names else {}
+            if name == "clusters":
+                options = {"clip_seconds": config.clip_seconds}
             table = CORPORA[name].index(root, **options)
         tables.append(table.assign(corpus=name))
     return tables
 
 
 def _default_words(config: Config, table: pd.DataFrame) -> tuple[str, ...]:
-    if config.corpus == "folder":
+    if config.corpus in ("folder", "clusters"):
         return tuple(sorted(set(table["label"]) - {SILENCE, UNKNOWN, BACKGROUND_NOISE}))
     return COMMAND_WORDS
 

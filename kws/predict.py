@@ -101,7 +101,7 @@ def recordings(arguments: Sequence[str], config: Config) -> Iterator[tuple[str, 
         if argument == "-":
             yield "-", sys.stdin.buffer, None
         elif path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in manifest.AUDIO_SUFFIXES)
+            found = manifest.audio_files_below(path)
             if not found:
                 raise UserError(f"{path} holds no audio files ({', '.join(manifest.AUDIO_SUFFIXES)})")
             for file in found:

@@ -222,6 +222,7 @@ def protocol(report: Config, manifest: pd.DataFrame, seeds: list[int], quick: bo
         f" them of a full {report.clip_seconds:g} s; shorter ones are padded. The report: 21,312 clips of the first"
         " release, it seems those of a full second",
         "epochs": _QUICK if quick else "the report's; what is left of an epoch after its last full batch is dropped",
+        "rows": "of the same batch size, split and seed they share their beginning: the longer is the shorter gone on",
         "training": "loss and accuracy of the last epoch as Keras reports them: mean over its batches, with dropout",
         "validation and test": "the network after the last epoch, as in the report, not after the best one",
         "random split": "81 / 9 / 10 % of the clips, drawn by the seed; the report's own draw is not known",

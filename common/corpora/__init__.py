@@ -5,11 +5,12 @@ corpus can be fetched, `download(root)`, which fills the folder. Both raise `Use
 expected.
 """
 
-from common.corpora import esc50, folder, speech_commands, synthetic
+from common.corpora import clusters, esc50, folder, speech_commands, synthetic
 
 CORPORA = {
     "synthetic": synthetic,
     "speech_commands": speech_commands,
     "folder": folder,
+    "clusters": clusters,
     "esc50": esc50,
 }

@@ -52,6 +52,11 @@ def audio_files(folder: str | Path) -> list[Path]:
     )
 
 
+def audio_files_below(folder: str | Path) -> list[Path]:
+    """List the audio files in `folder` at any depth."""
+    return sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
+
+
 def class_folders(root: str | Path) -> list[Path]:
     """List the folders directly in `root` by name; hidden ones are left out."""
     return sorted(path for path in Path(root).iterdir() if path.is_dir() and not path.name.startswith("."))

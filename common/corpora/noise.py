@@ -27,9 +27,7 @@ def index(root: Path) -> pd.DataFrame:
         return measured(esc50.index(root))
     if not root.is_dir():
         raise UserError(f"{root} does not exist; --noise_dir takes a folder of audio files")
-    paths = sorted(
-        path for path in root.rglob("*") if path.suffix.lower() in manifest.AUDIO_SUFFIXES and path.is_file()
-    )
+    paths = manifest.audio_files_below(root)
     if not paths:
         raise UserError(
             f"{root} holds no audio files ({', '.join(manifest.AUDIO_SUFFIXES)}); --noise_dir takes a folder of them"

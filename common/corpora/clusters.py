@@ -1,0 +1,73 @@
+"""Speech that nobody transcribed, cut into clips that are labelled by what they sound like.
+
+A network that learns these labels learns about speech before it meets the few recordings with words; it is then taken
+by `--model=embedding --embedding=RUN --fine_tune`. The labels are k-means clusters of MFCC, as the first targets of
+HuBERT are (Hsu et al., 2021, arXiv 2106.07447), here of whole clips rather than of frames.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.cluster import KMeans
+
+from common import audio, progress, signal
+from common.corpora import manifest, noise
+from common.errors import UserError
+
+_SAMPLE_RATE = 16000
+_SEGMENTS = 5  # of a clip, so that a label says what comes first and what after it
+
+
+def index(root: str | Path, clip_seconds: float = 1.0, num_clusters: int = 64, seed: int = 0) -> pd.DataFrame:
+    """Cut all recordings below a folder into consecutive clips, and label each with its cluster.
+
+    Every recording is read, at a few hundred times real time. Levels, voices and microphones are kept out of the labels
+    as far as subtracting each recording's mean MFCC does that.
+
+    Args:
+        root: A folder of audio files at any depth.
+        clip_seconds: Length of a clip in seconds.
+        num_clusters: How many labels, at least 2.
+        seed: Where k-means begins.
+
+    Returns:
+        A manifest (`common.corpora.manifest`), split by a hash of the recordings' names; labels are `cluster_00`, ….
+
+    Raises:
+        UserError: The folder is missing, holds no audio, or too little to have so many clusters.
+    """
+    clips = noise.excerpts(noise.measured(_recordings(Path(root))), clip_seconds)
+    described = []
+    with progress.bar(len(clips), "listening", "clip") as meter:
+        for path, rows in clips.groupby("path", sort=False):
+            described.append(_describe(path, rows, clip_seconds))
+            meter.update(len(rows))
+    features = np.concatenate(described) if described else np.zeros((0, 1))
+    training = (clips["split"] == "train").to_numpy()
+    if training.sum() < num_clusters:
+        raise UserError(f"{root} holds {training.sum()} clips to train on, too few for {num_clusters} clusters")
+    clusters = KMeans(num_clusters, random_state=seed, n_init=1).fit(features[training]).predict(features)
+    return clips.assign(label=[f"cluster_{number:02d}" for number in clusters])
+
+
+def _recordings(root: Path) -> pd.DataFrame:
+    if not root.is_dir():
+        raise UserError(f"{root} does not exist; the corpus `clusters` takes a folder of recordings")
+    paths = manifest.audio_files_below(root)
+    if not paths:
+        raise UserError(f"{root} holds no audio files ({', '.join(manifest.AUDIO_SUFFIXES)})")
+    return manifest.from_rows({"path": path.resolve(), "split": manifest.hash_split(path.stem)} for path in paths)
+
+
+def _describe(path: str, rows: pd.DataFrame, clip_seconds: float) -> np.ndarray:
+    """Return the mean MFCC of each segment of each clip of a recording, shape (clips, segments * coefficients)."""
+    waveform, _ = audio.read(path, _SAMPLE_RATE)
+    num_samples = round(clip_seconds * _SAMPLE_RATE)
+    starts = (rows["start"] * _SAMPLE_RATE).round().astype(int)
+    clips = np.stack([audio.fit_length(waveform[start : start + num_samples], num_samples) for start in starts])
+    power = signal.mel_spectrogram(clips.astype(np.float32), _SAMPLE_RATE, 40, n_fft=512, hop_length=160)
+    cepstra = signal.mfcc(power).numpy()
+    cepstra -= cepstra.mean(axis=(0, 1))
+    segments = np.array_split(cepstra, _SEGMENTS, axis=1)
+    return np.concatenate([segment.mean(axis=1) for segment in segments], axis=1)
