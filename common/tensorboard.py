@@ -1,5 +1,6 @@
-"""What TensorBoard shows beside scalars: confusion, the worst mistakes to hear and see, hyper-parameters."""
+"""What TensorBoard shows beside scalars: what training hears, confusion, the worst mistakes, plots, hyper-parameters."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ _N_FFT, _HOP_LENGTH = 512, 128
 
 
 class ClassificationPanels(keras.callbacks.Callback):
-    """Show a classifier's confusion matrix and its worst mistakes on the validation split.
+    """Show what a classifier hears in training, its confusion matrix and its worst mistakes on the validation split.
+
+    Of the first training batch some clips stand as audio and as spectrograms, as augmentation of the waveform left them:
+    that is where one hears noise too loud or words cut off.
 
     The worst mistakes are the clips whose true label got the least probability: they stand as audio to play, with their
     spectrograms, true and predicted labels. They show mislabelled recordings as well as a model's weakness.
@@ -24,6 +28,7 @@ class ClassificationPanels(keras.callbacks.Callback):
     def __init__(
         self,
         log_dir: str | Path,
+        train: tf.data.Dataset,
         validation: tf.data.Dataset,
         labels: tuple[str, ...],
         sample_rate: int,
@@ -35,19 +40,32 @@ class ClassificationPanels(keras.callbacks.Callback):
 
         Args:
             log_dir: The run's TensorBoard folder.
+            train: Batches of (waveform, one-hot or soft label), augmented.
             validation: Batches of (waveform, one-hot label).
             labels: Names of the classes.
             sample_rate: In hertz.
             every_epochs: Epochs between two looks; the last epoch is always shown.
-            num_clips: How many of the worst clips to show.
+            num_clips: How many clips to show, of training and of the worst.
         """
         super().__init__()
         self.writer = tf.summary.create_file_writer(str(Path(log_dir) / "validation"))
+        self.train_writer = tf.summary.create_file_writer(str(Path(log_dir) / "train"))
+        self.train = train
         self.validation = validation
         self.labels = labels
         self.sample_rate = sample_rate
         self.every_epochs = every_epochs
         self.num_clips = num_clips
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Write the clips that training begins with."""
+        waveforms, targets = next(iter(self.train))
+        with self.train_writer.as_default(step=0):
+            for rank in range(1, min(self.num_clips, len(waveforms)) + 1):
+                target = targets[rank - 1].numpy()
+                title = f'"{self.labels[target.argmax()]}" ({target.max():.2f}) as training hears it'
+                self._show_clip("training", rank, waveforms[rank - 1].numpy(), title)
+        self.train_writer.flush()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the panels of this epoch."""
@@ -63,11 +81,17 @@ class ClassificationPanels(keras.callbacks.Callback):
             for rank, (index, waveform) in enumerate(zip(worst, self._waveforms(worst), strict=True), 1):
                 truth, answer = self.labels[targets[index]], self.labels[probabilities[index].argmax()]
                 title = f'true "{truth}" ({true_probability[index]:.2f}), predicted "{answer}" ({probabilities[index].max():.2f})'
-                tf.summary.audio(
-                    f"worst_clips/{rank}", waveform[None, :, None], self.sample_rate, max_outputs=1, description=title
-                )
-                tf.summary.image(f"worst_spectrograms/{rank}", plots.to_image(self._spectrogram(waveform, title)))
+                self._show_clip("worst", rank, waveform, title)
         self.writer.flush()
+
+    def _show_clip(self, kind: str, rank: int, waveform: np.ndarray, title: str) -> None:
+        """Write a clip to hear and to see."""
+        # Augmentation may leave [-1, 1], where players would clip.
+        audible = waveform / max(1.0, np.abs(waveform).max())
+        tf.summary.audio(
+            f"{kind}_clips/{rank}", audible[None, :, None], self.sample_rate, max_outputs=1, description=title
+        )
+        tf.summary.image(f"{kind}_spectrograms/{rank}", plots.to_image(self._spectrogram(waveform, title)))
 
     def _waveforms(self, indices: np.ndarray) -> list[np.ndarray]:
         """Pick clips by their position, keeping one batch in memory at a time."""
@@ -83,6 +107,18 @@ class ClassificationPanels(keras.callbacks.Callback):
         return plots.spectrogram(
             librosa.power_to_db(power).T, _HOP_LENGTH / self.sample_rate, self.sample_rate / 2, title
         )
+
+
+def write_plots(log_dir: str | Path, paths: Iterable[Path]) -> None:
+    """Show PNG files; `test_roc.png` becomes `roc` in the group `test`.
+
+    Args:
+        log_dir: The run's TensorBoard folder.
+        paths: The files.
+    """
+    with tf.summary.create_file_writer(str(Path(log_dir) / "test")).as_default(step=0):
+        for path in paths:
+            tf.summary.image(path.stem.replace("_", "/", 1), tf.io.decode_png(path.read_bytes(), channels=3)[tf.newaxis])
 
 
 def write_hyper_parameters(log_dir: str | Path, config: dict[str, Any], figures: dict[str, float]) -> None:

@@ -120,6 +120,7 @@ def train_row(name: str, config: Config, run_dir: Path, shards_dir: str, downloa
     low, high = figures["accuracy_interval"]
     return {
         "variant": name,
+        "network": _network(config),
         "accuracy": figures["accuracy"],
         "accuracy_low": low,
         "accuracy_high": high,
@@ -134,16 +135,24 @@ def train_row(name: str, config: Config, run_dir: Path, shards_dir: str, downloa
     }
 
 
+def _network(config: Config) -> str:
+    """Name the encoder; of an embedding also whose it is."""
+    if config.model != "embedding":
+        return config.model
+    return f"{Path(config.embedding).name}, {'fine-tuned' if config.fine_tune else 'frozen'}"
+
+
 def markdown(table: pd.DataFrame) -> str:
     """Lay the table out for people, the most accurate first."""
     lines = [
-        "| variant | accuracy | interval | parameters | LiteRT | a clip | training | speed | epochs "
+        "| variant | network | accuracy | interval | parameters | LiteRT | a clip | training | speed | epochs "
         "| SavedModel | LiteRT |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in table.sort_values("accuracy", ascending=False, kind="stable").itertuples():
         cells = (
             row.variant,
+            row.network,
             f"{row.accuracy:.1%}",
             f"{100 * row.accuracy_low:.1f} to {row.accuracy_high:.1%}",
             f"{row.parameters:,}",

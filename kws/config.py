@@ -44,7 +44,7 @@ class Config(TrainingConfig):
     language: str = field("en", "language of the synthetic corpus, as espeak-ng names it")
     clips_per_word: int = field(300, "clips of each word in the synthetic corpus", minimum=10)
     recorded_share: float = field(
-        0.3, "least share of training that recordings have beside the synthetic corpus", minimum=0, maximum=0.9
+        0.5, "least share of training that recordings have beside the synthetic corpus", minimum=0, maximum=0.9
     )
 
     sample_rate: int = field(16000, "rate the model works at, in hertz; files of any rate are resampled", minimum=1000)
@@ -198,6 +198,7 @@ DEFAULT = Config(
     weight_decay=0.05,
     model="cnn_tdnn",
     min_snr_db=0.0,
+    reverberation_probability=0.3,
     max_vocal_tract_warp=0.15,
     max_time_stretch=0.1,
     equalizer_db=3.0,

@@ -20,7 +20,7 @@ from common import config as configs
 from common.corpora import manifest
 from kws import background, data, evaluation, rejection
 from kws.config import TASK
-from kws.models import load_model
+from kws.models import average_over_shifts, load_model
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -44,6 +44,14 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_string(
         "background_dir", None, "folder of recordings without keywords, to count false accepts", flag_values=flag_values
     )
+    absl_flags.DEFINE_integer(
+        "num_shifts",
+        1,
+        "average the answers over so many places that a clip is moved to (test-time augmentation)",
+        lower_bound=1,
+        upper_bound=101,
+        flag_values=flag_values,
+    )
     absl_flags.DEFINE_string(
         "output", None, "the JSON file (default evaluation.json in the run directory)", flag_values=flag_values
     )
@@ -53,12 +61,15 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
     config, model = load_model(flags.run_dir)
+    if flags.num_shifts > 1:
+        model = average_over_shifts(model, config, flags.num_shifts)
     config = data.with_corpus(config, flags.corpus, flags.data_dir)
     trained_on = flags.corpus is None and flags.data_dir is None
     corpus = data.load_corpus(config, flags.shards_dir, download=flags.download, trained=not trained_on)
     prepared = data.prepare_split(corpus, flags.split)
     threshold = rejection.load_threshold(flags.run_dir)
     figures, probabilities = evaluation.evaluate_split(model, corpus, prepared, flags.split, trained_on=trained_on)
+    figures["protocol"]["num_shifts"] = flags.num_shifts
     figures["rejection"], scores = rejection.evaluate_split(
         model, corpus, prepared, flags.split, probabilities, threshold
     )

@@ -149,6 +149,22 @@ def _restore(run_dir: Path) -> tuple[Config, keras.Model]:
     return config, model
 
 
+def average_over_shifts(model: keras.Model, config: Config, num_shifts: int) -> keras.Model:
+    """Return a model that averages the answers to a clip moved in time: test-time augmentation.
+
+    Args:
+        model: From `load_model`.
+        config: From `load_model`; the clip moves by up to its `max_shift_ms` both ways.
+        num_shifts: How many places, at least 2; that many times the work.
+    """
+    largest = round(config.max_shift_ms / 1000 * config.sample_rate)
+    waveform = keras.Input((config.num_samples,), name="waveform", dtype="float32")
+    padded = keras.ops.pad(waveform, ((0, 0), (largest, largest)))
+    starts = [round(2 * largest * number / (num_shifts - 1)) for number in range(num_shifts)]
+    answers = [model(padded[:, start : start + config.num_samples]) for start in starts]
+    return keras.Model(waveform, keras.layers.Average()(answers), name=f"{model.name}_shifted")
+
+
 def compile_model(
     model: keras.Model, config: Config, optimizer: keras.optimizers.Optimizer, steps_per_execution: int
 ) -> None:

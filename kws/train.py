@@ -112,8 +112,9 @@ def train_run(
         figures["rejection"], scores = rejection.evaluate_split(
             model, corpus, splits["test"], "test", probabilities, threshold
         )
-    evaluation.save_plots(figures, probabilities, corpus, splits["test"], run.folder / "test")
-    rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
+    pictures = evaluation.save_plots(figures, probabilities, corpus, splits["test"], run.folder / "test")
+    pictures += rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
+    tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])
     plots.save(
         plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder)), run.folder / "history.png"
     )
@@ -153,6 +154,7 @@ def fit(
     validation = data.build_dataset(corpus, splits["validation"])
     panels = tensorboard.ClassificationPanels(
         run.folder / "tensorboard",
+        train,
         validation,
         config.labels,
         config.sample_rate,

@@ -33,6 +33,7 @@ def table(flags):
 def test_every_row_is_measured(table):
     folder, rows = table
     assert rows["variant"].tolist() == ["tiny", "embedding"]
+    assert rows["network"].tolist() == ["report_cnn", "tiny, frozen"]
     assert rows.notna().all(axis=None)
     for name in ("accuracy", "parameters", "litert_bytes", "ms_per_clip", "train_seconds", "examples_per_second"):
         assert (rows[name] > 0).all(), name
@@ -46,7 +47,7 @@ def test_the_page_has_a_line_for_each_and_the_most_accurate_first(table):
     lines = [line for line in (folder / "table.md").read_text().splitlines() if line.startswith("| ")][1:]
     best = rows.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
     assert len(lines) == 2
-    assert lines[0].startswith(f"| {best['variant']} | {best['accuracy']:.1%} |")
+    assert lines[0].startswith(f"| {best['variant']} | {best['network']} | {best['accuracy']:.1%} |")
     assert f"{best['parameters']:,}" in lines[0]
 
 

@@ -160,7 +160,7 @@ def test_a_few_recordings_get_their_share_beside_synthetic_ones(tmp_path, shards
         assert recorded["path"].value_counts().to_list() == [count // 4] * 4
         assert (table["corpus"] == "synthetic").sum() == 2 * TINY.clips_per_word
     prepared = data.prepare_split(data.load_corpus(config, shards_dir), "train")
-    assert len(prepared.rows) == 16 + round(16 * 0.3 / 0.7)
+    assert len(prepared.rows) == 16 + 16
 
 
 def test_validation_batches_are_the_clips_and_their_labels(corpus_config, shards_dir):

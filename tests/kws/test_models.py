@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kws.config import COMMAND_WORDS, VARIANTS
-from kws.models import MODELS, build_model
+from kws.models import MODELS, average_over_shifts, build_model
 
 TEN = {"words": COMMAND_WORDS}
 
@@ -46,3 +46,14 @@ def test_probabilities_are_float32_in_mixed_precision(precision):
         keras.config.set_dtype_policy("float32")
     assert model.output.dtype == "float32"
     assert model.layers[0].dtype == "float32"
+
+
+def test_answers_are_averaged_over_places_in_time():
+    config = dataclasses.replace(VARIANTS["tiny"], max_shift_ms=100.0, **TEN)
+    model = build_model(config)
+    waveforms = np.random.default_rng(0).normal(0, 0.1, (2, 16000)).astype(np.float32)
+    shifted = [np.zeros_like(waveforms), waveforms, np.zeros_like(waveforms)]
+    shifted[0][:, 1600:], shifted[2][:, :-1600] = waveforms[:, :-1600], waveforms[:, 1600:]
+    expected = np.mean([model(clips, training=False) for clips in shifted], axis=0)
+    averaged = average_over_shifts(model, config, 3)
+    np.testing.assert_allclose(averaged(waveforms, training=False), expected, atol=1e-6)
