@@ -52,7 +52,7 @@ tensorboard: setup  ## show all runs at http://localhost:6006
 
 # Many voices and few epochs: the embedded corpus is as large as one asks for.
 train-kws: setup  ## train a keyword spotter on synthetic speech, evaluate it, try it on a WAV
-	$(BIN)/python -m kws.train --run_dir=$(RUN_DIR) --clips_per_word=800 --epochs=15 $(ARGS)
+	$(BIN)/python -m kws.train --run_dir=$(RUN_DIR) --clips_per_word=800 --epochs=12 $(ARGS)
 	$(BIN)/python -m kws.predict --run_dir=$(RUN_DIR) $(RUN_DIR)/example.wav
 
 evaluate-kws: setup  ## evaluate the keyword spotter of RUN_DIR
@@ -73,7 +73,8 @@ reproduce-kws: setup  ## train the six rows of the student report beside its fig
 compare-kws: setup  ## train, export and time every encoder on one corpus: ARGS="--corpus=… --data_dir=…"
 	$(BIN)/python -m kws.compare $(ARGS)
 
-bench: $(BENCH_VENV)/.installed  ## measure features and pipeline beside librosa and PyTorch
+bench: $(BENCH_VENV)/.installed  ## measure networks, features and pipeline beside PyTorch and librosa
+	$(BENCH_VENV)/bin/python -m benchmarks.networks
 	$(BENCH_VENV)/bin/python -m benchmarks.features
 	$(BENCH_VENV)/bin/python -m benchmarks.pipeline
 

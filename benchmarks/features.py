@@ -9,7 +9,6 @@ import os
 NUM_THREADS = 2
 os.environ["OMP_NUM_THREADS"] = str(NUM_THREADS)
 
-import time
 from collections.abc import Callable
 
 import librosa
@@ -17,6 +16,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from benchmarks.timing import take_turns
 from common import features, signal, testing
 
 try:
@@ -51,7 +51,7 @@ def main() -> None:
     differences = {
         name: np.abs(route() - reference).max() / np.abs(reference).max() for name, route in installed.items()
     }
-    seconds = pd.Series(measure(installed), index=list(routes))
+    seconds = take_turns(installed, NUM_REPEATS).median().reindex(list(routes))
 
     table = pd.DataFrame({"clips/s": NUM_CLIPS / seconds})
     table["x librosa"] = seconds["librosa"] / seconds
@@ -63,17 +63,6 @@ def main() -> None:
     )
     print(table.to_string(float_format="{:.1f}".format, formatters=columns, na_rep="not installed"))
     print("difference: from librosa on each clip alone; its batched call cuts quiet clips off below the loudest clip")
-
-
-def measure(routes: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Return the median of the seconds that each route takes, all taking turns."""
-    seconds = {name: [] for name in routes}
-    for _ in range(NUM_REPEATS):
-        for name, route in routes.items():
-            start = time.perf_counter()
-            route()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: float(np.median(values)) for name, values in seconds.items()}
 
 
 def torch_mfcc(clips: np.ndarray) -> Callable[[], np.ndarray]:

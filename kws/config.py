@@ -19,7 +19,10 @@ class Config(TrainingConfig):
     The waveform is cut or padded to `clip_seconds`, turned into features inside the model, encoded, and classified.
     """
 
-    corpus: str = field("synthetic", "synthetic, speech_commands, folder, clusters (of untranscribed speech), or several separated by commas")
+    corpus: str = field(
+        "synthetic",
+        "synthetic, speech_commands, folder, clusters (of untranscribed speech), or several separated by commas",
+    )
     words: tuple[str, ...] = field(
         (), "the keywords, separated by commas; unless given the ten command words, or every class of a folder"
     )
@@ -58,7 +61,9 @@ class Config(TrainingConfig):
 
     model: str = field("bc_resnet", "the network", choices=tuple(ENCODERS))
     tau: float = field(2.0, "width of BC-ResNet", minimum=0.5, maximum=16)
-    width: float = field(1.0, "width of TC-ResNet, CNN-TDNN and the residual CNN, as a multiple", minimum=0.25, maximum=8)
+    width: float = field(
+        1.0, "width of TC-ResNet, CNN-TDNN and the residual CNN, as a multiple", minimum=0.25, maximum=8
+    )
     embedding: str = field(
         "",
         "with --model=embedding: a run directory, whose network is taken without its last layer, or a SavedModel that"

@@ -1,7 +1,7 @@
 """Recurrent networks: CRNN, LSTM and TF-LSTM.
 
 The layers keep their loops, in training as in an export: unrolled, two LSTMs over 101 frames take four times as long to
-start, train at 0.7 times the speed and make a LiteRT file half as large again, which runs 25 times slower.
+start, train at 0.7 times the speed and make a LiteRT file half as large again.
 """
 
 import keras
@@ -20,8 +20,8 @@ def crnn(inputs: KerasTensor, *, dropout: float = 0.1) -> KerasTensor:
 
     Arik et al., "Convolutional recurrent neural networks for small-footprint keyword spotting" (Interspeech 2017,
     arXiv 1703.05390), in the sizes of Rybakov et al. (arXiv 2005.06720): on 20 MFCC with twelve labels the model has
-    467,812 trainable parameters, with biases everywhere; without the normalisation of the inputs, which decibels need and
-    the paper leaves out, 467,772 (the paper: 467 k).
+    467,812 trainable parameters, with biases everywhere, 40 of them in the normalisation of the inputs, which decibels
+    need and the paper leaves out.
 
     Args:
         inputs: Features of shape (batch, frames, bins), at least 7 frames of 5 bins; Rybakov takes 49 frames of 20

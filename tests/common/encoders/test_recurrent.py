@@ -5,7 +5,7 @@ import pytest
 from common.encoders.recurrent import crnn, lstm, tf_lstm
 
 
-# The paper's CRNN has 467 k: 40 parameters of this one normalise the inputs.
+# 40 parameters of this CRNN normalise the inputs, which the paper leaves out.
 @pytest.mark.parametrize(
     ("build", "shape", "count"),
     [(crnn, (49, 20), 467_772 + 40), (lstm, (101, 40), 219_740), (tf_lstm, (101, 40), 181_436)],

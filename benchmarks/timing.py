@@ -1,0 +1,19 @@
+"""Time several routes to the same result so that they can be compared on a machine that also does other things."""
+
+import time
+from collections.abc import Callable
+
+import pandas as pd
+
+
+def take_turns(routes: dict[str, Callable[[], object]], num_rounds: int) -> pd.DataFrame:
+    """Return the seconds of every call, a row a round and a column a route; all routes take turns."""
+    rounds = []
+    for _ in range(num_rounds):
+        seconds = {}
+        for name, route in routes.items():
+            begin = time.perf_counter()
+            route()
+            seconds[name] = time.perf_counter() - begin
+        rounds.append(seconds)
+    return pd.DataFrame(rounds)
