@@ -250,7 +250,7 @@ def their_inference(
         ahead = torch._inductor.aoti_load_package(
             torch._inductor.aoti_compile_and_package(exported, package_path=str(package))
         )
-        runtimes = {"eager": net, "TorchScript": script, "compiled": compiled, "torch.export, AOTInductor": ahead}
+        runtimes = {"eager": net, "TorchScript": script, "compiled": compiled, "exported (AOTInductor)": ahead}
         for runtime in runtimes.values():
             runtime(example)
 

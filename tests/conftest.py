@@ -47,6 +47,8 @@ def train_flags(corpus_dir, shards_dir):
         "--epochs=20",
         "--batch_size=4",
         "--max_shift_ms=400",
+        "--max_time_mask=0",
+        "--max_frequency_mask=0",
     ]
 
 

@@ -7,11 +7,12 @@ HuBERT are (Hsu et al., 2021, arXiv 2106.07447), here of whole clips rather than
 
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
 
-from common import audio, progress, signal
+from common import audio, progress
 from common.corpora import manifest, noise
 from common.errors import UserError
 
@@ -66,8 +67,8 @@ def _describe(path: str, rows: pd.DataFrame, clip_seconds: float) -> np.ndarray:
     num_samples = round(clip_seconds * _SAMPLE_RATE)
     starts = (rows["start"] * _SAMPLE_RATE).round().astype(int)
     clips = np.stack([audio.fit_length(waveform[start : start + num_samples], num_samples) for start in starts])
-    power = signal.mel_spectrogram(clips.astype(np.float32), _SAMPLE_RATE, 40, n_fft=512, hop_length=160)
-    cepstra = signal.mfcc(power).numpy()
-    cepstra -= cepstra.mean(axis=(0, 1))
-    segments = np.array_split(cepstra, _SEGMENTS, axis=1)
-    return np.concatenate([segment.mean(axis=1) for segment in segments], axis=1)
+    # librosa rather than this toolkit's own, like all corpora: the processes that make speech need no TensorFlow.
+    cepstra = librosa.feature.mfcc(y=clips, sr=_SAMPLE_RATE, n_mfcc=13, n_mels=40, n_fft=512, hop_length=160)
+    cepstra -= cepstra.mean(axis=(0, 2), keepdims=True)
+    segments = np.array_split(cepstra, _SEGMENTS, axis=2)
+    return np.concatenate([segment.mean(axis=2) for segment in segments], axis=1)

@@ -43,10 +43,14 @@ class FusedBatchNormalization(layers.Layer):
             mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
             x = tf.cast(inputs, tf.float32)
             return tf.cast(tf.nn.batch_normalization(x, mean, variance, offset, scale, self.epsilon), inputs.dtype)
-        shape = tf.shape(inputs)
+        shape, channels = tf.shape(inputs), inputs.shape[-1]
         # The kernel takes pictures; what is neither batch nor channel makes a picture one pixel wide.
+        x = tf.reshape(inputs, (shape[0], -1, 1, channels))
+        if x.dtype == tf.bfloat16 and channels % 16:
+            # oneDNN has no vector code for these in bfloat16: it takes 4 to 50 times as long as in float32.
+            x = tf.cast(x, tf.float32)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=tf.reshape(inputs, (shape[0], -1, 1, inputs.shape[-1])),
+            x=x,
             scale=scale,
             offset=offset,
             mean=[],
@@ -56,7 +60,7 @@ class FusedBatchNormalization(layers.Layer):
         )
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + value * (1 - self.momentum))
-        return tf.reshape(outputs, shape)
+        return tf.cast(tf.reshape(outputs, shape), inputs.dtype)
 
     def compute_output_shape(self, input_shape):
         """Return the input's shape."""

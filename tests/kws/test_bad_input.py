@@ -84,7 +84,7 @@ def test_a_misspelt_word(train_folder, corpus_dir):
 @pytest.mark.parametrize(
     ("flag", "expected"),
     [
-        ("--epoch=3", "Did you mean: epochs?"),
+        ("--epoch=3", "Did you mean: epoch_examples, epochs?"),
         ("--epochs=0", "--epochs: expected at least 1, got 0"),
         ("--model=bc_resnett", 'Did you mean "bc_resnet"?'),
         ("--corpus=speech_command", 'Did you mean "speech_commands"?'),
