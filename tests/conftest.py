@@ -44,7 +44,7 @@ def train_flags(corpus_dir, shards_dir):
         "--corpus=folder",
         f"--data_dir={corpus_dir}",
         f"--shards_dir={shards_dir}",
-        "--epochs=20",
+        "--epochs=40",
         "--batch_size=4",
         "--max_shift_ms=400",
         "--max_time_mask=0",

