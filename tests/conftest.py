@@ -44,10 +44,12 @@ def train_flags(corpus_dir, shards_dir):
         "--corpus=folder",
         f"--data_dir={corpus_dir}",
         f"--shards_dir={shards_dir}",
-        "--epochs=40",
+        "--epochs=30",
         "--batch_size=4",
         "--max_shift_ms=400",
         "--max_time_mask=0",
+        "--noise_probability=0.5",
+        "--label_smoothing=0.1",
         "--max_frequency_mask=0",
     ]
 
