@@ -50,7 +50,7 @@ def classification(targets: np.ndarray, probabilities: np.ndarray, labels: tuple
     for index, label in enumerate(labels):
         truth = targets == index
         precision, recall, f1, support = (float(score[index]) for score in scores)
-        auc = float(metrics.roc_auc_score(truth, probabilities[:, index])) if 0 < truth.sum() < len(truth) else None
+        auc = roc_auc(truth, probabilities[:, index])
         per_label[label] = {"precision": precision, "recall": recall, "f1": f1, "auc": auc, "support": int(support)}
     return {
         "accuracy": correct / len(targets),
@@ -86,3 +86,13 @@ def roc(targets: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(
         {"threshold": thresholds, "false_positive_rate": false_positive_rate, "true_positive_rate": true_positive_rate}
     )
+
+
+def roc_auc(targets: np.ndarray, scores: np.ndarray) -> float | None:
+    """Return the area under the receiver operating characteristic; None where only one value of `targets` occurs.
+
+    Example:
+        >>> roc_auc(np.array([True, False, True]), np.array([0.9, 0.5, 0.4]))
+        0.5
+    """
+    return float(metrics.roc_auc_score(targets, scores)) if 0 < targets.sum() < len(targets) else None
