@@ -31,6 +31,10 @@ class Config(TrainingConfig):
     unknown_ratio: float = field(
         1.0, "recordings of other words in training for each one of a keyword, as far as there are", minimum=0.1
     )
+    speech_dir: str = field(
+        "",
+        "folder of speech about anything: with --unknown cuts of it fill up what --unknown_ratio asks for in training",
+    )
     unseen_words: tuple[str, ...] = field(
         (), "other words kept out of training and validation, to test whether words never heard are rejected"
     )
@@ -124,6 +128,8 @@ class Config(TrainingConfig):
         both = [word for word in self.unseen_words if word in self.words]
         if both:
             raise UserError(f"--unseen_words: {both[0]} is one of --words; a keyword has to be heard in training")
+        if self.speech_dir and not self.unknown:
+            raise UserError("--speech_dir gives examples of unknown words; add --unknown")
         if self.embedding and self.model != "embedding":
             raise UserError(f"--embedding is for --model=embedding, not --model={self.model}")
         names = self.corpus.split(",")

@@ -20,6 +20,7 @@ from kws.config import COMMAND_WORDS, SILENCE, UNKNOWN, Config
 BACKGROUND_NOISE = "_background_noise_"
 _MAX_NOISE_CLIPS = 2000
 _MIX_ALPHA = 0.4
+_SPEECH_CUT = 1.5  # clips
 
 
 @dataclasses.dataclass(frozen=True)
@@ -276,6 +277,9 @@ def _labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame) -> pd.D
                 "--unknown needs recordings of other words than the keywords; add some or leave --unknown out"
             )
         parts.append(_as_frequent(others.assign(label=UNKNOWN), parts[0], config, config.unknown_ratio))
+        if config.speech_dir:
+            num_wanted = round(_word_frequency(parts[0], "train", config) * config.unknown_ratio)
+            parts.append(_cuts_of_speech(config, num_wanted - (parts[-1]["split"] == "train").sum()))
     elif len(others):
         logging.info("%d recordings of %d other words are left out", len(others), others["label"].nunique())
     if config.silence:
@@ -293,6 +297,16 @@ def _labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame) -> pd.D
             silent = pd.concat(cuts).assign(label=SILENCE)
         parts.append(_as_frequent(silent, parts[0], config))
     return pd.concat(parts, ignore_index=True)
+
+
+def _cuts_of_speech(config: Config, num_cuts: int) -> pd.DataFrame:
+    """Draw cuts of `--speech_dir` as unknown words to train on; keywords in running speech are rare and clipped."""
+    speech = noise.measured(manifests.recordings_below(Path(config.speech_dir), "--speech_dir"))
+    # A cut is later reduced to its loudest clip, so pauses drop out.
+    cuts = noise.excerpts(speech, _SPEECH_CUT * config.clip_seconds).assign(
+        label=UNKNOWN, split="train", corpus="speech"
+    )
+    return cuts.sample(min(len(cuts), max(0, num_cuts)), random_state=0)
 
 
 def _unseen(config: Config, table: pd.DataFrame) -> pd.DataFrame:

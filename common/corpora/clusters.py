@@ -38,7 +38,7 @@ def index(root: str | Path, clip_seconds: float = 1.0, num_clusters: int = 64, s
     Raises:
         UserError: The folder is missing, holds no audio, or too little to have so many clusters.
     """
-    clips = noise.excerpts(noise.measured(_recordings(Path(root))), clip_seconds)
+    clips = noise.excerpts(noise.measured(manifest.recordings_below(Path(root), "--corpus=clusters")), clip_seconds)
     described = []
     with progress.bar(len(clips), "listening", "clip") as meter:
         for path, rows in clips.groupby("path", sort=False):
@@ -50,15 +50,6 @@ def index(root: str | Path, clip_seconds: float = 1.0, num_clusters: int = 64, s
         raise UserError(f"{root} holds {training.sum()} clips to train on, too few for {num_clusters} clusters")
     clusters = KMeans(num_clusters, random_state=seed, n_init=1).fit(features[training]).predict(features)
     return clips.assign(label=[f"cluster_{number:02d}" for number in clusters])
-
-
-def _recordings(root: Path) -> pd.DataFrame:
-    if not root.is_dir():
-        raise UserError(f"{root} does not exist; the corpus `clusters` takes a folder of recordings")
-    paths = manifest.audio_files_below(root)
-    if not paths:
-        raise UserError(f"{root} holds no audio files ({', '.join(manifest.AUDIO_SUFFIXES)})")
-    return manifest.from_rows({"path": path.resolve(), "split": manifest.hash_split(path.stem)} for path in paths)
 
 
 def _describe(path: str, rows: pd.DataFrame, clip_seconds: float) -> np.ndarray:

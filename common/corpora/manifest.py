@@ -57,6 +57,24 @@ def audio_files_below(folder: str | Path) -> list[Path]:
     return sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
 
 
+def recordings_below(root: Path, purpose: str) -> pd.DataFrame:
+    """List the recordings in a folder of audio files at any depth, split by a hash of their names.
+
+    Args:
+        root: The folder.
+        purpose: What takes it, for messages: `--noise_dir`.
+
+    Raises:
+        UserError: The folder is missing or holds no audio.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root} does not exist; {purpose} takes a folder of audio files")
+    paths = audio_files_below(root)
+    if not paths:
+        raise UserError(f"{root} holds no audio files ({', '.join(AUDIO_SUFFIXES)}); {purpose} takes a folder of them")
+    return from_rows({"path": path.resolve(), "split": hash_split(path.stem)} for path in paths)
+
+
 def class_folders(root: str | Path) -> list[Path]:
     """List the folders directly in `root` by name; hidden ones are left out."""
     return sorted(path for path in Path(root).iterdir() if path.is_dir() and not path.name.startswith("."))

@@ -25,16 +25,7 @@ def index(root: Path) -> pd.DataFrame:
     """
     if (root / "meta" / "esc50.csv").exists():
         return measured(esc50.index(root))
-    if not root.is_dir():
-        raise UserError(f"{root} does not exist; --noise_dir takes a folder of audio files")
-    paths = manifest.audio_files_below(root)
-    if not paths:
-        raise UserError(
-            f"{root} holds no audio files ({', '.join(manifest.AUDIO_SUFFIXES)}); --noise_dir takes a folder of them"
-        )
-    return measured(
-        manifest.from_rows({"path": path.resolve(), "split": manifest.hash_split(path.stem)} for path in paths)
-    )
+    return measured(manifest.recordings_below(root, "--noise_dir"))
 
 
 def measured(rows: pd.DataFrame) -> pd.DataFrame:

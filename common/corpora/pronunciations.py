@@ -9,6 +9,8 @@ import functools
 import unicodedata
 from collections.abc import Sequence
 
+import numpy as np
+
 from common.corpora import speech_synthesis
 
 # Height from 0 (close) to 6 (open) and backness from 0 (front) to 4 (back).
@@ -18,7 +20,7 @@ _CHART = {
     **{"ɛ": (4, 0), "œ": (4, 0), "ɜ": (4, 2), "ɞ": (4, 2), "ʌ": (4, 4), "ɔ": (4, 4), "æ": (5, 0), "ɐ": (5, 2)},
     **{"a": (6, 1), "ɑ": (6, 3.5), "ɒ": (6, 4)},
 }
-_STEP = 2.9
+_STEP = 2.3
 # How espeak-ng's languages write the vowels of the chart; each language knows some of them.
 _CODES = (
     "i",
@@ -46,6 +48,9 @@ _CODES = (
     "3:",
 )
 _STRESSES = "',%="
+_VOICED_PLOSIVES = ("b", "d", "ɖ", "ɟ", "ɡ", "ɢ")
+# Fricatives, nasals and the lateral, as espeak-ng writes them in every language that has them.
+_CONTINUANTS = ("s", "z", "f", "v", "S", "Z", "T", "D", "C", "x", "m", "n", "N", "l")
 
 
 def pronunciations(word: str, accent: str, others: Sequence[str] = ()) -> list[str]:
@@ -76,7 +81,41 @@ def pronunciations(word: str, accent: str, others: Sequence[str] = ()) -> list[s
                 changed = [*parts[:number], [*part[:position], other, *part[position + 1 :]], *parts[number + 1 :]]
                 found["[[" + " ".join("".join(part) for part in changed) + "]]"] = None
     taken = {_ipa(other, accent) for other in (word, *others)}
-    return [text for text in found if _ipa(text, accent) not in taken]
+    # Some vowels bring an r along before another.
+    consonants = _consonants(_ipa(word, accent))
+    sounds = {text: _ipa(text, accent) for text in found}
+    return [text for text, ipa in sounds.items() if ipa not in taken and _consonants(ipa) == consonants]
+
+
+def drawl(word: str, accent: str, rng: np.random.Generator) -> str:
+    """Say some of the consonants that can be held for longer: espeak-ng keeps them short beside its vowels.
+
+    Args:
+        word: A word or a phrase, or phoneme code in `[[` and `]]`.
+        accent: One of `speech_synthesis.accents(language)`.
+        rng: Chooses the consonants, each by a coin.
+
+    Returns:
+        Phoneme code; the word itself if no consonant is chosen, or the accent lends it to another language's voice.
+    """
+    parts = speech_synthesis.segments(word, accent)
+    if any("(" in phoneme for part in parts for phoneme in part):
+        return word
+    held = [
+        [2 * phoneme if phoneme in _CONTINUANTS and rng.random() < 0.5 else phoneme for phoneme in part]
+        for part in parts
+    ]
+    return word if held == parts else "[[" + " ".join("".join(part) for part in held) + "]]"
+
+
+def begins_with_voiced_plosive(text: str, accent: str) -> bool:
+    """Tell whether a word or phoneme code begins with a sound like b, d or g.
+
+    Example:
+        >>> begins_with_voiced_plosive("go", "en-us"), begins_with_voiced_plosive("no", "en-us")
+        (True, False)
+    """
+    return _ipa(text, accent)[:1] in _VOICED_PLOSIVES
 
 
 def _moved(phoneme: str, accent: str) -> list[str]:
@@ -106,6 +145,10 @@ def _vowels(accent: str) -> dict[str, str]:
 def _vowel_ipa(code: str, accent: str) -> str:
     """Transcribe a vowel where it stands between two consonants; at the end of a word some change."""
     return _ipa(f"[[k'{code}t]]", accent).removeprefix("k").removesuffix("t")
+
+
+def _consonants(ipa: str) -> str:
+    return "".join(letter for letter in ipa if letter not in _CHART)
 
 
 def _ipa(text: str, accent: str) -> str:

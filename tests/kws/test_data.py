@@ -68,6 +68,20 @@ def test_twelve_label_operation_adds_unknown_and_silence_about_as_often_as_a_wor
     assert unknown["path"].str.contains("rising").all()
 
 
+def test_cuts_of_speech_fill_up_the_unknown_words_of_training(commands_dir, shards_dir, tmp_path, rng):
+    (tmp_path / "speech").mkdir()
+    soundfile.write(tmp_path / "speech" / "talk.wav", rng.normal(0, 0.1, 60 * RATE), RATE)
+    changes = {"unknown": True, "unknown_ratio": 2.0, "speech_dir": str(tmp_path / "speech")}
+    table = data.load_corpus(commands_config(commands_dir, **changes), shards_dir).manifest
+    unknown = table[table["label"] == "_unknown_"]
+    cuts = unknown[unknown["path"].str.endswith("talk.wav")]
+    a_keyword = (table["split"] == "train").sum() - (unknown["split"] == "train").sum()
+    assert (unknown["split"] == "train").sum() == a_keyword / 2 * 2.0
+    assert 0 < len(cuts) < (unknown["split"] == "train").sum()
+    assert set(cuts["split"]) == {"train"}
+    assert (cuts["duration"] == 1.5 * TINY.clip_seconds).all()
+
+
 def test_silence_comes_from_its_own_folder_where_there_is_one(commands_dir, shards_dir, rng):
     folder = commands_dir / "_silence_"
     folder.mkdir()

@@ -66,6 +66,50 @@ def test_ends_are_cut_by_a_share_and_faded(vowel):
     assert all(abs(cut[0]) < 1e-6 and abs(cut[-1]) < 1e-6 for cut in cuts)
 
 
+def test_a_final_plosive_is_held_and_released_weakly_or_not_at_all(vowel):
+    burst = 0.1 * np.random.default_rng(0).standard_normal(RATE // 50).astype(np.float32)
+    word = np.concatenate([vowel, np.zeros(RATE // 50, np.float32), burst])
+    held = [speech_effects.hold_closure(word, np.random.default_rng(seed), RATE) for seed in range(30)]
+    longer = np.array([len(waveform) - len(word) for waveform in held]) / RATE
+    assert longer.min() >= 0
+    assert 0.1 < longer.max() <= 0.25
+    for waveform in held:
+        assert np.array_equal(waveform[: len(vowel)], vowel)
+    releases = np.array([np.abs(waveform[-len(burst) :]).max() for waveform in held])
+    assert (releases == 0).any()
+    assert (releases > 0).sum() > 15
+    assert releases.max() < 1.42 * np.abs(burst).max()
+
+
+def test_a_murmur_comes_before_a_voiced_plosive(vowel):
+    for seed in range(12):
+        longer = speech_effects.prevoice(vowel, np.random.default_rng(seed), RATE)
+        murmur = longer[: len(longer) - len(vowel)]
+        assert 0.02 <= len(murmur) / RATE <= 0.12
+        assert np.array_equal(longer[len(murmur) :], vowel)
+        assert -30 < 20 * np.log10(np.abs(murmur).max() / np.abs(vowel).max()) < -7
+        power = np.abs(np.fft.rfft(murmur, RATE)) ** 2
+        assert power[:700].sum() > 0.95 * power.sum()
+
+
+def test_consonants_gain_time_from_vowels(vowel):
+    word = np.concatenate([0.01 * np.random.default_rng(0).standard_normal(len(vowel) // 2).astype(np.float32), vowel])
+    envelope = speech_effects._envelope(speech_effects._stft(word))
+    weak = slice(10, len(vowel) // 2 // 128 - 10)
+    strong = slice(len(vowel) // 2 // 128 + 10, -20)
+    slower = 0
+    for seed in range(20):
+        rates = speech_effects._rhythm(envelope, np.random.default_rng(seed))
+        assert 0.75 < (1 / rates).sum() / len(rates) < 1.3
+        slower += rates[weak].mean() < rates[strong].mean()
+    assert slower > 15
+
+
+def test_what_ends_in_a_vowel_or_in_silence_has_no_closure(vowel):
+    for waveform in (vowel, np.pad(vowel, (0, 800)), vowel[:10], np.zeros(800, np.float32)):
+        assert speech_effects.hold_closure(waveform, np.random.default_rng(0), RATE) is waveform
+
+
 @pytest.mark.parametrize("samples", [700, 1500])
 def test_the_shortest_sounds_can_be_changed(samples, rng):
     waveform = rng.standard_normal(samples).astype(np.float32)
