@@ -48,6 +48,15 @@ _CODES = (
     "3:",
 )
 _STRESSES = "',%="
+# Of English more is known than the chart: its vowels by accent (Wells, "Accents of English", 1982; for the fronted and
+# opened /oʊ/ of most Americans: Labov, Ash and Boberg, "The Atlas of North American English", 2006).
+_ENGLISH = {
+    "oU": ("@U", "@u", "VU", "EU", "a#U"),
+    "V": ("@", "3", "a#"),
+    "0": ("A:", "O:", "a#"),
+    "aI": ("A:I", "VI"),
+    "E": ("a", "e"),
+}
 _VOICED_PLOSIVES = ("b", "d", "ɖ", "ɟ", "ɡ", "ɢ")
 # Fricatives, nasals and the lateral, as espeak-ng writes them in every language that has them.
 _CONTINUANTS = ("s", "z", "f", "v", "S", "Z", "T", "D", "C", "x", "m", "n", "N", "l")
@@ -59,7 +68,7 @@ def pronunciations(word: str, accent: str, others: Sequence[str] = ()) -> list[s
     Args:
         word: A word or a phrase, in the language's own script.
         accent: One of `speech_synthesis.accents(language)`.
-        others: Words that none of the ways may sound like.
+        others: Other words, which none of the ways may sound like.
 
     Returns:
         Texts in phoneme code to give to `speech_synthesis.synthesize`, in a fixed order. There are none if the accent
@@ -80,11 +89,15 @@ def pronunciations(word: str, accent: str, others: Sequence[str] = ()) -> list[s
             for other in _moved(phoneme, accent):
                 changed = [*parts[:number], [*part[:position], other, *part[position + 1 :]], *parts[number + 1 :]]
                 found["[[" + " ".join("".join(part) for part in changed) + "]]"] = None
-    taken = {_ipa(other, accent) for other in (word, *others)}
+    taken = {_ipa(other, accent) for other in others if other != word}
     # Some vowels bring an r along before another.
     consonants = _consonants(_ipa(word, accent))
     sounds = {text: _ipa(text, accent) for text in found}
-    return [text for text, ipa in sounds.items() if ipa not in taken and _consonants(ipa) == consonants]
+    return [
+        text
+        for text, ipa in sounds.items()
+        if ipa not in taken and (accent.startswith("en") or _consonants(ipa) == consonants)
+    ]
 
 
 def drawl(word: str, accent: str, rng: np.random.Generator) -> str:
@@ -118,10 +131,22 @@ def begins_with_voiced_plosive(text: str, accent: str) -> bool:
     return _ipa(text, accent)[:1] in _VOICED_PLOSIVES
 
 
+def ends_with_vowel(text: str, accent: str) -> bool:
+    """Tell whether the last sound of a word or of phoneme code is a vowel.
+
+    Example:
+        >>> ends_with_vowel("go", "en-us"), ends_with_vowel("on", "en-us")
+        (True, False)
+    """
+    return _ipa(text, accent)[-1:] in _CHART
+
+
 def _moved(phoneme: str, accent: str) -> list[str]:
     """Write a vowel, or the first part of a diphthong, as each of those near it; empty for consonants."""
     code = phoneme.lstrip(_STRESSES)
     stress = phoneme[: len(phoneme) - len(code)]
+    if accent.startswith("en"):
+        return [stress + other for other in _ENGLISH.get(code, ())]
     first, *rest = _vowel_ipa(code, accent) or " "
     vowels = _vowels(accent)
     if first not in _CHART or any(part not in vowels for part in rest):

@@ -19,8 +19,7 @@ def change_voice(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
     The spectral envelope, taken from the cepstrum, is warped along frequency (the resonances of the vocal tract move,
     each by its own amount, and drift), sharpened or flattened, tilted, and its course over time is lifted and lowered;
-    most words die away, the treble first, where espeak-ng stops; a share of the treble becomes breath; a phase vocoder
-    stretches some sounds and shortens others.
+    a share of the treble becomes breath; a phase vocoder stretches some sounds and shortens others.
 
     Args:
         waveform: Speech at 16 kHz, shape `(samples,)`, not empty.
@@ -40,8 +39,6 @@ def change_voice(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     loudness = wanted.max(axis=1, keepdims=True)
     wanted += (loudness - loudness.max()) * (np.exp(rng.uniform(-0.25, 0.25)) - 1)
     wanted += nepers(3) * smooth_curve(len(wanted), 5, rng)[:, np.newaxis]
-    if rng.random() < 0.6:
-        wanted -= _fall(*wanted.shape, rng)
     spectrum = spectrum * np.exp(np.clip(wanted - envelope, -_MAX_GAIN, _MAX_GAIN))
     if rng.random() < 0.5:
         spectrum = _add_breath(spectrum, wanted, rng)
@@ -67,7 +64,7 @@ def microphone(waveform: np.ndarray, rng: np.random.Generator, sample_rate: int)
     if rng.random() < 0.6:
         below = np.log2(rng.uniform(60, 350) / np.maximum(frequencies_hz, 10))
         gains_db -= np.clip(below, 0, 4) * rng.uniform(6, 18)
-    if rng.random() < 0.5:
+    if rng.random() < 0.35:
         cutoff_hz = rng.uniform(3000, 7800)
         gains_db -= np.clip((frequencies_hz / cutoff_hz - 1) / 0.15, 0, 1) * rng.uniform(15, 50)
     return np.fft.irfft(np.fft.rfft(waveform) * 10 ** (gains_db / 20), len(waveform)).astype(np.float32)
@@ -104,7 +101,7 @@ def prevoice(waveform: np.ndarray, rng: np.random.Generator, sample_rate: int) -
         sample_rate: In hertz.
 
     Returns:
-        A longer waveform: 20 to 120 ms of murmur at 8 to 28 dB below the loudest sound, then the speech.
+        A longer waveform: 20 to 120 ms of murmur at 14 to 34 dB below the loudest sound, then the speech.
     """
     num_samples = round(rng.uniform(0.02, 0.12) * sample_rate)
     times = np.arange(num_samples) / sample_rate
@@ -114,8 +111,26 @@ def prevoice(waveform: np.ndarray, rng: np.random.Generator, sample_rate: int) -
     murmur = np.sin(2 * np.pi * pitch_hz * times[:, np.newaxis] * harmonics) @ tilt
     murmur *= np.linspace(rng.uniform(0, 1), rng.uniform(0.5, 1), num_samples)
     murmur *= np.minimum(np.arange(num_samples) / (0.01 * sample_rate), 1)
-    gain = np.abs(waveform).max() * 10 ** (-rng.uniform(8, 28) / 20) / (np.abs(murmur).max() + 1e-9)
+    gain = np.abs(waveform).max() * 10 ** (-rng.uniform(14, 34) / 20) / (np.abs(murmur).max() + 1e-9)
     return np.concatenate([murmur * gain, waveform]).astype(np.float32)
+
+
+def die_away(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Let a final vowel fade, the treble first, where espeak-ng stops at once.
+
+    Args:
+        waveform: Speech at 16 kHz that ends with a vowel, shape `(samples,)`, not empty.
+        rng: Draws everything.
+
+    Returns:
+        A waveform of the same shape, float32: up to 80 % of it fades, by 2 to 60 dB at its end.
+    """
+    spectrum = _stft(waveform)
+    start = rng.uniform(0.2, 0.9)
+    course = np.clip((np.arange(len(spectrum)) * _HOP / len(waveform) - start) / (1 - start), 0, 1)
+    khz = np.arange(_NUM_BINS) / _NUM_BINS * 8
+    fall = nepers(rng.uniform(5, 30)) * course[:, np.newaxis] * (0.4 + np.minimum(khz / 2, 1.6))
+    return _istft(spectrum * np.exp(-fall))[: len(waveform)].astype(np.float32)
 
 
 def hold_closure(waveform: np.ndarray, rng: np.random.Generator, sample_rate: int) -> np.ndarray:
@@ -202,14 +217,6 @@ def _warp(envelope: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     weight = positions - lower
     below = np.take_along_axis(envelope, lower, axis=1)
     return below + weight * (np.take_along_axis(envelope, lower + 1, axis=1) - below)
-
-
-def _fall(num_frames: int, num_bins: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw by how much the end of a word falls, in nepers: the higher a frequency, the sooner it is gone."""
-    start = rng.uniform(0.2, 0.9)
-    course = np.clip((np.arange(num_frames) / num_frames - start) / (1 - start), 0, 1)
-    khz = np.arange(num_bins) / num_bins * 8
-    return nepers(rng.uniform(5, 30)) * course[:, np.newaxis] * (0.4 + np.minimum(khz / 2, 1.6))
 
 
 def _add_breath(spectrum: np.ndarray, envelope: np.ndarray, rng: np.random.Generator) -> np.ndarray:

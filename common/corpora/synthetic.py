@@ -29,7 +29,7 @@ import pandas as pd
 
 from common import audio, files, progress
 from common.corpora import manifest, near_words, speech_effects, speech_synthesis
-from common.corpora.pronunciations import begins_with_voiced_plosive, drawl, pronunciations
+from common.corpora.pronunciations import begins_with_voiced_plosive, drawl, ends_with_vowel, pronunciations
 from common.errors import UserError
 
 SAMPLE_RATE = 16000
@@ -57,11 +57,11 @@ _UNKNOWN_ENGLISH = (
 )
 _UNKNOWN_NUMBERS = [str(number) for number in range(61)]
 
-_FORMAT_VERSION = 5
+_FORMAT_VERSION = 9
 _CLIP_SECONDS, _MARGIN_SECONDS, _SHORTEST_WORD_SECONDS = 1.0, 0.1, 0.04
 _HELD_OUT_SHARE = 0.1
 _NUM_NEAR_WORDS = 200
-_OTHER_PRONUNCIATIONS = 0.25
+_OTHER_PRONUNCIATIONS = 0.6
 _MANY_CLIPS, _NUM_PROCESSES = 1000, 2
 
 
@@ -188,13 +188,15 @@ def make_clip(clip: _Clip) -> np.ndarray:
         return _background(num_samples, rng)
     spoken = drawl(clip.spoken, clip.accent, rng) if rng.random() < 0.6 else clip.spoken
     speech = _speak(spoken, clip.accent, clip.variant, rng)
-    if begins_with_voiced_plosive(spoken, clip.accent) and rng.random() < 0.6:
-        speech = speech_effects.prevoice(speech, rng, SAMPLE_RATE)
-    if rng.random() < 0.7:
-        speech = speech_effects.hold_closure(speech, rng, SAMPLE_RATE)
     if rng.random() < 0.9:
         speech = _trim(speech_effects.change_voice(speech, rng))
-    if rng.random() < 0.3:
+    if begins_with_voiced_plosive(spoken, clip.accent) and rng.random() < 0.2:
+        speech = speech_effects.prevoice(speech, rng, SAMPLE_RATE)
+    if ends_with_vowel(spoken, clip.accent) and rng.random() < 0.7:
+        speech = speech_effects.die_away(speech, rng)
+    elif rng.random() < 0.7:
+        speech = speech_effects.hold_closure(speech, rng, SAMPLE_RATE)
+    if rng.random() < 0.15:
         speech = speech_effects.cut_ends(speech, rng)
     if len(speech) > num_samples:
         num_samples = len(speech) + round(2 * _MARGIN_SECONDS * SAMPLE_RATE)
