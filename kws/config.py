@@ -153,6 +153,17 @@ class Config(TrainingConfig):
 KWS_CORPORA = tuple(name for name in CORPORA if name in ("synthetic", "speech_commands", "folder", "clusters"))
 
 
+# The report's features, librosa's defaults.
+_REPORT_FEATURES = {
+    "sample_rate": 22050,
+    "features": "mfcc",
+    "n_fft": 2048,
+    "win_length": 2048,
+    "hop_length": 512,
+    "num_mels": 128,
+}
+
+
 def _report() -> Config:
     """The student report's recipe: MFCC of librosa's definition, its CNN, its random split, no augmentation.
 
@@ -167,13 +178,7 @@ def _report() -> Config:
         optimizer="adam",
         words=COMMAND_WORDS,
         split_rule="random",
-        sample_rate=22050,
-        features="mfcc",
-        n_fft=2048,
-        win_length=2048,
-        hop_length=512,
-        num_mels=128,
-        num_mfcc=13,
+        **_REPORT_FEATURES,
         model="report_cnn",
         dropout=0.3,
         max_shift_ms=0.0,
@@ -253,12 +258,7 @@ _BC_RESNET_1 = Config(
 _SHORT_MFCC = {"features": "mfcc", "n_fft": 1024, "win_length": 640, "hop_length": 320, "max_time_mask": 5}
 _ENCODERS = {
     "report_cnn": {
-        "sample_rate": 22050,
-        "features": "mfcc",
-        "n_fft": 2048,
-        "win_length": 2048,
-        "hop_length": 512,
-        "num_mels": 128,
+        **_REPORT_FEATURES,
         "learning_rate": 2e-3,
         "dropout": 0.3,
         "max_time_mask": 4,
