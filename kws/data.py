@@ -327,8 +327,9 @@ def _is_kept_out(config: Config, others: pd.DataFrame) -> pd.Series:
 def _split_by_folds(config: Config, table: pd.DataFrame) -> tuple[Config, pd.DataFrame]:
     """Deal the speakers into folds, and with `--unknown` hold a fold of the other words out, unless some are named.
 
-    Noise is divided in time and synthetic voices among the splits already; both stay.
+    Noise is divided in time already and stays. Synthetic voices only train: folds measure people.
     """
+    table = table[(table["corpus"] != "synthetic") | (table["split"] == "train")].reset_index(drop=True)
     recorded = (table["corpus"] != "synthetic") & (table["label"] != BACKGROUND_NOISE)
     table.loc[recorded, "split"] = splits.assign_folds(table[recorded], config.num_folds, config.fold)["split"]
     if config.unknown and not config.unseen_words:
