@@ -1,8 +1,9 @@
 """Other pronunciations of a word: its vowels moved by a step, as they differ between regions and people.
 
 espeak-ng's accents differ in few vowels, and none has, for example, the fronted /oʊ/ of most Americans: what it says as
-"no" lies farther from their "no" than from their "down". The vowels next to one on the chart of the International
-Phonetic Alphabet (IPA, 2015) stand in for the accents that it lacks.
+"no" lies farther from their "no" than from their "down". For English a short table names what its accents do; in other
+languages the vowels next to one on the chart of the International Phonetic Alphabet (IPA, 2015) stand in for the accents
+that it lacks.
 """
 
 import functools

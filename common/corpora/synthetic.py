@@ -57,7 +57,7 @@ _UNKNOWN_ENGLISH = (
 )
 _UNKNOWN_NUMBERS = [str(number) for number in range(61)]
 
-_FORMAT_VERSION = 9
+_FORMAT_VERSION = 3
 _CLIP_SECONDS, _MARGIN_SECONDS, _SHORTEST_WORD_SECONDS = 1.0, 0.1, 0.04
 _HELD_OUT_SHARE = 0.1
 _NUM_NEAR_WORDS = 200
@@ -186,18 +186,7 @@ def make_clip(clip: _Clip) -> np.ndarray:
     num_samples = round(_CLIP_SECONDS * SAMPLE_RATE)
     if not clip.word:
         return _background(num_samples, rng)
-    spoken = drawl(clip.spoken, clip.accent, rng) if rng.random() < 0.6 else clip.spoken
-    speech = _speak(spoken, clip.accent, clip.variant, rng)
-    if rng.random() < 0.9:
-        speech = _trim(speech_effects.change_voice(speech, rng))
-    if begins_with_voiced_plosive(spoken, clip.accent) and rng.random() < 0.2:
-        speech = speech_effects.prevoice(speech, rng, SAMPLE_RATE)
-    if ends_with_vowel(spoken, clip.accent) and rng.random() < 0.7:
-        speech = speech_effects.die_away(speech, rng)
-    elif rng.random() < 0.7:
-        speech = speech_effects.hold_closure(speech, rng, SAMPLE_RATE)
-    if rng.random() < 0.15:
-        speech = speech_effects.cut_ends(speech, rng)
+    speech = _say(clip, rng)
     if len(speech) > num_samples:
         num_samples = len(speech) + round(2 * _MARGIN_SECONDS * SAMPLE_RATE)
     waveform = np.zeros(num_samples, np.float32)
@@ -212,6 +201,24 @@ def make_clip(clip: _Clip) -> np.ndarray:
     noise *= _rms(waveform[start : start + len(speech)]) * 10 ** (-rng.uniform(12, 60) / 20)
     waveform += noise
     return (waveform * min(1.0, 0.99 / np.abs(waveform).max())).astype(np.float32)
+
+
+def _say(clip: _Clip, rng: np.random.Generator) -> np.ndarray:
+    """Speak the word of a clip as a person might: shape `(samples,)`, without pauses around it."""
+    spoken = drawl(clip.spoken, clip.accent, rng) if rng.random() < 0.6 else clip.spoken
+    speech = _speak(spoken, clip.accent, clip.variant, rng)
+    # Before what follows: another rhythm would stretch murmurs, pauses and fading ends, the weakest sounds, most.
+    if rng.random() < 0.9:
+        speech = _trim(speech_effects.change_voice(speech, rng))
+    if begins_with_voiced_plosive(spoken, clip.accent) and rng.random() < 0.2:
+        speech = speech_effects.prevoice(speech, rng, SAMPLE_RATE)
+    if ends_with_vowel(spoken, clip.accent) and rng.random() < 0.7:
+        speech = speech_effects.die_away(speech, rng)
+    elif rng.random() < 0.7:
+        speech = speech_effects.hold_closure(speech, rng, SAMPLE_RATE)
+    if rng.random() < 0.15:
+        speech = speech_effects.cut_ends(speech, rng)
+    return speech
 
 
 def _checked_words(words: Sequence[str], accent: str) -> list[str]:
