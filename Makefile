@@ -52,7 +52,7 @@ tensorboard: setup  ## show all runs at http://localhost:6006
 
 # Many voices and few epochs: the embedded corpus is as large as one asks for.
 train-kws: setup  ## train a keyword spotter on synthetic speech, evaluate it, try it on a WAV
-	$(BIN)/python -m kws.train --variant=synthetic --run_dir=$(RUN_DIR) --epochs=12 $(ARGS)
+	$(BIN)/python -m kws.train --variant=synthetic --run_dir=$(RUN_DIR) --epochs=20 $(ARGS)
 	$(BIN)/python -m kws.predict --run_dir=$(RUN_DIR) $(RUN_DIR)/example.wav
 
 evaluate-kws: setup  ## evaluate the keyword spotter of RUN_DIR
