@@ -50,7 +50,7 @@ format: setup  ## mend style
 tensorboard: setup  ## show all runs at http://localhost:6006
 	$(BIN)/tensorboard --logdir runs
 
-# Many voices and few epochs: the embedded corpus is as large as one asks for.
+# The variant for synthetic speech with fewer epochs: minutes, set-up included.
 train-kws: setup  ## train a keyword spotter on synthetic speech, evaluate it, try it on a WAV
 	$(BIN)/python -m kws.train --variant=synthetic --run_dir=$(RUN_DIR) --epochs=20 $(ARGS)
 	$(BIN)/python -m kws.predict --run_dir=$(RUN_DIR) $(RUN_DIR)/example.wav
