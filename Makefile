@@ -9,9 +9,11 @@ ARGS ?=
 RUN_DIR ?= runs/kws/default
 FILE ?= $(RUN_DIR)/example.wav
 DATA_DIR ?= data/speech_commands
+COUNTING_DIR ?= runs/counting/default
+LIBRISPEECH ?= data/librispeech
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format bench tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws test-tfio clean
+.PHONY: help setup test lint format bench tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting test-tfio clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -72,6 +74,25 @@ reproduce-kws: setup  ## train the six rows of the student report beside its fig
 
 compare-kws: setup  ## train, export and time every encoder on one corpus: ARGS="--corpus=… --data_dir=…"
 	$(BIN)/python -m kws.compare $(ARGS)
+
+train-counting: setup  ## train a speaker counter on synthetic voices, evaluate it, try it on a WAV
+	$(BIN)/python -m counting.train --variant=synthetic --run_dir=$(COUNTING_DIR) $(ARGS)
+	$(BIN)/python -m counting.predict --run_dir=$(COUNTING_DIR) $(COUNTING_DIR)/example.wav
+
+evaluate-counting: setup  ## evaluate the speaker counter of COUNTING_DIR, also in rooms, noise and at other levels
+	$(BIN)/python -m counting.evaluate --run_dir=$(COUNTING_DIR) $(ARGS)
+
+predict-counting: setup  ## say how many people speak in FILE
+	$(BIN)/python -m counting.predict --run_dir=$(COUNTING_DIR) $(ARGS) $(FILE)
+
+export-counting: setup  ## export the speaker counter of COUNTING_DIR as SavedModel and LiteRT
+	$(BIN)/python -m counting.export --run_dir=$(COUNTING_DIR) $(ARGS)
+
+prepare-counting: setup  ## write a fixed set of mixtures: ARGS="--output_dir=… --corpus=… --data_dir=…"
+	$(BIN)/python -m counting.prepare $(ARGS)
+
+reproduce-counting: setup  ## train the student report's counters beside its figures: LIBRISPEECH=… ARGS="--quick"
+	$(BIN)/python -m counting.reproduce --data_dir=$(LIBRISPEECH) $(ARGS)
 
 bench: $(BENCH_VENV)/.installed  ## measure networks, features and pipeline beside PyTorch and librosa
 	$(BENCH_VENV)/bin/python -m benchmarks.networks

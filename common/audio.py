@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -24,7 +25,7 @@ AudioSource = str | os.PathLike | BinaryIO
 LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 100, 10_000_000
 _READABLE = "WAV, FLAC, MP3, Ogg, AIFF or AU"
 _FFMPEG_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma")
-_BLOCK_VALUES = 2**20
+BLOCK_VALUES = 2**20
 _UNKNOWN_LENGTH = 2**36 - 1  # The largest count that FLAC can state, and what damaged headers tend to.
 _FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
 
@@ -84,15 +85,15 @@ def read(
     name, source = _open_source(path_or_file)
     length = None if duration is None or math.isnan(duration) else duration
     try:
-        with _ForwardFile(source) as file:
+        with ForwardFile(source) as file:
             waveform, file_rate = _read_excerpt(file, start, length), file.samplerate
     except (soundfile.LibsndfileError, TypeError) as error:
-        if not _may_be_for_librosa(error, path_or_file):
-            raise _unreadable(name, error) from error
+        if not may_be_for_librosa(error, path_or_file):
+            raise unreadable(name, error) from error
         try:
             waveform, file_rate = _read_with_librosa(name, start, length)
         except Exception as librosa_error:  # Each of its decoders has exceptions of its own.
-            raise _unreadable(name, error) from librosa_error
+            raise unreadable(name, error) from librosa_error
     return conform(name, waveform, file_rate, sample_rate, mono, start)
 
 
@@ -115,7 +116,7 @@ def conform(
     Raises:
         UserError: There are no samples, one is NaN or infinite, or the rate is absurd.
     """
-    _check_rate(name, file_rate)
+    check_rate(name, file_rate)
     if not len(waveform):
         raise UserError(
             f"{name} has no samples{f' at {start} s or later' if start else ''}; "
@@ -140,14 +141,14 @@ def info(path_or_file: AudioSource) -> AudioInfo:
     """
     name, source = _open_source(path_or_file)
     try:
-        with _ForwardFile(source) as file:
-            _check_rate(name, file.samplerate)
+        with ForwardFile(source) as file:
+            check_rate(name, file.samplerate)
             num_samples = file.frames
             if num_samples >= _UNKNOWN_LENGTH:
-                num_samples = sum(len(block) for block in _blocks(file, None))
+                num_samples = sum(len(block) for block in decode(file))
             return AudioInfo(file.samplerate, file.channels, num_samples, f"{file.format} {file.subtype}")
     except (soundfile.LibsndfileError, TypeError) as error:
-        raise _unreadable(name, error) from error
+        raise unreadable(name, error) from error
 
 
 def resample(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
@@ -245,7 +246,7 @@ def write(path: str | os.PathLike, waveform: np.ndarray, sample_rate: int, subty
         try:
             with soundfile.SoundFile(temporary, "w", sample_rate, num_channels, subtype, format=format_name) as file:
                 # libsndfile's Vorbis encoder keeps a whole call's samples on the stack and crashes on long ones.
-                for block in np.array_split(waveform, -(-waveform.size // _BLOCK_VALUES)):
+                for block in np.array_split(waveform, -(-waveform.size // BLOCK_VALUES)):
                     file.write(block)
         except (soundfile.LibsndfileError, ValueError, TypeError, OverflowError) as error:
             raise UserError(
@@ -253,7 +254,7 @@ def write(path: str | os.PathLike, waveform: np.ndarray, sample_rate: int, subty
             ) from error
 
 
-class _ForwardFile(soundfile.SoundFile):
+class ForwardFile(soundfile.SoundFile):
     """A file that is read forwards, after at most one seek.
 
     soundfile seeks after every read of a seekable file, and at the end of a FLAC file whose header does not know its
@@ -265,15 +266,15 @@ class _ForwardFile(soundfile.SoundFile):
         return False
 
 
-def _open_source(path_or_file: AudioSource) -> tuple[str, str | BinaryIO]:
-    """Return the name for messages and what soundfile can open; a file object is read whole, for pipes cannot seek."""
+def source_name(path_or_file: AudioSource) -> str:
+    """Return the name of a recording for messages; a path must lead to a file that has content and may be read.
+
+    Raises:
+        UserError: The path leads to nothing, a folder, an empty file, or one that may not be read.
+    """
     if hasattr(path_or_file, "read"):
         name = getattr(path_or_file, "name", None)
-        name = name if isinstance(name, str) and name != "<stdin>" else "standard input"
-        content = path_or_file.read()
-        if not content:
-            raise UserError(f"{name} is empty (0 bytes); expected audio such as {_READABLE}")
-        return name, io.BytesIO(content)
+        return name if isinstance(name, str) and name != "<stdin>" else "standard input"
     path = Path(path_or_file)
     try:
         if path.is_dir():
@@ -283,17 +284,51 @@ def _open_source(path_or_file: AudioSource) -> tuple[str, str | BinaryIO]:
         if not path.is_file():
             raise UserError(f"{path} is not a regular file; expected an audio file such as {_READABLE}")
         if not path.stat().st_size:
-            raise UserError(f"{path} is empty (0 bytes); expected audio such as {_READABLE}")
+            raise empty(str(path))
         with path.open("rb"):
             pass
     except OSError as error:
         raise UserError(
             f"cannot open {path}: {error.strerror or error}; expected an audio file that you may read"
         ) from error
-    return str(path), str(path)
+    return str(path)
 
 
-def _read_excerpt(file: _ForwardFile, start: float, duration: float | None) -> np.ndarray:
+def decode(file: ForwardFile, num_samples: int | None = None, block_values: int = BLOCK_VALUES) -> Iterator[np.ndarray]:
+    """Read on in blocks, so that a header that claims too much costs nothing.
+
+    Args:
+        file: Stands where reading is to begin.
+        num_samples: Where to stop; None reads to the end.
+        block_values: Largest size of a block, all channels together.
+
+    Yields:
+        float32 of shape `(samples, channels)`; a single empty block if nothing is there.
+    """
+    block_samples = max(1, block_values // file.channels)
+    num_read = 0
+    while num_samples is None or num_read < num_samples:
+        wanted = block_samples if num_samples is None else min(block_samples, num_samples - num_read)
+        block = file.read(out=np.empty((wanted, file.channels), np.float32))
+        if len(block) or not num_read:
+            yield block
+        num_read += len(block)
+        if len(block) < wanted:
+            return
+
+
+def _open_source(path_or_file: AudioSource) -> tuple[str, str | BinaryIO]:
+    """Return the name for messages and what soundfile can open; a file object is read whole, for pipes cannot seek."""
+    name = source_name(path_or_file)
+    if not hasattr(path_or_file, "read"):
+        return name, name
+    content = path_or_file.read()
+    if not content:
+        raise empty(name)
+    return name, io.BytesIO(content)
+
+
+def _read_excerpt(file: ForwardFile, start: float, duration: float | None) -> np.ndarray:
     """Return `(samples, channels)`, empty if the excerpt begins past the end."""
     first = round(start * file.samplerate)
     wanted = None if duration is None else max(1, round(duration * file.samplerate))
@@ -301,28 +336,11 @@ def _read_excerpt(file: _ForwardFile, start: float, duration: float | None) -> n
         if first >= file.frames:
             return np.empty((0, file.channels), np.float32)
         file.seek(first)
-    blocks = list(_blocks(file, wanted))
-    return np.concatenate(blocks) if blocks else np.empty((0, file.channels), np.float32)
+    return np.concatenate(list(decode(file, wanted)))
 
 
-def _blocks(file: _ForwardFile, num_samples: int | None):
-    """Yield what the file holds in blocks, so that a header that claims too much costs nothing."""
-    block_samples = max(1, _BLOCK_VALUES // file.channels)
-    remaining = num_samples
-    while remaining is None or remaining > 0:
-        wanted = block_samples if remaining is None else min(block_samples, remaining)
-        buffer = np.empty((wanted, file.channels), np.float32)
-        block = file.read(out=buffer)
-        if len(block):
-            yield block
-        if len(block) < wanted:
-            return
-        if remaining is not None:
-            remaining -= len(block)
-
-
-def _may_be_for_librosa(error: Exception, path_or_file: AudioSource) -> bool:
-    """Whether libsndfile does not know the format, as with M4A, which librosa's audioread may."""
+def may_be_for_librosa(error: Exception, path_or_file: AudioSource) -> bool:
+    """Say whether libsndfile does not know the format, as with M4A, which librosa's audioread may."""
     format_not_recognised = 1
     return getattr(error, "code", None) == format_not_recognised and not hasattr(path_or_file, "read")
 
@@ -336,7 +354,13 @@ def _read_with_librosa(path: str, start: float, duration: float | None) -> tuple
     return np.atleast_2d(waveform).T, int(rate)
 
 
-def _unreadable(name: str, error: Exception) -> UserError:
+def empty(name: str) -> UserError:
+    """Return the error for a recording of no bytes."""
+    return UserError(f"{name} is empty (0 bytes); expected audio such as {_READABLE}")
+
+
+def unreadable(name: str, error: Exception) -> UserError:
+    """Return the error for a file that no decoder understands; `error` is what libsndfile said."""
     # Of an MP3 without a single frame libsndfile says that it is no regular file, which it is.
     reason = str(getattr(error, "error_string", error)).split(" or is not a regular file")[0].rstrip(".")
     reason = reason.replace("File does not exist", "no frames found")
@@ -345,7 +369,12 @@ def _unreadable(name: str, error: Exception) -> UserError:
     return UserError(f"{name} is not audio that can be read ({reason}); expected {_READABLE}: {way_out}")
 
 
-def _check_rate(name: str, sample_rate: int) -> None:
+def check_rate(name: str, sample_rate: int) -> None:
+    """Refuse the sample rate of a damaged header.
+
+    Raises:
+        UserError: It is not within LOWEST_SAMPLE_RATE and HIGHEST_SAMPLE_RATE.
+    """
     if not LOWEST_SAMPLE_RATE <= sample_rate <= HIGHEST_SAMPLE_RATE:
         raise UserError(
             f"{name} claims a sample rate of {sample_rate} Hz; expected {LOWEST_SAMPLE_RATE} to {HIGHEST_SAMPLE_RATE}: "

@@ -13,7 +13,7 @@ import dataclasses
 import json
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -132,10 +132,12 @@ def define_flags(flag_values: FlagValues, variants: Mapping[str, TrainingConfig]
     define_field_flags(flag_values, variants["default"])
 
 
-def define_field_flags(flag_values: FlagValues, default: TrainingConfig) -> None:
-    """Define a flag for every field of a configuration, whose values `--help` shows."""
+def define_field_flags(flag_values: FlagValues, default: TrainingConfig, names: Collection[str] | None = None) -> None:
+    """Define a flag for every field of a configuration, or those of `names`; `--help` shows the configuration's values."""
     types = typing.get_type_hints(type(default))
     for item in dataclasses.fields(default):
+        if names is not None and item.name not in names:
+            continue
         define = {
             bool: flags.DEFINE_bool,
             int: flags.DEFINE_integer,
@@ -173,7 +175,7 @@ def from_flags(flag_values: FlagValues, variants: Mapping[str, ConfigType]) -> C
 
 def given(flag_values: FlagValues, config: TrainingConfig) -> dict[str, Any]:
     """Return the fields of a configuration that were given as flags, with their values."""
-    names = [item.name for item in dataclasses.fields(config)]
+    names = [item.name for item in dataclasses.fields(config) if item.name in flag_values]
     return {name: flag_values[name].value for name in names if flag_values[name].present}
 
 

@@ -39,18 +39,25 @@ def write_saved_model(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_litert(model: keras.Model, signature: tf.TensorSpec, path: Path) -> None:
+def write_litert(
+    model: keras.Model,
+    signature: tf.TensorSpec,
+    path: Path,
+    serve: Callable[[tf.Tensor], dict[str, tf.Tensor]] | None = None,
+) -> None:
     """Write a LiteRT file that uses builtin operators only, so that it runs where TensorFlow is not.
 
     Args:
-        model: From one input to one output.
-        signature: Shape (all sizes given) and type of the input.
+        model: The model; from one input to one output, unless `serve` is given.
+        signature: Shape (all sizes given), type and name of the input.
         path: The `.tflite` file.
+        serve: From the input to named outputs, none of them text; unless given the model's output is `probabilities`.
     """
+    serve = serve or (lambda inputs: {"probabilities": model(inputs, training=False)})
     # Only by way of a SavedModel do the weights of a Keras 3 model arrive: from a concrete function TensorFlow 2.21
     # leaves them uninitialised, and from the model itself TensorFlow 2.16 crashes.
     with tempfile.TemporaryDirectory() as folder:
-        _write_archive(model, lambda inputs: model(inputs, training=False), signature, Path(folder) / "model")
+        _write_archive(model, serve, signature, Path(folder) / "model")
         converter = tf.lite.TFLiteConverter.from_saved_model(str(Path(folder) / "model"))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         content = converter.convert()
@@ -72,17 +79,11 @@ def run_saved_model(folder: Path, inputs: np.ndarray, output: str) -> np.ndarray
     return serve(**{name: tf.constant(inputs)})[output].numpy()
 
 
-def run_litert(path: Path, inputs: np.ndarray) -> np.ndarray:
-    """Return the output of a LiteRT file for each input in turn, stacked."""
-    interpreter = Interpreter(model_path=str(path))
-    interpreter.allocate_tensors()
-    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    outputs = []
-    for example in inputs:
-        interpreter.set_tensor(source["index"], example[None])
-        interpreter.invoke()
-        outputs.append(interpreter.get_tensor(target["index"])[0])
-    return np.stack(outputs)
+def run_litert(path: Path, inputs: np.ndarray, output: str = "probabilities") -> np.ndarray:
+    """Return one named output of a LiteRT file for each input in turn, stacked."""
+    serve = Interpreter(model_path=str(path)).get_signature_runner()
+    name = next(iter(serve.get_input_details()))
+    return np.stack([serve(**{name: example[None]})[output][0] for example in inputs])
 
 
 def time_litert(paths: Mapping[str, Path], rounds: int) -> dict[str, float]:

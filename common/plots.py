@@ -120,6 +120,114 @@ def grid(table: pd.DataFrame, marks: pd.DataFrame, marks_name: str, title: str =
     return figure
 
 
+def panels(table: pd.DataFrame, x_name: str | None = None, y_name: str | None = None, title: str = "") -> Figure:
+    """Draw curves side by side, in panels.
+
+    Args:
+        table: Columns `panel`, `curve`, `x` and `y`.
+        x_name: What all horizontal axes are called; None if each is called what its panel is.
+        y_name: The same for the vertical axes, which then are shares from 0 to 1.
+        title: Stands above.
+    """
+    names = list(dict.fromkeys(table["panel"]))
+    figure = Figure(figsize=(4.6 * len(names), 3.6), layout="constrained")
+    for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
+        for curve, points in table[table["panel"] == name].groupby("curve", sort=False):
+            axes.plot(points["x"], points["y"], marker=".", label=curve)
+        axes.set(xlabel=x_name or name, ylabel=y_name or name)
+        if y_name:
+            axes.set(ylim=(0, 1))
+        axes.grid(alpha=0.3)
+    figure.axes[-1].legend(fontsize=8)
+    figure.suptitle(title)
+    return figure
+
+
+def bars(table: pd.DataFrame, quantity: str, title: str = "", *, stacked: bool = False) -> Figure:
+    """Draw groups of bars.
+
+    Args:
+        table: A row a group, whose index is called what the horizontal axis is, a column a bar.
+        quantity: What the vertical axis is called.
+        title: Stands above.
+        stacked: Whether the bars of a group stand on one another; else side by side.
+    """
+    figure = Figure(figsize=(max(5.0, 1.2 * len(table) + 3), 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    table.plot.bar(ax=axes, stacked=stacked, rot=0, width=0.8)
+    axes.set(ylabel=quantity, title=title, xlabel=str(table.index.name).lower())
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(fontsize=8, ncols=1 if table.shape[1] <= 10 else 2, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def examples(clips: dict[str, tuple[np.ndarray, np.ndarray]], sample_rate: int) -> Figure:
+    """Draw waveforms, each above its spectrogram.
+
+    Args:
+        clips: By title a waveform `(samples,)` and its decibels `(frames, bins)`.
+        sample_rate: In hertz.
+    """
+    figure = Figure(figsize=(3.2 * len(clips), 4.6), layout="constrained")
+    rows = figure.subplots(2, len(clips), squeeze=False, sharex=True, height_ratios=(1, 2))
+    loudest = max(float(np.abs(waveform).max()) for waveform, _ in clips.values()) or 1.0
+    for (title, (waveform, values_db)), upper, lower in zip(clips.items(), *rows, strict=True):
+        seconds = len(waveform) / sample_rate
+        upper.plot(np.arange(len(waveform)) / sample_rate, waveform, linewidth=0.5)
+        upper.set(ylim=(-loudest, loudest))
+        upper.set_title(title, fontsize=8)
+        peak = float(values_db.max())
+        extent = (0, seconds, 0, sample_rate / 2000)
+        lower.imshow(values_db.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=peak - 80, vmax=peak)
+        lower.set(xlabel="time in s")
+    rows[0][0].set_ylabel("amplitude")
+    rows[1][0].set_ylabel("frequency in kHz")
+    return figure
+
+
+def waveforms(clips: np.ndarray, titles: Sequence[str], right: np.ndarray, title: str = "") -> Figure:
+    """Draw a grid of waveforms, eight in a row, those that were answered wrongly in red.
+
+    Args:
+        clips: Shape `(clips, samples)`.
+        titles: Stand above each.
+        right: Whether each was answered rightly, shape `(clips,)`.
+        title: Stands above all.
+    """
+    num_rows = -(-len(clips) // 8)
+    figure = Figure(figsize=(14, 1.3 * num_rows + 0.5), layout="constrained")
+    panels = figure.subplots(num_rows, 8, squeeze=False).ravel()
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, clip, name, good in zip(panels, clips, titles, right, strict=False):
+        axes.plot(clip, linewidth=0.4, color="C0" if good else "C3")
+        axes.set_title(name, fontsize=8, color="black" if good else "C3")
+    figure.suptitle(title)
+    return figure
+
+
+def timeline(edges: np.ndarray, curves: pd.DataFrame, quantity: str, title: str = "") -> Figure:
+    """Draw whole numbers that change over time, as steps.
+
+    Args:
+        edges: Where stretches begin and the last one ends, in seconds, shape `(stretches + 1,)`.
+        curves: A column a curve, a row a stretch.
+        quantity: What the vertical axis is called.
+        title: Stands above.
+    """
+    figure = Figure(figsize=(10, 3), layout="constrained")
+    axes = figure.add_subplot()
+    for number, name in enumerate(curves):
+        # A little apart, so that equal curves do not hide one another.
+        axes.stairs(curves[name] + 0.04 * number, edges, baseline=None, linewidth=1.6, label=name)
+    axes.set(xlim=(edges[0], edges[-1]), ylim=(-0.1, curves.to_numpy().max() + 0.5))
+    axes.set(xlabel="time in s", ylabel=quantity, title=title)
+    axes.locator_params("y", integer=True)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper right", ncols=3, fontsize=8)
+    return figure
+
+
 def spectrogram(values_db: np.ndarray, hop_seconds: float, highest_hz: float, title: str = "") -> Figure:
     """Draw a spectrogram in decibels.
 

@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,14 @@ def read(shards: Shards, num_samples: int, batch_size: int) -> tf.data.Dataset:
     # Record files do not know how many records they hold; Keras warns where the end comes unannounced.
     records = records.apply(tf.data.experimental.assert_cardinality(-(-len(shards.rows) // batch_size)))
     return records.map(lambda serialized: _parse(serialized, num_samples), num_parallel_calls=NUM_PARALLEL)
+
+
+def recordings(shards: Shards) -> Iterator[tuple[int, np.ndarray]]:
+    """Read every record once at its own length, in stored order: its row and int16 samples, shape `(samples,)`."""
+    for serialized in tf.data.TFRecordDataset(list(shards.paths)):
+        example = tf.train.Example.FromString(serialized.numpy())
+        pcm = np.frombuffer(example.features.feature["waveform"].bytes_list.value[0], "<i2")
+        yield example.features.feature["row"].int64_list.value[0], pcm
 
 
 def stream(shards: Shards, num_samples: int, batch_size: int, seed: int, initial_batch: int = 0) -> tf.data.Dataset:

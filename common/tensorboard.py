@@ -1,6 +1,6 @@
 """What TensorBoard shows beside scalars: what training hears, confusion, the worst mistakes, plots, hyper-parameters."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class ClassificationPanels(keras.callbacks.Callback):
         *,
         every_epochs: int = 5,
         num_clips: int = 6,
+        names: Sequence[str] = (),
     ):
         """Create the callback.
 
@@ -46,6 +47,7 @@ class ClassificationPanels(keras.callbacks.Callback):
             sample_rate: In hertz.
             every_epochs: Epochs between two looks; the last epoch is always shown.
             num_clips: How many clips to show, of training and of the worst.
+            names: What to call each clip of `validation`, if more is known than its label.
         """
         super().__init__()
         self.writer = tf.summary.create_file_writer(str(Path(log_dir) / "validation"))
@@ -56,6 +58,7 @@ class ClassificationPanels(keras.callbacks.Callback):
         self.sample_rate = sample_rate
         self.every_epochs = every_epochs
         self.num_clips = num_clips
+        self.names = names
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Write the clips that training begins with."""
@@ -81,6 +84,7 @@ class ClassificationPanels(keras.callbacks.Callback):
             for rank, (index, waveform) in enumerate(zip(worst, self._waveforms(worst), strict=True), 1):
                 truth, answer = self.labels[targets[index]], self.labels[probabilities[index].argmax()]
                 title = f'true "{truth}" ({true_probability[index]:.2f}), predicted "{answer}" ({probabilities[index].max():.2f})'
+                title += f"\n{self.names[index]}" if len(self.names) else ""
                 self._show_clip("worst", rank, waveform, title)
         self.writer.flush()
 

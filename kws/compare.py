@@ -24,10 +24,9 @@ from absl import flags as absl_flags
 
 from common import app, export, files, runs
 from common import config as configs
-from common.encoders import ENCODERS
 from common.errors import UserError, nearest
 from kws import data
-from kws.config import TASK, VARIANTS, Config
+from kws.config import MODELS, TASK, VARIANTS, Config
 from kws.export import export_run
 from kws.models import load_model
 from kws.train import train_run
@@ -39,7 +38,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     absl_flags.DEFINE_list(
         "variants",
-        list(ENCODERS),
+        list(MODELS),
         f"the variants to compare, any of {', '.join(VARIANTS)}",
         flag_values=flag_values,
     )

@@ -2,18 +2,35 @@
 
 import dataclasses
 
-from common.config import TrainingConfig, field
+from common.classifier import ClassifierConfig
+from common.config import field
 from common.corpora import CORPORA
-from common.encoders import ENCODERS
 from common.errors import UserError, nearest
 
 TASK = "kws"
+MODELS = (
+    "report_cnn",
+    "bc_resnet",
+    "cnn_tdnn",
+    "res_cnn",
+    "ds_cnn",
+    "tc_resnet",
+    "mhatt_rnn",
+    "crnn",
+    "lstm",
+    "tf_lstm",
+    "m3",
+    "m5",
+    "m11",
+    "m18",
+    "embedding",
+)
 COMMAND_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 SILENCE, UNKNOWN = "_silence_", "_unknown_"
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(TrainingConfig):
+class Config(ClassifierConfig):
     """Configuration of a keyword spotter; the defaults are those of the variant `default`.
 
     The waveform is cut or padded to `clip_seconds`, turned into features inside the model, encoded, and classified.
@@ -54,28 +71,7 @@ class Config(TrainingConfig):
         0.5, "least share of training that recordings have beside the synthetic corpus", minimum=0, maximum=0.9
     )
 
-    sample_rate: int = field(16000, "rate the model works at, in hertz; files of any rate are resampled", minimum=1000)
-    clip_seconds: float = field(1.0, "length of a clip in seconds", minimum=0.1, maximum=60)
-    features: str = field("log_mel", "what a network of spectrograms sees", choices=("log_mel", "mfcc"))
-    n_fft: int = field(512, "samples of the Fourier transform", minimum=16)
-    win_length: int = field(480, "samples of the analysis window", minimum=16)
-    hop_length: int = field(160, "samples between frames", minimum=1)
-    num_mels: int = field(40, "mel bands", minimum=1)
-    num_mfcc: int = field(13, "cepstral coefficients, with --features=mfcc", minimum=1)
-
-    model: str = field("bc_resnet", "the network", choices=tuple(ENCODERS))
-    tau: float = field(2.0, "width of BC-ResNet", minimum=0.5, maximum=16)
-    width: float = field(
-        1.0, "width of TC-ResNet, CNN-TDNN and the residual CNN, as a multiple", minimum=0.25, maximum=8
-    )
-    embedding: str = field(
-        "",
-        "with --model=embedding: a run directory, whose network is taken without its last layer, or a SavedModel that"
-        " takes a waveform at --sample_rate (16000 for YAMNet)",
-    )
-    fine_tune: bool = field(False, "train the network of --embedding too, not only the layer on top of it")
-    dropout: float = field(0.1, "dropout inside the network", minimum=0, maximum=0.9)
-    label_smoothing: float = field(0.0, "share of a label spread over the other classes", minimum=0, maximum=0.5)
+    model: str = field("bc_resnet", "the network", choices=MODELS)
 
     num_teachers: int = field(
         0, "networks trained first with other seeds, whose averaged answers this one learns", minimum=0, maximum=10
@@ -83,43 +79,15 @@ class Config(TrainingConfig):
     teacher_width: float = field(1.0, "the teachers' --width", minimum=0.25, maximum=8)
     teacher_weight: float = field(0.7, "share of a label that the teachers give", minimum=0, maximum=1)
 
-    noise_dir: str = field("", "folder of background noise for training (any audio files, or the layout of ESC-50)")
     max_shift_ms: float = field(100.0, "training clips move by up to this, in milliseconds", minimum=0)
     max_gain_db: float = field(6.0, "training clips get up to this much louder or quieter, in dB", minimum=0)
-    max_speed: float = field(
-        0.15, "training clips are played up to this share faster or slower", minimum=0, maximum=0.5
-    )
-    noise_probability: float = field(0.5, "share of training clips that get background noise", minimum=0, maximum=1)
-    min_snr_db: float = field(10.0, "lowest signal-to-noise ratio drawn, in dB")
-    max_snr_db: float = field(40.0, "highest signal-to-noise ratio drawn, in dB")
-    reverberation_probability: float = field(0.0, "share of training clips put into a room", minimum=0, maximum=1)
     mix_probability: float = field(
         0.0, "share of training clips that are mixed with another, labels too: mixup", minimum=0, maximum=1
     )
-    max_vocal_tract_warp: float = field(
-        0.0, "frequencies of training spectrograms move by up to this share: other vocal tracts", minimum=0, maximum=0.5
-    )
-    max_time_stretch: float = field(
-        0.0, "training spectrograms get up to this share faster or slower, pitch kept", minimum=0, maximum=0.5
-    )
-    equalizer_db: float = field(
-        0.0, "deviation of a random curve over the frequencies of training spectrograms, in dB", minimum=0, maximum=20
-    )
-    max_time_mask: int = field(10, "longest time mask of SpecAugment, in frames; 0 for none", minimum=0)
-    max_frequency_mask: int = field(3, "widest frequency mask of SpecAugment, in bins; 0 for none", minimum=0)
 
     def __post_init__(self):
         """Check the fields, and those that depend on one another."""
         super().__post_init__()
-        if self.win_length > self.n_fft:
-            raise UserError(f"--win_length: expected at most --n_fft={self.n_fft}, got {self.win_length}")
-        if self.num_mfcc > self.num_mels:
-            raise UserError(f"--num_mfcc: expected at most --num_mels={self.num_mels}, got {self.num_mfcc}")
-        for name in ("max_vocal_tract_warp", "equalizer_db"):
-            if getattr(self, name) and self.features != "log_mel":
-                raise UserError(f"--{name}: works on log-mel spectrograms; use --features=log_mel, or --{name}=0")
-        if self.min_snr_db > self.max_snr_db:
-            raise UserError(f"--min_snr_db: expected at most --max_snr_db={self.max_snr_db}, got {self.min_snr_db}")
         duplicates = {word for word in self.words if self.words.count(word) > 1}
         if duplicates:
             raise UserError(f"--words: {', '.join(sorted(duplicates))} stands there twice; give each word once")
@@ -130,18 +98,11 @@ class Config(TrainingConfig):
             raise UserError(f"--unseen_words: {both[0]} is one of --words; a keyword has to be heard in training")
         if self.speech_dir and not self.unknown:
             raise UserError("--speech_dir gives examples of unknown words; add --unknown")
-        if self.embedding and self.model != "embedding":
-            raise UserError(f"--embedding is for --model=embedding, not --model={self.model}")
         names = self.corpus.split(",")
         unknown = [name for name in names if name not in KWS_CORPORA]
         if unknown:
             hint = nearest(unknown[0], KWS_CORPORA)
             raise UserError(f"--corpus: expected one or several of {', '.join(KWS_CORPORA)}, got {unknown[0]!r}.{hint}")
-
-    @property
-    def num_samples(self) -> int:
-        """Samples of a clip."""
-        return round(self.clip_seconds * self.sample_rate)
 
     @property
     def labels(self) -> tuple[str, ...]:

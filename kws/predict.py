@@ -13,15 +13,14 @@ the others their answers, and the exit code is 2.
 import csv
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from absl import flags as absl_flags
 
-from common import app, audio
+from common import app, audio, inputs
 from common import config as configs
-from common.corpora import manifest
 from common.errors import UserError
 from kws import detection, rejection
 from kws.config import TASK, Config
@@ -56,8 +55,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Answer for every file named on the command line."""
-    if not arguments:
-        raise UserError("no recording given; name files or folders, or - for a WAV on standard input")
+    named = list(inputs.recordings(arguments))
     config, model = load_model(flags.run_dir)
     threshold = rejection.load_threshold(flags.run_dir) if flags.threshold is None else flags.threshold
     writer = {"text": TextWriter, "json": JsonWriter, "csv": CsvWriter}[flags.output_format](config)
@@ -70,7 +68,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
             writer.clip(name, truth, answer)
         clips.clear()
 
-    for name, source, truth in recordings(arguments, config):
+    for name, source, in_folder in named:
+        truth = true_word(name, config) if in_folder else None
         try:
             waveform, _ = audio.read(source, config.sample_rate)
         except UserError as error:
@@ -90,24 +89,10 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         raise UserError(f"{len(failures)} of the recordings could not be read; the lines above say why")
 
 
-def recordings(arguments: Sequence[str], config: Config) -> Iterator[tuple[str, object, str | None]]:
-    """Yield name, source and, where a folder's name is one of the model's labels, the true word of every recording.
-
-    Raises:
-        UserError: A file or folder does not exist, or a folder holds no audio.
-    """
-    for argument in arguments:
-        path = Path(argument)
-        if argument == "-":
-            yield "-", sys.stdin.buffer, None
-        elif path.is_dir():
-            found = manifest.audio_files_below(path)
-            if not found:
-                raise UserError(f"{path} holds no audio files ({', '.join(manifest.AUDIO_SUFFIXES)})")
-            for file in found:
-                yield str(file), file, file.parent.name if file.parent.name in config.labels else None
-        else:
-            yield argument, path, None
+def true_word(name: str, config: Config) -> str | None:
+    """Return the word that a recording's folder is named by, if it is one of the model's labels."""
+    folder = Path(name).parent.name
+    return folder if folder in config.labels else None
 
 
 class TextWriter:

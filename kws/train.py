@@ -17,12 +17,12 @@ import keras
 import numpy as np
 import pandas as pd
 
-from common import app, audio, distribution, plots, runs, shards, tensorboard, training
+from common import app, audio, classifier, distribution, plots, runs, shards, tensorboard, training
 from common import config as configs
 from common.corpora import manifest
 from kws import data, evaluation, rejection
 from kws.config import TASK, VARIANTS, Config
-from kws.models import build_model, compile_model, keep_embedding, load_model
+from kws.models import build_model, compile_model, load_model
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -139,7 +139,7 @@ def fit(
     """Build the network and train it; returns it with the weights of its best epoch."""
     config = corpus.config
     steps = data.steps_per_epoch(config, splits["train"])
-    model = build_model(config, keep_embedding(config, run.folder))
+    model = build_model(config, classifier.keep_embedding(config, run.folder))
     compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
     logging.info(
         "%s: %s parameters; labels %s; clips: %s",

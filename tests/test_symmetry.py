@@ -42,6 +42,8 @@ ELSEWHERE = {
     "common/runs.py": "common/test_training.py",
     "common/export.py": "kws/test_end_to_end.py",
     "common/tensorboard.py": "kws/test_end_to_end.py",
+    "common/inputs.py": "kws/test_end_to_end.py",
+    **{f"counting/{name}.py": "counting/test_end_to_end.py" for name in ("train", "evaluate", "predict", "export")},
     **{f"kws/{name}.py": "kws/test_end_to_end.py" for name in ("train", "evaluate", "evaluation", "predict", "export")},
 }
 

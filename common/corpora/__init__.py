@@ -5,7 +5,16 @@ corpus can be fetched, `download(root)`, which fills the folder. Both raise `Use
 expected.
 """
 
-from common.corpora import clusters, esc50, folder, speech_commands, synthetic
+from common.corpora import (
+    clusters,
+    esc50,
+    folder,
+    librispeech,
+    speaker_folders,
+    speech_commands,
+    synthetic,
+    utterances,
+)
 
 CORPORA = {
     "synthetic": synthetic,
@@ -13,4 +22,7 @@ CORPORA = {
     "folder": folder,
     "clusters": clusters,
     "esc50": esc50,
+    "librispeech": librispeech,
+    "speaker_folders": speaker_folders,
+    "utterances": utterances,
 }

@@ -13,6 +13,7 @@ is divided as there.
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -24,8 +25,8 @@ from common.errors import UserError
 TABLE = "metadata.csv"
 LAYOUT = "one folder per class with recordings inside, such as yes/1.wav and no/1.wav"
 
-_SPLIT_NAMES = {"train": "train", "test": "test", **dict.fromkeys(("validation", "val", "valid", "dev"), "validation")}
-_SEXES = {"": "", "f": "F", "female": "F", "m": "M", "male": "M"}
+SPLIT_NAMES = {"train": "train", "test": "test", **dict.fromkeys(("validation", "val", "valid", "dev"), "validation")}
+SEXES = {"": "", "f": "F", "female": "F", "m": "M", "male": "M"}
 
 
 def index(root: str | Path, draw_missing: bool = True) -> pd.DataFrame:
@@ -59,36 +60,60 @@ def index(root: str | Path, draw_missing: bool = True) -> pd.DataFrame:
     return manifest.from_rows(classes.to_dict("records") + noise)
 
 
-def _rows_of_folders(root: Path) -> list[dict]:
+def recordings_by_folder(
+    root: Path, layout: str = LAYOUT, kind: str = "class", kinds: str = "classes"
+) -> list[tuple[Path, str, str]]:
+    """List the recordings in folders whose names mean something, with or without folders of splits above them.
+
+    Args:
+        root: The folder.
+        layout: What is expected of it, for messages.
+        kind: What a folder stands for, for messages.
+        kinds: The same of several.
+
+    Returns:
+        Each recording, the folder's name, and its split, empty where there are no folders of splits.
+
+    Raises:
+        UserError: There are no recordings, or they lie outside such folders.
+        UserError: Split folders stand beside others.
+    """
     recordings = {folder.name: _recordings(folder) for folder in manifest.class_folders(root)}
     recordings = {name: paths for name, paths in recordings.items() if paths}
     loose = manifest.audio_files(root)
     if not recordings:
-        found = f"has {len(loose)} recordings but no class folders" if loose else "has no recordings"
-        raise UserError(f"{root} {found}; expected {LAYOUT} (suffixes: {' '.join(manifest.AUDIO_SUFFIXES)})")
+        found = f"has {len(loose)} recordings but no {kind} folders" if loose else "has no recordings"
+        raise UserError(f"{root} {found}; expected {layout} (suffixes: {' '.join(manifest.AUDIO_SUFFIXES)})")
     if loose:
-        logging.warning("%s: %d recordings outside the class folders are left out, e.g. %s", root, len(loose), loose[0])
-    named_as_splits = [name for name in recordings if name.lower() in _SPLIT_NAMES]
+        logging.warning(
+            "%s: %d recordings outside the %s folders are left out, e.g. %s", root, len(loose), kind, loose[0]
+        )
+    named_as_splits = [name for name in recordings if name.lower() in SPLIT_NAMES]
     if len(named_as_splits) < len(recordings):
-        if len({_SPLIT_NAMES[name.lower()] for name in named_as_splits}) > 1:
+        if len({SPLIT_NAMES[name.lower()] for name in named_as_splits}) > 1:
             others = sorted(set(recordings) - set(named_as_splits))
             raise UserError(
                 f"{root} has split folders ({', '.join(named_as_splits)}) beside others ({', '.join(others[:3])}); "
-                "expected either splits or classes: move the others away or into the splits"
+                f"expected either splits or {kinds}: move the others away or into the splits"
             )
-        return [_row(path, label, "") for label, paths in recordings.items() for path in paths]
+        return [(path, name, "") for name, paths in recordings.items() for path in paths]
     rows = []
     for name, paths in recordings.items():
         for path in paths:
             parts = path.relative_to(root / name).parts
             if len(parts) < 2:
-                raise UserError(f"{path} lies outside a class folder; expected {root.name}/{name}/<class>/{path.name}")
-            rows.append(_row(path, parts[0], _SPLIT_NAMES[name.lower()]))
+                raise UserError(
+                    f"{path} lies outside a {kind} folder; expected {root.name}/{name}/<{kind}>/{path.name}"
+                )
+            rows.append((path, parts[0], SPLIT_NAMES[name.lower()]))
     return rows
 
 
-def _row(path: Path, label: str, split: str) -> dict:
-    return {"path": path, "label": label, "split": split, "speaker": speaker_of(path)}
+def _rows_of_folders(root: Path) -> list[dict]:
+    return [
+        {"path": path, "label": label, "split": split, "speaker": speaker_of(path)}
+        for path, label, split in recordings_by_folder(root)
+    ]
 
 
 def _recordings(folder: Path) -> list[Path]:
@@ -102,19 +127,7 @@ def _recordings(folder: Path) -> list[Path]:
 
 def _rows_of_table(root: Path) -> list[dict]:
     path = root / TABLE
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}; expected CSV with the columns file,label") from error
-    table.columns = [str(name).strip().lower() for name in table.columns]
-    missing = [name for name in ("file", "label") if name not in table.columns]
-    if missing:
-        raise UserError(
-            f"{path} lacks the columns {', '.join(missing)} (it has {', '.join(table.columns)}); expected file,label"
-            " and optionally speaker,split,sex"
-        )
-    if table.empty:
-        raise UserError(f"{path} names no recordings; expected a line for each below the header file,label")
+    table = read_table(path, ("file", "label"), ("speaker", "split", "sex"), "recordings")
     twice = table["file"][table["file"].duplicated()]
     if len(twice):
         raise UserError(f"{path} names {twice.iloc[0]} more than once; expected one line a recording")
@@ -130,8 +143,8 @@ def _rows_of_table(root: Path) -> list[dict]:
                 "path": recording,
                 "label": values["label"],
                 "speaker": values.get("speaker", "") or speaker_of(recording),
-                "split": _meaning(path, line, "split", values, {"": "", **_SPLIT_NAMES}),
-                "sex": _meaning(path, line, "sex", values, _SEXES),
+                "split": meaning(path, line, "split", values, {"": "", **SPLIT_NAMES}),
+                "sex": meaning(path, line, "sex", values, SEXES),
             }
         )
     num_given = sum(bool(row["split"]) for row in rows)
@@ -140,7 +153,48 @@ def _rows_of_table(root: Path) -> list[dict]:
     return rows
 
 
-def _meaning(path: Path, line: int, column: str, values: dict, meanings: dict[str, str]) -> str:
+def read_table(path: Path, required: Sequence[str], optional: Sequence[str], things: str) -> pd.DataFrame:
+    """Read a table that somebody wrote, perhaps with a spreadsheet: all of it text, its columns in lower case.
+
+    Args:
+        path: A CSV file.
+        required: Columns that it must have.
+        optional: Columns that it may have, for messages.
+        things: What its lines name, for messages.
+
+    Raises:
+        UserError: The file cannot be read, lacks a column, or has no lines below its header.
+    """
+    columns = ",".join(required)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {error}; expected CSV with the columns {columns}") from error
+    table.columns = [str(name).strip().lower() for name in table.columns]
+    missing = [name for name in required if name not in table.columns]
+    if missing:
+        raise UserError(
+            f"{path} lacks the columns {', '.join(missing)} (it has {', '.join(table.columns)}); expected {columns}"
+            f" and optionally {','.join(optional)}"
+        )
+    if table.empty:
+        raise UserError(f"{path} names no {things}; expected a line for each below the header {columns}")
+    return table
+
+
+def meaning(path: Path, line: int, column: str, values: dict[str, str], meanings: dict[str, str]) -> str:
+    """Return what a value in a table means.
+
+    Args:
+        path: The table, for messages.
+        line: The line in it, for messages.
+        column: The value's column; a table without it has no value there.
+        values: The line's values by column.
+        meanings: What each value means, in lower case.
+
+    Raises:
+        UserError: It means nothing.
+    """
     value = values.get(column, "")
     if value.lower() not in meanings:
         valid = ", ".join(sorted(set(meanings.values()) - {""}))

@@ -13,14 +13,11 @@ espeak-ng's own flutter carries over from one clip to the next, so clips made in
 inaudible samples.
 """
 
-import concurrent.futures
 import hashlib
-import itertools
 import json
 import logging
-import multiprocessing
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from common import audio, files, progress
-from common.corpora import manifest, near_words, speech_effects, speech_synthesis
+from common.corpora import manifest, near_words, parallel, speech_effects, speech_synthesis
 from common.corpora.pronunciations import begins_with_voiced_plosive, drawl, ends_with_vowel, pronunciations
 from common.errors import UserError
 
@@ -62,7 +59,7 @@ _CLIP_SECONDS, _MARGIN_SECONDS, _SHORTEST_WORD_SECONDS = 1.0, 0.1, 0.04
 _HELD_OUT_SHARE = 0.1
 _NUM_NEAR_WORDS = 200
 _OTHER_PRONUNCIATIONS = 0.6
-_MANY_CLIPS, _NUM_PROCESSES = 1000, 2
+_MANY_CLIPS = 1000
 
 
 class _Clip(NamedTuple):
@@ -142,31 +139,12 @@ def index(
     if missing:
         _write_description(folder, language, seed, {clip.path.parent.name: clip.word for clip in clips})
         with progress.bar(len(clips), "synthetic speech", "clip", len(clips) - len(missing)) as meter:
-            for _ in _write_clips(missing):
+            for _ in parallel.stripes(_write_clip, missing, _MANY_CLIPS):
                 meter.update()
     return manifest.from_rows(
         {"path": clip.path, "split": clip.split, "label": clip.label, "speaker": clip.speaker, "sex": clip.sex}
         for clip in clips
     )
-
-
-def _write_clips(clips: list[_Clip]) -> Iterator[None]:
-    """Make and write clips, yielding after each; many are shared between processes, each with its synthesiser."""
-    if len(clips) < _MANY_CLIPS:
-        yield from map(_write_clip, clips)
-        return
-    # A process of its own for every second clip, in order: what espeak-ng carries over is then the same in every run.
-    context = multiprocessing.get_context("spawn")
-    pools = [concurrent.futures.ProcessPoolExecutor(1, context) for _ in range(_NUM_PROCESSES)]
-    try:
-        stripes = [
-            pool.map(_write_clip, clips[first::_NUM_PROCESSES], chunksize=20) for first, pool in enumerate(pools)
-        ]
-        for done in itertools.zip_longest(*stripes):
-            yield from done
-    finally:
-        for pool in pools:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _write_clip(clip: _Clip) -> None:

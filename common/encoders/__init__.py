@@ -21,13 +21,15 @@ from keras import KerasTensor
 
 from common.encoders.bc_resnet import bc_resnet
 from common.encoders.cnn_tdnn import cnn_tdnn
+from common.encoders.countnet import countnet
 from common.encoders.ds_cnn import ds_cnn
 from common.encoders.embedding import embedding
 from common.encoders.mhatt_rnn import mhatt_rnn
-from common.encoders.raw_cnn import m3, m5, m11, m18
+from common.encoders.raw_cnn import m3, m5, m11, m18, m34_res
 from common.encoders.recurrent import crnn, lstm, tf_lstm
 from common.encoders.report_cnn import report_cnn
 from common.encoders.res_cnn import res_cnn
+from common.encoders.spectrogram_cnn import cnn_2d_1, cnn_2d_2, cnn_2d_4
 from common.encoders.tc_resnet import tc_resnet
 
 
@@ -52,9 +54,14 @@ ENCODERS = {
     "crnn": Encoder(crnn, "spectrogram"),
     "lstm": Encoder(lstm, "spectrogram"),
     "tf_lstm": Encoder(tf_lstm, "spectrogram"),
+    "cnn_2d_1": Encoder(cnn_2d_1, "spectrogram"),
+    "cnn_2d_2": Encoder(cnn_2d_2, "spectrogram"),
+    "cnn_2d_4": Encoder(cnn_2d_4, "spectrogram"),
+    "countnet": Encoder(countnet, "spectrogram"),
     "m3": Encoder(m3, "waveform"),
     "m5": Encoder(m5, "waveform"),
     "m11": Encoder(m11, "waveform"),
     "m18": Encoder(m18, "waveform"),
+    "m34_res": Encoder(m34_res, "waveform"),
     "embedding": Encoder(embedding, "waveform"),
 }

@@ -1,7 +1,7 @@
-"""One-dimensional CNNs on the raw waveform: M3, M5, M11 and M18.
+"""One-dimensional CNNs on the raw waveform: M3, M5, M11, M18 and M34-res.
 
-The family is that of Dai et al., "Very deep convolutional neural networks for raw waveforms" (2016), in the widths of
-the speaker counting report.
+The family is that of Dai et al., "Very deep convolutional neural networks for raw waveforms" (2016, arXiv 1610.00087),
+in the widths of the speaker counting report and with its stride of 16 in the first convolution, where the paper has 4.
 """
 
 from keras import KerasTensor, layers
@@ -10,43 +10,69 @@ from common.encoders.normalization import FusedBatchNormalization
 
 _STRIDE = 16
 _KERNEL_SIZE = 80
+_FILTERS = 32
 
 
-def m3(inputs: KerasTensor) -> KerasTensor:
-    """Encode a waveform with one convolution after the first; see `_raw_cnn`."""
-    return _raw_cnn(inputs, ((32, 1),))
+def m3(inputs: KerasTensor, *, original_widths: bool = False) -> KerasTensor:
+    """Encode a waveform with one convolution after the first; see `_raw_cnn`.
+
+    `original_widths` takes those of the paper: 256 filters, and 221,194 trainable parameters with ten labels.
+    """
+    return _raw_cnn(inputs, (1,), 256 if original_widths else _FILTERS)
 
 
-def m5(inputs: KerasTensor) -> KerasTensor:
-    """Encode a waveform with three convolutions after the first; see `_raw_cnn`."""
-    return _raw_cnn(inputs, ((32, 1), (64, 1), (128, 1)))
+def m5(inputs: KerasTensor, *, original_widths: bool = False) -> KerasTensor:
+    """Encode a waveform with three convolutions after the first; see `_raw_cnn`.
+
+    `original_widths` takes those of the paper: 128 to 512 filters, and 559,114 trainable parameters with ten labels.
+    """
+    return _raw_cnn(inputs, (1, 1, 1), 128 if original_widths else _FILTERS)
 
 
-def m11(inputs: KerasTensor) -> KerasTensor:
-    """Encode a waveform with nine convolutions after the first; see `_raw_cnn`."""
-    return _raw_cnn(inputs, ((32, 2), (64, 2), (128, 3), (256, 2)))
+def m11(inputs: KerasTensor, *, original_widths: bool = False) -> KerasTensor:
+    """Encode a waveform with nine convolutions after the first; see `_raw_cnn`.
+
+    `original_widths` takes those of the paper: 64 to 512 filters, and 1,786,442 trainable parameters with ten labels.
+    """
+    return _raw_cnn(inputs, (2, 2, 3, 2), 64 if original_widths else _FILTERS)
 
 
-def m18(inputs: KerasTensor) -> KerasTensor:
-    """Encode a waveform with sixteen convolutions after the first; see `_raw_cnn`."""
-    return _raw_cnn(inputs, ((32, 4), (64, 4), (128, 4), (256, 4)))
+def m18(inputs: KerasTensor, *, original_widths: bool = False) -> KerasTensor:
+    """Encode a waveform with sixteen convolutions after the first; see `_raw_cnn`.
+
+    `original_widths` takes those of the paper: 64 to 512 filters, and 3,683,786 trainable parameters with ten labels.
+    """
+    return _raw_cnn(inputs, (4, 4, 4, 4), 64 if original_widths else _FILTERS)
 
 
-def _raw_cnn(inputs: KerasTensor, stages: tuple[tuple[int, int], ...]) -> KerasTensor:
+def m34_res(inputs: KerasTensor, *, original_widths: bool = False) -> KerasTensor:
+    """Encode a waveform with sixteen residual pairs of convolutions after the first; see `_raw_cnn` and `_residual`.
+
+    With three labels the model has 1,775,715 trainable parameters, counted as the report counts: a bias in every
+    convolution, scale and offset in every normalisation. `original_widths` takes those of the paper: 48 to 384 filters,
+    and 3,984,154 trainable parameters with ten labels (4,001,242 in all; the paper: 4 M).
+    """
+    return _raw_cnn(inputs, (3, 4, 6, 3), 48 if original_widths else _FILTERS, residual=True)
+
+
+def _raw_cnn(inputs: KerasTensor, num_blocks: tuple[int, ...], filters: int, residual: bool = False) -> KerasTensor:
     """Stack stages of convolutions with max-pooling between them and a global average at the end.
 
     Args:
         inputs: Waveforms of shape (batch, samples); the number of samples must be known.
-        stages: Filters and number of convolutions, a pair a stage.
+        num_blocks: Of each stage.
+        filters: Of the first convolution and the first stage; each stage has twice as many as the one before.
+        residual: Whether a block is a residual pair of convolutions, or a single one.
 
     Returns:
         Embedding of shape (batch, filters of the last stage).
     """
-    x = _convolution(_fold(inputs), 32, _KERNEL_SIZE // _STRIDE)
-    for filters, num_convolutions in stages:
+    block = _residual if residual else _convolution
+    x = _convolution(_fold(inputs), filters, _KERNEL_SIZE // _STRIDE)
+    for stage, num_in_stage in enumerate(num_blocks):
         x = layers.MaxPooling1D(4, padding="same")(x)
-        for _ in range(num_convolutions):
-            x = _convolution(x, filters, 3)
+        for _ in range(num_in_stage):
+            x = block(x, filters * 2**stage, 3)
     return layers.GlobalAveragePooling1D()(x)
 
 
@@ -63,6 +89,19 @@ def _fold(waveform: KerasTensor) -> KerasTensor:
     x = layers.Reshape((samples, 1))(waveform)
     x = layers.ZeroPadding1D((missing // 2, missing - missing // 2))(x)
     return layers.Reshape((-1, _STRIDE))(x)
+
+
+def _residual(x: KerasTensor, filters: int, kernel_size: int) -> KerasTensor:
+    """Add two convolutions and the input, then normalise once more.
+
+    Where the channels double, the shortcut has its own twice and no parameters, as the paper's authors advised
+    github.com/philipperemy/very-deep-convnets-raw-waveforms, whose block this is.
+    """
+    shortcut = x if x.shape[-1] == filters else layers.Concatenate()([x, x])
+    x = _convolution(x, filters, kernel_size)
+    x = FusedBatchNormalization()(layers.Conv1D(filters, kernel_size, padding="same")(x))
+    x = FusedBatchNormalization()(layers.Add()([x, shortcut]))
+    return layers.ReLU()(x)
 
 
 def _convolution(x: KerasTensor, filters: int, kernel_size: int) -> KerasTensor:

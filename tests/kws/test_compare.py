@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 
 from common import app
-from common.encoders import ENCODERS
 from kws import compare
-from kws.config import VARIANTS
+from kws.config import MODELS, VARIANTS
 
 
 def run(*arguments):
@@ -60,7 +59,7 @@ def test_the_same_command_again_trains_nothing(table, flags):
 
 
 def test_every_encoder_has_a_variant_of_its_name():
-    assert {name: VARIANTS[name].model for name in ENCODERS} == {name: name for name in ENCODERS}
+    assert {name: VARIANTS[name].model for name in MODELS} == {name: name for name in MODELS}
 
 
 @pytest.mark.parametrize(

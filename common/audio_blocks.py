@@ -1,0 +1,196 @@
+"""Recordings of any length as a stream of waveforms: memory follows the block, not the recording."""
+
+import contextlib
+import io
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+
+from common import audio
+from common.errors import UserError
+
+# Of what is decoded at once: shorter blocks are cut from it, for a call to the decoder has a cost of its own.
+_SHORTEST_READ_SECONDS = 0.1
+_COPIED_BYTES = 2**20
+
+
+def blocks(
+    path_or_file: audio.AudioSource, sample_rate: int, block_seconds: float = 10.0, mono: bool = True
+) -> Iterator[np.ndarray]:
+    """Read an audio file block after block, as float32 waveforms at the wanted rate.
+
+    One after the other the blocks are what `audio.read(path_or_file, sample_rate, mono)` returns: the resampler goes
+    on from block to block, so they join without a click. A file object that cannot seek, such as a pipe on standard
+    input, is first copied to a temporary file, whose folder `TMPDIR` chooses; one that can is read where it is. What
+    only librosa reads, such as M4A, is read as one piece and takes the memory that it needs.
+
+    Args:
+        path_or_file: A path, or a binary file object (standard input is `sys.stdin.buffer`).
+        sample_rate: Rate in Hz to resample to.
+        block_seconds: Length of a block in seconds.
+        mono: Whether to average the channels into one.
+
+    Yields:
+        Blocks of shape `(samples,)`, or `(samples, channels)` if `mono` is False, with `block_seconds * sample_rate`
+        samples, rounded; the last may be shorter but is never empty.
+
+    Raises:
+        UserError: As `audio.read`, when the first block is asked for; for a sample that is NaN or infinite, when
+            its turn comes.
+        UserError: A block has no sample, or standard input cannot be copied.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> soundfile.write(file, np.zeros(20000), 8000, format="WAV")
+        >>> _ = file.seek(0)
+        >>> [block.shape for block in blocks(file, 16000, block_seconds=1.0)]
+        [(16000,), (16000,), (8000,)]
+    """
+    block_samples = round(block_seconds * sample_rate)
+    if block_samples < 1:
+        raise UserError(
+            f"a block of {block_seconds} s at {sample_rate} Hz has no samples; expected at least one: make it longer"
+        )
+    with _opened(path_or_file) as (name, source), contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(audio.ForwardFile(source))
+        except (soundfile.LibsndfileError, TypeError) as error:
+            if not audio.may_be_for_librosa(error, path_or_file):
+                raise audio.unreadable(name, error) from error
+            pieces = iter([audio.read(path_or_file, sample_rate, mono)[0]])
+        else:
+            pieces = _resampled(name, file, sample_rate, max(block_seconds, _SHORTEST_READ_SECONDS), mono)
+        yield from _cut(pieces, block_samples)
+
+
+def windows(
+    blocks: Iterable[np.ndarray], window_samples: int, hop_samples: int, batch_size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Cut a stream of blocks into overlapping windows that cover every sample, in batches for a model.
+
+    Silence follows the last window if the recording ends within it, and the only one of a recording that is shorter
+    than a window. Of a recording no more is kept than a block, a window and a batch.
+
+    Args:
+        blocks: Waveforms of shape `(samples,)`, of any lengths, that follow each other.
+        window_samples: Length of a window.
+        hop_samples: From the start of a window to the start of the next, at most `window_samples`.
+        batch_size: Number of windows in a batch; the last batch may have fewer.
+
+    Yields:
+        The first sample of each window, int64 of shape `(batch,)`, and the windows, float32 of shape
+        `(batch, window_samples)`.
+
+    Raises:
+        ValueError: The windows would leave samples out, a batch would be empty, or a block has channels.
+
+    Example:
+        >>> [(starts, waveforms)] = windows([np.ones(3), np.ones(2)], window_samples=4, hop_samples=2, batch_size=8)
+        >>> starts
+        array([0, 2])
+        >>> waveforms
+        array([[1., 1., 1., 1.],
+               [1., 1., 1., 0.]], dtype=float32)
+    """
+    if not 1 <= hop_samples <= window_samples:
+        raise ValueError(f"expected a hop of 1 to {window_samples} samples, the window; received {hop_samples}")
+    if batch_size < 1:
+        raise ValueError(f"expected at least one window in a batch; received {batch_size}")
+    starts = []
+    for start, window in _windows(blocks, window_samples, hop_samples):
+        if not starts:
+            waveforms = np.zeros((batch_size, window_samples), np.float32)
+        waveforms[len(starts), : len(window)] = window
+        starts.append(start)
+        if len(starts) == batch_size:
+            yield np.array(starts, np.int64), waveforms
+            starts = []
+    if starts:
+        yield np.array(starts, np.int64), waveforms[: len(starts)]
+
+
+@contextlib.contextmanager
+def _opened(path_or_file: audio.AudioSource) -> Iterator[tuple[str, str | BinaryIO]]:
+    """Yield the name for messages and what soundfile can open; a temporary file is removed afterwards."""
+    name = audio.source_name(path_or_file)
+    if not hasattr(path_or_file, "read"):
+        yield name, name
+        return
+    with contextlib.ExitStack() as stack:
+        file = path_or_file
+        # libsndfile counts from the start of a file; what somebody has read of it is no audio.
+        if not (getattr(file, "seekable", lambda: False)() and file.tell() == 0):
+            try:
+                file = stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(path_or_file, file, _COPIED_BYTES)
+            except OSError as error:
+                raise UserError(
+                    f"cannot copy {name} to a temporary file: {error.strerror or error}; "
+                    "expected room for all of it: set TMPDIR to a folder that has it"
+                ) from error
+        if not file.seek(0, io.SEEK_END):
+            raise audio.empty(name)
+        file.seek(0)
+        yield name, file
+
+
+def _resampled(
+    name: str, file: audio.ForwardFile, sample_rate: int, read_seconds: float, mono: bool
+) -> Iterator[np.ndarray]:
+    """Yield what the file holds, checked and at the wanted rate, in pieces of any length."""
+    file_rate = file.samplerate
+    audio.check_rate(name, file_rate)
+    num_channels = 1 if mono else file.channels
+    resampler = soxr.ResampleStream(file_rate, sample_rate, num_channels, dtype="float32", quality="HQ")
+    read_values = min(audio.BLOCK_VALUES, round(read_seconds * file_rate) * file.channels)
+    num_read = num_yielded = 0
+    try:
+        for block in audio.decode(file, block_values=read_values):
+            waveform, _ = audio.conform(name, block, file_rate, None, mono)
+            num_read += len(waveform)
+            if file_rate != sample_rate:
+                waveform = resampler.resample_chunk(waveform)
+            num_yielded += len(waveform)
+            yield waveform
+    except soundfile.LibsndfileError as error:
+        raise audio.unreadable(name, error) from error
+    if file_rate != sample_rate:
+        rest = resampler.resample_chunk(waveform[:0], last=True)
+        # The length that `audio.resample` gives.
+        yield audio.fit_length(rest, -(-num_read * sample_rate // file_rate) - num_yielded)
+
+
+def _cut(pieces: Iterator[np.ndarray], block_samples: int) -> Iterator[np.ndarray]:
+    """Join pieces of any lengths and cut them into blocks; the last may be shorter."""
+    pending, num_pending = [], 0
+    for piece in pieces:
+        pending.append(piece)
+        num_pending += len(piece)
+        if num_pending >= block_samples:
+            joined = np.concatenate(pending)
+            for start in range(0, num_pending - block_samples + 1, block_samples):
+                yield joined[start : start + block_samples]
+            num_pending %= block_samples
+            pending = [joined[len(joined) - num_pending :]]
+    if num_pending:
+        yield np.concatenate(pending)
+
+
+def _windows(blocks: Iterable[np.ndarray], window_samples: int, hop_samples: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the first sample of each window and the window; the last may be shorter."""
+    pending, start = np.empty(0, np.float32), 0
+    for block in blocks:
+        if block.ndim != 1:
+            raise ValueError(f"expected blocks of shape (samples,), received {block.shape}; read with mono=True")
+        pending = np.concatenate([pending, block])
+        while len(pending) >= window_samples:
+            yield start, pending[:window_samples]
+            pending, start = pending[hop_samples:], start + hop_samples
+    num_covered = window_samples - hop_samples if start else 0
+    if len(pending) > num_covered:
+        yield start, pending

@@ -1,0 +1,110 @@
+"""Recordings of people on their own: one folder per speaker, and a table of who they are where that is known.
+
+anna/anything.wav              one folder per speaker; folders inside it belong to it
+train/anna/…, test/bert/…      the same under folders named after splits (val, valid and dev mean validation)
+speakers.csv                   columns speaker,sex (F or M) and, where wanted, split; a speaker is a folder's name
+"""
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from common.corpora import folder, manifest, splits
+from common.errors import UserError
+
+TABLE = "speakers.csv"
+LAYOUT = "one folder per speaker with recordings inside, such as anna/1.wav and bert/1.wav"
+
+
+def index(root: str | Path) -> pd.DataFrame:
+    """List the recordings; splits that nobody gave are drawn from the hash of the speakers, each with one at least.
+
+    Where speakers are in `train` and none is in `validation` or `test`, what is missing is drawn from `train`; speakers
+    that are all in `test` stay there.
+
+    Args:
+        root: The folder.
+
+    Returns:
+        A manifest (`common.corpora.manifest`) without labels. The sex is empty where the table does not tell it.
+
+    Raises:
+        UserError: The folder is missing, has no recordings, or has them outside the speakers' folders only.
+        UserError: Split folders stand beside others, or a speaker is in two of them.
+        UserError: The table lacks a column, names a speaker twice, or has a value that means nothing.
+        UserError: The table gives splits to some speakers only, or although there are folders of splits.
+        UserError: There are fewer speakers than splits to draw.
+    """
+    root = Path(root).absolute()
+    if not root.is_dir():
+        raise UserError(f"{root} is not a folder; expected {LAYOUT}")
+    found = folder.recordings_by_folder(root, LAYOUT, "speaker", "speakers")
+    sexes, split_of = _read_table(root / TABLE, {speaker for _, speaker, _ in found})
+    if not split_of:
+        split_of = _splits_of_folders(root, found)
+    elif any(split for _, _, split in found):
+        raise UserError(f"{root} has folders of splits, and {TABLE} gives splits too; expected one of them")
+    table = manifest.from_rows(
+        {"path": path, "speaker": speaker, "split": split_of[speaker], "sex": sexes.get(speaker, "")}
+        for path, speaker, _ in found
+    )
+    _check_counts(root, split_of)
+    return splits.assign(table, root)
+
+
+def _splits_of_folders(root: Path, found: list[tuple[Path, str, str]]) -> dict[str, str]:
+    split_of = {}
+    for _, speaker, split in found:
+        if split_of.setdefault(speaker, split) != split:
+            raise UserError(
+                f'{root} has the speaker "{speaker}" in {split_of[speaker]} and in {split}; expected everybody in one'
+                " split: move one, or rename it if they are two people"
+            )
+    return split_of
+
+
+def _check_counts(root: Path, split_of: dict[str, str]) -> None:
+    """Check that there is a speaker for each split that `splits.assign` is going to draw."""
+    given = set(split_of.values()) - {""}
+    if given and "train" not in given:
+        return
+    wanted = [split for split in manifest.SPLITS if split not in given or split == "train"]
+    num_speakers = sum(split in ("", "train") for split in split_of.values())
+    if num_speakers < len(wanted):
+        raise UserError(
+            f"{root} has {num_speakers} speakers for {' and '.join(wanted)}; expected at least {len(wanted)}, one for"
+            " each split: add some, or put all under a folder named test to evaluate only"
+        )
+
+
+def _read_table(path: Path, speakers: set[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the sex and the split of speakers by name; without splits in the table, none has one."""
+    if not path.is_file():
+        return {}, {}
+    table = folder.read_table(path, ("speaker", "sex"), ("split",), "speakers")
+    # Where every line is longer than the header, pandas takes the first column for a name of the line.
+    if not isinstance(table.index, pd.RangeIndex):
+        raise UserError(f"{path} has lines with more values than the header has columns; expected as many")
+    sexes, given = {}, {}
+    # Line 1 is the header, hence the count from 2.
+    for line, row in enumerate(table.to_dict("records"), start=2):
+        values = {name: value.strip() for name, value in row.items()}
+        speaker = values["speaker"]
+        if not speaker:
+            raise UserError(f"{path} line {line} has no speaker; expected the name of a folder")
+        if speaker in sexes:
+            raise UserError(f"{path} names {speaker} more than once; expected one line a speaker")
+        sexes[speaker] = folder.meaning(path, line, "sex", values, folder.SEXES)
+        given[speaker] = folder.meaning(path, line, "split", values, {"": "", **folder.SPLIT_NAMES})
+    absent = sorted(set(sexes) - speakers)
+    if absent:
+        logging.warning("%s names %d speakers without a folder, e.g. %s", path, len(absent), ", ".join(absent[:3]))
+    split_of = {speaker: given.get(speaker, "") for speaker in sorted(speakers)}
+    without = [speaker for speaker, split in split_of.items() if not split]
+    if 0 < len(without) < len(split_of):
+        raise UserError(
+            f"{path} gives a split to {len(split_of) - len(without)} of {len(split_of)} speakers, none to"
+            f" {', '.join(without[:3])}; expected all of them or none"
+        )
+    return sexes, {} if without else split_of

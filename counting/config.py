@@ -1,0 +1,201 @@
+"""What a speaker counter can be: its configuration and the named variants."""
+
+import dataclasses
+
+from common.classifier import ClassifierConfig
+from common.config import field
+from common.encoders import ENCODERS
+from common.errors import UserError, nearest
+
+TASK = "counting"
+MODELS = tuple(ENCODERS)
+HEADS = ("sex", "class", "ordinal", "poisson")
+PREPARED = "prepared"
+COUNTING_CORPORA = ("synthetic", "librispeech", "folder", PREPARED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(ClassifierConfig):
+    """Configuration of a speaker counter; the defaults are those of the variant `default`.
+
+    Cuts of different speakers are mixed on the fly; the mixture is turned into features inside the model, encoded, and
+    answered by a probability for each number of speakers, or for each number of women and men.
+    """
+
+    corpus: str = field(
+        "synthetic",
+        "synthetic (voices made on the spot), librispeech, folder (one folder a speaker), or prepared (mixtures that"
+        " python -m counting.prepare wrote)",
+    )
+    language: str = field("en", "language of the synthetic corpus, as espeak-ng names it")
+    num_voices: int = field(160, "speakers of the synthetic corpus", minimum=12)
+    utterances_per_voice: int = field(3, "recordings of each speaker of the synthetic corpus", minimum=1)
+
+    min_speakers: int = field(1, "fewest speakers in a mixture; 0 is background noise only", minimum=0)
+    max_speakers: int = field(3, "most speakers in a mixture", minimum=1, maximum=20)
+    cuts: str = field(
+        "voiced",
+        "what is mixed: cuts in which the speaker is heard for --min_activity of the time, or cuts at random places",
+        choices=("voiced", "random"),
+    )
+    min_activity: float = field(
+        0.6, "least share of a voiced cut in which its speaker is active (within 30 dB of their loudest)", maximum=1
+    )
+    label_rule: str = field(
+        "mixed",
+        "what the true count is: how many speakers were mixed, or how many are active at once at most",
+        choices=("mixed", "active"),
+    )
+    level_rule: str = field(
+        "drawn",
+        "drawn: every speaker and every mixture has a level of its own, which says nothing about the count; equal: cuts"
+        " as loud as they are, only the mixture's level is drawn; mean: the mean of the cuts as they are, quieter the"
+        " more there are (the report's equation 4)",
+        choices=("drawn", "equal", "mean"),
+    )
+    speaker_gain_db: float = field(
+        6.0, "with --level_rule=drawn a speaker is up to this much louder or quieter than the others, in dB", minimum=0
+    )
+    min_level_db: float = field(-40.0, "lowest level of a mixture, in dB of full scale; not with --level_rule=mean")
+    max_level_db: float = field(-15.0, "highest level of a mixture, in dB of full scale; not with --level_rule=mean")
+    min_rt60_seconds: float = field(0.1, "shortest reverberation time drawn, in seconds", minimum=0.05, maximum=2)
+    max_rt60_seconds: float = field(0.7, "longest reverberation time drawn, in seconds", minimum=0.05, maximum=2)
+    validation_mixtures: int = field(1500, "mixtures that every epoch is validated on, always the same", minimum=30)
+    test_mixtures: int = field(3000, "mixtures of each condition that is tested, always the same", minimum=30)
+
+    head: str = field(
+        "sex",
+        "what is answered: sex (how many women and men, from which the count follows), class (the count), ordinal"
+        " (more than 1, more than 2, …), or poisson (a rate)",
+        choices=HEADS,
+    )
+    original_widths: bool = field(False, "M3 to M34-res in the widths of Dai et al. instead of the report's")
+
+    def __post_init__(self):
+        """Check the fields, and those that depend on one another."""
+        super().__post_init__()
+        if self.corpus not in COUNTING_CORPORA:
+            hint = nearest(self.corpus, COUNTING_CORPORA)
+            raise UserError(f"--corpus: expected one of {', '.join(COUNTING_CORPORA)}, got {self.corpus!r}.{hint}")
+        if self.max_speakers <= self.min_speakers:
+            raise UserError(
+                f"--max_speakers: expected more than --min_speakers={self.min_speakers}, got {self.max_speakers};"
+                " there has to be something to count"
+            )
+        if self.label_rule == "active" and self.cuts == "random" and self.min_speakers:
+            raise UserError(
+                "--label_rule=active: in random cuts it happens that nobody speaks; use --min_speakers=0 or --cuts=voiced"
+            )
+        for low, high in (("min_level_db", "max_level_db"), ("min_rt60_seconds", "max_rt60_seconds")):
+            if getattr(self, low) > getattr(self, high):
+                raise UserError(f"--{low}: expected at most --{high}={getattr(self, high)}, got {getattr(self, low)}")
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The numbers of speakers that the model knows."""
+        return tuple(range(self.min_speakers, self.max_speakers + 1))
+
+    @property
+    def sexes(self) -> tuple[tuple[int, int], ...]:
+        """The numbers of women and men that the head `sex` knows, by their sum, more women first."""
+        return tuple((count - male, male) for count in self.counts for male in range(count + 1))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the model's outputs: counts, or with the head `sex` one letter a speaker (`FFM`), `-` for none."""
+        if self.head == "sex":
+            return tuple("F" * female + "M" * male or "-" for female, male in self.sexes)
+        return tuple(str(count) for count in self.counts)
+
+
+# Trained on what the report trained on: random cuts, their mean, the number of them; Adam without a schedule.
+_REPORT = Config(
+    epochs=10,
+    epoch_examples=100_000,
+    batch_size=32,
+    learning_rate=1e-4,
+    optimizer="adam",
+    cuts="random",
+    level_rule="mean",
+    validation_mixtures=10_000,
+    test_mixtures=10_000,
+    head="class",
+    model="m5",
+    dropout=0.0,
+    max_speed=0.0,
+    noise_probability=0.0,
+    max_time_mask=0,
+    max_frequency_mask=0,
+)
+_REPORT_2D = dataclasses.replace(_REPORT, features="spectrogram_db", model="cnn_2d_2", dropout=0.2)
+
+# The most accurate network that a CPU trains within the hour; counting/README.md shows what each part adds.
+DEFAULT = Config(
+    epochs=50,
+    epoch_examples=12_000,
+    batch_size=60,
+    learning_rate=3e-3,
+    optimizer="adamw",
+    schedule="cosine",
+    warmup_epochs=2.5,
+    weight_decay=0.05,
+    model="cnn_tdnn",
+    num_mels=80,
+    min_snr_db=5.0,
+    reverberation_probability=0.3,
+    max_time_mask=10,
+    max_frequency_mask=5,
+)
+
+# Minutes on the synthetic corpus: `make train-counting`.
+_SYNTHETIC = dataclasses.replace(DEFAULT, epochs=10, epoch_examples=6000, warmup_epochs=1, test_mixtures=1500)
+
+# What the variants of the encoders share, and what each changes: features and sizes as keyword spotting has them.
+_SHORT_MFCC = {
+    "features": "mfcc",
+    "n_fft": 1024,
+    "win_length": 640,
+    "hop_length": 320,
+    "num_mfcc": 20,
+    "max_frequency_mask": 0,
+}
+_ENCODERS = {
+    "report_cnn": {
+        "features": "mfcc",
+        "n_fft": 2048,
+        "win_length": 2048,
+        "hop_length": 512,
+        "num_mels": 128,
+        "max_frequency_mask": 0,
+    },
+    "ds_cnn": {**_SHORT_MFCC, "num_mfcc": 10},
+    "mhatt_rnn": _SHORT_MFCC,
+    "crnn": _SHORT_MFCC,
+    "countnet": {"features": "magnitude", "n_fft": 400, "win_length": 400, "dropout": 0.5},
+    "cnn_2d_1": {"features": "spectrogram_db", "dropout": 0.2},
+    "cnn_2d_2": {"features": "spectrogram_db", "dropout": 0.2},
+    "cnn_2d_4": {"features": "spectrogram_db", "dropout": 0.2},
+}
+
+VARIANTS = {
+    "default": DEFAULT,
+    "synthetic": _SYNTHETIC,
+    "report": _REPORT,
+    **{f"report-{name}": dataclasses.replace(_REPORT, model=name) for name in ("m3", "m5", "m11", "m18")},
+    "report-m34-res": dataclasses.replace(_REPORT, model="m34_res"),
+    **{f"report-2d-{name}": dataclasses.replace(_REPORT_2D, model=f"cnn_2d_{name}") for name in ("1", "2", "4")},
+    "tiny": Config(
+        epochs=2,
+        epoch_examples=64,
+        batch_size=16,
+        learning_rate=3e-3,
+        model="m3",
+        num_voices=24,
+        utterances_per_voice=1,
+        validation_mixtures=60,
+        test_mixtures=60,
+        noise_probability=0.0,
+        max_speed=0.0,
+    ),
+    **{name: dataclasses.replace(DEFAULT, model=name, **_ENCODERS.get(name, {})) for name in MODELS},
+}

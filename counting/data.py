@@ -1,0 +1,284 @@
+"""From recordings of speakers to batches of mixtures."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from common import distribution, shards, speech_bank
+from common.corpora import CORPORA, manifest, noise
+from common.errors import UserError
+from counting import mixtures, prepared
+from counting.config import PREPARED, Config
+
+_MODULES = {"synthetic": "utterances", "librispeech": "librispeech", "folder": "speaker_folders"}
+_MAX_NOISE_CLIPS = 2000
+# Of mixtures that are always the same, whatever the training's seed.
+FIXED_SEED = {"validation": 1, "test": 2, "train": 3}
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """The recordings a configuration names.
+
+    Attributes:
+        config: The configuration.
+        manifest: A row a recording of one speaker, or with `--corpus=prepared` a row a mixture.
+        noise: Recordings of background noise, with splits and durations; may be empty.
+        shards_dir: Where decoded recordings are kept.
+    """
+
+    config: Config
+    manifest: pd.DataFrame
+    noise: pd.DataFrame
+    shards_dir: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """What the examples of a split are made of.
+
+    Attributes:
+        name: `train`, `validation` or `test`.
+        shards: The decoded recordings, or with `--corpus=prepared` the decoded mixtures.
+        bank: The recordings to cut from; None for prepared mixtures.
+        noise: Recorded noise `(clips, num_samples)` float32; None where there is none.
+    """
+
+    name: str
+    shards: shards.Shards
+    bank: speech_bank.SpeechBank | None
+    noise: tf.Tensor | None
+
+
+def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = False) -> Corpus:
+    """List the recordings of a configuration's corpus.
+
+    Raises:
+        UserError: A folder is missing or holds no recordings, or the corpus has no public address.
+    """
+    if config.corpus == PREPARED:
+        table = prepared.index(_folder(config), config)
+    else:
+        module = CORPORA[_MODULES[config.corpus]]
+        root = _folder(config)
+        if download:
+            if not hasattr(module, "download"):
+                raise UserError(
+                    f"--download: the corpus {config.corpus} has no public address; give its folder by --data_dir"
+                )
+            module.download(root)
+        options = {}
+        if config.corpus == "synthetic":
+            options = {
+                "language": config.language,
+                "num_speakers": config.num_voices,
+                "utterances_per_speaker": config.utterances_per_voice,
+            }
+        table = module.index(root, **options)
+    noises = noise.index(Path(config.noise_dir)) if config.noise_dir else table.iloc[:0]
+    return Corpus(config, table, noises, Path(shards_dir))
+
+
+def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
+    """Return a trained configuration that looks at another corpus or folder; None keeps the one trained on."""
+    if corpus is None and data_dir is None:
+        return config
+    return dataclasses.replace(config, corpus=corpus or config.corpus, data_dir=data_dir or "")
+
+
+def _folder(config: Config) -> Path:
+    if not config.data_dir and config.corpus in ("folder", PREPARED):
+        holds = "one folder of recordings for each speaker" if config.corpus == "folder" else "prepared mixtures"
+        raise UserError(f"--corpus={config.corpus} needs --data_dir, a folder that holds {holds}")
+    return Path(config.data_dir or f"data/{'voices' if config.corpus == 'synthetic' else config.corpus}")
+
+
+def prepare_split(corpus: Corpus, split: str) -> Split:
+    """Decode the recordings of a split, or find them decoded.
+
+    Raises:
+        UserError: The split has no recordings, or too many cannot be read.
+    """
+    config = corpus.config
+    decoded = shards.prepare(
+        manifest.select(corpus.manifest, split),
+        corpus.shards_dir,
+        config.sample_rate,
+        max_rejected=config.max_rejected,
+        description=f"preparing {split}",
+    )
+    bank = None if config.corpus == PREPARED else speech_bank.build(decoded)
+    return Split(split, decoded, bank, _noise_bank(corpus, split))
+
+
+def build_dataset(
+    config: Config, split: Split, *, training: bool = False, initial_step: int = 0, num_examples: int | None = None
+) -> tf.data.Dataset:
+    """Build the batches of a split.
+
+    Args:
+        config: Says what is mixed and how it is changed; for evaluation see `as_evaluated`.
+        split: From `prepare_split`.
+        training: Whether to go on without end, every mixture new; otherwise one pass over mixtures that are always the
+            same, all counts in turn.
+        initial_step: How many batches training has seen.
+        num_examples: How many mixtures a pass has; prepared mixtures are as many as there are.
+
+    Returns:
+        Batches of (waveform `(batch, num_samples)` float32, one-hot label `(batch, len(labels))` float32).
+
+    Raises:
+        UserError: The split has too few speakers, or their sexes are not known.
+    """
+    if split.bank is None:
+        return _prepared_dataset(config, split, training, initial_step)
+    source = mixtures.open_source(config, split.bank, split.name, varied=training)
+    if training:
+        batch_size, seed = config.batch_size, config.seed * 1000 + 17
+        steps = tf.data.Dataset.range(initial_step, 2**31 - 1)
+    else:
+        num_examples = num_examples or num_evaluated(config, split)
+        batch_size = distribution.evaluation_batch_size(num_examples, config.batch_size)
+        seed = FIXED_SEED[split.name]
+        steps = tf.data.Dataset.range(-(-num_examples // batch_size))
+
+    def cut(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        numbers = np.arange(step * batch_size, (step + 1) * batch_size)
+        if training:
+            # In turn as well: every batch has as many of each.
+            counts = mixtures.balanced_counts(config, numbers)
+        else:
+            numbers = numbers[numbers < num_examples]
+            counts = mixtures.balanced_counts(config, numbers)
+        drawn = mixtures.draw(source, numbers, counts, config.max_speakers, seed)
+        cuts = speech_bank.cut(source.bank, drawn.positions, source.cut_samples)
+        return cuts, drawn.counts, label_indices(config, mixtures.truth(config, source, drawn))
+
+    def example(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        cuts, counts, labels = tf.numpy_function(cut, [step], [tf.int16, tf.int32, tf.int32], stateful=False)
+        cuts = tf.ensure_shape(cuts, (None, config.max_speakers, source.cut_samples))
+        counts, labels = tf.ensure_shape(counts, (None,)), tf.ensure_shape(labels, (None,))
+        waveforms = mixtures.mix(config, cuts, counts, tf.stack([seed, tf.cast(step, tf.int32)]), split.noise)
+        return waveforms, tf.one_hot(labels, len(config.labels))
+
+    return shards.finish(steps.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
+
+
+def as_evaluated(config: Config) -> Config:
+    """Return the configuration without what only training does: other speeds, rooms and noise."""
+    return dataclasses.replace(config, max_speed=0.0, reverberation_probability=0.0, noise_probability=0.0)
+
+
+def num_evaluated(config: Config, split: Split) -> int:
+    """Return how many mixtures of a split are evaluated."""
+    if split.bank is None:
+        return len(split.shards.rows)
+    return config.validation_mixtures if split.name == "validation" else config.test_mixtures
+
+
+def steps_per_epoch(config: Config, split: Split) -> int:
+    """Return how many training batches make an epoch."""
+    examples = config.epoch_examples or (len(split.shards.rows) if split.bank is None else 12_000)
+    return max(1, examples // config.batch_size)
+
+
+def evaluated_truth(config: Config, split: Split, num_examples: int | None = None) -> np.ndarray:
+    """Return how many women and men each evaluated mixture has, shape `(mixtures, 2)`."""
+    if split.bank is None:
+        return prepared.truth(split.shards.manifest.iloc[split.shards.rows])
+    source, drawn = evaluated_mixtures(config, split, num_examples)
+    return mixtures.truth(config, source, drawn)
+
+
+def evaluated_mixtures(
+    config: Config, split: Split, num_examples: int | None = None
+) -> tuple[mixtures.Source, mixtures.Drawn]:
+    """Return what the evaluated mixtures of a split are made of."""
+    source = mixtures.open_source(config, split.bank, split.name)
+    numbers = np.arange(num_examples or num_evaluated(config, split))
+    counts = mixtures.balanced_counts(config, numbers)
+    return source, mixtures.draw(source, numbers, counts, config.max_speakers, FIXED_SEED[split.name])
+
+
+def label_indices(config: Config, truth: np.ndarray) -> np.ndarray:
+    """Return the model's output index of each true number of women and men.
+
+    Args:
+        config: Knows the labels.
+        truth: Shape `(mixtures, 2)`.
+
+    Raises:
+        UserError: A count is outside the model's range.
+    """
+    keys = [tuple(row) for row in truth.tolist()]
+    if config.head != "sex":
+        keys = [(sum(key),) for key in keys]
+    known = config.sexes if config.head == "sex" else tuple((count,) for count in config.counts)
+    index = {key: position for position, key in enumerate(known)}
+    outside = [key for key in keys if key not in index]
+    if outside:
+        raise UserError(
+            f"a mixture of {sum(outside[0])} speakers is outside the model's range of {config.min_speakers} to"
+            f" {config.max_speakers}: train with another --min_speakers or --max_speakers, or leave such mixtures out"
+        )
+    return np.array([index[key] for key in keys], np.int32)
+
+
+def _prepared_dataset(config: Config, split: Split, training: bool, initial_step: int) -> tf.data.Dataset:
+    truth = prepared.truth(split.shards.manifest)
+    targets = tf.constant(label_indices(config, truth))
+
+    def example(waveforms: tf.Tensor, rows: tf.Tensor, *seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return waveforms, tf.one_hot(tf.gather(targets, rows), len(config.labels))
+
+    if training:
+        batch_size = min(config.batch_size, len(split.shards.rows))
+        batches = shards.stream(split.shards, config.num_samples, batch_size, config.seed, initial_step)
+    else:
+        batch_size = distribution.evaluation_batch_size(len(split.shards.rows), config.batch_size)
+        batches = shards.read(split.shards, config.num_samples, batch_size)
+    return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
+
+
+def _noise_bank(corpus: Corpus, split: str) -> tf.Tensor | None:
+    """Decode a split's noise into memory; None if the corpus has none."""
+    config = corpus.config
+    rows = corpus.noise[corpus.noise["split"] == split] if len(corpus.noise) else corpus.noise
+    if rows.empty:
+        if len(corpus.noise):
+            logging.info("%s has no recordings for the split %s: coloured noise is used", config.noise_dir, split)
+        return None
+    rows = noise.excerpts(rows, config.clip_seconds)
+    rows = rows.sample(min(len(rows), _MAX_NOISE_CLIPS), random_state=0)
+    decoded = shards.prepare(
+        rows, corpus.shards_dir, config.sample_rate, max_rejected=config.max_rejected, description="preparing noise"
+    )
+    return tf.concat([waveforms for waveforms, _ in shards.read(decoded, config.num_samples, 256)], axis=0)
+
+
+def speakers_of(corpus: Corpus, split: str) -> set[str]:
+    """Return the names of the speakers of a split, as far as they are known."""
+    return set(corpus.manifest.loc[corpus.manifest["split"] == split, "speaker"]) - {""}
+
+
+def describe(split: Split) -> str:
+    """Say what a split is made of, for the log."""
+    if split.bank is None:
+        return f"{split.name}: {len(split.shards.rows):,} mixtures"
+    minutes = len(split.bank.pcm) / split.bank.sample_rate / 60
+    return f"{split.name}: {split.bank.table['speaker'].nunique()} speakers, {minutes:.1f} min"
+
+
+def speaker_names(config: Config, split: Split) -> list[str]:
+    """Return who speaks in each evaluated mixture of a split, for people: `4014 F + 652 M`."""
+    if split.bank is None:
+        return list(split.shards.manifest["label"].iloc[split.shards.rows])
+    source, drawn = evaluated_mixtures(config, split)
+    return [
+        " + ".join(f"{source.speakers[one]} {source.sexes[one]}".strip() for one in row if one >= 0) or "nobody"
+        for row in drawn.speakers
+    ]

@@ -1,0 +1,93 @@
+"""Evaluate a trained speaker counter on any corpus and split, and under harder conditions.
+
+  python -m counting.evaluate --run_dir runs/counting/default
+  python -m counting.evaluate --run_dir runs/counting/default --corpus=librispeech --data_dir=DIR --noise_dir=ESC
+
+Prints a table; writes the figures as JSON, and beside it the confusion matrices (CSV, PNG) and accuracy against level
+difference and noise (PNG). The mixtures of a split are always the same, whatever the seed of the training.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags as absl_flags
+
+from common import app, files
+from common import config as configs
+from common.corpora import manifest
+from counting import data, evaluation
+from counting.config import TASK
+from counting.models import load_model
+
+
+def define_flags(flag_values: configs.FlagValues) -> None:
+    """Define the flags of this entry point."""
+    app.define_run_flags(flag_values, TASK)
+    app.define_corpus_flags(flag_values)
+    absl_flags.DEFINE_string(
+        "corpus",
+        None,
+        "the corpus, if not the one trained on: synthetic, librispeech, folder, prepared",
+        flag_values=flag_values,
+    )
+    absl_flags.DEFINE_string("data_dir", None, "folder of the corpus", flag_values=flag_values)
+    absl_flags.DEFINE_string(
+        "noise_dir",
+        None,
+        "folder of the background noise to test with (default: the one trained with, else coloured noise)",
+        flag_values=flag_values,
+    )
+    absl_flags.DEFINE_enum(
+        "split",
+        "test",
+        manifest.SPLITS,
+        "whose speakers: train, validation or test",
+        flag_values=flag_values,
+    )
+    absl_flags.DEFINE_integer(
+        "num_mixtures",
+        None,
+        "mixtures of each condition (default --test_mixtures of the run)",
+        1,
+        flag_values=flag_values,
+    )
+    absl_flags.DEFINE_bool(
+        "conditions",
+        True,
+        f"test under {len(evaluation.CONDITIONS)} conditions beside the run's own: cuts, levels, rooms and noise",
+        flag_values=flag_values,
+    )
+    absl_flags.DEFINE_string(
+        "output", None, "the JSON file (default evaluation.json in the run directory)", flag_values=flag_values
+    )
+
+
+def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
+    """Evaluate as the flags say."""
+    app.refuse_arguments(arguments)
+    config, model = load_model(flags.run_dir)
+    config = data.with_corpus(config, flags.corpus, flags.data_dir)
+    if flags.noise_dir is not None:
+        config = dataclasses.replace(config, noise_dir=flags.noise_dir)
+    corpus = data.load_corpus(config, flags.shards_dir, download=flags.download)
+    split = data.prepare_split(corpus, flags.split)
+    trained_on = flags.corpus is None and flags.data_dir is None
+    train_speakers = data.speakers_of(corpus, "train") if trained_on else None
+    figures, probabilities = evaluation.evaluate_split(
+        model, data.as_evaluated(config), split, train_speakers, flags.num_mixtures
+    )
+    if flags.conditions:
+        figures["conditions"] = dict(
+            evaluation.under_conditions(model, config, split, train_speakers, flags.num_mixtures)
+        )
+    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
+    files.write_json(output, figures)
+    pictures = evaluation.save_plots(figures, probabilities, output.with_suffix(""))
+    print(evaluation.table(figures))
+    print(f"\nwritten: {', '.join(str(path) for path in (output, *pictures))}")
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main, define_flags))

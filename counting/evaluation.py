@@ -1,0 +1,227 @@
+"""How a speaker counter is judged: the figures, the tables and the plots of a split, under several conditions."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from sklearn.metrics import mean_absolute_error
+
+from common import files, metrics, plots
+from counting import data
+from counting.config import PREPARED, Config
+from counting.models import count_matrix
+
+# What evaluation asks beside the run's own rule. All but the first mix voiced cuts; all are of the same level for every
+# count but the first two, which keep the mean of the cuts as it is.
+_EQUAL = {"cuts": "voiced", "label_rule": "mixed", "level_rule": "equal"}
+_GAINS_DB = (0.0, 3.0, 6.0, 9.0, 12.0)
+_SNRS_DB = (20.0, 10.0, 5.0, 0.0)
+CONDITIONS: dict[str, dict] = {
+    "any cuts, mean": {"cuts": "random", "label_rule": "mixed", "level_rule": "mean"},
+    "voiced cuts, mean": {"cuts": "voiced", "label_rule": "mixed", "level_rule": "mean"},
+    "equal loudness": _EQUAL,
+    "rooms, RT60 0.3 to 0.6 s": {
+        **_EQUAL,
+        "reverberation_probability": 1.0,
+        "min_rt60_seconds": 0.3,
+        "max_rt60_seconds": 0.6,
+    },
+    **{f"speakers ± {gain:g} dB": {**_EQUAL, "level_rule": "drawn", "speaker_gain_db": gain} for gain in _GAINS_DB},
+    **{
+        f"noise at {snr:g} dB": {**_EQUAL, "noise_probability": 1.0, "min_snr_db": snr, "max_snr_db": snr}
+        for snr in _SNRS_DB
+    },
+}
+
+
+def evaluate_split(
+    model: keras.Model,
+    config: Config,
+    split: data.Split,
+    train_speakers: set[str] | None = None,
+    num_examples: int | None = None,
+) -> tuple[dict, np.ndarray]:
+    """Compute every figure of one split.
+
+    Args:
+        model: A trained model.
+        config: Says how the split's mixtures are made; see `data.as_evaluated`.
+        split: From `data.prepare_split`.
+        train_speakers: Whom training heard; None if nobody knows.
+        num_examples: How many mixtures; as many as the configuration says unless given.
+
+    Returns:
+        Figures, and the probabilities `(mixtures, labels)`. The figures are those of `common.metrics.classification` of
+        the counts, `mean_absolute_error`, for each count `by_count`, `confusion`, `protocol`, and where the model knows
+        sexes `sex_accuracy` (women and men both right) with its `sex_accuracy_interval`, `sex_confusion` and `by_sex`.
+    """
+    probabilities = model.predict(data.build_dataset(config, split, num_examples=num_examples), verbose=0)
+    truth = data.evaluated_truth(config, split, num_examples)
+    counts = np.asarray(config.counts)
+    totals = truth.sum(axis=1)
+    # Of other corpora a count may be none of the model's; loading them has refused that.
+    targets = totals - config.min_speakers
+    of_counts = probabilities @ count_matrix(config)
+    names = tuple(str(count) for count in config.counts)
+    predicted = counts[of_counts.argmax(axis=1)]
+    figures = metrics.classification(targets, of_counts, names)
+    figures["mean_absolute_error"] = float(mean_absolute_error(totals, predicted))
+    figures["by_count"] = {
+        name: {
+            "accuracy": float((predicted[totals == count] == count).mean()),
+            "mean_absolute_error": float(np.abs(predicted[totals == count] - count).mean()),
+        }
+        for name, count in zip(names, counts, strict=True)
+        if (totals == count).any()
+    }
+    figures["confusion"] = metrics.confusion(targets, of_counts.argmax(axis=1), names).to_numpy()
+    if config.head == "sex":
+        figures |= _sex_figures(config, truth, probabilities)
+    figures["protocol"] = _protocol(config, split, train_speakers, len(truth))
+    return figures, probabilities
+
+
+def _sex_figures(config: Config, truth: np.ndarray, probabilities: np.ndarray) -> dict:
+    targets, answers = data.label_indices(config, truth), probabilities.argmax(axis=1)
+    correct = int((targets == answers).sum())
+    predicted = np.asarray(config.sexes)[answers]
+    of_kind = {
+        "women only": (truth[:, 0] > 0) & (truth[:, 1] == 0),
+        "men only": (truth[:, 0] == 0) & (truth[:, 1] > 0),
+        "women and men": (truth > 0).all(axis=1),
+    }
+    return {
+        "sex_labels": list(config.labels),
+        "sex_accuracy": correct / len(targets),
+        "sex_accuracy_interval": list(metrics.wilson_interval(correct, len(targets))),
+        "sex_confusion": metrics.confusion(targets, answers, config.labels).to_numpy(),
+        "female_mean_absolute_error": float(mean_absolute_error(truth[:, 0], predicted[:, 0])),
+        "male_mean_absolute_error": float(mean_absolute_error(truth[:, 1], predicted[:, 1])),
+        "by_sex": {
+            kind: {
+                "accuracy": float((predicted.sum(axis=1) == truth.sum(axis=1))[chosen].mean()),
+                "sex_accuracy": float((targets == answers)[chosen].mean()),
+                "num_examples": int(chosen.sum()),
+            }
+            for kind, chosen in of_kind.items()
+            if chosen.any()
+        },
+    }
+
+
+def _protocol(config: Config, split: data.Split, train_speakers: set[str] | None, num_examples: int) -> dict:
+    protocol = {
+        "corpus": config.corpus,
+        "split": split.name,
+        "num_mixtures": num_examples,
+        "clip_seconds": config.clip_seconds,
+        "counts": list(config.counts),
+        "num_rejected": len(split.shards.rejected),
+        "interval": "95 %, Wilson, mixtures taken as independent",
+    }
+    if split.bank is None:
+        return protocol
+    speakers = set(split.bank.table["speaker"]) - {""}
+    mixing = ("cuts", "min_activity", "label_rule", "level_rule", "speaker_gain_db", "min_level_db", "max_level_db")
+    changes = ("reverberation_probability", "min_rt60_seconds", "max_rt60_seconds", "noise_probability", "min_snr_db")
+    return {
+        **protocol,
+        **{name: getattr(config, name) for name in (*mixing, *changes)},
+        "noise": config.noise_dir if split.noise is not None else "coloured",
+        "num_speakers": len(speakers),
+        "num_speakers_shared_with_training": None if train_speakers is None else len(speakers & train_speakers),
+    }
+
+
+def under_conditions(
+    model: keras.Model,
+    config: Config,
+    split: data.Split,
+    train_speakers: set[str] | None = None,
+    num_examples: int | None = None,
+) -> Iterator[tuple[str, dict]]:
+    """Yield name and figures of each of `CONDITIONS`; none for prepared mixtures, which are as they are."""
+    if config.corpus == PREPARED:
+        return
+    for name, changes in CONDITIONS.items():
+        condition = dataclasses.replace(data.as_evaluated(config), **changes)
+        yield name, evaluate_split(model, condition, split, train_speakers, num_examples)[0]
+
+
+def table(figures: dict) -> str:
+    """Lay the figures of `evaluate_split`, and those of `conditions` if there, out for the console."""
+    lines = ["speakers  accuracy  mean error  precision  mixtures"]
+    for count, row in figures["by_count"].items():
+        label = figures["labels"][count]
+        lines.append(
+            f"{count:>8}  {row['accuracy']:8.1%}  {row['mean_absolute_error']:10.3f}  {label['precision']:9.1%}"
+            f"  {label['support']:8d}"
+        )
+    if "by_sex" in figures:
+        lines += ["", "sexes          count right  women and men right  mixtures"]
+        for kind, row in figures["by_sex"].items():
+            lines.append(f"{kind:<13}  {row['accuracy']:11.1%}  {row['sex_accuracy']:19.1%}  {row['num_examples']:8d}")
+    if figures.get("conditions"):
+        width = max(map(len, figures["conditions"]))
+        lines += ["", f"{'condition':<{width}}  accuracy  mean error  women and men right"]
+        for name, row in figures["conditions"].items():
+            sexes = f"{row['sex_accuracy']:19.1%}" if "sex_accuracy" in row else f"{'–':>19}"
+            lines.append(f"{name:<{width}}  {row['accuracy']:8.1%}  {row['mean_absolute_error']:10.3f}  {sexes}")
+    low, high = figures["accuracy_interval"]
+    lines += ["", f"mean absolute error {figures['mean_absolute_error']:.3f}"]
+    if "sex_accuracy" in figures:
+        lines.append(f"women and men both right {figures['sex_accuracy']:.2%}")
+    lines.append(
+        f"accuracy {figures['accuracy']:.2%}  (95 % interval {low:.1%} to {high:.1%}, {figures['num_examples']} mixtures)"
+    )
+    return "\n".join(lines)
+
+
+def save_plots(figures: dict, probabilities: np.ndarray, stem: Path) -> list[Path]:
+    """Write the confusion matrices (CSV and PNG) of a split, and accuracy against conditions (PNG) if there.
+
+    Args:
+        figures: From `evaluate_split`.
+        probabilities: From `evaluate_split`.
+        stem: Path that the names of the files begin with.
+
+    Returns:
+        The files written.
+    """
+    names = list(figures["labels"])
+    paths = _save_confusion(figures["confusion"], names, f"accuracy {figures['accuracy']:.1%}", stem, "confusion")
+    if "sex_confusion" in figures:
+        labels = list(figures["sex_labels"])
+        title = f"women and men both right {figures['sex_accuracy']:.1%}"
+        paths += _save_confusion(figures["sex_confusion"], labels, title, stem, "sex_confusion")
+    if figures.get("conditions"):
+        paths.append(stem.with_name(f"{stem.name}_conditions.png"))
+        plots.save(_condition_curves(figures["conditions"]), paths[-1])
+    return paths
+
+
+def _save_confusion(counts: np.ndarray, labels: list[str], title: str, stem: Path, name: str) -> list[Path]:
+    table = pd.DataFrame(counts, pd.Index(labels, name="true"), pd.Index(labels, name="predicted"))
+    paths = [stem.with_name(f"{stem.name}_{name}.{suffix}") for suffix in ("csv", "png")]
+    with files.atomic_path(paths[0]) as temporary:
+        table.to_csv(temporary)
+    plots.save(plots.confusion(table, title), paths[1])
+    return paths
+
+
+def _condition_curves(conditions: dict[str, dict]) -> plots.Figure:
+    """Draw accuracy against the speakers' difference in level and against noise."""
+    rows = []
+    for panel, template, values in (
+        ("level of each speaker, ± dB", "speakers ± {:g} dB", _GAINS_DB),
+        ("signal-to-noise ratio in dB", "noise at {:g} dB", _SNRS_DB),
+    ):
+        for value in values:
+            figures = conditions[template.format(value)]
+            rows.append((panel, "count", value, figures["accuracy"]))
+            if "sex_accuracy" in figures:
+                rows.append((panel, "women and men", value, figures["sex_accuracy"]))
+    return plots.panels(pd.DataFrame(rows, columns=["panel", "curve", "x", "y"]), y_name="share right")

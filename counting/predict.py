@@ -1,0 +1,204 @@
+"""Say how many people speak, in a clip or over the time of a recording, and how many of them are women and men.
+
+  python -m counting.predict --run_dir runs/counting/default clip.wav meeting.flac folder/
+  python -m counting.predict --run_dir runs/counting/default --output_format=csv --plot_dir=plots meeting.mp3
+  sox -d -t wav - | python -m counting.predict --run_dir runs/counting/default -
+
+A recording of up to one and a half times the model's clip gets one count, from its loudest clip. A longer one gets a
+timeline: a line for each stretch in which the answer stays the same, then the most that speak at once. It is read as a
+stream, so a recording of ten hours takes no more memory than one of ten seconds. Files of any format, rate and channel
+count are read; one that cannot be read gets its line on standard error, the others their answers, and the exit code is
+2.
+"""
+
+import csv
+import itertools
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from absl import flags as absl_flags
+
+from common import app, audio, audio_blocks, inputs, plots
+from common import config as configs
+from common.errors import UserError
+from counting import answers
+from counting.answers import Answer
+from counting.config import TASK, Config
+from counting.models import load_model
+
+
+def define_flags(flag_values: configs.FlagValues) -> None:
+    """Define the flags of this entry point."""
+    app.define_run_flags(flag_values, TASK)
+    absl_flags.DEFINE_enum(
+        "output_format",
+        "text",
+        ["text", "json", "csv"],
+        "how answers are written: text, json or csv",
+        flag_values=flag_values,
+    )
+    absl_flags.DEFINE_float(
+        "hop_seconds", 0.25, "time between two looks at a long recording", 0.01, 60.0, flag_values=flag_values
+    )
+    absl_flags.DEFINE_bool(
+        "merge", True, "join stretches of a timeline that are answered alike", flag_values=flag_values
+    )
+    absl_flags.DEFINE_string("plot_dir", None, "folder for a picture (PNG) of each timeline", flag_values=flag_values)
+
+
+def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
+    """Answer for every file named on the command line."""
+    named = list(inputs.recordings(arguments))
+    config, model = load_model(flags.run_dir)
+    writer = {"text": TextWriter, "json": JsonWriter, "csv": CsvWriter}[flags.output_format]()
+    pictures = []
+    failures = 0
+    for name, source, _ in named:
+        drawn: list[Answer] = []
+        try:
+            found = answer_recording(model, config, source, flags.hop_seconds)
+            if flags.plot_dir:
+                found = _noted(found, drawn)
+            writer.recording(name, answers.merge(found) if flags.merge else found)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            failures += 1
+            continue
+        if len(drawn) > 1:
+            stem = f"{len(pictures):03d}_{Path(name).stem}" if name != "-" else f"{len(pictures):03d}_standard_input"
+            pictures.append(Path(flags.plot_dir) / f"{stem}.png")
+            plots.save(picture(drawn, name), pictures[-1])
+    writer.close()
+    for path in pictures:
+        print(f"written: {path}", file=sys.stderr)
+    if failures:
+        raise UserError(f"{failures} of the recordings could not be read; the lines above say why")
+
+
+def answer_recording(
+    model: keras.Model, config: Config, source: audio.AudioSource, hop_seconds: float
+) -> Iterator[Answer]:
+    """Answer for a recording: once for a clip, else for stretch after stretch.
+
+    Raises:
+        UserError: It cannot be read, or hop_seconds is longer than the model's clip.
+    """
+    if hop_seconds > config.clip_seconds:
+        raise UserError(
+            f"--hop_seconds: expected at most the model's clip of {config.clip_seconds:g} s, got {hop_seconds:g}"
+        )
+    # A little more than a clip may hold, so that one block says which it is.
+    blocks = audio_blocks.blocks(source, config.sample_rate, 2 * config.clip_seconds)
+    first = next(blocks)
+    if answers.is_clip(config, len(first) / config.sample_rate):
+        loudest = audio.loudest_excerpt(first, config.num_samples)
+        only = next(answers.timeline(model, config, [loudest], config.clip_seconds))
+        return iter([_whole(only, len(first) / config.sample_rate)])
+    return answers.timeline(model, config, itertools.chain([first], blocks), hop_seconds)
+
+
+def _whole(answer: Answer, seconds: float) -> Answer:
+    return Answer(0.0, seconds, answer.count, answer.female, answer.male, answer.probability)
+
+
+def _noted(found: Iterator[Answer], into: list[Answer]) -> Iterator[Answer]:
+    """Pass answers on, and keep them: some bytes each, where the sound would take megabytes."""
+    for answer in found:
+        into.append(answer)
+        yield answer
+
+
+def picture(found: Sequence[Answer], title: str) -> plots.Figure:
+    """Draw a timeline: the count, and women and men where they are known."""
+    curves = {"all": [answer.count for answer in found]}
+    if found[0].female is not None:
+        curves |= {"women": [answer.female for answer in found], "men": [answer.male for answer in found]}
+    edges = np.array([found[0].start, *(answer.end for answer in found)])
+    return plots.timeline(edges, pd.DataFrame(curves), "speakers at once", title)
+
+
+class TextWriter:
+    """Lines for people."""
+
+    def recording(self, name: str, found: Iterator[Answer]) -> None:
+        """Write one line for a clip; for a timeline a line a stretch, and the most at once."""
+        most = 0
+        for number, (answer, following) in enumerate(itertools.pairwise(itertools.chain(found, [None]))):
+            if number == 0 and following is None and answer.start == 0:
+                print(f"{name}  {_words(answer)}  {answer.probability:.3f}")
+                return
+            print(f"{name}  {answer.start:9.2f} to {answer.end:9.2f} s  {_words(answer)}  {answer.probability:.3f}")
+            most = max(most, answer.count)
+        print(f"{name}  at most {most} at once")
+
+    def close(self) -> None:
+        """Leave nothing open."""
+        sys.stdout.flush()
+
+
+def _words(answer: Answer) -> str:
+    """Say an answer in words.
+
+    Example:
+        >>> _words(Answer(0.0, 1.0, 3, 1, 2, 0.9))
+        '3 speakers (1 F, 2 M)'
+    """
+    people = f"{answer.count} speaker{'' if answer.count == 1 else 's'}"
+    return people if answer.female is None else f"{people} ({answer.female} F, {answer.male} M)"
+
+
+class JsonWriter:
+    """One JSON list with an object a recording, written as the answers come."""
+
+    def __init__(self):
+        """Open the list."""
+        self.separator = "["
+
+    def recording(self, name: str, found: Iterator[Answer]) -> None:
+        """Add one recording: the most that speak at once, and its stretches."""
+        stretches = [
+            {
+                "start": round(answer.start, 3),
+                "end": round(answer.end, 3),
+                "count": answer.count,
+                **({} if answer.female is None else {"female": answer.female, "male": answer.male}),
+                "probability": round(answer.probability, 6),
+            }
+            for answer in found
+        ]
+        row = {"path": name, "count": max(stretch["count"] for stretch in stretches), "timeline": stretches}
+        print(f"{self.separator}\n{json.dumps(row, ensure_ascii=False)}", end="")
+        self.separator = ","
+
+    def close(self) -> None:
+        """Close the list."""
+        print("[]" if self.separator == "[" else "\n]")
+
+
+class CsvWriter:
+    """A row a stretch; a clip is one stretch."""
+
+    def __init__(self):
+        """Write the header."""
+        self.writer = csv.writer(sys.stdout, lineterminator="\n")
+        self.writer.writerow(["path", "start", "end", "count", "female", "male", "probability"])
+
+    def recording(self, name: str, found: Iterator[Answer]) -> None:
+        """Write one recording."""
+        for answer in found:
+            sexes = ["" if value is None else value for value in (answer.female, answer.male)]
+            row = [name, f"{answer.start:.3f}", f"{answer.end:.3f}", answer.count, *sexes, f"{answer.probability:.6f}"]
+            self.writer.writerow(row)
+
+    def close(self) -> None:
+        """Leave nothing open."""
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main, define_flags))

@@ -1,0 +1,275 @@
+"""Write a fixed set of mixtures with its table, as the student report has it, to train from, to test on, to listen to.
+
+  python -m counting.prepare --corpus=librispeech --data_dir=DIR --output_dir=mixtures
+  python -m counting.prepare --output_dir=small --sizes=300,60,60 --max_speakers=5 --clip_seconds=5
+  python -m counting.train --corpus=prepared --data_dir=mixtures
+
+By default the report's set: 100,000, 10,000 and 10,000 mixtures of 1 to 3 speakers, each the mean of as many random
+cuts of one second, all counts equally often. Writes Audio_Train0.wav …, Audio_Validation0.wav …, Audio_Test0.wav …,
+metadata.csv (counting/prepared.py says what is in it), settings.json, and pictures of what is in the set. A mixture that
+is there is not made again: the same command goes on where it was interrupted.
+"""
+
+import concurrent.futures
+import dataclasses
+import json
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from absl import flags as absl_flags
+
+from common import app, audio, files, plots, progress, shards, speech_bank
+from common import config as configs
+from common.corpora import manifest
+from common.errors import UserError
+from counting import data, mixtures, prepared
+from counting.config import PREPARED, VARIANTS, Config
+
+_SIZES = (100_000, 10_000, 10_000)
+_AT_ONCE = 64
+_FIELDS = (
+    *("corpus", "data_dir", "language", "num_voices", "utterances_per_voice", "seed", "max_rejected"),
+    *("min_speakers", "max_speakers", "clip_seconds", "sample_rate", "cuts", "min_activity", "label_rule"),
+    *("level_rule", "speaker_gain_db", "min_level_db", "max_level_db", "max_speed"),
+    *("noise_dir", "noise_probability", "min_snr_db", "max_snr_db"),
+    *("reverberation_probability", "min_rt60_seconds", "max_rt60_seconds"),
+)
+_SETTINGS = "settings.json"
+
+
+def define_flags(flag_values: configs.FlagValues) -> None:
+    """Define the flags of this entry point."""
+    absl_flags.DEFINE_string("output_dir", None, "folder to write to", flag_values=flag_values)
+    absl_flags.DEFINE_list(
+        "sizes",
+        list(map(str, _SIZES)),
+        "mixtures to write for train, validation and test",
+        flag_values=flag_values,
+    )
+    app.define_corpus_flags(flag_values)
+    configs.define_field_flags(flag_values, VARIANTS["report"], _FIELDS)
+
+
+def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
+    """Prepare as the flags say."""
+    app.refuse_arguments(arguments)
+    if not flags.output_dir:
+        raise UserError("--output_dir is missing: the folder to write mixtures to")
+    config = dataclasses.replace(VARIANTS["report"], **configs.given(flags, VARIANTS["report"]))
+    if config.corpus == PREPARED:
+        raise UserError("--corpus=prepared is what this command makes; give the corpus to make it from")
+    sizes = parse_sizes(flags.sizes)
+    table = prepare(config, Path(flags.output_dir), sizes, shards_dir=flags.shards_dir, download=flags.download)
+    print(summary(table))
+    folder = shlex.quote(flags.output_dir)
+    print(f"\nwritten: {flags.output_dir}\ntrain:   python -m counting.train --corpus=prepared --data_dir={folder}")
+
+
+def parse_sizes(texts: Sequence[str]) -> dict[str, int]:
+    """Return how many mixtures each split gets.
+
+    Raises:
+        UserError: There are not three whole numbers above 0.
+    """
+    if len(texts) != len(manifest.SPLITS) or not all(text.isdecimal() and int(text) for text in texts):
+        raise UserError(f"--sizes: expected three whole numbers above 0 such as 1000,100,100, got {','.join(texts)!r}")
+    return dict(zip(manifest.SPLITS, map(int, texts), strict=True))
+
+
+def prepare(
+    config: Config, folder: Path, sizes: dict[str, int], *, shards_dir: str | Path, download: bool = False
+) -> pd.DataFrame:
+    """Write the mixtures that are not there yet, the table and the pictures.
+
+    Args:
+        config: What is mixed.
+        folder: Where to; made if missing.
+        sizes: Mixtures by split.
+        shards_dir: Where decoded recordings are kept.
+        download: Whether to fetch a corpus that is not there.
+
+    Returns:
+        The table.
+
+    Raises:
+        UserError: The folder holds mixtures of other settings, or the corpus cannot be used.
+    """
+    # A count is all that is asked here; sexes are written down where they are known.
+    config = dataclasses.replace(config, head="class")
+    corpus = data.load_corpus(config, shards_dir, download=download)
+    _check_settings(config, folder, sizes)
+    tables = []
+    for name, size in sizes.items():
+        split = data.prepare_split(corpus, name)
+        source = mixtures.open_source(config, split.bank, name, varied=bool(config.max_speed))
+        numbers = np.arange(size)
+        counts = mixtures.balanced_counts(config, numbers)
+        drawn = mixtures.draw(source, numbers, counts, config.max_speakers, _seed(config, name))
+        table = describe(config, source, drawn, name, _root(corpus))
+        _write_missing(config, split, source, drawn, folder, list(table["File"]))
+        tables.append(table)
+    table = pd.concat(tables, ignore_index=True)
+    for name, figure in pictures(config, folder, table).items():
+        plots.save(figure, folder / name)
+    # Last of all: where the table exists, the folder is complete.
+    with files.atomic_path(folder / prepared.TABLE) as temporary:
+        table.to_csv(temporary, index=False)
+    return table
+
+
+def _seed(config: Config, split: str) -> int:
+    return config.seed * 1000 + 100 + data.FIXED_SEED[split]
+
+
+def _root(corpus: data.Corpus) -> Path:
+    return Path(corpus.config.data_dir).absolute() if corpus.config.data_dir else Path.cwd()
+
+
+def _check_settings(config: Config, folder: Path, sizes: dict[str, int]) -> None:
+    """Refuse to mix what was made by other settings; note the settings of a new folder."""
+    values = configs.to_dict(config)
+    # Through JSON, so that it compares with what is read.
+    settings = json.loads(json.dumps({"sizes": sizes, **{name: values[name] for name in _FIELDS}}))
+    path = folder / _SETTINGS
+    if path.exists():
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise UserError(f"{path} is damaged ({error}); delete {folder} or give another --output_dir") from error
+        # Larger or smaller sets share their mixtures.
+        changes = [
+            f"{name}={stored.get(name)} (now {value})"
+            for name, value in settings.items()
+            if name != "sizes" and stored.get(name) != value
+        ]
+        if changes:
+            raise UserError(
+                f"{folder} was prepared with {', '.join(changes)}; give another --output_dir, or the same flags"
+            )
+    elif folder.exists() and any(folder.glob("Audio_*.wav")):
+        raise UserError(f"{folder} holds mixtures without {_SETTINGS}; give another --output_dir")
+    files.write_json(path, settings)
+
+
+def describe(config: Config, source: mixtures.Source, drawn: mixtures.Drawn, split: str, root: Path) -> pd.DataFrame:
+    """Return the rows of the table for the mixtures of a split; paths are relative to `root` where they lie in it."""
+    bank = source.bank
+    rows = bank.locate(np.maximum(drawn.positions, 0))
+    counted = mixtures.heard(config, source, drawn)
+    paths = [_relative(path, root) for path in bank.table["path"]]
+    first, start = bank.table["first"].to_numpy(), bank.table["start"].to_numpy()
+    described = []
+    for number, (count, speakers) in enumerate(zip(drawn.counts, drawn.speakers, strict=True)):
+        letters = "".join(source.sexes[one] or "?" for one in speakers[counted[number]])
+        places = range(count)
+        begins = [
+            (drawn.positions[number, place] - first[rows[number, place]] + start[rows[number, place]])
+            / config.sample_rate
+            for place in places
+        ]
+        described.append(
+            (
+                prepared.file_name(split, number),
+                split,
+                len(letters),
+                letters,
+                letters.count("F"),
+                letters.count("M"),
+                ";".join(source.speakers[speakers[place]] for place in places),
+                ";".join(paths[rows[number, place]] for place in places),
+                ";".join(f"{begin:.2f}" for begin in begins),
+            )
+        )
+    return pd.DataFrame(described, columns=list(prepared.COLUMNS))
+
+
+def _relative(path: str, root: Path) -> str:
+    try:
+        return Path(path).relative_to(root).as_posix()
+    except ValueError:
+        return path
+
+
+def _write_missing(
+    config: Config,
+    split: data.Split,
+    source: mixtures.Source,
+    drawn: mixtures.Drawn,
+    folder: Path,
+    names: list[str],
+) -> None:
+    missing = np.array([number for number, name in enumerate(names) if not (folder / name).exists()], np.int64)
+    if not len(missing):
+        return
+    with (
+        progress.bar(len(names), f"mixing {split.name}", "mixture", len(names) - len(missing)) as meter,
+        concurrent.futures.ThreadPoolExecutor(shards.NUM_PARALLEL) as pool,
+    ):
+        for numbers, waveforms in _mixed(config, split, source, drawn, missing):
+            jobs = [
+                pool.submit(audio.write, folder / names[number], waveform, config.sample_rate, "PCM_16")
+                for number, waveform in zip(numbers, waveforms, strict=True)
+            ]
+            for job in jobs:
+                job.result()
+                meter.update()
+
+
+def _mixed(
+    config: Config, split: data.Split, source: mixtures.Source, drawn: mixtures.Drawn, missing: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Mix what is missing, so many at once; groups are the same in every run, for a group shares its random draws."""
+
+    @tf.function
+    def mix(cuts: tf.Tensor, counts: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return mixtures.mix(config, cuts, counts, seed, split.noise)
+
+    for group in np.unique(missing // _AT_ONCE):
+        numbers = np.arange(group * _AT_ONCE, min((group + 1) * _AT_ONCE, len(drawn.counts)))
+        cuts = speech_bank.cut(source.bank, drawn.positions[numbers], source.cut_samples)
+        seed = tf.constant([_seed(config, split.name), group], tf.int32)
+        waveforms = mix(cuts, drawn.counts[numbers], seed).numpy()
+        chosen = np.isin(numbers, missing)
+        yield numbers[chosen], waveforms[chosen]
+
+
+def summary(table: pd.DataFrame) -> str:
+    """Lay out for the console how many mixtures there are, by split and count."""
+    counts = table.groupby(["Split", "Speakers"], sort=True).size().unstack(fill_value=0)
+    return counts.loc[[split for split in manifest.SPLITS if split in counts.index]].to_string()
+
+
+def pictures(config: Config, folder: Path, table: pd.DataFrame) -> dict[str, plots.Figure]:
+    """Draw what is in a set: class balance, sexes by number of speakers, and an example of each number.
+
+    Returns:
+        Figures by the names of their files.
+    """
+    balance = table.groupby(["Split", "Speakers"]).size().unstack(fill_value=0)
+    balance = balance.loc[[split for split in manifest.SPLITS if split in balance.index]].T
+    sexes = table.assign(sexes=table["Speakers Sex"].map(prepared.label))
+    by_count = sexes.groupby(["Speakers", "sexes"]).size().unstack(fill_value=0)
+    examples = {}
+    for count, rows in table.groupby("Speakers"):
+        row = rows.iloc[0]
+        waveform, _ = audio.read(folder / row["File"])
+        power = np.abs(librosa.stft(waveform, n_fft=512, hop_length=128)) ** 2
+        examples[f"{count}: {row['Speakers Sex'] or 'nobody'} ({row['File']})"] = (
+            waveform,
+            librosa.power_to_db(power).T,
+        )
+    return {
+        "class_balance.png": plots.bars(balance, "mixtures", "mixtures of each number of speakers"),
+        "sexes.png": plots.bars(by_count, "mixtures", "women and men by number of speakers", stacked=True),
+        "examples.png": plots.examples(examples, config.sample_rate),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main, define_flags))

@@ -1,0 +1,153 @@
+"""Train a speaker counter, evaluate it on the test split, and leave everything in a run directory.
+
+  python -m counting.train                                           voices made on the spot, no download
+  python -m counting.train --corpus=librispeech --data_dir=DIR       LibriSpeech (--download fetches it)
+  python -m counting.train --corpus=folder --data_dir=DIR            one folder a speaker; speakers.csv says their sex
+  python -m counting.train --corpus=prepared --data_dir=DIR          mixtures that counting.prepare wrote
+
+The same command goes on where an interrupted run stopped.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from common import app, audio, classifier, distribution, plots, runs, tensorboard, training
+from common import config as configs
+from common.corpora import manifest
+from counting import data, evaluation
+from counting.config import TASK, VARIANTS, Config
+from counting.models import build_model, compile_model
+
+
+def define_flags(flag_values: configs.FlagValues) -> None:
+    """Define the flags of this entry point."""
+    app.define_training_flags(flag_values)
+    app.define_corpus_flags(flag_values)
+    configs.define_flags(flag_values, VARIANTS)
+
+
+def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
+    """Train as the flags say."""
+    app.refuse_arguments(arguments)
+    run, trained = train_run(
+        configs.from_flags(flags, VARIANTS),
+        flags.run_dir or f"runs/{TASK}/{flags.variant}",
+        flags.variant,
+        shards_dir=flags.shards_dir,
+        download=flags.download,
+        resume=flags.resume,
+        strategy=flags.strategy,
+    )
+    print(evaluation.table(runs.read_metrics(run)))
+    if not trained:
+        logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
+        return
+    print(f"""
+plots:      {", ".join(str(path) for path in sorted(run.folder.glob("*.png")))}
+dashboard:  tensorboard --logdir {run.folder / "tensorboard"}
+predict:    python -m counting.predict --run_dir {run.folder} {run.folder / "example.wav"}
+export:     python -m counting.export --run_dir {run.folder}""")
+
+
+def train_run(
+    config: Config,
+    folder: str | Path,
+    variant: str,
+    *,
+    shards_dir: str | Path = "data/shards",
+    download: bool = False,
+    resume: bool = True,
+    strategy: str = "auto",
+) -> tuple[runs.Run, bool]:
+    """Train one run and evaluate it on the test split; a complete one is left as it is.
+
+    Args:
+        config: What to train.
+        folder: The run directory.
+        variant: The variant that the configuration started from.
+        shards_dir: Where decoded recordings are kept.
+        download: Whether to fetch a corpus that is not there.
+        resume: Whether to go on with what is in the folder; otherwise it is moved aside.
+        strategy: Which devices; see `common.distribution`.
+
+    Returns:
+        The run, complete, and whether anything was left to do.
+
+    Raises:
+        UserError: The recordings, the configuration or the folder cannot be used.
+    """
+    training.prepare(config)
+    corpus = data.load_corpus(config, shards_dir, download=download)
+    splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
+    for name, split in splits.items():
+        # What cannot be mixed or built is refused before anything is written.
+        data.build_dataset(config, split, training=name == "train")
+    if not Path(folder).exists():
+        build_model(config)
+    run = runs.start(folder, config, TASK, variant, resume)
+    if run.complete:
+        return run, False
+    runs.write_rejected(run, [split.shards.rejected for split in splits.values()])
+    training.prepare(config)
+
+    with distribution.strategy(strategy).scope():
+        model = fit(run, splits)
+        figures, probabilities = evaluation.evaluate_split(
+            model, data.as_evaluated(config), splits["test"], data.speakers_of(corpus, "train")
+        )
+    pictures = evaluation.save_plots(figures, probabilities, run.folder / "test")
+    tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])
+    plots.save(
+        plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder)), run.folder / "history.png"
+    )
+    tensorboard.write_hyper_parameters(
+        run.folder / "tensorboard", configs.to_dict(config), {"test_accuracy": figures["accuracy"]}
+    )
+    save_example(config, splits["test"], run.folder / "example.wav")
+    runs.finish(run, figures)
+    return run, True
+
+
+def fit(run: runs.Run, splits: dict[str, data.Split]) -> keras.Model:
+    """Build the network and train it; returns it with the weights that are kept."""
+    config = run.config
+    steps = data.steps_per_epoch(config, splits["train"])
+    model = build_model(config, classifier.keep_embedding(config, run.folder))
+    compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
+    logging.info(
+        "%s: %s parameters; labels %s; %s",
+        config.model,
+        f"{model.count_params():,}",
+        " ".join(config.labels),
+        "; ".join(data.describe(split) for split in splits.values()),
+    )
+    train = data.build_dataset(config, splits["train"], training=True, initial_step=run.epoch * steps)
+    as_evaluated = data.as_evaluated(config)
+    validation = data.build_dataset(as_evaluated, splits["validation"])
+    panels = tensorboard.ClassificationPanels(
+        run.folder / "tensorboard",
+        train,
+        validation,
+        config.labels,
+        config.sample_rate,
+        every_epochs=max(1, config.epochs // 5),
+        names=data.speaker_names(as_evaluated, splits["validation"]),
+    )
+    training.fit(run, model, train, validation, steps, monitor="val_accuracy", callbacks=(panels,))
+    return model
+
+
+def save_example(config: Config, split: data.Split, path: Path) -> None:
+    """Write a mixture of the test split into the run directory, to try the model on."""
+    waveforms, _ = next(iter(data.build_dataset(data.as_evaluated(config), split)))
+    audio.write(path, np.asarray(waveforms[-1]), config.sample_rate)
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main, define_flags))

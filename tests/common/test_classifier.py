@@ -1,0 +1,51 @@
+import keras
+import numpy as np
+import pytest
+
+from common import classifier
+from common.classifier import ClassifierConfig
+from common.errors import UserError
+
+
+def no_run(path):
+    raise AssertionError("no run is loaded here")
+
+
+def embed(**changes):
+    config = ClassifierConfig(**{"model": "ds_cnn", "max_time_mask": 0, "max_frequency_mask": 0, **changes})
+    waveform = keras.Input((config.num_samples,))
+    return config, keras.Model(waveform, classifier.encode(config, waveform, no_run))
+
+
+@pytest.mark.parametrize("features", ["log_mel", "mfcc", "spectrogram_db", "magnitude"])
+def test_every_feature_feeds_a_network(features, rng):
+    config, model = embed(features=features, clip_seconds=0.5)
+    embedding = model(rng.normal(0, 0.1, (2, config.num_samples)).astype(np.float32)).numpy()
+    assert embedding.shape[0] == 2
+    assert np.isfinite(embedding).all()
+
+
+def test_standardised_magnitudes_say_nothing_about_the_level(rng):
+    config, model = embed(features="magnitude", clip_seconds=0.5)
+    waveform = rng.normal(0, 0.1, (1, config.num_samples)).astype(np.float32)
+    np.testing.assert_allclose(model(waveform), model(10 * waveform), rtol=1e-3, atol=1e-4)
+
+
+def test_a_clip_too_short_for_a_network_is_one_line():
+    with pytest.raises(UserError, match=r"--model=countnet does not take clips of 0\.1 s"):
+        embed(model="countnet", features="magnitude", n_fft=400, win_length=400, clip_seconds=0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"win_length": 1024}, "--win_length"),
+        ({"features": "mfcc", "max_vocal_tract_warp": 0.1}, "--max_vocal_tract_warp"),
+        ({"min_snr_db": 50.0}, "--min_snr_db"),
+        ({"embedding": "somewhere"}, "--embedding"),
+        ({"model": "nothing"}, "--model"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(changes, message):
+    with pytest.raises(UserError, match=message):
+        ClassifierConfig(**changes)

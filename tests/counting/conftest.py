@@ -1,0 +1,38 @@
+"""A trained speaker counter that all tests of the task share."""
+
+import pytest
+
+from common import app
+from counting import train
+from tests.voices import write_speakers
+
+
+@pytest.fixture(scope="session")
+def voices_dir(tmp_path_factory):
+    return write_speakers(tmp_path_factory.mktemp("voices") / "buzz")
+
+
+@pytest.fixture(scope="session")
+def counting_flags(voices_dir, shards_dir):
+    """The flags that train a small counter of one or two voices, women and men, in seconds."""
+    return [
+        "--variant=tiny",
+        "--model=tc_resnet",
+        "--corpus=folder",
+        f"--data_dir={voices_dir}",
+        f"--shards_dir={shards_dir}",
+        "--max_speakers=2",
+        "--epochs=6",
+        "--epoch_examples=320",
+        "--dropout=0.1",
+        "--max_time_mask=0",
+        "--max_frequency_mask=0",
+    ]
+
+
+@pytest.fixture(scope="session")
+def counting_run(tmp_path_factory, counting_flags):
+    """A run directory as `python -m counting.train` leaves it."""
+    folder = tmp_path_factory.mktemp("runs") / "counting"
+    assert app.run(train.main, train.define_flags, [*counting_flags, f"--run_dir={folder}"]) == 0
+    return folder

@@ -1,0 +1,101 @@
+"""What a user can get wrong is one line and exit code 2, and a stopped run goes on."""
+
+import pandas as pd
+import pytest
+import soundfile
+
+from common import app, runs
+from counting import predict, train
+from counting.models import load_model
+from tests.voices import RATE, write_speakers
+
+
+def run(script, *arguments):
+    return app.run(script.main, script.define_flags, list(map(str, arguments)))
+
+
+@pytest.fixture(scope="module")
+def anonymous_dir(tmp_path_factory):
+    """Speakers of whom nobody wrote down the sex."""
+    folder = write_speakers(tmp_path_factory.mktemp("anonymous") / "buzz", seconds=1.5)
+    (folder / "speakers.csv").unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def silent_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("silent") / "silence"
+    for number in range(9):
+        path = folder / f"speaker{number}" / "a.wav"
+        path.parent.mkdir(parents=True)
+        soundfile.write(path, [0.0] * 2 * RATE, RATE)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--max_speakers=7"], "the validation split has 6 speakers"),
+        (["--clip_seconds=4"], "voiced cuts of 4.6 s, too few for --max_speakers=2"),
+        (["--max_speakers=1"], "--max_speakers: expected more than --min_speakers=1"),
+        (["--corpus=libri"], "--corpus: expected one of synthetic, librispeech, folder, prepared"),
+        (["--corpus=folder", "--data_dir="], "--corpus=folder needs --data_dir"),
+        (["--data_dir=/nowhere"], "/nowhere"),
+        (
+            ["--model=countnet", "--clip_seconds=0.2", "--features=magnitude"],
+            "--model=countnet does not take clips of 0.2",
+        ),
+        (["--heads=sex"], "did you mean: head"),
+        (["--model=embedding"], "--model=embedding needs --embedding"),
+    ],
+)
+def test_flags_that_cannot_be_are_one_line(flags, message, counting_flags, tmp_path, capsys):
+    assert run(train, *counting_flags, "--max_speed=0.15", *flags, f"--run_dir={tmp_path / 'run'}") == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert message.lower() in error.lower()
+    assert not (tmp_path / "run").exists()
+
+
+def test_unknown_sexes_are_one_line_and_can_be_counted(anonymous_dir, counting_flags, tmp_path, capsys):
+    flags = [*counting_flags, f"--data_dir={anonymous_dir}", f"--run_dir={tmp_path / 'run'}"]
+    assert run(train, *flags) == 2
+    assert "count only: --head=class" in capsys.readouterr().err
+    assert run(train, *flags, "--head=class", "--epochs=1", "--epoch_examples=16") == 0
+
+
+def test_silence_only_is_one_line(silent_dir, counting_flags, tmp_path, capsys):
+    assert run(train, *counting_flags, f"--data_dir={silent_dir}", f"--run_dir={tmp_path / 'run'}") == 2
+    assert "0 speakers with voiced cuts" in capsys.readouterr().err
+
+
+def test_predict_says_what_it_needs(counting_run, tmp_path, capsys):
+    assert run(predict, f"--run_dir={counting_run}") == 2
+    assert "no recording given" in capsys.readouterr().err
+    assert run(predict, f"--run_dir={counting_run}", tmp_path / "missing.wav") == 2
+    assert "does not exist" in capsys.readouterr().err
+    soundfile.write(tmp_path / "a.wav", [0.1] * 4 * RATE, RATE)
+    assert run(predict, f"--run_dir={counting_run}", "--hop_seconds=2", tmp_path / "a.wav") == 2
+    assert "--hop_seconds: expected at most the model's clip" in capsys.readouterr().err
+    assert run(predict, f"--run_dir={tmp_path}", tmp_path / "a.wav") == 2
+    assert "config.json does not exist" in capsys.readouterr().err
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(counting_flags, tmp_path, monkeypatch, capsys):
+    flags = [*counting_flags, "--epochs=2", "--epoch_examples=48", "--model=m3"]
+    assert run(train, *flags, f"--run_dir={tmp_path / 'whole'}") == 0
+    save_state = runs.save_state
+
+    def stop_after_saving(*arguments):
+        save_state(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "save_state", stop_after_saving)
+        assert run(train, *flags, f"--run_dir={tmp_path / 'stopped'}") == 130
+    assert run(train, *flags, f"--run_dir={tmp_path / 'stopped'}") == 0
+    whole, stopped = (pd.read_csv(tmp_path / name / "history.csv")["loss"] for name in ("whole", "stopped"))
+    assert stopped.tolist() == pytest.approx(whole.tolist(), rel=1e-5)
+    weights = [load_model(tmp_path / name)[1].get_weights() for name in ("whole", "stopped")]
+    for one, other in zip(*weights, strict=True):
+        assert one == pytest.approx(other, abs=1e-5)

@@ -1,0 +1,54 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from common import files
+from counting import data, evaluation
+from counting.models import load_model
+
+
+@pytest.fixture(scope="module")
+def evaluated(counting_run, shards_dir):
+    config, model = load_model(counting_run)
+    corpus = data.load_corpus(config, shards_dir)
+    split = data.prepare_split(corpus, "test")
+    as_evaluated = data.as_evaluated(config)
+    return as_evaluated, model, split, *evaluation.evaluate_split(model, as_evaluated, split, num_examples=60)
+
+
+def test_figures_are_those_of_the_answers(evaluated):
+    config, _, split, figures, probabilities = evaluated
+    truth = data.evaluated_truth(config, split, 60)
+    pairs = np.array(config.sexes)
+    of_counts = np.stack([probabilities[:, pairs.sum(axis=1) == count].sum(axis=1) for count in (1, 2)], axis=1)
+    right = of_counts.argmax(axis=1) + 1 == truth.sum(axis=1)
+    assert figures["accuracy"] == pytest.approx(right.mean())
+    assert figures["by_count"]["1"]["accuracy"] == pytest.approx(right[truth.sum(axis=1) == 1].mean())
+    assert sum(row["num_examples"] for row in figures["by_sex"].values()) == 60
+    assert np.sum(figures["confusion"]) == np.sum(figures["sex_confusion"]) == 60
+    women = (truth[:, 1] == 0) & right
+    assert figures["by_sex"]["women only"]["accuracy"] == pytest.approx(women.sum() / (truth[:, 1] == 0).sum())
+
+
+def test_the_same_mixtures_are_tested_whatever_the_seed_and_the_batch(evaluated):
+    config, model, split, figures, _ = evaluated
+    other = dataclasses.replace(config, seed=5, batch_size=7)
+    again, _ = evaluation.evaluate_split(model, other, split, num_examples=60)
+    assert again["by_sex"] == figures["by_sex"] or again["accuracy"] == pytest.approx(figures["accuracy"], abs=0.05)
+    np.testing.assert_array_equal(data.evaluated_truth(other, split, 60), data.evaluated_truth(config, split, 60))
+
+
+def test_the_protocol_says_how_and_is_written_down(evaluated, tmp_path):
+    figures = evaluated[3]
+    files.write_json(tmp_path / "figures.json", figures)
+    protocol = json.loads((tmp_path / "figures.json").read_text())["protocol"]
+    assert (protocol["cuts"], protocol["split"], protocol["num_mixtures"]) == ("voiced", "test", 60)
+    assert protocol["num_speakers_shared_with_training"] is None
+
+
+def test_the_table_shows_every_count(evaluated):
+    lines = evaluation.table(evaluated[3]).splitlines()
+    assert lines[1].split()[0] == "1" and lines[2].split()[0] == "2"
+    assert lines[-1].startswith("accuracy ")

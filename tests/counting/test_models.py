@@ -1,0 +1,94 @@
+import keras
+import numpy as np
+import pytest
+from scipy import stats
+
+from common import training
+from counting.config import HEADS, MODELS, VARIANTS, Config
+from counting.models import (
+    CountMetric,
+    OrdinalProbabilities,
+    PoissonProbabilities,
+    build_model,
+    compile_model,
+    count_matrix,
+)
+
+TRAINABLE = {
+    "m3": 5_923,
+    "m5": 37_507,
+    "m11": 449_059,
+    "m18": 924_643,
+    "2d-1": 483,
+    "2d-2": 9_795,
+    "2d-4": 65_571,
+}
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_the_reports_networks_have_its_parameters(name):
+    model = build_model(VARIANTS[f"report-{name}"])
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == TRAINABLE[name]
+
+
+def test_original_widths_are_wider():
+    narrow, wide = (build_model(Config(model="m3", head="class", original_widths=wide)) for wide in (False, True))
+    assert wide.count_params() > 10 * narrow.count_params()
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "embedding"])
+def test_every_network_counts(name, rng):
+    model = build_model(VARIANTS[name])
+    answers = model(rng.normal(0, 0.1, (2, 16000)).astype(np.float32)).numpy()
+    assert answers.shape == (2, 9)
+    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_learns_and_is_loaded_again(head, rng, tmp_path):
+    """A louder clip has more speakers: after some steps the loss falls, whatever the head."""
+    keras.utils.set_random_seed(0)
+    config = Config(
+        model="m3",
+        head=head,
+        max_speakers=3,
+        clip_seconds=0.1,
+        epochs=30,
+        learning_rate=0.01,
+        batch_size=30,
+        dropout=0.0,
+    )
+    totals = np.arange(30) % 3 + 1
+    waveforms = (rng.normal(0, 0.1, (30, 1600)) * totals[:, None]).astype(np.float32)
+    matrix = count_matrix(config)
+    labels = matrix[:, totals - 1].T / matrix.sum(axis=0)[totals - 1][:, None]
+    model = build_model(config)
+    compile_model(model, config, training.build_optimizer(config, 1), 1)
+    losses = model.fit(waveforms, labels, batch_size=30, epochs=30, verbose=0).history["loss"]
+    assert losses[-1] < 0.8 * losses[0]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.predict(waveforms, verbose=0), model.predict(waveforms, verbose=0), atol=1e-6)
+
+
+def test_conditional_probabilities_become_those_of_counts():
+    probabilities = OrdinalProbabilities()(np.array([[0.8, 0.5]], np.float32)).numpy()
+    np.testing.assert_allclose(probabilities, [[0.2, 0.4, 0.4]], atol=1e-6)
+
+
+def test_a_rate_gives_poissons_probabilities_among_the_counts():
+    expected = stats.poisson.pmf([1, 2, 3], 2.5)
+    probabilities = PoissonProbabilities((1, 2, 3))(np.array([[2.5]], np.float32)).numpy()
+    np.testing.assert_allclose(probabilities[0], expected / expected.sum(), atol=1e-5)
+
+
+def test_metrics_are_of_the_count_that_labels_sum_up_to():
+    totals = (1, 1, 2, 2, 2)  # F, M, FF, FM, MM
+    truth = np.eye(5, dtype=np.float32)[[0, 3, 3, 2]]
+    # The likeliest label of the second is M, but two speakers are likelier than one.
+    answers = np.array([[1, 0, 0, 0, 0], [0, 0.4, 0.3, 0.2, 0.1], [1, 0, 0, 0, 0], [0, 0, 0, 1, 0]], np.float32)
+    accuracy, error = (CountMetric(totals, kind) for kind in ("accuracy", "mean_absolute_error"))
+    for metric in (accuracy, error):
+        metric.update_state(truth[:2], answers[:2])
+        metric.update_state(truth[2:], answers[2:])
+    assert (float(accuracy.result()), float(error.result())) == (0.75, 0.25)
