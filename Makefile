@@ -96,6 +96,7 @@ reproduce-counting: setup  ## train the student report's counters beside its fig
 
 bench: $(BENCH_VENV)/.installed  ## measure networks, features and pipeline beside PyTorch and librosa
 	$(BENCH_VENV)/bin/python -m benchmarks.networks
+	$(BENCH_VENV)/bin/python -m benchmarks.mixing
 	$(BENCH_VENV)/bin/python -m benchmarks.features
 	$(BENCH_VENV)/bin/python -m benchmarks.pipeline
 

@@ -190,11 +190,23 @@ def reverberate(
     Returns:
         Waveforms of the same shape.
     """
-    seeds = tf.random.split(seed, 4)
+    seeds = tf.random.split(seed, 2)
+
+    def in_rooms(chosen):
+        return _in_rooms(
+            chosen, seeds[0], (min_rt60_seconds * sample_rate, max_rt60_seconds * sample_rate), (min_drr_db, max_drr_db)
+        )
+
+    return _apply_to_some(waveforms, in_rooms, seeds[1], probability)
+
+
+def _in_rooms(waveforms, seed, rt60_samples: tuple[float, float], drr_db: tuple[float, float]):
+    """Convolve every example with a room's impulse response of its own."""
+    seeds = tf.random.split(seed, 3)
     batch, samples = _shape(waveforms)
-    num_tail = int(max_rt60_seconds * sample_rate)
-    rt60_samples = _draw(waveforms, seeds[0], min_rt60_seconds * sample_rate, max_rt60_seconds * sample_rate)
-    drr_db = _draw(waveforms, seeds[1], min_drr_db, max_drr_db)
+    num_tail = int(rt60_samples[1])
+    rt60_samples = _draw(waveforms, seeds[0], *rt60_samples)
+    drr_db = _draw(waveforms, seeds[1], *drr_db)
     # Minus 60 dB is a factor of 1 / 1000.
     decay = tf.exp(-np.log(1000.0) / rt60_samples * tf.range(num_tail, dtype=tf.float32))
     tail = tf.random.stateless_uniform((batch, num_tail), seeds[2], -1.0, 1.0) * decay
@@ -202,10 +214,14 @@ def reverberate(
     responses = tf.concat([tf.ones((batch, 1)), tail], axis=1)
     responses *= tf.math.rsqrt(1 + tf.pow(10.0, -drr_db / 10))
 
-    # Long enough that nothing wraps around, and rounded up to a length that has no large prime factor.
-    fft_length = [-(-(samples + num_tail) // 4096) * 4096]
-    spectrum = tf.signal.rfft(waveforms, fft_length) * tf.signal.rfft(responses, fft_length)
-    return _apply(waveforms, tf.signal.irfft(spectrum, fft_length)[:, :samples], seeds[3], probability)
+    # Long enough that nothing wraps around, and rounded up to an even length that has no large prime factor.
+    fft_length = -(-(samples + num_tail) // 4096) * 4096
+    # Padded here, because tf.signal.rfft does not pad a batch that happens to be empty.
+    waveforms, responses = (
+        tf.pad(x, [[0, 0], [0, fft_length - length]]) for x, length in ((waveforms, samples), (responses, num_tail + 1))
+    )
+    spectrum = tf.signal.rfft(waveforms) * tf.signal.rfft(responses)
+    return tf.signal.irfft(spectrum)[:, :samples]
 
 
 def mix_examples(waveforms, labels, seed, alpha: float = 0.2, *, probability: float = 1.0):
@@ -248,6 +264,15 @@ def _apply(original, changed, seed, probability):
     """Take every example, first axis, from `changed` with the given probability, else from `original`."""
     chosen = tf.random.stateless_uniform((_shape(original)[0], 1), seed) < probability
     return tf.where(chosen, changed, original)
+
+
+def _apply_to_some(waveforms, change, seed, probability):
+    """Change every example with the given probability, working on those alone that are changed."""
+    if probability == 1:
+        return change(waveforms)
+    chosen = tf.where(tf.random.stateless_uniform((_shape(waveforms)[0],), seed) < probability)
+    changed = tf.ensure_shape(change(tf.gather_nd(waveforms, chosen)), (None, waveforms.shape[1]))
+    return tf.tensor_scatter_nd_update(waveforms, chosen, changed)
 
 
 def _amplitude(db):

@@ -87,8 +87,10 @@ def open_source(config: Config, bank: SpeechBank, split: str, *, varied: bool = 
 
 def _cut_samples(config: Config, varied: bool) -> int:
     """Length of a cut: what is played faster has to be longer."""
-    longer = config.num_samples * (1 + config.max_speed) if varied else config.num_samples
-    return int(np.ceil(longer))
+    if not varied or not config.max_speed:
+        return config.num_samples
+    # A length that the Fourier transform is fast with.
+    return int(np.ceil(config.num_samples * (1 + config.max_speed) / 1024)) * 1024
 
 
 def draw(source: Source, numbers: Sequence[int], counts: Sequence[int], max_speakers: int, seed: int) -> Drawn:

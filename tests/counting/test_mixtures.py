@@ -114,7 +114,7 @@ def test_nobody_is_background_noise_alone(rng):
 def test_training_changes_what_is_heard_and_keeps_its_length():
     config = Config(reverberation_probability=1.0, noise_probability=1.0)
     source = mixtures.open_source(config, make_bank(), "train", varied=True)
-    assert source.cut_samples == 18400
+    assert source.cut_samples == 18432
     drawn = draw(config, source, 6)
     first, again, other = (mix(config, source, drawn, seed) for seed in ((1, 2), (1, 2), (1, 3)))
     assert first.shape == (6, RATE) and np.isfinite(first).all()
