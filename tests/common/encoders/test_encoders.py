@@ -70,7 +70,7 @@ def test_input_is_what_the_encoder_takes_and_the_embedding_has_its_size(name):
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_training_step_moves_every_trainable_weight(name, policy, rng):
     model = build(name, policy)
     assert model.layers[-2].compute_dtype == ("float32" if policy == "float32" else "bfloat16")
