@@ -7,7 +7,7 @@ BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 ARGS ?=
 RUN_DIR ?= runs/kws/default
-FILE ?= $(RUN_DIR)/example.wav
+FILE ?=
 DATA_DIR ?= data/speech_commands
 COUNTING_DIR ?= runs/counting/default
 LIBRISPEECH ?= data/librispeech
@@ -61,7 +61,7 @@ evaluate-kws: setup  ## evaluate the keyword spotter of RUN_DIR
 	$(BIN)/python -m kws.evaluate --run_dir=$(RUN_DIR) $(ARGS)
 
 predict-kws: setup  ## say which word is in FILE
-	$(BIN)/python -m kws.predict --run_dir=$(RUN_DIR) $(ARGS) $(FILE)
+	$(BIN)/python -m kws.predict --run_dir=$(RUN_DIR) $(ARGS) $(or $(FILE),$(RUN_DIR)/example.wav)
 
 export-kws: setup  ## export the keyword spotter of RUN_DIR as SavedModel and LiteRT
 	$(BIN)/python -m kws.export --run_dir=$(RUN_DIR) $(ARGS)
@@ -83,7 +83,7 @@ evaluate-counting: setup  ## evaluate the speaker counter of COUNTING_DIR, also 
 	$(BIN)/python -m counting.evaluate --run_dir=$(COUNTING_DIR) $(ARGS)
 
 predict-counting: setup  ## say how many people speak in FILE
-	$(BIN)/python -m counting.predict --run_dir=$(COUNTING_DIR) $(ARGS) $(FILE)
+	$(BIN)/python -m counting.predict --run_dir=$(COUNTING_DIR) $(ARGS) $(or $(FILE),$(COUNTING_DIR)/example.wav)
 
 export-counting: setup  ## export the speaker counter of COUNTING_DIR as SavedModel and LiteRT
 	$(BIN)/python -m counting.export --run_dir=$(COUNTING_DIR) $(ARGS)

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 import re
 import sys
 import textwrap
@@ -48,6 +49,10 @@ def run(
     except KeyboardInterrupt:
         print("interrupted; what was complete is kept, and the same command goes on", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Whoever read the answers has enough of them; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise

@@ -73,8 +73,9 @@ def windows(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Cut a stream of blocks into overlapping windows that cover every sample, in batches for a model.
 
-    Silence follows the last window if the recording ends within it, and the only one of a recording that is shorter
-    than a window. Of a recording no more is kept than a block, a window and a batch.
+    The last window ends with the recording, so it may be nearer to the one before than others are. Silence follows only
+    where the whole recording is shorter than a window. Of a recording no more is kept than a block, two windows and a
+    batch.
 
     Args:
         blocks: Waveforms of shape `(samples,)`, of any lengths, that follow each other.
@@ -90,12 +91,12 @@ def windows(
         ValueError: The windows would leave samples out, a batch would be empty, or a block has channels.
 
     Example:
-        >>> [(starts, waveforms)] = windows([np.ones(3), np.ones(2)], window_samples=4, hop_samples=2, batch_size=8)
+        >>> [(starts, waveforms)] = windows([np.arange(3), np.arange(3, 5)], 4, hop_samples=2, batch_size=8)
         >>> starts
-        array([0, 2])
+        array([0, 1])
         >>> waveforms
-        array([[1., 1., 1., 1.],
-               [1., 1., 1., 0.]], dtype=float32)
+        array([[0., 1., 2., 3.],
+               [1., 2., 3., 4.]], dtype=float32)
     """
     if not 1 <= hop_samples <= window_samples:
         raise ValueError(f"expected a hop of 1 to {window_samples} samples, the window; received {hop_samples}")
@@ -183,14 +184,19 @@ def _cut(pieces: Iterator[np.ndarray], block_samples: int) -> Iterator[np.ndarra
 
 def _windows(blocks: Iterable[np.ndarray], window_samples: int, hop_samples: int) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the first sample of each window and the window; the last may be shorter."""
-    pending, start = np.empty(0, np.float32), 0
+    pending, window, start = np.empty(0, np.float32), np.empty(0, np.float32), 0
     for block in blocks:
         if block.ndim != 1:
             raise ValueError(f"expected blocks of shape (samples,), received {block.shape}; read with mono=True")
         pending = np.concatenate([pending, block])
         while len(pending) >= window_samples:
-            yield start, pending[:window_samples]
+            window = pending[:window_samples]
+            yield start, window
             pending, start = pending[hop_samples:], start + hop_samples
-    num_covered = window_samples - hop_samples if start else 0
-    if len(pending) > num_covered:
-        yield start, pending
+    if not start:
+        if len(pending):
+            yield start, pending
+    elif len(pending) > window_samples - hop_samples:
+        # The last window ends where the recording does: filled up with silence, it would be another recording's.
+        rest = np.concatenate([window, pending[window_samples - hop_samples :]])
+        yield start - hop_samples + len(rest) - window_samples, rest[-window_samples:]

@@ -20,6 +20,8 @@ from common.spectrogram_augment import RandomEqualizer, SpecAugment, TimeStretch
 
 # The folder of a run that holds the network of `--embedding`.
 _EMBEDDING = "embedding"
+# The layer whose output is the embedding, whatever head follows it.
+_ENCODED = "encoded"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,9 +120,15 @@ def encode(
     if config.model == "embedding":
         if not config.embedding:
             raise UserError("--model=embedding needs --embedding, a run directory or a SavedModel")
-        return keras.layers.Dropout(config.dropout)(
-            _embed(config, Path(embedding or config.embedding), waveform, restore)
-        )
+        hidden = _embed(config, Path(embedding or config.embedding), waveform, restore)
+        hidden = keras.layers.Dropout(config.dropout)(hidden)
+    else:
+        hidden = _encode(config, waveform)
+    return keras.layers.Identity(name=_ENCODED)(hidden)
+
+
+def _encode(config: ClassifierConfig, waveform: keras.KerasTensor) -> keras.KerasTensor:
+    """Build one of `ENCODERS` on what it takes."""
     encoder = ENCODERS[config.model]
     hidden = waveform
     if encoder.takes == "spectrogram":
@@ -189,7 +197,7 @@ def _embed(config: ClassifierConfig, path: Path, waveform: keras.KerasTensor, re
             f"--embedding: {path} takes {source.clip_seconds} s at {source.sample_rate} Hz; "
             f"give --clip_seconds={source.clip_seconds} --sample_rate={source.sample_rate}"
         )
-    network = keras.Model(model.input, model.layers[-1].input, name="embedding")
+    network = keras.Model(model.input, model.get_layer(_ENCODED).output, name="embedding")
     network.trainable = config.fine_tune
     # Frozen, it computes in training what it computes afterwards: no dropout, no masks.
     return network(waveform, training=None if config.fine_tune else False)

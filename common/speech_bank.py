@@ -2,10 +2,12 @@
 
 Shards are read from their beginning; a mixture wants a second out of the middle of three recordings. So the recordings
 of a split are written one after another into a file that is mapped into memory, with a note of when somebody speaks.
-Memory follows what is read, not the size of the corpus.
+Of the sound only what is read takes memory; the notes take about 3 GB for
+1,000 hours.
 """
 
 import dataclasses
+import zipfile
 from collections.abc import Sequence
 
 import librosa
@@ -106,12 +108,12 @@ def build(shards: Shards, description: str = "listening") -> SpeechBank:
         with files.atomic_path(index_path) as temporary, temporary.open("wb") as target:
             np.savez(target, rows=rows, lengths=lengths, active=activity)
     try:
-        with np.load(index_path) as index:
+        with index_path.open("rb") as file, np.load(file) as index:
             rows, lengths, active = index["rows"], index["lengths"], index["active"]
         pcm = np.memmap(pcm_path, "<i2", "r") if sum(lengths) else np.zeros(0, "<i2")
         if len(pcm) != sum(lengths) or sorted(rows) != sorted(shards.rows):
             raise ValueError("its parts do not belong together")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{pcm_path} is damaged ({error}); delete {shards.folder} to have it made again") from error
     table = shards.manifest.loc[rows, ["path", "speaker", "sex"]].reset_index(drop=True)
     starts = (shards.manifest.loc[rows, "start"].to_numpy() * shards.sample_rate).round().astype(np.int64)

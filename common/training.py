@@ -53,8 +53,11 @@ def steps_per_execution(steps_per_epoch: int) -> int:
     """Return how many steps one call of the compiled loop runs: the largest number up to ten that divides an epoch.
 
     Each call costs a fixed overhead, 10 to 15 % of the time of small networks; one that does not divide the epoch would
-    run into the next.
+    run into the next. On several devices it is one: there Keras 3.15's loop over steps fails ("You must feed a value for
+    placeholder").
     """
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        return 1
     return max(count for count in range(1, _MAX_STEPS_PER_EXECUTION + 1) if steps_per_epoch % count == 0)
 
 

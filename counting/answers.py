@@ -93,14 +93,16 @@ def timeline(model: keras.Model, config: Config, blocks: Iterable[np.ndarray], h
 
     pending: Answer | None = None
     for starts, waveforms in audio_blocks.windows(counted(), config.num_samples, hop, _BATCH_SIZE):
-        # Always the same shape, so that the model is compiled once.
-        filled = np.zeros((_BATCH_SIZE, config.num_samples), np.float32)
+        # Two shapes only, so that the model is compiled for no more: one window, which a clip is, and a full batch.
+        filled = np.zeros((1 if len(waveforms) == 1 else _BATCH_SIZE, config.num_samples), np.float32)
         filled[: len(waveforms)] = waveforms
         answers = {name: value.numpy() for name, value in decide(config, model.predict_on_batch(filled)).items()}
         for index, start in enumerate(starts.tolist()):
+            first = 0
             if pending is not None:
                 yield pending
-            first = start + margin if start else 0
+                # The last window may be nearer to the one before; stretches follow each other all the same.
+                first = round(pending.end * config.sample_rate)
             pending = _answer(config, answers, index, first, start + margin + hop)
     if pending is not None:
         yield dataclasses.replace(pending, end=total / config.sample_rate)

@@ -39,7 +39,10 @@ class Config(ClassifierConfig):
         choices=("voiced", "random"),
     )
     min_activity: float = field(
-        0.6, "least share of a voiced cut in which its speaker is active (within 30 dB of their loudest)", maximum=1
+        0.6,
+        "least share of a voiced cut in which its speaker is active (within 30 dB of their loudest)",
+        minimum=0.1,
+        maximum=1,
     )
     label_rule: str = field(
         "mixed",
@@ -54,10 +57,12 @@ class Config(ClassifierConfig):
         choices=("drawn", "equal", "mean"),
     )
     speaker_gain_db: float = field(
-        6.0, "with --level_rule=drawn a speaker is up to this much louder or quieter than the others, in dB", minimum=0
+        6.0, "with --level_rule=drawn every speaker's level is drawn within this both ways, in dB", minimum=0
     )
     min_level_db: float = field(-40.0, "lowest level of a mixture, in dB of full scale; not with --level_rule=mean")
-    max_level_db: float = field(-15.0, "highest level of a mixture, in dB of full scale; not with --level_rule=mean")
+    max_level_db: float = field(
+        -15.0, "highest level of a mixture, in dB of full scale; not with --level_rule=mean", maximum=0
+    )
     min_rt60_seconds: float = field(0.1, "shortest reverberation time drawn, in seconds", minimum=0.05, maximum=2)
     max_rt60_seconds: float = field(0.7, "longest reverberation time drawn, in seconds", minimum=0.05, maximum=2)
     validation_mixtures: int = field(1500, "mixtures that every epoch is validated on, always the same", minimum=30)
@@ -82,10 +87,19 @@ class Config(ClassifierConfig):
                 f"--max_speakers: expected more than --min_speakers={self.min_speakers}, got {self.max_speakers};"
                 " there has to be something to count"
             )
-        if self.label_rule == "active" and self.cuts == "random" and self.min_speakers:
-            raise UserError(
-                "--label_rule=active: in random cuts it happens that nobody speaks; use --min_speakers=0 or --cuts=voiced"
-            )
+        if self.label_rule == "active" and self.min_speakers:
+            if self.cuts == "random":
+                raise UserError(
+                    "--label_rule=active: in random cuts it happens that nobody speaks; use --min_speakers=0 or"
+                    " --cuts=voiced"
+                )
+            # What is played faster is cut longer, and its middle is what is heard.
+            least = self.max_speed / (1 + self.max_speed)
+            if self.min_activity <= least:
+                raise UserError(
+                    f"--min_activity: with --label_rule=active expected more than {least:.2f} at --max_speed="
+                    f"{self.max_speed:g}, or nobody may be heard; got {self.min_activity}"
+                )
         for low, high in (("min_level_db", "max_level_db"), ("min_rt60_seconds", "max_rt60_seconds")):
             if getattr(self, low) > getattr(self, high):
                 raise UserError(f"--{low}: expected at most --{high}={getattr(self, high)}, got {getattr(self, low)}")

@@ -15,7 +15,9 @@ from counting import mixtures, prepared
 from counting.config import PREPARED, Config
 
 _MODULES = {"synthetic": "utterances", "librispeech": "librispeech", "folder": "speaker_folders"}
-_MAX_NOISE_CLIPS = 2000
+_MAX_NOISE_SECONDS = 2000
+# Evaluated mixtures share their random draws with those of their group, so groups are of one size, whatever the batch.
+_GROUP = 60
 # Of mixtures that are always the same, whatever the training's seed.
 FIXED_SEED = {"validation": 1, "test": 2, "train": 3}
 
@@ -116,7 +118,13 @@ def prepare_split(corpus: Corpus, split: str) -> Split:
 
 
 def build_dataset(
-    config: Config, split: Split, *, training: bool = False, initial_step: int = 0, num_examples: int | None = None
+    config: Config,
+    split: Split,
+    *,
+    training: bool = False,
+    initial_step: int = 0,
+    num_examples: int | None = None,
+    sexes_needed: bool = True,
 ) -> tf.data.Dataset:
     """Build the batches of a split.
 
@@ -127,6 +135,7 @@ def build_dataset(
             same, all counts in turn.
         initial_step: How many batches training has seen.
         num_examples: How many mixtures a pass has; prepared mixtures are as many as there are.
+        sexes_needed: Whether the head `sex` needs to know everybody's sex; without, labels of who did not tell are men's.
 
     Returns:
         Batches of (waveform `(batch, num_samples)` float32, one-hot label `(batch, len(labels))` float32).
@@ -136,24 +145,18 @@ def build_dataset(
     """
     if split.bank is None:
         return _prepared_dataset(config, split, training, initial_step)
-    source = mixtures.open_source(config, split.bank, split.name, varied=training)
+    source = mixtures.open_source(config, split.bank, split.name, varied=training, sexes_needed=sexes_needed)
     if training:
-        batch_size, seed = config.batch_size, config.seed * 1000 + 17
+        group, seed = config.batch_size, config.seed * 1000 + 17
         steps = tf.data.Dataset.range(initial_step, 2**31 - 1)
     else:
         num_examples = num_examples or num_evaluated(config, split)
-        batch_size = distribution.evaluation_batch_size(num_examples, config.batch_size)
-        seed = FIXED_SEED[split.name]
-        steps = tf.data.Dataset.range(-(-num_examples // batch_size))
+        group, seed = _GROUP, FIXED_SEED[split.name]
+        steps = tf.data.Dataset.range(-(-num_examples // group))
 
     def cut(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        numbers = np.arange(step * batch_size, (step + 1) * batch_size)
-        if training:
-            # In turn as well: every batch has as many of each.
-            counts = mixtures.balanced_counts(config, numbers)
-        else:
-            numbers = numbers[numbers < num_examples]
-            counts = mixtures.balanced_counts(config, numbers)
+        numbers = np.arange(step * group, (step + 1) * group)
+        counts = mixtures.balanced_counts(config, numbers)
         drawn = mixtures.draw(source, numbers, counts, config.max_speakers, seed)
         cuts = speech_bank.cut(source.bank, drawn.positions, source.cut_samples)
         return cuts, drawn.counts, label_indices(config, mixtures.truth(config, source, drawn))
@@ -165,7 +168,12 @@ def build_dataset(
         waveforms = mixtures.mix(config, cuts, counts, tf.stack([seed, tf.cast(step, tf.int32)]), split.noise)
         return waveforms, tf.one_hot(labels, len(config.labels))
 
-    return shards.finish(steps.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
+    batches = steps.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True)
+    if not training:
+        batch_size = distribution.evaluation_batch_size(num_examples, config.batch_size)
+        batches = batches.unbatch().take(num_examples).batch(batch_size)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(-(-num_examples // batch_size)))
+    return shards.finish(batches)
 
 
 def as_evaluated(config: Config) -> Config:
@@ -198,7 +206,7 @@ def evaluated_mixtures(
     config: Config, split: Split, num_examples: int | None = None
 ) -> tuple[mixtures.Source, mixtures.Drawn]:
     """Return what the evaluated mixtures of a split are made of."""
-    source = mixtures.open_source(config, split.bank, split.name)
+    source = mixtures.open_source(config, split.bank, split.name, sexes_needed=False)
     numbers = np.arange(num_examples or num_evaluated(config, split))
     counts = mixtures.balanced_counts(config, numbers)
     return source, mixtures.draw(source, numbers, counts, config.max_speakers, FIXED_SEED[split.name])
@@ -253,7 +261,7 @@ def _noise_bank(corpus: Corpus, split: str) -> tf.Tensor | None:
             logging.info("%s has no recordings for the split %s: coloured noise is used", config.noise_dir, split)
         return None
     rows = noise.excerpts(rows, config.clip_seconds)
-    rows = rows.sample(min(len(rows), _MAX_NOISE_CLIPS), random_state=0)
+    rows = rows.sample(min(len(rows), round(_MAX_NOISE_SECONDS / config.clip_seconds)), random_state=0)
     decoded = shards.prepare(
         rows, corpus.shards_dir, config.sample_rate, max_rejected=config.max_rejected, description="preparing noise"
     )
@@ -263,6 +271,13 @@ def _noise_bank(corpus: Corpus, split: str) -> tf.Tensor | None:
 def speakers_of(corpus: Corpus, split: str) -> set[str]:
     """Return the names of the speakers of a split, as far as they are known."""
     return set(corpus.manifest.loc[corpus.manifest["split"] == split, "speaker"]) - {""}
+
+
+def knows_sexes(split: Split) -> bool:
+    """Whether the sex of every speaker of a split is known."""
+    if split.bank is None:
+        return not split.shards.manifest["label"].str.contains("?", regex=False).any()
+    return not (split.bank.table["sex"] == "").any()
 
 
 def describe(split: Split) -> str:

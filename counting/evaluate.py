@@ -78,12 +78,13 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     figures, probabilities = evaluation.evaluate_split(
         model, data.as_evaluated(config), split, train_speakers, flags.num_mixtures
     )
+    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
+    files.write_json(output, figures)
     if flags.conditions:
         figures["conditions"] = dict(
             evaluation.under_conditions(model, config, split, train_speakers, flags.num_mixtures)
         )
-    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
-    files.write_json(output, figures)
+        files.write_json(output, figures)
     pictures = evaluation.save_plots(figures, probabilities, output.with_suffix(""))
     print(evaluation.table(figures))
     print(f"\nwritten: {', '.join(str(path) for path in (output, *pictures))}")

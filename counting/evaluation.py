@@ -1,6 +1,7 @@
 """How a speaker counter is judged: the figures, the tables and the plots of a split, under several conditions."""
 
 import dataclasses
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import pandas as pd
 from sklearn.metrics import mean_absolute_error
 
 from common import files, metrics, plots
-from counting import data
+from common.errors import UserError
+from counting import answers, data
 from counting.config import PREPARED, Config
-from counting.models import count_matrix
 
 # What evaluation asks beside the run's own rule. All but the first mix voiced cuts; all are of the same level for every
 # count but the first two, which keep the mean of the cuts as it is.
@@ -58,36 +59,41 @@ def evaluate_split(
         the counts, `mean_absolute_error`, for each count `by_count`, `confusion`, `protocol`, and where the model knows
         sexes `sex_accuracy` (women and men both right) with its `sex_accuracy_interval`, `sex_confusion` and `by_sex`.
     """
-    probabilities = model.predict(data.build_dataset(config, split, num_examples=num_examples), verbose=0)
+    dataset = data.build_dataset(config, split, num_examples=num_examples, sexes_needed=False)
+    probabilities = model.predict(dataset, verbose=0)
+    answer = {name: value.numpy() for name, value in answers.decide(config, probabilities).items()}
     truth = data.evaluated_truth(config, split, num_examples)
-    counts = np.asarray(config.counts)
-    totals = truth.sum(axis=1)
-    # Of other corpora a count may be none of the model's; loading them has refused that.
+    totals, predicted = truth.sum(axis=1), answer["count"]
     targets = totals - config.min_speakers
-    of_counts = probabilities @ count_matrix(config)
     names = tuple(str(count) for count in config.counts)
-    predicted = counts[of_counts.argmax(axis=1)]
-    figures = metrics.classification(targets, of_counts, names)
+    figures = metrics.classification(targets, answer["count_probabilities"], names)
     figures["mean_absolute_error"] = float(mean_absolute_error(totals, predicted))
     figures["by_count"] = {
         name: {
             "accuracy": float((predicted[totals == count] == count).mean()),
             "mean_absolute_error": float(np.abs(predicted[totals == count] - count).mean()),
         }
-        for name, count in zip(names, counts, strict=True)
+        for name, count in zip(names, config.counts, strict=True)
         if (totals == count).any()
     }
-    figures["confusion"] = metrics.confusion(targets, of_counts.argmax(axis=1), names).to_numpy()
-    if config.head == "sex":
-        figures |= _sex_figures(config, truth, probabilities)
+    figures["confusion"] = metrics.confusion(targets, predicted - config.min_speakers, names).to_numpy()
+    if config.head == "sex" and data.knows_sexes(split):
+        figures |= sex_figures(config, truth, np.stack([answer["female"], answer["male"]], axis=1))
     figures["protocol"] = _protocol(config, split, train_speakers, len(truth))
     return figures, probabilities
 
 
-def _sex_figures(config: Config, truth: np.ndarray, probabilities: np.ndarray) -> dict:
-    targets, answers = data.label_indices(config, truth), probabilities.argmax(axis=1)
-    correct = int((targets == answers).sum())
-    predicted = np.asarray(config.sexes)[answers]
+def sex_figures(config: Config, truth: np.ndarray, predicted: np.ndarray) -> dict:
+    """Compute the figures of `evaluate_split` that are about women and men.
+
+    Args:
+        config: Knows the pairs.
+        truth: True numbers of women and men, shape `(mixtures, 2)`.
+        predicted: Answered ones, shape `(mixtures, 2)`.
+    """
+    targets, answered = (data.label_indices(config, pairs) for pairs in (truth, predicted))
+    right = targets == answered
+    correct = int(right.sum())
     of_kind = {
         "women only": (truth[:, 0] > 0) & (truth[:, 1] == 0),
         "men only": (truth[:, 0] == 0) & (truth[:, 1] > 0),
@@ -97,13 +103,13 @@ def _sex_figures(config: Config, truth: np.ndarray, probabilities: np.ndarray) -
         "sex_labels": list(config.labels),
         "sex_accuracy": correct / len(targets),
         "sex_accuracy_interval": list(metrics.wilson_interval(correct, len(targets))),
-        "sex_confusion": metrics.confusion(targets, answers, config.labels).to_numpy(),
+        "sex_confusion": metrics.confusion(targets, answered, config.labels).to_numpy(),
         "female_mean_absolute_error": float(mean_absolute_error(truth[:, 0], predicted[:, 0])),
         "male_mean_absolute_error": float(mean_absolute_error(truth[:, 1], predicted[:, 1])),
         "by_sex": {
             kind: {
                 "accuracy": float((predicted.sum(axis=1) == truth.sum(axis=1))[chosen].mean()),
-                "sex_accuracy": float((targets == answers)[chosen].mean()),
+                "sex_accuracy": float(right[chosen].mean()),
                 "num_examples": int(chosen.sum()),
             }
             for kind, chosen in of_kind.items()
@@ -148,7 +154,10 @@ def under_conditions(
         return
     for name, changes in CONDITIONS.items():
         condition = dataclasses.replace(data.as_evaluated(config), **changes)
-        yield name, evaluate_split(model, condition, split, train_speakers, num_examples)[0]
+        try:
+            yield name, evaluate_split(model, condition, split, train_speakers, num_examples)[0]
+        except UserError as error:
+            logging.warning('"%s" is left out: %s', name, error)
 
 
 def table(figures: dict) -> str:
@@ -220,7 +229,9 @@ def _condition_curves(conditions: dict[str, dict]) -> plots.Figure:
         ("signal-to-noise ratio in dB", "noise at {:g} dB", _SNRS_DB),
     ):
         for value in values:
-            figures = conditions[template.format(value)]
+            figures = conditions.get(template.format(value))
+            if figures is None:
+                continue
             rows.append((panel, "count", value, figures["accuracy"]))
             if "sex_accuracy" in figures:
                 rows.append((panel, "women and men", value, figures["sex_accuracy"]))

@@ -7,6 +7,7 @@ probabilities out; female and male where the model knows sexes), labels.txt, whi
 report.json. The features are inside: the waveform is all that is needed.
 """
 
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,10 +85,13 @@ def export_run(
         UserError: The run cannot be loaded, or an export answers differently from the model.
     """
     config, model = load_model(run_dir)
-    recordings = data.load_corpus(data.with_corpus(config, corpus, data_dir), shards_dir, download=download)
+    # Noise is not needed, and may be gone.
+    elsewhere = dataclasses.replace(data.with_corpus(config, corpus, data_dir), noise_dir="")
+    recordings = data.load_corpus(elsewhere, shards_dir, download=download)
     split = data.prepare_split(recordings, "test")
-    dataset = data.build_dataset(data.as_evaluated(recordings.config), split)
-    excerpts = np.concatenate([waveforms for waveforms, _ in dataset.take(_NUM_EXCERPTS)])[:_NUM_EXCERPTS]
+    as_evaluated = data.as_evaluated(recordings.config)
+    dataset = data.build_dataset(as_evaluated, split, num_examples=_NUM_EXCERPTS, sexes_needed=False)
+    excerpts = np.concatenate([waveforms for waveforms, _ in dataset])[:_NUM_EXCERPTS]
     expected = model.predict(excerpts, verbose=0)
 
     def serve(waveform: tf.Tensor) -> dict[str, tf.Tensor]:

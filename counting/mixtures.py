@@ -16,8 +16,9 @@ from common.errors import UserError
 from common.speech_bank import SpeechBank
 from counting.config import Config
 
-# Level of background noise alone where mixtures keep the levels of their recordings, in dB of full scale.
-_BACKGROUND_DB = (-60.0, -35.0)
+# Lowest level of background noise alone, in dB of full scale: pauses are quieter than any mixture.
+_QUIETEST_DB = -70.0
+_LOUDEST_MEAN_DB = -35.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +52,9 @@ class Drawn(NamedTuple):
     positions: np.ndarray
 
 
-def open_source(config: Config, bank: SpeechBank, split: str, *, varied: bool = False) -> Source:
+def open_source(
+    config: Config, bank: SpeechBank, split: str, *, varied: bool = False, sexes_needed: bool = True
+) -> Source:
     """Find out who can be mixed.
 
     Args:
@@ -59,6 +62,7 @@ def open_source(config: Config, bank: SpeechBank, split: str, *, varied: bool = 
         bank: The recordings of a split.
         split: Its name, for messages.
         varied: Whether cuts will be played at other speeds, for which they have to be longer.
+        sexes_needed: Whether the head `sex` wants to know everybody's; to be counted nobody has to tell.
 
     Raises:
         UserError: Too few speakers have such cuts.
@@ -76,7 +80,7 @@ def open_source(config: Config, bank: SpeechBank, split: str, *, varied: bool = 
             " recordings, or take fewer --max_speakers, shorter --clip_seconds, less --min_activity or --cuts=random"
         )
     sexes = speech_bank.sexes(bank, speakers)
-    if config.head == "sex" and "" in sexes:
+    if config.head == "sex" and sexes_needed and "" in sexes:
         unknown = speakers[list(sexes).index("")]
         raise UserError(
             f"--head=sex needs the sex of every speaker, and that of {unknown} is not known ({(sexes == '').sum()} of"
@@ -181,13 +185,12 @@ def mix(
         waveforms = augment.add_noise(
             waveforms, noises, seeds[4], config.min_snr_db, config.max_snr_db, probability=config.noise_probability
         )
-    low, high = _BACKGROUND_DB if config.level_rule == "mean" else (config.min_level_db, config.max_level_db)
-    levels = tf.pow(10.0, tf.random.stateless_uniform((batch, 1), seeds[5], low, high) / 20)
-    if config.min_speakers == 0:
-        background = levels * _normalize(noises)
-        waveforms = tf.where(counts[:, None] == 0, background, waveforms)
     if config.level_rule != "mean":
-        waveforms = levels * _normalize(waveforms)
+        waveforms = _draw_levels(batch, seeds[5], config.min_level_db, config.max_level_db) * _normalize(waveforms)
+    if config.min_speakers == 0:
+        loudest = _LOUDEST_MEAN_DB if config.level_rule == "mean" else config.max_level_db
+        background = _draw_levels(batch, seeds[6], _QUIETEST_DB, loudest) * _normalize(noises)
+        waveforms = tf.where(counts[:, None] == 0, background, waveforms)
     return tf.ensure_shape(waveforms, (None, config.num_samples))
 
 
@@ -209,6 +212,11 @@ def _change_voices(config: Config, voices: tf.Tensor, seeds: list[tf.Tensor]) ->
     if config.level_rule == "drawn":
         voices = augment.gain(_normalize(voices), seeds[2], -config.speaker_gain_db, config.speaker_gain_db)
     return voices
+
+
+def _draw_levels(batch: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: float) -> tf.Tensor:
+    """Draw root mean squares, uniform in decibels of full scale, shape `(batch, 1)`."""
+    return tf.pow(10.0, tf.random.stateless_uniform((batch, 1), seed, low_db, high_db) / 20)
 
 
 def _noises(noise_bank: tf.Tensor | None, batch: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:

@@ -71,10 +71,12 @@ class OrdinalProbabilities(keras.layers.Layer):
 
     def call(self, more):
         """Multiply: P(k) = P(more than all before) * (1 - P(more than k))."""
-        beyond = keras.ops.cumprod(more, axis=-1)
-        ones = keras.ops.ones_like(more[:, :1])
-        zeros = keras.ops.zeros_like(ones)
-        return keras.ops.concatenate([ones, beyond], axis=-1) - keras.ops.concatenate([beyond, zeros], axis=-1)
+        # One by one: LiteRT has no cumulative product.
+        beyond = [keras.ops.ones_like(more[:, :1])]
+        for number in range(more.shape[1]):
+            beyond.append(beyond[-1] * more[:, number : number + 1])
+        last = keras.ops.zeros_like(beyond[0])
+        return keras.ops.concatenate(beyond, axis=-1) - keras.ops.concatenate([*beyond[1:], last], axis=-1)
 
     def compute_output_shape(self, input_shape):
         """Return the shape of the output."""

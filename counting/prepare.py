@@ -12,6 +12,7 @@ is there is not made again: the same command goes on where it was interrupted.
 
 import concurrent.futures
 import dataclasses
+import hashlib
 import json
 import shlex
 import sys
@@ -67,8 +68,14 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     sizes = parse_sizes(flags.sizes)
     table = prepare(config, Path(flags.output_dir), sizes, shards_dir=flags.shards_dir, download=flags.download)
     print(summary(table))
-    folder = shlex.quote(flags.output_dir)
-    print(f"\nwritten: {flags.output_dir}\ntrain:   python -m counting.train --corpus=prepared --data_dir={folder}")
+    print(f"\nwritten: {flags.output_dir}\ntrain:   {train_command(config, flags.output_dir)}")
+
+
+def train_command(config: Config, folder: str) -> str:
+    """Return the command that trains from a prepared folder."""
+    names = ("min_speakers", "max_speakers", "clip_seconds", "sample_rate")
+    changed = [f" --{name}={getattr(config, name)}" for name in names if getattr(config, name) != getattr(Config, name)]
+    return f"python -m counting.train --corpus=prepared --data_dir={shlex.quote(folder)}{''.join(changed)}"
 
 
 def parse_sizes(texts: Sequence[str]) -> dict[str, int]:
@@ -103,15 +110,17 @@ def prepare(
     # A count is all that is asked here; sexes are written down where they are known.
     config = dataclasses.replace(config, head="class")
     corpus = data.load_corpus(config, shards_dir, download=download)
-    _check_settings(config, folder, sizes)
+    splits = {name: data.prepare_split(corpus, name) for name in sizes}
+    _check_settings(config, folder, splits)
     tables = []
     for name, size in sizes.items():
-        split = data.prepare_split(corpus, name)
+        split = splits[name]
         source = mixtures.open_source(config, split.bank, name, varied=bool(config.max_speed))
-        numbers = np.arange(size)
+        # Whole groups, which share their random draws: a larger set begins with the mixtures of a smaller one.
+        numbers = np.arange(-(-size // _AT_ONCE) * _AT_ONCE)
         counts = mixtures.balanced_counts(config, numbers)
         drawn = mixtures.draw(source, numbers, counts, config.max_speakers, _seed(config, name))
-        table = describe(config, source, drawn, name, _root(corpus))
+        table = describe(config, source, drawn, name, _root(corpus)).iloc[:size]
         _write_missing(config, split, source, drawn, folder, list(table["File"]))
         tables.append(table)
     table = pd.concat(tables, ignore_index=True)
@@ -131,30 +140,47 @@ def _root(corpus: data.Corpus) -> Path:
     return Path(corpus.config.data_dir).absolute() if corpus.config.data_dir else Path.cwd()
 
 
-def _check_settings(config: Config, folder: Path, sizes: dict[str, int]) -> None:
-    """Refuse to mix what was made by other settings; note the settings of a new folder."""
+def _check_settings(config: Config, folder: Path, splits: dict[str, data.Split]) -> None:
+    """Refuse to mix what was made by other settings or of other recordings; note the settings of a new folder."""
     values = configs.to_dict(config)
     # Through JSON, so that it compares with what is read.
-    settings = json.loads(json.dumps({"sizes": sizes, **{name: values[name] for name in _FIELDS}}))
+    settings = json.loads(json.dumps({name: values[name] for name in _FIELDS}))
+    settings["recordings"] = {name: _fingerprint(split) for name, split in splits.items()}
     path = folder / _SETTINGS
     if path.exists():
         try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            stored = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
             raise UserError(f"{path} is damaged ({error}); delete {folder} or give another --output_dir") from error
-        # Larger or smaller sets share their mixtures.
+        if (
+            all(stored.get(name) == settings[name] for name in _FIELDS)
+            and stored.get("recordings") != (settings["recordings"])
+        ):
+            raise UserError(
+                f"{folder} was prepared from other recordings than {config.data_dir or config.corpus} holds now; give"
+                " another --output_dir"
+            )
         changes = [
-            f"{name}={stored.get(name)} (now {value})"
-            for name, value in settings.items()
-            if name != "sizes" and stored.get(name) != value
+            f"{name}={stored.get(name)} (now {settings[name]})"
+            for name in _FIELDS
+            if stored.get(name) != settings[name]
         ]
         if changes:
             raise UserError(
                 f"{folder} was prepared with {', '.join(changes)}; give another --output_dir, or the same flags"
             )
-    elif folder.exists() and any(folder.glob("Audio_*.wav")):
-        raise UserError(f"{folder} holds mixtures without {_SETTINGS}; give another --output_dir")
+    elif folder.exists() and (any(folder.glob("Audio_*.wav")) or (folder / prepared.TABLE).exists()):
+        raise UserError(f"{folder} holds mixtures or a {prepared.TABLE} of somebody else; give another --output_dir")
     files.write_json(path, settings)
+
+
+def _fingerprint(split: data.Split) -> str:
+    """Name what a split's mixtures are made of: recordings, speakers, sexes and noise."""
+    digest = hashlib.sha256(split.shards.folder.name.encode())
+    digest.update(split.bank.table.drop(columns="path").to_csv(index=False).encode())
+    if split.noise is not None:
+        digest.update(split.noise.numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def describe(config: Config, source: mixtures.Source, drawn: mixtures.Drawn, split: str, root: Path) -> pd.DataFrame:
@@ -224,14 +250,14 @@ def _write_missing(
 def _mixed(
     config: Config, split: data.Split, source: mixtures.Source, drawn: mixtures.Drawn, missing: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Mix what is missing, so many at once; groups are the same in every run, for a group shares its random draws."""
+    """Mix what is missing, a group at once; groups are the same in every run, for a group shares its random draws."""
 
     @tf.function
     def mix(cuts: tf.Tensor, counts: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return mixtures.mix(config, cuts, counts, seed, split.noise)
 
     for group in np.unique(missing // _AT_ONCE):
-        numbers = np.arange(group * _AT_ONCE, min((group + 1) * _AT_ONCE, len(drawn.counts)))
+        numbers = np.arange(group * _AT_ONCE, (group + 1) * _AT_ONCE)
         cuts = speech_bank.cut(source.bank, drawn.positions[numbers], source.cut_samples)
         seed = tf.constant([_seed(config, split.name), group], tf.int32)
         waveforms = mix(cuts, drawn.counts[numbers], seed).numpy()

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from common import audio
 from common.corpora import manifest
 from common.errors import UserError
 from counting.config import Config
@@ -24,6 +25,7 @@ TABLE = "metadata.csv"
 COLUMNS = ("File", "Split", "Speakers", "Speakers Sex", "F", "M", "Speaker IDs", "Sources", "Offsets")
 _NEEDED = COLUMNS[:4]
 _NOBODY = "-"
+_LENGTH_TOLERANCE = 0.01
 
 
 def file_name(split: str, number: int) -> str:
@@ -71,8 +73,20 @@ def index(root: Path, config: Config) -> pd.DataFrame:
             )
         if config.head == "sex" and "?" in sexes:
             raise UserError(f"{path} line {line} does not know every speaker's sex; count only: --head=class")
+        if not rows:
+            _check_length(root / row["File"], config)
         rows.append({"path": root.resolve() / row["File"], "split": row["Split"], "label": label(sexes)})
     return manifest.from_rows(rows)
+
+
+def _check_length(path: Path, config: Config) -> None:
+    """Refuse mixtures of another length than the model's clip: cut or filled up, their labels would not be true."""
+    seconds = audio.info(path).duration_seconds
+    if abs(seconds - config.clip_seconds) > _LENGTH_TOLERANCE * config.clip_seconds:
+        raise UserError(
+            f"{path} lasts {seconds:g} s, and --clip_seconds={config.clip_seconds:g}: give --clip_seconds={seconds:g},"
+            " or prepare mixtures of that length"
+        )
 
 
 def label(sexes: str) -> str:

@@ -26,7 +26,7 @@ from common import app, files, plots, runs
 from common import config as configs
 from common.errors import UserError, nearest
 from counting import answers, data, evaluation
-from counting.config import TASK, VARIANTS, Config
+from counting.config import PREPARED, TASK, VARIANTS, Config
 from counting.models import load_model
 from counting.train import train_run
 
@@ -67,7 +67,16 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         flag_values=flag_values,
     )
     app.define_corpus_flags(flag_values)
-    fields = ("corpus", "data_dir", "epochs", "epoch_examples", "validation_mixtures", "test_mixtures", "seed")
+    fields = (
+        "corpus",
+        "data_dir",
+        "epochs",
+        "epoch_examples",
+        "batch_size",
+        "validation_mixtures",
+        "test_mixtures",
+        "seed",
+    )
     configs.define_field_flags(
         flag_values, dataclasses.replace(VARIANTS["report"], corpus="librispeech"), (*fields, "num_voices")
     )
@@ -80,6 +89,10 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     folder = Path(flags.output_dir or f"runs/{TASK}/reproduce{'_quick' if flags.quick else ''}")
     changes = {"corpus": "librispeech", "keep_epoch": "last", **(_QUICK if flags.quick else {})}
     changes |= configs.given(flags, VARIANTS["report"])
+    if changes["corpus"] == PREPARED:
+        raise UserError(
+            "--corpus=prepared: the tables are about new mixtures in every epoch; give recordings of speakers"
+        )
 
     measured, histories = {}, {}
     for number, network in enumerate(networks, 1):
@@ -141,7 +154,7 @@ def run_figures(run: runs.Run, history: pd.DataFrame, shards_dir: str | Path) ->
         model, data.as_evaluated(config), data.prepare_split(corpus, "train"), num_examples=config.validation_mixtures
     )[0]
     test = runs.read_metrics(run)
-    examples = config.batch_size * (config.epoch_examples // config.batch_size)
+    examples = config.batch_size * data.steps_per_epoch(config, data.prepare_split(corpus, "train"))
     return {
         "parameters": trainable,
         "loss": float(history["loss"].iloc[-1]),

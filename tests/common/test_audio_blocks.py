@@ -258,8 +258,8 @@ def test_blocks_without_samples_are_refused(tmp_path, block_seconds):
 def _expected_windows(waveform: np.ndarray, window: int, hop: int) -> tuple[np.ndarray, np.ndarray]:
     """The first samples and the windows, cut from the whole waveform."""
     num_windows = 1 + max(0, -(-(len(waveform) - window) // hop))
-    padded = np.pad(waveform, (0, window + num_windows * hop))
-    starts = hop * np.arange(num_windows)
+    padded = np.pad(waveform, (0, max(0, window - len(waveform))))
+    starts = np.minimum(hop * np.arange(num_windows), max(0, len(waveform) - window))
     return starts, np.stack([padded[start : start + window] for start in starts])
 
 

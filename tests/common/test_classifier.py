@@ -17,6 +17,19 @@ def embed(**changes):
     return config, keras.Model(waveform, classifier.encode(config, waveform, no_run))
 
 
+def test_the_embedding_of_a_run_is_what_its_encoder_gave(tmp_path):
+    """Whatever head follows: one of several layers, as for ordinal counts, too."""
+    for name in ("config.json", "model.keras"):
+        (tmp_path / name).touch()
+    config, encoder = embed(clip_seconds=0.5)
+    more = keras.layers.Dense(2, activation="sigmoid")(encoder.output)
+    model = keras.Model(encoder.input, keras.layers.Softmax()(more))
+    wanted = ClassifierConfig(model="embedding", embedding=str(tmp_path), clip_seconds=0.5)
+    waveform = keras.Input((wanted.num_samples,))
+    taken = classifier.encode(wanted, waveform, lambda path: (config, model))
+    assert taken.shape == encoder.output.shape
+
+
 @pytest.mark.parametrize("features", ["log_mel", "mfcc", "spectrogram_db", "magnitude"])
 def test_every_feature_feeds_a_network(features, rng):
     config, model = embed(features=features, clip_seconds=0.5)

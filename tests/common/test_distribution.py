@@ -7,18 +7,25 @@ import tensorflow as tf
 
 from common import distribution
 from common.errors import UserError
+from tests.voices import write_speakers
 
-TWO_DEVICES = """
+DEVICES = """
 import sys
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from common import app, distribution
+"""
+TWO_DEVICES = f"""{DEVICES}
 with distribution.strategy("mirrored").scope():
     assert [distribution.evaluation_batch_size(9, size) for size in (2, 4, 20)] == [10, 10, 16]
     assert [distribution.evaluation_batch_size(11, size) for size in (4, 6, 8)] == [4, 6, 6]
     assert distribution.evaluation_batch_size(300, 64) == 64
 from kws import train
+sys.exit(app.run(train.main, train.define_flags, sys.argv[1:]))
+"""
+TWO_COUNTERS = f"""{DEVICES}
+from counting import train
 sys.exit(app.run(train.main, train.define_flags, sys.argv[1:]))
 """
 
@@ -46,3 +53,14 @@ def test_two_devices_train_and_evaluate_as_one_does(tmp_path, train_flags):
     figures = json.loads((folder / "metrics.json").read_text())
     assert figures["accuracy"] >= 0.8
     assert figures["num_examples"] == 9
+
+
+def test_two_devices_count_speakers_over_several_steps(tmp_path):
+    """Four steps an epoch: on one device they would run in one call."""
+    write_speakers(tmp_path / "voices", seconds=1.5)
+    flags = ["--variant=tiny", "--corpus=folder", f"--data_dir={tmp_path / 'voices'}", "--max_speakers=2"]
+    flags += [f"--shards_dir={tmp_path / 'shards'}", "--strategy=mirrored", f"--run_dir={tmp_path / 'run'}"]
+    command = [sys.executable, "-c", TWO_COUNTERS, *flags, "--epochs=1"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["num_examples"] == 60

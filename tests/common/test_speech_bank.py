@@ -72,6 +72,14 @@ def test_the_bank_is_found_again_and_damage_is_named(prepared):
         speech_bank.build(prepared)
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off"])
+def test_a_damaged_note_of_the_bank_is_one_line(prepared, content):
+    speech_bank.build(prepared)
+    (prepared.folder / "bank.npz").write_bytes(content)
+    with pytest.raises(UserError, match="bank.pcm is damaged"):
+        speech_bank.build(prepared)
+
+
 def test_sexes_are_those_of_the_speakers(prepared):
     assert speech_bank.sexes(speech_bank.build(prepared), ["bert", "anna"]).tolist() == ["M", "F"]
 

@@ -36,7 +36,7 @@ def silent_dir(tmp_path_factory):
     ("flags", "message"),
     [
         (["--max_speakers=7"], "the validation split has 6 speakers"),
-        (["--clip_seconds=4"], "voiced cuts of 4.6 s, too few for --max_speakers=2"),
+        (["--clip_seconds=4"], "voiced cuts of 4.61 s, too few for --max_speakers=2"),
         (["--max_speakers=1"], "--max_speakers: expected more than --min_speakers=1"),
         (["--corpus=libri"], "--corpus: expected one of synthetic, librispeech, folder, prepared"),
         (["--corpus=folder", "--data_dir="], "--corpus=folder needs --data_dir"),

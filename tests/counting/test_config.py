@@ -26,6 +26,7 @@ def test_the_report_is_as_published():
         ({"corpus": "librispech"}, "did you mean.*librispeech|librispeech"),
         ({"min_speakers": 3}, "--max_speakers: expected more than --min_speakers=3"),
         ({"label_rule": "active", "cuts": "random"}, "--label_rule=active"),
+        ({"label_rule": "active", "min_activity": 0.2, "max_speed": 0.3}, "--min_activity: with --label_rule=active"),
         ({"min_level_db": -10.0}, "--min_level_db"),
         ({"min_rt60_seconds": 1.0}, "--min_rt60_seconds"),
         ({"head": "sexes"}, "--head"),

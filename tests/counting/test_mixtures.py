@@ -126,7 +126,7 @@ def test_active_speakers_are_counted_where_most_speak_at_once():
     # Speaker 0 is active in the first half of every second, speaker 1 in the second half, speaker 2 always.
     pattern = {0: np.arange(300) % 100 < 50, 1: np.arange(300) % 100 >= 50, 2: np.ones(300, bool)}
     bank = make_bank(3, active=np.concatenate([pattern[number] for number in range(3)]))
-    config = Config(label_rule="active", min_activity=0.1)
+    config = Config(label_rule="active", min_activity=0.2)
     source = mixtures.open_source(config, bank, "train")
     starts = np.array([[0, 48000, 96000]])
     drawn = mixtures.Drawn(np.array([3]), np.array([[0, 1, 2]]), starts)

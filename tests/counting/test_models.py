@@ -1,9 +1,12 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy import stats
 
 from common import training
+from common.export import run_litert, write_litert
+from counting.answers import decide
 from counting.config import HEADS, MODELS, VARIANTS, Config
 from counting.models import (
     CountMetric,
@@ -66,6 +69,10 @@ def test_every_head_learns_and_is_loaded_again(head, rng, tmp_path):
     compile_model(model, config, training.build_optimizer(config, 1), 1)
     losses = model.fit(waveforms, labels, batch_size=30, epochs=30, verbose=0).history["loss"]
     assert losses[-1] < 0.8 * losses[0]
+    signature = tf.TensorSpec((1, 1600), tf.float32, name="waveform")
+    write_litert(model, signature, tmp_path / "model.tflite", lambda waveform: decide(config, model(waveform)))
+    lite = run_litert(tmp_path / "model.tflite", waveforms[:3])
+    np.testing.assert_allclose(lite, model.predict(waveforms[:3], verbose=0), atol=1e-5)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded.predict(waveforms, verbose=0), model.predict(waveforms, verbose=0), atol=1e-6)

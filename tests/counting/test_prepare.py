@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import soundfile
 
 from common import app
 from counting import prepare, train
+from counting.config import VARIANTS
 
 
 def run(script, *arguments):
@@ -69,6 +71,46 @@ def test_what_is_missing_is_made_again_and_nothing_else(folder, flags):
 def test_other_settings_in_the_same_folder_are_refused(folder, flags, capsys):
     assert run(prepare, *flags, f"--output_dir={folder}", "--max_speakers=2") == 2
     assert "was prepared with max_speakers=3 (now 2)" in capsys.readouterr().err
+
+
+def test_other_recordings_are_refused(voices_dir, shards_dir, tmp_path, capsys):
+    import shutil
+
+    corpus = tmp_path / "corpus"
+    shutil.copytree(voices_dir, corpus)
+    flags = ["--corpus=folder", f"--data_dir={corpus}", f"--shards_dir={shards_dir}", "--sizes=3,3,3"]
+    assert run(prepare, *flags, f"--output_dir={tmp_path / 'set'}") == 0
+    table = (corpus / "speakers.csv").read_text()
+    (corpus / "speakers.csv").write_text(table.replace("train0,F", "train0,M"))
+    assert run(prepare, *flags, f"--output_dir={tmp_path / 'set'}") == 2
+    assert "was prepared from other recordings" in capsys.readouterr().err
+
+
+def test_somebody_elses_folder_is_left_alone(flags, tmp_path, capsys):
+    (tmp_path / "metadata.csv").write_text("file,label\n")
+    assert run(prepare, *flags, f"--output_dir={tmp_path}") == 2
+    assert "somebody else" in capsys.readouterr().err
+    assert (tmp_path / "metadata.csv").read_text() == "file,label\n"
+
+
+def test_a_larger_set_begins_with_the_smaller_one(folder, flags, tmp_path):
+    noisy = [*flags, "--noise_probability=1", "--min_speakers=0"]
+    for name, sizes in (("small", "70,1,1"), ("large", "100,1,1")):
+        assert run(prepare, *noisy, f"--output_dir={tmp_path / name}", f"--sizes={sizes}") == 0
+    for number in range(70):
+        small, large = ((tmp_path / name / f"Audio_Train{number}.wav").read_bytes() for name in ("small", "large"))
+        assert small == large, number
+
+
+def test_clips_of_another_length_are_refused(folder, shards_dir, tmp_path, capsys):
+    flags = ["--variant=tiny", "--corpus=prepared", f"--data_dir={folder}", f"--shards_dir={shards_dir}"]
+    assert run(train, *flags, "--clip_seconds=2", f"--run_dir={tmp_path / 'run'}") == 2
+    assert "lasts 1 s, and --clip_seconds=2" in capsys.readouterr().err
+
+
+def test_the_command_to_train_names_what_is_not_usual():
+    config = dataclasses.replace(VARIANTS["report"], max_speakers=5, clip_seconds=5.0)
+    assert prepare.train_command(config, "a b").endswith("--data_dir='a b' --max_speakers=5 --clip_seconds=5.0")
 
 
 def test_a_counter_is_trained_from_the_folder(folder, shards_dir, tmp_path):

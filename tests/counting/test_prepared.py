@@ -1,4 +1,5 @@
 import pytest
+import soundfile
 
 from common.corpora import manifest
 from common.errors import UserError
@@ -9,6 +10,7 @@ HEADER = "File,Split,Speakers,Speakers Sex\n"
 
 
 def write(folder, text):
+    soundfile.write(folder / "a.wav", [0.0] * 16000, 16000)
     (folder / "metadata.csv").write_text(text)
     return folder
 
