@@ -3,12 +3,14 @@
 import logging
 import sys
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from common import files, runs
+from common.averages import AveragedWeights
 from common.config import TrainingConfig
 from common.runs import Run
 
@@ -64,7 +66,7 @@ def steps_per_execution(steps_per_epoch: int) -> int:
 def fit(
     run: Run,
     model: keras.Model,
-    train: tf.data.Dataset,
+    train: Callable[[int], tf.data.Dataset],
     validation: tf.data.Dataset,
     steps_per_epoch: int,
     *,
@@ -79,7 +81,7 @@ def fit(
     Args:
         run: The run directory, from `runs.start`.
         model: A compiled model.
-        train: Batches without end, beginning with the run's next epoch.
+        train: Gives the training batches without end, from the step on that it is asked for.
         validation: Batches of the validation split.
         steps_per_epoch: Batches of `train` that make an epoch.
         monitor: The metric, larger being better, that chooses the epoch to keep.
@@ -88,9 +90,9 @@ def fit(
     runs.restore_state(run, model)
     if run.epoch < run.config.epochs:
         board = keras.callbacks.TensorBoard(str(run.folder / "tensorboard"), write_graph=False)
-        averages = keras.callbacks.SwapEMAWeights() if run.config.average_momentum else keras.callbacks.Callback()
+        averages = AveragedWeights(train(0)) if run.config.average_momentum else keras.callbacks.Callback()
         model.fit(
-            train,
+            train(run.epoch * steps_per_epoch),
             validation_data=validation,
             epochs=run.config.epochs,
             initial_epoch=run.epoch,

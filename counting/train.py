@@ -16,6 +16,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from common import app, audio, classifier, distribution, plots, runs, tensorboard, training
 from common import config as configs
@@ -127,12 +128,15 @@ def fit(run: runs.Run, splits: dict[str, data.Split]) -> keras.Model:
         " ".join(config.labels),
         "; ".join(data.describe(split) for split in splits.values()),
     )
-    train = data.build_dataset(config, splits["train"], training=True, initial_step=run.epoch * steps)
+
+    def train(first_step: int) -> tf.data.Dataset:
+        return data.build_dataset(config, splits["train"], training=True, initial_step=first_step)
+
     as_evaluated = data.as_evaluated(config)
     validation = data.build_dataset(as_evaluated, splits["validation"])
     panels = tensorboard.ClassificationPanels(
         run.folder / "tensorboard",
-        train,
+        train(run.epoch * steps),
         validation,
         config.labels,
         config.sample_rate,

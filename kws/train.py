@@ -16,6 +16,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from common import app, audio, classifier, distribution, plots, runs, shards, tensorboard, training
 from common import config as configs
@@ -148,13 +149,14 @@ def fit(
         " ".join(config.labels),
         ", ".join(f"{split} {len(prepared.rows):,}" for split, prepared in splits.items()),
     )
-    train = data.build_dataset(
-        corpus, splits["train"], training=True, initial_step=run.epoch * steps, teachers=teachers
-    )
+
+    def train(first_step: int) -> tf.data.Dataset:
+        return data.build_dataset(corpus, splits["train"], training=True, initial_step=first_step, teachers=teachers)
+
     validation = data.build_dataset(corpus, splits["validation"])
     panels = tensorboard.ClassificationPanels(
         run.folder / "tensorboard",
-        train,
+        train(run.epoch * steps),
         validation,
         config.labels,
         config.sample_rate,

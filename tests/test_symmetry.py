@@ -40,6 +40,7 @@ ELSEWHERE = {
     "common/quiet.py": "common/test_app.py",
     "common/progress.py": "common/test_shards.py",
     "common/runs.py": "common/test_training.py",
+    "common/averages.py": "common/test_training.py",
     "common/export.py": "kws/test_end_to_end.py",
     "common/tensorboard.py": "kws/test_end_to_end.py",
     "common/inputs.py": "kws/test_end_to_end.py",

@@ -69,7 +69,7 @@ def test_two_devices_count_speakers_over_several_steps(tmp_path):
     write_speakers(tmp_path / "voices", seconds=1.5)
     flags = ["--variant=tiny", "--corpus=folder", f"--data_dir={tmp_path / 'voices'}", "--max_speakers=2"]
     flags += [f"--shards_dir={tmp_path / 'shards'}", "--strategy=mirrored", f"--run_dir={tmp_path / 'run'}"]
-    command = [sys.executable, "-c", TWO_COUNTERS, *flags, "--epochs=1"]
+    command = [sys.executable, "-c", TWO_COUNTERS, *flags, "--epochs=1", "--average_momentum=0.9"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr[-2000:]
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["num_examples"] == 60

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from common import runs, training
+from common import averages, runs, training
 from common.config import TrainingConfig
 from common.errors import UserError
 
@@ -43,8 +43,8 @@ def examples(epoch, count):
     return inputs, tf.one_hot(tf.cast(inputs[:, 0] > 0, tf.int32), 2)
 
 
-def train_data(initial_epoch):
-    epochs = tf.data.Dataset.range(initial_epoch, 1000)
+def train_data(first_step):
+    epochs = tf.data.Dataset.range(first_step // STEPS, 1000)
     return epochs.flat_map(
         lambda epoch: tf.data.Dataset.from_tensor_slices(examples(tf.cast(epoch, tf.int32), 40)).batch(8)
     )
@@ -70,7 +70,7 @@ def train(folder, config=CONFIG, callbacks=()):
     run = runs.start(folder, config, "kws", "default")
     model = build_model(config)
     training.fit(
-        run, model, train_data(run.epoch), validation_data(), STEPS, monitor="val_accuracy", callbacks=tuple(callbacks)
+        run, model, train_data, validation_data(), STEPS, monitor="val_accuracy", callbacks=tuple(callbacks)
     )
     return run, model
 
@@ -102,7 +102,7 @@ def test_the_last_epoch_is_kept_on_request(tmp_path):
     run = runs.start(tmp_path / "run", dataclasses.replace(CONFIG, keep_epoch="last"), "kws", "default")
     model = build_model()
     # The loss falls, so that the best epoch, were the loss what one wants, is the first.
-    training.fit(run, model, train_data(0), validation_data(), STEPS, monitor="val_loss")
+    training.fit(run, model, train_data, validation_data(), STEPS, monitor="val_loss")
     losses = pd.DataFrame(run.history)["val_loss"]
     assert losses.iloc[-1] < losses.iloc[0]
     kept = model.evaluate(validation_data(), verbose=0, return_dict=True)["loss"]
@@ -146,13 +146,24 @@ def test_the_moving_average_of_the_weights_is_validated_and_kept(tmp_path):
     run = runs.start(tmp_path / "run", config, "kws", "default")
     model, weights = build_model(config), Weights()
     model.steps_per_execution = 1
-    training.fit(run, model, train_data(0), validation_data(), STEPS, monitor="val_accuracy", callbacks=(weights,))
+    training.fit(run, model, train_data, validation_data(), STEPS, monitor="val_accuracy", callbacks=(weights,))
     average = weights.steps[0]
     for step in weights.steps[1:]:
         average = 0.9 * average + 0.1 * step
     assert np.abs(average - weights.steps[-1]).max() > 1e-3
     for kept in (weights.validated[-1], keras.saving.load_model(run.model_path).trainable_variables[0].numpy()):
         np.testing.assert_allclose(kept, average, atol=1e-5)
+
+
+def test_averaged_weights_are_validated_with_statistics_of_their_own(tmp_path):
+    """Those of the last steps' weights are others."""
+    config = dataclasses.replace(AVERAGED, epochs=2, average_momentum=0.95, learning_rate=0.03)
+    run, model = train(tmp_path / "run", config)
+    normalization = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
+    inside = keras.Model(model.input, normalization.input)
+    values = [inside(inputs, training=False).numpy() for inputs, _ in train_data(0).take(averages.NUM_BATCHES)]
+    np.testing.assert_allclose(normalization.moving_mean, np.mean([v.mean(0) for v in values], 0), atol=1e-5)
+    np.testing.assert_allclose(normalization.moving_variance, np.mean([v.var(0) for v in values], 0), atol=1e-5)
 
 
 def test_a_run_of_another_configuration_is_refused_and_kept(tmp_path):
