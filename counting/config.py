@@ -65,6 +65,10 @@ class Config(ClassifierConfig):
     )
     min_rt60_seconds: float = field(0.1, "shortest reverberation time drawn, in seconds", minimum=0.05, maximum=2)
     max_rt60_seconds: float = field(0.7, "longest reverberation time drawn, in seconds", minimum=0.05, maximum=2)
+    vary_noise: bool = field(
+        False,
+        "make new noise of what --noise_dir has: at other speeds, backwards, two at once, and some of it coloured noise",
+    )
     validation_mixtures: int = field(1500, "mixtures that every epoch is validated on, always the same", minimum=30)
     test_mixtures: int = field(3000, "mixtures of each condition that is tested, always the same", minimum=30)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import distribution, shards, speech_bank
+from common import audio, distribution, shards, speech_bank
 from common.corpora import CORPORA, manifest, noise
 from common.errors import UserError
 from counting import mixtures, prepared
@@ -16,6 +16,8 @@ from counting.config import PREPARED, Config
 
 _MODULES = {"synthetic": "utterances", "librispeech": "librispeech", "folder": "speaker_folders"}
 _MAX_NOISE_SECONDS = 2000
+# Training noise is heard at these factors of its speed, pitch and all.
+_NOISE_SPEEDS = (0.7, 0.84, 1.0, 1.19, 1.41)
 # Evaluated mixtures share their random draws with those of their group, so groups are of one size, whatever the batch.
 _GROUP = 60
 # Of mixtures that are always the same, whatever the training's seed.
@@ -178,7 +180,9 @@ def build_dataset(
 
 def as_evaluated(config: Config) -> Config:
     """Return the configuration without what only training does: other speeds, rooms and noise."""
-    return dataclasses.replace(config, max_speed=0.0, reverberation_probability=0.0, noise_probability=0.0)
+    return dataclasses.replace(
+        config, max_speed=0.0, reverberation_probability=0.0, noise_probability=0.0, vary_noise=False
+    )
 
 
 def num_evaluated(config: Config, split: Split) -> int:
@@ -253,19 +257,29 @@ def _prepared_dataset(config: Config, split: Split, training: bool, initial_step
 
 
 def _noise_bank(corpus: Corpus, split: str) -> tf.Tensor | None:
-    """Decode a split's noise into memory; None if the corpus has none."""
+    """Decode a split's noise into memory, for training with `vary_noise` at several speeds; None if there is none."""
     config = corpus.config
     rows = corpus.noise[corpus.noise["split"] == split] if len(corpus.noise) else corpus.noise
     if rows.empty:
         if len(corpus.noise):
             logging.info("%s has no recordings for the split %s: coloured noise is used", config.noise_dir, split)
         return None
-    rows = noise.excerpts(rows, config.clip_seconds)
-    rows = rows.sample(min(len(rows), round(_MAX_NOISE_SECONDS / config.clip_seconds)), random_state=0)
+    if not (config.vary_noise and split == "train"):
+        rows = noise.excerpts(rows, config.clip_seconds)
+        rows = rows.sample(min(len(rows), round(_MAX_NOISE_SECONDS / config.clip_seconds)), random_state=0)
     decoded = shards.prepare(
         rows, corpus.shards_dir, config.sample_rate, max_rejected=config.max_rejected, description="preparing noise"
     )
-    return tf.concat([waveforms for waveforms, _ in shards.read(decoded, config.num_samples, 256)], axis=0)
+    if not (config.vary_noise and split == "train"):
+        return tf.concat([waveforms for waveforms, _ in shards.read(decoded, config.num_samples, 256)], axis=0)
+    clips = []
+    for _, pcm in shards.recordings(decoded):
+        for speed in _NOISE_SPEEDS:
+            waveform = audio.resample(pcm / np.float32(2**15), round(speed * config.sample_rate), config.sample_rate)
+            number = max(1, len(waveform) // config.num_samples)
+            clips.extend(audio.fit_length(waveform, number * config.num_samples).reshape(number, config.num_samples))
+    order = np.random.default_rng(0).permutation(len(clips))[: round(_MAX_NOISE_SECONDS / config.clip_seconds)]
+    return tf.constant(np.stack([clips[index] for index in order]))
 
 
 def speakers_of(corpus: Corpus, split: str) -> set[str]:

@@ -19,6 +19,8 @@ from counting.config import Config
 # Lowest level of background noise alone, in dB of full scale: pauses are quieter than any mixture.
 _QUIETEST_DB = -70.0
 _LOUDEST_MEAN_DB = -35.0
+# Of varied noise so much is none that was recorded.
+_COLOURED_SHARE = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +182,7 @@ def mix(
     if config.level_rule == "mean":
         waveforms /= tf.cast(tf.maximum(counts, 1), tf.float32)[:, None]
 
-    noises = _noises(noise_bank, batch, config.num_samples, seeds[3])
+    noises = _noises(config, noise_bank, batch, seeds[3])
     if config.noise_probability:
         waveforms = augment.add_noise(
             waveforms, noises, seeds[4], config.min_snr_db, config.max_snr_db, probability=config.noise_probability
@@ -219,10 +221,26 @@ def _draw_levels(batch: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: floa
     return tf.pow(10.0, tf.random.stateless_uniform((batch, 1), seed, low_db, high_db) / 20)
 
 
-def _noises(noise_bank: tf.Tensor | None, batch: tf.Tensor, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
+def _noises(config: Config, noise_bank: tf.Tensor | None, batch: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Draw background noise, shape `(batch, num_samples)`."""
     if noise_bank is None:
-        return augment.colored_noise((batch, num_samples), seed)
-    return tf.gather(noise_bank, tf.random.stateless_uniform([batch], seed, 0, tf.shape(noise_bank)[0], tf.int32))
+        return augment.colored_noise((batch, config.num_samples), seed)
+    seeds = tf.unstack(tf.random.split(seed, 5))
+
+    def recorded(own: tf.Tensor) -> tf.Tensor:
+        return tf.gather(noise_bank, tf.random.stateless_uniform([batch], own, 0, tf.shape(noise_bank)[0], tf.int32))
+
+    noises = recorded(seed)
+    if config.vary_noise:
+        # Few recordings would be learnt by heart.
+        second = tf.reverse(_normalize(recorded(seeds[0])), [1])
+        noises = _normalize(noises) + tf.random.stateless_uniform((batch, 1), seeds[1]) * second
+        is_coloured = tf.random.stateless_uniform((batch, 1), seeds[2]) < _COLOURED_SHARE
+        coloured = augment.colored_noise((batch, config.num_samples), seeds[3])
+        noises = tf.where(is_coloured, coloured, noises)
+        backwards = tf.random.stateless_uniform((batch, 1), seeds[4]) < 0.5
+        noises = tf.where(backwards, tf.reverse(noises, [1]), noises)
+    return noises
 
 
 def _normalize(waveforms: tf.Tensor) -> tf.Tensor:

@@ -64,4 +64,9 @@ def test_noise_of_the_split_is_used_where_there_is_some(corpus, tmp_path, rng):
     config = dataclasses.replace(corpus.config, noise_dir=str(tmp_path))
     loaded = data.load_corpus(config, corpus.shards_dir)
     assert data.prepare_split(loaded, "train").noise.shape[1] == 8000
+    plain = data.prepare_split(loaded, "train").noise
+    varied = dataclasses.replace(loaded, config=dataclasses.replace(config, vary_noise=True))
+    # At five speeds the same noise lasts 5.2 times as long, of which only whole clips are kept.
+    assert 3 * len(plain) <= len(data.prepare_split(varied, "train").noise) <= 5.2 * len(plain)
+    assert len(data.prepare_split(varied, "test").noise) == len(data.prepare_split(loaded, "test").noise)
     assert data.prepare_split(corpus, "train").noise is None

@@ -111,6 +111,23 @@ def test_nobody_is_background_noise_alone(rng):
         assert correlation == pytest.approx(1, abs=1e-5)
 
 
+def test_varied_noise_is_two_recordings_or_coloured_forwards_or_backwards(rng):
+    config = Config(min_speakers=0, max_speakers=1, vary_noise=True, **QUIET)
+    source = mixtures.open_source(config, make_bank(), "train")
+    drawn = draw(config, source, 200)
+    noise = rng.normal(0, 1, (4, RATE)).astype(np.float32)
+    both = np.concatenate([noise, noise[:, ::-1]])
+    found = []
+    for waveform in mix(config, source, drawn, noise=tf.constant(noise))[drawn.counts == 0]:
+        found.append(sorted(abs(np.corrcoef(waveform, row)[0, 1]) for row in both)[::-1])
+    found = np.array(found)
+    recorded = found[:, 0] > 0.6
+    assert 0.65 < recorded.mean() < 0.85
+    # The second one is the quieter, and no third is there.
+    np.testing.assert_allclose(np.square(found[recorded, :2]).sum(axis=1), 1, atol=0.05)
+    assert found[recorded, 1].max() > 0.5 and found[~recorded, 0].max() < 0.1
+
+
 def test_training_changes_what_is_heard_and_keeps_its_length():
     config = Config(reverberation_probability=1.0, noise_probability=1.0)
     source = mixtures.open_source(config, make_bank(), "train", varied=True)
