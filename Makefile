@@ -11,9 +11,12 @@ FILE ?=
 DATA_DIR ?= data/speech_commands
 COUNTING_DIR ?= runs/counting/default
 LIBRISPEECH ?= data/librispeech
+SEPARATION_DIR ?= runs/separation/default
+# Tests run in so many processes at once.
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format bench tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting test-tfio clean
+.PHONY: help setup test lint format bench tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation test-tfio clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -36,10 +39,10 @@ $(BENCH_VENV)/.installed: constraints.txt
 	@touch $@
 
 test: setup  ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile $(ARGS)
 
 test-tfio: $(TFIO_VENV)/.installed  ## run the tests under TensorFlow 2.16 with tensorflow-io
-	$(TFIO_VENV)/bin/python -m pytest $(ARGS)
+	$(TFIO_VENV)/bin/python -m pytest -n $(WORKERS) --dist=loadfile $(ARGS)
 
 lint: setup  ## check style
 	$(BIN)/ruff check .
@@ -93,6 +96,19 @@ prepare-counting: setup  ## write a fixed set of mixtures: ARGS="--output_dir=â€
 
 reproduce-counting: setup  ## train the student report's counters beside its figures: LIBRISPEECH=â€¦ ARGS="--quick"
 	$(BIN)/python -m counting.reproduce --data_dir=$(LIBRISPEECH) $(ARGS)
+
+train-separation: setup  ## train a separator on synthetic songs, evaluate it, take a song apart
+	$(BIN)/python -m separation.train --variant=synthetic --run_dir=$(SEPARATION_DIR) $(ARGS)
+	$(BIN)/python -m separation.predict --run_dir=$(SEPARATION_DIR) --output_dir=$(SEPARATION_DIR)/stems $(SEPARATION_DIR)/example/mixture.wav
+
+evaluate-separation: setup  ## evaluate the separator of SEPARATION_DIR beside ideal masks
+	$(BIN)/python -m separation.evaluate --run_dir=$(SEPARATION_DIR) --oracle $(ARGS)
+
+predict-separation: setup  ## take FILE apart into stems/
+	$(BIN)/python -m separation.predict --run_dir=$(SEPARATION_DIR) $(ARGS) $(or $(FILE),$(SEPARATION_DIR)/example/mixture.wav)
+
+export-separation: setup  ## export the separator of SEPARATION_DIR as SavedModel and LiteRT
+	$(BIN)/python -m separation.export --run_dir=$(SEPARATION_DIR) $(ARGS)
 
 bench: $(BENCH_VENV)/.installed  ## measure networks, features and pipeline beside PyTorch and librosa
 	$(BENCH_VENV)/bin/python -m benchmarks.networks

@@ -86,6 +86,11 @@ def define_corpus_flags(flag_values: FlagValues) -> None:
     flags.DEFINE_bool(
         "download", False, "fetch the corpus to its folder first, if it is not there", flag_values=flag_values
     )
+    define_shards_flag(flag_values)
+
+
+def define_shards_flag(flag_values: FlagValues) -> None:
+    """Define where decoded recordings are kept, for corpora that nobody can fetch."""
     flags.DEFINE_string("shards_dir", "data/shards", "folder that keeps decoded recordings", flag_values=flag_values)
 
 

@@ -5,7 +5,6 @@ samples are kept as they are, because cutting them would add distortion that the
 """
 
 import io
-import logging
 import math
 import os
 import warnings
@@ -17,7 +16,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from common import files
+from common import audio_writer
 from common.errors import UserError
 
 AudioSource = str | os.PathLike | BinaryIO
@@ -27,7 +26,6 @@ _READABLE = "WAV, FLAC, MP3, Ogg, AIFF or AU"
 _FFMPEG_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma")
 BLOCK_VALUES = 2**20
 _UNKNOWN_LENGTH = 2**36 - 1  # The largest count that FLAC can state, and what damaged headers tend to.
-_FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
 
 
 class AudioInfo(NamedTuple):
@@ -232,26 +230,9 @@ def write(path: str | os.PathLike, waveform: np.ndarray, sample_rate: int, subty
     waveform = np.asarray(waveform, np.float32)
     if waveform.ndim not in (1, 2) or not waveform.size:
         raise UserError(f"cannot write {path}: expected (samples,) or (samples, channels), received {waveform.shape}")
-    if not np.isfinite(waveform).all():
-        raise UserError(f"cannot write {path}: the waveform contains NaN or infinite samples; expected finite ones")
-    format_name = Path(path).suffix[1:].upper()
-    format_name = {"AIF": "AIFF", "OGA": "OGG", "OPUS": "OGG"}.get(format_name, format_name)
-    if format_name not in soundfile.available_formats() or format_name == "RAW":
-        raise UserError(f"cannot write {path}: the suffix names no audio format; use .wav, .flac, .ogg or .mp3")
-    subtype = subtype or ("OPUS" if Path(path).suffix.lower() == ".opus" else soundfile.default_subtype(format_name))
-    if subtype not in _FLOAT_SUBTYPES:
-        waveform = _clip(path, waveform)
     num_channels = 1 if waveform.ndim == 1 else waveform.shape[1]
-    with files.atomic_path(path) as temporary:
-        try:
-            with soundfile.SoundFile(temporary, "w", sample_rate, num_channels, subtype, format=format_name) as file:
-                # libsndfile's Vorbis encoder keeps a whole call's samples on the stack and crashes on long ones.
-                for block in np.array_split(waveform, -(-waveform.size // BLOCK_VALUES)):
-                    file.write(block)
-        except (soundfile.LibsndfileError, ValueError, TypeError, OverflowError) as error:
-            raise UserError(
-                f"cannot write {path} as {format_name} {subtype}, {sample_rate} Hz, {num_channels} channels: {error}"
-            ) from error
+    with audio_writer.opened(path, sample_rate, num_channels, subtype) as write_block:
+        write_block(waveform)
 
 
 class ForwardFile(soundfile.SoundFile):
@@ -380,17 +361,3 @@ def check_rate(name: str, sample_rate: int) -> None:
             f"{name} claims a sample rate of {sample_rate} Hz; expected {LOWEST_SAMPLE_RATE} to {HIGHEST_SAMPLE_RATE}: "
             "the header is damaged, write the file again"
         )
-
-
-def _clip(path: str | os.PathLike, waveform: np.ndarray) -> np.ndarray:
-    num_clipped = int((np.abs(waveform) > 1).sum())
-    if num_clipped:
-        peak_db = 20 * math.log10(float(np.abs(waveform).max()))
-        logging.warning(
-            "%s: %d of %d samples exceed full scale (peak %+.1f dB) and are clipped; lower the level or write FLOAT",
-            path,
-            num_clipped,
-            waveform.size,
-            peak_db,
-        )
-    return np.clip(waveform, -1, 1)

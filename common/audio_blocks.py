@@ -20,11 +20,16 @@ _COPIED_BYTES = 2**20
 
 
 def blocks(
-    path_or_file: audio.AudioSource, sample_rate: int, block_seconds: float = 10.0, mono: bool = True
+    path_or_file: audio.AudioSource,
+    sample_rate: int,
+    block_seconds: float = 10.0,
+    mono: bool = True,
+    start: float = 0.0,
+    duration: float | None = None,
 ) -> Iterator[np.ndarray]:
     """Read an audio file block after block, as float32 waveforms at the wanted rate.
 
-    One after the other the blocks are what `audio.read(path_or_file, sample_rate, mono)` returns: the resampler goes
+    One after the other the blocks are what `audio.read(path_or_file, sample_rate, mono, start, duration)` returns: the resampler goes
     on from block to block, so they join without a click. A file object that cannot seek, such as a pipe on standard
     input, is first copied to a temporary file, whose folder `TMPDIR` chooses; one that can is read where it is. What
     only librosa reads, such as M4A, is read as one piece and takes the memory that it needs.
@@ -34,6 +39,8 @@ def blocks(
         sample_rate: Rate in Hz to resample to.
         block_seconds: Length of a block in seconds.
         mono: Whether to average the channels into one.
+        start: Where to begin, in seconds.
+        duration: How much to read, in seconds; None reads to the end.
 
     Yields:
         Blocks of shape `(samples,)`, or `(samples, channels)` if `mono` is False, with `block_seconds * sample_rate`
@@ -62,9 +69,10 @@ def blocks(
         except (soundfile.LibsndfileError, TypeError) as error:
             if not audio.may_be_for_librosa(error, path_or_file):
                 raise audio.unreadable(name, error) from error
-            pieces = iter([audio.read(path_or_file, sample_rate, mono)[0]])
+            pieces = iter([audio.read(path_or_file, sample_rate, mono, start, duration)[0]])
         else:
-            pieces = _resampled(name, file, sample_rate, max(block_seconds, _SHORTEST_READ_SECONDS), mono)
+            wanted = _seek(name, file, start, duration)
+            pieces = _resampled(name, file, sample_rate, max(block_seconds, _SHORTEST_READ_SECONDS), mono, wanted)
         yield from _cut(pieces, block_samples)
 
 
@@ -140,8 +148,23 @@ def _opened(path_or_file: audio.AudioSource) -> Iterator[tuple[str, str | Binary
         yield name, file
 
 
+def _seek(name: str, file: audio.ForwardFile, start: float, duration: float | None) -> int | None:
+    """Go to where an excerpt begins; return how many samples it has, None for all that follow."""
+    if start < 0 or (duration is not None and duration <= 0):
+        raise UserError(f"an excerpt starts at 0 s or later and lasts more than 0 s; received {start} and {duration}")
+    first = round(start * file.samplerate)
+    if first:
+        if first >= file.frames:
+            raise UserError(
+                f"{name} has no samples at {start} s or later; expected an excerpt that begins within its"
+                f" {file.frames / file.samplerate:.3f} s"
+            )
+        file.seek(first)
+    return None if duration is None else max(1, round(duration * file.samplerate))
+
+
 def _resampled(
-    name: str, file: audio.ForwardFile, sample_rate: int, read_seconds: float, mono: bool
+    name: str, file: audio.ForwardFile, sample_rate: int, read_seconds: float, mono: bool, wanted: int | None
 ) -> Iterator[np.ndarray]:
     """Yield what the file holds, checked and at the wanted rate, in pieces of any length."""
     file_rate = file.samplerate
@@ -151,7 +174,7 @@ def _resampled(
     read_values = min(audio.BLOCK_VALUES, round(read_seconds * file_rate) * file.channels)
     num_read = num_yielded = 0
     try:
-        for block in audio.decode(file, block_values=read_values):
+        for block in audio.decode(file, wanted, read_values):
             waveform, _ = audio.conform(name, block, file_rate, None, mono)
             num_read += len(waveform)
             if file_rate != sample_rate:

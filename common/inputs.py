@@ -1,12 +1,17 @@
 """The recordings that a command line names."""
 
+import contextlib
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from common.audio import AudioSource
 from common.corpora import manifest
 from common.errors import UserError
+
+_COPIED_BYTES = 2**20
 
 
 def recordings(arguments: Sequence[str]) -> Iterator[tuple[str, AudioSource, bool]]:
@@ -30,3 +35,26 @@ def recordings(arguments: Sequence[str]) -> Iterator[tuple[str, AudioSource, boo
             yield from ((str(file), file, True) for file in found)
         else:
             yield argument, path, False
+
+
+@contextlib.contextmanager
+def on_disk(source: AudioSource) -> Iterator[Path]:
+    """Yield the path of a recording; one that comes through a pipe is first copied to a temporary file.
+
+    Raises:
+        UserError: It cannot be copied.
+    """
+    if not hasattr(source, "read"):
+        yield Path(source)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "standard_input"
+        try:
+            with path.open("wb") as file:
+                shutil.copyfileobj(source, file, _COPIED_BYTES)
+        except OSError as error:
+            raise UserError(
+                f"cannot copy standard input to a temporary file: {error.strerror or error}; expected room for all of"
+                " it: set TMPDIR to a folder that has it"
+            ) from error
+        yield path

@@ -249,6 +249,49 @@ def spectrogram(values_db: np.ndarray, hop_seconds: float, highest_hz: float, ti
     return figure
 
 
+def separations(
+    mixture: np.ndarray,
+    rows: Sequence[tuple[str, Sequence[np.ndarray]]],
+    hop_seconds: float,
+    highest_hz: float,
+    title: str = "",
+) -> Figure:
+    """Draw a mixture's spectrogram, and in a row for each stem the true one, the estimate and the mask between.
+
+    Args:
+        mixture: Magnitudes, shape `(frames, bins)`.
+        rows: For each stem its name, its magnitudes, the estimated ones, and the mask in [0, 1].
+        hop_seconds: Time between frames.
+        highest_hz: Frequency of the last bin.
+        title: Stands above.
+    """
+    figure = Figure(figsize=(13, 2.4 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), 4, sharex=True, sharey=True, squeeze=False)
+    extent = (0, len(mixture) * hop_seconds, 0, highest_hz / 1000)
+    peak = 20 * np.log10(max(mixture.max(), 1e-5))
+
+    def draw(panel, values: np.ndarray, name: str) -> None:
+        decibels = 20 * np.log10(np.maximum(values, 1e-5))
+        image = panel.imshow(
+            decibels.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=peak - 80, vmax=peak
+        )
+        panel.set_title(name, fontsize=9)
+        figure.colorbar(image, ax=panel, label="dB")
+
+    for panels, (name, (true, estimated, mask)) in zip(axes, rows, strict=True):
+        draw(panels[0], mixture, "mixture")
+        draw(panels[1], true, f"{name}, true")
+        draw(panels[2], estimated, f"{name}, estimated")
+        image = panels[3].imshow(mask.T, origin="lower", aspect="auto", extent=extent, cmap="viridis", vmin=0, vmax=1)
+        panels[3].set_title(f"{name}, estimate / mixture", fontsize=9)
+        figure.colorbar(image, ax=panels[3])
+        panels[0].set_ylabel("frequency in kHz")
+    for panel in axes[-1]:
+        panel.set_xlabel("time in s")
+    figure.suptitle(title)
+    return figure
+
+
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG, whole or not at all."""
     with files.atomic_path(path) as temporary:

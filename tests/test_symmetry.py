@@ -45,6 +45,8 @@ ELSEWHERE = {
     "common/tensorboard.py": "kws/test_end_to_end.py",
     "common/inputs.py": "kws/test_end_to_end.py",
     **{f"counting/{name}.py": "counting/test_end_to_end.py" for name in ("train", "evaluate", "predict", "export")},
+    "separation/panels.py": "separation/test_end_to_end.py",
+    **{f"separation/{name}.py": "separation/test_end_to_end.py" for name in ("train", "evaluate", "predict", "export")},
     **{f"kws/{name}.py": "kws/test_end_to_end.py" for name in ("train", "evaluate", "evaluation", "predict", "export")},
 }
 

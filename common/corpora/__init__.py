@@ -10,9 +10,12 @@ from common.corpora import (
     esc50,
     folder,
     librispeech,
+    mir1k,
+    musdb,
     speaker_folders,
     speech_commands,
     synthetic,
+    track_folders,
     utterances,
 )
 
@@ -25,4 +28,7 @@ CORPORA = {
     "librispeech": librispeech,
     "speaker_folders": speaker_folders,
     "utterances": utterances,
+    "musdb": musdb,
+    "mir1k": mir1k,
+    "track_folders": track_folders,
 }

@@ -8,6 +8,9 @@
 | `label` | the class as the corpus names it, or empty |
 | `speaker` | who speaks, or empty; no speaker stands in two splits |
 | `sex` | `F`, `M` or empty |
+| `track` | the piece of music, or empty; no track stands in two splits |
+| `stem` | which part of the track is here (`vocals`, `drums`, … or `mixture`), or empty |
+| `channel` | the channel of the file that is meant, from 0; -1 for all of them |
 
 Indexing a corpus lists files without opening them, so it stays quick at any size; what cannot be read is found, and
 reported, when shards are made.
@@ -22,11 +25,22 @@ import pandas as pd
 from common import files
 from common.errors import UserError
 
-COLUMNS = ("path", "start", "duration", "split", "label", "speaker", "sex")
+COLUMNS = ("path", "start", "duration", "split", "label", "speaker", "sex", "track", "stem", "channel")
 SPLITS = ("train", "validation", "test")
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".m4a")
 
-_DEFAULTS = {"start": 0.0, "duration": float("nan"), "split": "", "label": "", "speaker": "", "sex": ""}
+_DEFAULTS = {
+    "start": 0.0,
+    "duration": float("nan"),
+    "split": "",
+    "label": "",
+    "speaker": "",
+    "sex": "",
+    "track": "",
+    "stem": "",
+    "channel": -1,
+}
+_TYPES = {"start": float, "duration": float, "channel": int}
 
 
 def from_rows(rows: Iterable[dict]) -> pd.DataFrame:
@@ -39,7 +53,7 @@ def from_rows(rows: Iterable[dict]) -> pd.DataFrame:
         A table with exactly `COLUMNS`.
     """
     table = pd.DataFrame([{**_DEFAULTS, **row, "path": str(row["path"])} for row in rows], columns=list(COLUMNS))
-    table = table.astype({"start": float, "duration": float})
+    table = table.astype(_TYPES)
     return table.sort_values(["path", "start"], kind="stable", ignore_index=True)
 
 
@@ -128,7 +142,7 @@ def read(path: str | Path) -> pd.DataFrame:
     Raises:
         UserError: The file is missing, is not CSV, or lacks a column.
     """
-    text_columns = {name: str for name in COLUMNS if name not in ("start", "duration")}
+    text_columns = {name: str for name in COLUMNS if name not in _TYPES}
     try:
         table = pd.read_csv(path, dtype=text_columns, keep_default_na=False, na_values={"duration": ""})
     except (OSError, ValueError) as error:
@@ -136,4 +150,4 @@ def read(path: str | Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise UserError(f"{path} lacks the manifest columns {', '.join(missing)}; delete it to have it made again")
-    return table[list(COLUMNS)].astype({"start": float, "duration": float})
+    return table[list(COLUMNS)].astype(_TYPES)

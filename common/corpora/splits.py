@@ -1,4 +1,4 @@
-"""Splits for a corpus that has none: by speaker where speakers are known, else by recording."""
+"""Splits for a corpus that has none: by speaker (or singer) where they are known, else by track, else by recording."""
 
 import hashlib
 import logging
@@ -14,10 +14,10 @@ from common.errors import UserError
 def assign(table: pd.DataFrame, root: Path, draw_missing: bool = True) -> pd.DataFrame:
     """Fill the missing splits of a manifest, about 80 % train, 10 % validation and 10 % test.
 
-    A speaker's hash decides, else that of the recording's path below `root`, so a growing corpus moves nobody. A class
-    that is left without some split receives the speaker (or recording) with the smallest hash that its own split, in
-    every class, can spare. Where a class has too few speakers for that, its recordings are divided one by one, and a
-    warning says so.
+    A speaker's hash decides, else that of the track, else of the recording's path below `root`, so a growing corpus moves
+    nobody. A class that is left without some split receives the speaker (or recording) with the smallest hash that its
+    own split, in every class, can spare. Where a class has too few speakers for that, its recordings are divided one by
+    one, and a warning says so.
 
     Splits that are given stay. If some rows are `train` and no row is `validation` (or `test`), the missing one is
     drawn from `train`.
@@ -40,7 +40,7 @@ def assign(table: pd.DataFrame, root: Path, draw_missing: bool = True) -> pd.Dat
     rows = table[table["split"].isin(["", "train"])]
     _check_counts(rows, len(wanted), root)
     files = rows["path"].map(lambda path: Path(os.path.relpath(path, root)).as_posix())
-    keys = rows["speaker"].where(rows["speaker"] != "", files)
+    keys = rows["speaker"].where(rows["speaker"] != "", rows["track"].where(rows["track"] != "", files))
     by_file = {label for label, own in keys.groupby(rows["label"]) if own.nunique() < len(wanted)}
     while True:
         used = keys.where(~rows["label"].isin(by_file), files)

@@ -68,6 +68,19 @@ def test_blocks_are_what_read_gives_at_other_rates(tmp_path, rng, sample_rate):
     _check_blocks(tmp_path / "a.wav", tmp_path / "a.wav", sample_rate)
 
 
+@pytest.mark.parametrize("rate", [RATE, 44100])
+def test_an_excerpt_is_what_read_gives_of_it(tmp_path, rng, rate):
+    path = tmp_path / "song.wav"
+    soundfile.write(path, _noise(rng, rate), rate)
+    expected, _ = audio.read(path, RATE, start=0.75, duration=1.5)
+    found = np.concatenate(list(audio_blocks.blocks(path, RATE, 0.4, start=0.75, duration=1.5)))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    with pytest.raises(UserError, match="no samples at 5 s or later"):
+        next(audio_blocks.blocks(path, RATE, start=5))
+    with pytest.raises(UserError, match="lasts more than 0 s"):
+        next(audio_blocks.blocks(path, RATE, duration=0))
+
+
 @pytest.mark.parametrize("num_channels", [1, 2, 6])
 @pytest.mark.parametrize("mono", [True, False])
 @pytest.mark.parametrize("rate", [16000, 44100])

@@ -1,8 +1,10 @@
+import librosa
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.augment import add_noise, colored_noise, gain, mix_examples, reverberate, shift, speed
+from common import audio
+from common.augment import add_noise, colored_noise, gain, mix_examples, play_at, reverberate, shift, speed, stretch
 
 SAMPLE_RATE = 16_000
 SEED = (3, 5)
@@ -218,3 +220,37 @@ def test_mixing_weights_follow_the_beta_distribution():
     # Beta(a, a) has variance 1 / (4 (2 a + 1)).
     assert abs(own.var() - 1 / (4 * 1.4)) < 0.01
     assert abs(own.mean() - 0.5) < 0.03
+
+
+def test_every_example_is_played_at_its_own_rate():
+    clicks = np.zeros((2, 4001), np.float32)
+    clicks[:, 3000] = 1
+    played = play_at(clicks, np.array([[1.25], [0.8]], np.float32)).numpy()
+    # 1000 samples behind the centre; slower by a quarter it is 1250.
+    assert played.argmax(axis=1).tolist() == [2800, 3250]
+
+
+@pytest.mark.parametrize("rate", [0.8, 1.0, 1.25])
+def test_stretching_keeps_pitch_and_level_and_moves_the_rest(rate):
+    times = np.arange(48_000) / 16_000
+    sine = np.sin(2 * np.pi * 443 * times).astype(np.float32)
+    stretched = stretch(sine[None], np.array([[rate]], np.float32)).numpy()[0]
+    inside = stretched[14_000:34_000]
+    spectrum = np.abs(np.fft.rfft(inside * np.hanning(len(inside))))
+    assert spectrum.argmax() * 16_000 / len(inside) == pytest.approx(443, abs=1)
+    assert inside.std() == pytest.approx(np.sqrt(0.5), rel=0.02)
+    bursts = np.zeros(48_000, np.float32)
+    bursts[36_000:36_400] = np.random.default_rng(0).normal(size=400)
+    moved = np.square(stretch(bursts[None], np.array([[rate]], np.float32)).numpy()[0])
+    centre = (np.arange(48_000) * moved).sum() / moved.sum()
+    assert centre == pytest.approx(24_000 + 12_200 / rate, abs=300)
+
+
+def test_stretching_is_as_clear_as_librosa_is(real_data):
+    """A phase vocoder whose bins drift apart loses level: librosa's keeps 71 % of this voice's energy, this one 88 %."""
+    waveform, _ = audio.read(real_data / "mir1k" / "Wavfile" / "Ani_1_01.flac", 16_000, mono=False)
+    voice = waveform[20_000:68_000, 1]
+    ours = stretch(voice[None], np.array([[1.1]], np.float32)).numpy()[0]
+    theirs = librosa.effects.time_stretch(voice, rate=1.1, n_fft=1024, hop_length=256)
+    assert np.square(ours).sum() > 1.1 * np.square(theirs).sum()
+    assert np.square(ours).sum() < 1.1 * np.square(voice).sum() / 1.1

@@ -53,3 +53,15 @@ def test_a_figure_becomes_the_pixels_of_an_image_summary():
     assert pixels.shape[3] == 3
     assert pixels.dtype == np.uint8
     assert pixels.std() > 0
+
+
+def test_a_separation_is_a_row_a_stem(rng):
+    mixture = rng.uniform(size=(20, 30))
+    rows = [(name, [mixture, mixture / 2, np.full((20, 30), 0.5)]) for name in ("vocals", "drums")]
+    figure = plots.separations(mixture, rows, 0.01, 4000)
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == [
+        *("mixture", "vocals, true", "vocals, estimated", "vocals, estimate / mixture"),
+        *("mixture", "drums, true", "drums, estimated", "drums, estimate / mixture"),
+    ]
+    assert plots.to_image(figure).shape[-1] == 3

@@ -1,0 +1,45 @@
+"""MIR-1K: a thousand clips of karaoke by 19 amateur singers; accompaniment left, singing voice right, 16 kHz.
+
+    Wavfile/<singer>_<song>_<clip>.wav
+
+Source: C.-L. Hsu, J.-S. R. Jang, "On the improvement of singing voice separation for monaural recordings using the MIR-1K
+dataset", IEEE TASLP 2010, https://sites.google.com/site/unvoicedsoundseparation/mir-1k. It has no official split: singers
+are split by a hash, so that none is heard in training and in test.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from common.corpora import manifest, splits, track_folders
+from common.errors import UserError
+
+STEMS = ("vocals", "accompaniment")
+LAYOUT = "Wavfile/<singer>_<song>_<clip>.wav"
+_FOLDER = "Wavfile"
+_CHANNELS = {"accompaniment": 0, "vocals": 1}
+
+
+def index(root: str | Path) -> pd.DataFrame:
+    """List the stems of all clips, two rows a clip: one a channel.
+
+    Returns:
+        A manifest (`common.corpora.manifest`); the singer is the `speaker`, the clip the `track`.
+
+    Raises:
+        UserError: The folder is missing or laid out otherwise.
+    """
+    root = Path(root).absolute()
+    home = root / _FOLDER if (root / _FOLDER).is_dir() else root
+    paths = manifest.audio_files(home) if home.is_dir() else []
+    if not paths:
+        raise UserError(f"{root} holds no clips; expected MIR-1K laid out as {LAYOUT}")
+    singers = {path: path.stem.partition("_")[0] for path in paths}
+    table = manifest.from_rows(
+        {"path": path, "speaker": singer, "track": path.stem, "stem": stem, "channel": channel}
+        for path, singer in singers.items()
+        for stem, channel in _CHANNELS.items()
+    )
+    return (
+        splits.assign(table, root) if len(set(singers.values())) >= len(manifest.SPLITS) else track_folders.few(table)
+    )

@@ -1,0 +1,199 @@
+"""What a separator can be: its configuration and the named variants."""
+
+import dataclasses
+
+from common.config import TrainingConfig, field
+from common.errors import UserError, nearest
+from common.tracks import ACCOMPANIMENT, MIXTURE
+
+TASK = "separation"
+MODELS = ("unet", "tfc_tdf")
+LOSSES = ("bce", "magnitude_l1", "waveform_l1", "si_sdr", "multi_stft")
+SEPARATION_CORPORA = ("synthetic", "musdb", "mir1k", "folder")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(TrainingConfig):
+    """Configuration of a separator; the defaults are those of the variant `default`.
+
+    A window of the mixture is turned into a spectrogram inside the model, a network estimates each stem's, and the
+    stems come out as waveforms.
+    """
+
+    corpus: str = field("synthetic", "where songs come from", choices=SEPARATION_CORPORA)
+    stems: tuple[str, ...] = field(
+        ("vocals", ACCOMPANIMENT),
+        "what a song is taken apart into; accompaniment is all that the others are not",
+    )
+    sample_rate: int = field(0, "sample rate in hertz; 0 for that of the corpus", minimum=0, maximum=192_000)
+    channels: int = field(0, "1 mono, 2 stereo, 0 as the corpus is", minimum=0, maximum=2)
+    split_rule: str = field(
+        "official",
+        "official keeps the corpus's own split, else one by singers or tracks; random divides windows of all tracks,"
+        " 81/9/10 %, as in the report; folds deals singers or tracks",
+        choices=("official", "random", "folds"),
+    )
+    num_folds: int = field(5, "folds of --split_rule=folds", minimum=3)
+    fold: int = field(0, "the fold that is the test split; the next one is validation", minimum=0)
+    num_songs: int = field(48, "songs of the synthetic corpus", minimum=6)
+    song_seconds: float = field(12.0, "length of a song of the synthetic corpus, in seconds", minimum=2)
+
+    n_fft: int = field(1024, "length of the Fourier transform in samples", minimum=64, maximum=16384)
+    hop_length: int = field(256, "distance between frames in samples", minimum=16)
+    num_frames: int = field(128, "frames of the window that the network sees at once", minimum=16)
+
+    model: str = field("tfc_tdf", "the network", choices=MODELS)
+    depth: int = field(3, "how often the network halves time and frequency", minimum=1, maximum=8)
+    width: int = field(24, "channels of the network's first level", minimum=1)
+    growth: int = field(24, "channels that each level adds (tfc_tdf)", minimum=0)
+    subbands: int = field(4, "bands of the spectrum that are folded into channels (tfc_tdf)", minimum=1)
+    blocks: int = field(1, "blocks on each level, down and up (tfc_tdf)", minimum=1)
+    bottleneck: int = field(4, "by how much a frame's frequencies are squeezed (tfc_tdf)", minimum=1)
+    dropout: float = field(0.0, "dropout rate", minimum=0, maximum=0.9)
+    mask: str = field(
+        "complex",
+        "what the network answers: sigmoid (a mask in 0 to 1 for each stem by itself), binary (the same, cut at 0.5),"
+        " ratio (each stem's share of the power), softmax (masks that sum to 1), complex (masks that turn phases too), or"
+        " spectrum (the stems' spectra themselves)",
+        choices=("sigmoid", "binary", "ratio", "softmax", "complex", "spectrum"),
+    )
+    loss: tuple[str, ...] = field(
+        ("waveform_l1", "multi_stft"), f"what is minimised, the sum of any of {', '.join(LOSSES)}"
+    )
+
+    mix_probability: float = field(
+        0.0, "share of training examples whose stems are from different songs", minimum=0, maximum=1
+    )
+    min_gain: float = field(1.0, "least factor on a stem's amplitude in training", minimum=0)
+    max_gain: float = field(1.0, "largest factor on a stem's amplitude in training", minimum=0)
+    swap_probability: float = field(0.0, "share of stems whose channels change sides", minimum=0, maximum=1)
+    flip_probability: float = field(0.0, "share of stems that are turned upside down", minimum=0, maximum=1)
+    max_speed: float = field(
+        0.0, "training songs get up to this share faster or slower, their pitch too", minimum=0, maximum=0.4
+    )
+    max_pitch_semitones: float = field(
+        0.0, "training songs are moved up or down by this, in semitones, at their tempo", minimum=0, maximum=6
+    )
+    max_tempo: float = field(
+        0.0, "training songs get up to this share faster or slower, at their pitch", minimum=0, maximum=0.4
+    )
+    validation_excerpts: int = field(120, "windows that every epoch is validated on, always the same", minimum=1)
+
+    overlap: float = field(
+        0.25, "share of a window that the next one repeats, when songs are separated", minimum=0, maximum=0.75
+    )
+    wiener_iterations: int = field(
+        0, "iterations of the multichannel Wiener filter after the network, when songs are separated", minimum=0
+    )
+
+    def __post_init__(self):
+        """Check the fields, and those that depend on one another."""
+        super().__post_init__()
+        for name in self.loss:
+            if name not in LOSSES:
+                raise UserError(f"--loss: expected any of {', '.join(LOSSES)}, got {name!r}.{nearest(name, LOSSES)}")
+        if not self.loss:
+            raise UserError(f"--loss: expected one or more of {', '.join(LOSSES)}")
+        if len(set(self.stems)) < len(self.stems) or MIXTURE in self.stems or not self.stems:
+            raise UserError(
+                f"--stems: expected different parts of a song, such as vocals,drums; got {','.join(self.stems)}"
+            )
+        if "bce" in self.loss and self.mask not in ("sigmoid", "binary", "softmax"):
+            raise UserError("--loss=bce compares masks; use --mask=sigmoid, binary or softmax")
+        if self.mask in ("ratio", "softmax", "binary") and len(self.stems) < 2:
+            raise UserError(
+                f"--mask={self.mask} divides a song among stems; name two or more by --stems, or use sigmoid"
+            )
+        if self.fold >= self.num_folds:
+            raise UserError(f"--fold: expected at most {self.num_folds - 1} with --num_folds={self.num_folds}")
+        if self.min_gain > self.max_gain:
+            raise UserError(f"--min_gain: expected at most --max_gain={self.max_gain}, got {self.min_gain}")
+        if self.n_fft % 2 or self.n_fft % self.hop_length:
+            raise UserError(f"--n_fft: expected an even multiple of --hop_length={self.hop_length}, got {self.n_fft}")
+        step = 2**self.depth
+        bins = self.n_fft // 2 // (self.subbands if self.model == "tfc_tdf" else 1)
+        if self.num_frames % step or bins % step:
+            raise UserError(
+                f"--depth={self.depth} halves {self.num_frames} frames and {bins} bins that often; expected multiples of"
+                f" {step}: change --num_frames, --n_fft, --subbands or --depth"
+            )
+
+    @property
+    def window_samples(self) -> int:
+        """Length of the window that the network sees at once."""
+        return (self.num_frames - 1) * self.hop_length
+
+    @property
+    def window_hop(self) -> int:
+        """From one window to the next when songs are separated, in samples: whole frames."""
+        frames = max(1, round((self.num_frames - 1) * (1 - self.overlap)))
+        return frames * self.hop_length
+
+
+# The student report: a U-Net with dropout on normalised magnitudes, ideal binary masks, binary cross-entropy, Adam.
+_REPORT = Config(
+    epochs=40,
+    batch_size=8,
+    learning_rate=1e-3,
+    split_rule="random",
+    model="unet",
+    depth=5,
+    width=16,
+    dropout=0.5,
+    mask="sigmoid",
+    loss=("bce",),
+)
+
+# Jansson et al. (2017) and Spleeter (Hennequin et al. 2020): six levels, masked magnitudes, L1.
+_SPLEETER = dataclasses.replace(
+    _REPORT,
+    split_rule="official",
+    depth=6,
+    num_frames=128,
+    loss=("magnitude_l1",),
+    mix_probability=0.0,
+)
+
+# The most accurate network that a CPU trains within the hour; separation/README.md shows what each part adds.
+DEFAULT = Config(
+    epochs=40,
+    epoch_examples=1200,
+    batch_size=6,
+    learning_rate=2e-3,
+    optimizer="adamw",
+    schedule="cosine",
+    warmup_epochs=1,
+    weight_decay=0.01,
+    average_momentum=0.999,
+    mix_probability=0.75,
+    min_gain=0.25,
+    max_gain=1.25,
+    swap_probability=0.5,
+    flip_probability=0.5,
+)
+
+VARIANTS = {
+    "default": DEFAULT,
+    # Minutes on the synthetic corpus: `make train-separation`.
+    "synthetic": dataclasses.replace(DEFAULT, epochs=10),
+    "report": _REPORT,
+    "spleeter": _SPLEETER,
+    "tiny": dataclasses.replace(
+        DEFAULT,
+        epochs=2,
+        epoch_examples=16,
+        batch_size=4,
+        n_fft=256,
+        hop_length=64,
+        num_frames=32,
+        depth=1,
+        width=6,
+        growth=4,
+        subbands=2,
+        loss=("waveform_l1",),
+        num_songs=6,
+        song_seconds=4.0,
+        average_momentum=0.0,
+        validation_excerpts=8,
+    ),
+}

@@ -1,0 +1,238 @@
+"""From tracks and their stems to batches of mixtures."""
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from common import audio, distribution, shards, track_bank, tracks
+from common.corpora import CORPORA, manifest, splits
+from common.errors import UserError
+from separation import mixing
+from separation.config import Config
+
+_MODULES = {"synthetic": "songs", "musdb": "musdb", "mir1k": "mir1k", "folder": "track_folders"}
+_RANDOM_SHARES = {"train": (0.0, 0.81), "validation": (0.81, 0.9), "test": (0.9, 1.0)}
+# Of windows that are always the same, whatever the training's seed.
+_FIXED_SEED = {"train": 0, "validation": 1, "test": 2}
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """The tracks a configuration names.
+
+    Attributes:
+        config: The configuration, with the corpus's own rate and channels where it named none.
+        manifest: A row a stem.
+        shards_dir: Where decoded tracks are kept.
+    """
+
+    config: Config
+    manifest: pd.DataFrame
+    shards_dir: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """What the examples of a split are cut from.
+
+    Attributes:
+        name: `train`, `validation` or `test`.
+        bank: Its tracks; with `--split_rule=random` all tracks.
+        windows: With `--split_rule=random` the windows that are its own, else None: any window is.
+    """
+
+    name: str
+    bank: track_bank.TrackBank
+    windows: mixing.Places | None
+
+
+def load_corpus(config: Config, shards_dir: str | Path) -> Corpus:
+    """List the tracks of a configuration's corpus.
+
+    Raises:
+        UserError: The folder is missing or holds no tracks, or the first cannot be read.
+    """
+    if config.corpus in ("musdb", "mir1k", "folder") and not config.data_dir:
+        raise UserError(f"--corpus={config.corpus} needs --data_dir, the folder that holds it")
+    options = {"num_songs": config.num_songs, "seconds": config.song_seconds} if config.corpus == "synthetic" else {}
+    if config.corpus == "synthetic" and config.sample_rate:
+        options["sample_rate"] = config.sample_rate
+    if config.corpus == "synthetic" and config.channels:
+        options["channels"] = config.channels
+    table = CORPORA[_MODULES[config.corpus]].index(Path(config.data_dir or "data/songs"), **options)
+    if config.split_rule == "folds":
+        table = splits.assign_folds(table.assign(speaker=_groups(table)), config.num_folds, config.fold)
+    return Corpus(_resolved(config, table), table, Path(shards_dir))
+
+
+def _groups(table: pd.DataFrame) -> pd.Series:
+    """Return who must stay on one side: the singer where known, else the track."""
+    return table["speaker"].where(table["speaker"] != "", table["track"])
+
+
+def _resolved(config: Config, table: pd.DataFrame) -> Config:
+    """Fill in the rate and the channels that the corpus has."""
+    if config.sample_rate and config.channels:
+        return config
+    header = audio.info(table["path"].iloc[0])
+    own_channels = 1 if table["channel"].iloc[0] >= 0 else min(2, header.num_channels)
+    return dataclasses.replace(
+        config, sample_rate=config.sample_rate or header.sample_rate, channels=config.channels or own_channels
+    )
+
+
+def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
+    """Return a trained configuration that looks at another corpus or folder; None keeps the one trained on."""
+    if corpus is None and data_dir is None:
+        return config
+    return dataclasses.replace(config, corpus=corpus or config.corpus, data_dir=data_dir or "", split_rule="official")
+
+
+def prepare_split(corpus: Corpus, split: str) -> Split:
+    """Decode the tracks of a split, or find them decoded.
+
+    Raises:
+        UserError: The split has no tracks, or too many cannot be used.
+    """
+    config = corpus.config
+    random = config.split_rule == "random"
+    bank = track_bank.prepare(
+        corpus.manifest if random else manifest.select(corpus.manifest, split),
+        corpus.shards_dir,
+        config.stems,
+        config.sample_rate,
+        config.channels,
+        max_rejected=config.max_rejected,
+        description=f"preparing {split}",
+    )
+    return Split(split, bank, _random_windows(config, bank, split) if random else None)
+
+
+def _random_windows(config: Config, bank: track_bank.TrackBank, split: str) -> mixing.Places:
+    """Divide the windows of all tracks, one after another in each, among the splits: tracks are on all sides."""
+    places = _grid(config, bank)
+    order = np.random.default_rng(0).permutation(len(places.tracks))
+    low, high = (round(share * len(order)) for share in _RANDOM_SHARES[split])
+    if low == high:
+        raise UserError(f"{len(order)} windows are too few to divide at random; add tracks or take fewer --num_frames")
+    chosen = order[low:high]
+    return mixing.Places(places.tracks[chosen], places.starts[chosen])
+
+
+def _grid(config: Config, bank: track_bank.TrackBank) -> mixing.Places:
+    """List windows that follow each other in every track; a track shorter than a window has one."""
+    counts = [max(1, len(pcm) // config.window_samples) for pcm in bank.pcm]
+    tracks = np.repeat(np.arange(len(counts)), counts)
+    starts = np.concatenate([np.arange(count) * config.window_samples for count in counts])
+    stems = len(bank.stems)
+    return mixing.Places(np.tile(tracks[:, None], stems), np.tile(starts[:, None], stems))
+
+
+def build_dataset(config: Config, split: Split, *, training: bool = False, initial_step: int = 0) -> tf.data.Dataset:
+    """Build the batches of a split.
+
+    Args:
+        config: Of the corpus, from `load_corpus`.
+        split: From `prepare_split`.
+        training: Whether to go on without end, every excerpt drawn and changed anew; otherwise one pass over windows
+            that are always the same and as they are.
+        initial_step: How many batches training has seen.
+
+    Returns:
+        Batches of (mixture `(batch, window_samples, channels)`, stems `(batch, stems, window_samples, channels)`),
+        float32.
+    """
+    if training:
+        return _training_dataset(config, split, initial_step)
+    places = _fixed_windows(config, split)
+    num_examples = len(places.tracks)
+    batch_size = distribution.evaluation_batch_size(num_examples, config.batch_size)
+    batches = tf.data.Dataset.from_tensor_slices(tuple(places)).batch(batch_size)
+
+    def cut(tracks: np.ndarray, starts: np.ndarray) -> np.ndarray:
+        return mixing.cut(split.bank, mixing.Places(tracks, starts), config.window_samples)
+
+    def example(tracks: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return _pair(config, tf.cast(_cut(config, cut, [tracks, starts], config.window_samples), tf.float32) / 2**15)
+
+    return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
+
+
+def _training_dataset(config: Config, split: Split, initial_step: int) -> tf.data.Dataset:
+    num_samples = mixing.cut_samples(config)
+    seed = config.seed * 1000 + 29
+
+    def cut(step: np.ndarray) -> np.ndarray:
+        if split.windows is None:
+            places = mixing.draw(config, split.bank, config.batch_size, num_samples, (seed, int(step)))
+        else:
+            rng = np.random.default_rng((seed, int(step)))
+            chosen = rng.integers(len(split.windows.tracks), size=config.batch_size)
+            places = mixing.Places(split.windows.tracks[chosen], split.windows.starts[chosen])
+        return mixing.cut(split.bank, places, num_samples)
+
+    def example(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        cuts = _cut(config, cut, [step], num_samples)
+        return _pair(config, mixing.change(config, cuts, tf.stack([seed, tf.cast(step, tf.int32)])))
+
+    steps = tf.data.Dataset.range(initial_step, 2**31 - 1)
+    return shards.finish(steps.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
+
+
+def _cut(config: Config, function, arguments: list[tf.Tensor], num_samples: int) -> tf.Tensor:
+    cuts = tf.numpy_function(function, arguments, tf.int16, stateful=False)
+    return tf.ensure_shape(cuts, (None, len(config.stems), num_samples, config.channels))
+
+
+def _pair(config: Config, stems: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.reduce_sum(stems, axis=1), stems
+
+
+def _fixed_windows(config: Config, split: Split) -> mixing.Places:
+    """Choose the windows of a pass: at most `validation_excerpts`, spread over the tracks."""
+    places = split.windows or _grid(config, split.bank)
+    order = np.random.default_rng(_FIXED_SEED[split.name]).permutation(len(places.tracks))
+    chosen = np.sort(order[: config.validation_excerpts])
+    return mixing.Places(places.tracks[chosen], places.starts[chosen])
+
+
+def steps_per_epoch(config: Config, split: Split) -> int:
+    """Return how many training batches make an epoch: as many examples as there are windows, unless told."""
+    windows = split.windows or _grid(config, split.bank)
+    return max(1, (config.epoch_examples or len(windows.tracks)) // config.batch_size)
+
+
+def read_tracks(corpus: Corpus, split: str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Read whole tracks for evaluation, one after another: name, mixture `(samples, channels)`, stems; see `tracks.read`.
+
+    Tracks that cannot be used are left out with a warning.
+    """
+    config = corpus.config
+    for name, rows in manifest.select(corpus.manifest, split).groupby("track", sort=True):
+        try:
+            yield name, *tracks.read(rows, config.stems, config.sample_rate, config.channels)
+        except UserError as error:
+            logging.warning("left out: %s", error)
+
+
+def num_tracks(corpus: Corpus, split: str) -> int:
+    """Return how many tracks a split has."""
+    return manifest.select(corpus.manifest, split)["track"].nunique()
+
+
+def groups_of(corpus: Corpus, split: str) -> set[str]:
+    """Return the singers, or where they are not known the tracks, of a split."""
+    table = manifest.select(corpus.manifest, split)
+    return set(_groups(table))
+
+
+def describe(split: Split) -> str:
+    """Say what a split is made of, for the log."""
+    number = len(split.bank.tracks)
+    text = f"{split.name}: {number} tracks, {split.bank.seconds / 60:.1f} min"
+    return text if split.windows is None else f"{text} shared, {len(split.windows.tracks)} windows its own"

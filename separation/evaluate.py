@@ -1,0 +1,107 @@
+"""Evaluate a trained separator on the tracks of any corpus and split, between its floor and its ceiling.
+
+  python -m separation.evaluate --run_dir runs/separation/default --oracle
+  python -m separation.evaluate --run_dir runs/separation/default --corpus=mir1k --data_dir=DIR --split=all
+
+Prints SDR, SI-SDR, uSDR, ISR, SIR and SAR; writes them as JSON, and beside it a row a track (CSV) and a picture (PNG).
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags as absl_flags
+
+from common import app, files
+from common import config as configs
+from common.corpora import manifest
+from separation import data, evaluation, oracle
+from separation.config import TASK
+from separation.models import load_model
+
+
+def define_flags(flag_values: configs.FlagValues) -> None:
+    """Define the flags of this entry point."""
+    app.define_run_flags(flag_values, TASK)
+    app.define_shards_flag(flag_values)
+    absl_flags.DEFINE_string(
+        "corpus",
+        None,
+        "the corpus, if not the one trained on: synthetic, musdb, mir1k, folder",
+        flag_values=flag_values,
+    )
+    absl_flags.DEFINE_string("data_dir", None, "folder of the corpus", flag_values=flag_values)
+    absl_flags.DEFINE_enum(
+        "split",
+        "test",
+        [*manifest.SPLITS, "all"],
+        "which tracks: train, validation, test or all",
+        flag_values=flag_values,
+    )
+    absl_flags.DEFINE_bool(
+        "oracle",
+        False,
+        "judge the mixture as estimate and ideal binary and ratio masks on the same tracks",
+        flag_values=flag_values,
+    )
+    absl_flags.DEFINE_bool(
+        "full", True, "compute ISR, SIR and SAR too, which takes longer than separating", flag_values=flag_values
+    )
+    define_inference_flags(flag_values)
+    absl_flags.DEFINE_string(
+        "output", None, "the JSON file (default evaluation.json in the run directory)", flag_values=flag_values
+    )
+
+
+def define_inference_flags(flag_values: configs.FlagValues) -> None:
+    """Define the flags that change how a trained network is used."""
+    absl_flags.DEFINE_float(
+        "overlap",
+        None,
+        "share of a window that the next one repeats (default: as trained)",
+        0,
+        0.75,
+        flag_values=flag_values,
+    )
+    absl_flags.DEFINE_integer(
+        "wiener_iterations",
+        None,
+        "iterations of the multichannel Wiener filter (default: as trained)",
+        0,
+        flag_values=flag_values,
+    )
+
+
+def as_asked(config, flags: configs.FlagValues):
+    """Return the configuration with the inference flags that were given."""
+    return dataclasses.replace(
+        config,
+        **{name: flags[name].value for name in ("overlap", "wiener_iterations") if flags[name].value is not None},
+    )
+
+
+def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
+    """Evaluate as the flags say."""
+    app.refuse_arguments(arguments)
+    config, model = load_model(flags.run_dir)
+    config = data.with_corpus(as_asked(config, flags), flags.corpus, flags.data_dir)
+    corpus = data.load_corpus(config, flags.shards_dir)
+    trained_on = flags.corpus is None and flags.data_dir is None
+    figures, table = evaluation.evaluate_split(
+        model,
+        corpus,
+        flags.split,
+        train_groups=data.groups_of(corpus, "train") if trained_on else None,
+        full=flags.full,
+        oracles=oracle.NAMES if flags.oracle else (),
+    )
+    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
+    files.write_json(output, figures)
+    written = [output, *evaluation.save(figures, table, output.with_suffix(""))]
+    print(evaluation.table_text(figures))
+    print(f"\nwritten: {', '.join(map(str, written))}")
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main, define_flags))

@@ -1,0 +1,181 @@
+"""Keras layers around a separation network: from spectra to what it sees, and from what it answers to the stems' spectra.
+
+Spectra are `(batch, channels, frames, bins, 2)`, real and imaginary part, as `common.features.Spectrogram` gives them; a
+network works on `(batch, frames, bins - 1, features)`: the highest bin, half the sample rate, takes the one below it.
+"""
+
+import keras
+import tensorflow as tf
+
+from common import signal
+
+EPSILON = 1e-7
+
+
+@keras.saving.register_keras_serializable(package="quartet")
+class SpectrumFeatures(keras.layers.Layer):
+    """What a network sees of a mixture, at a level of its own: loud and soft songs look the same.
+
+    Takes spectra `(batch, channels, frames, bins, 2)` and gives `(batch, frames, bins - 1, features)`: a magnitude for each
+    channel, or with `parts` the real and the imaginary part of each.
+
+    Args:
+        parts: Whether to give real and imaginary parts.
+        **kwargs: Of `keras.layers.Layer`.
+    """
+
+    def __init__(self, parts: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.parts = parts
+
+    def call(self, spectrum):
+        """Divide by the mixture's level, and put channels last."""
+        values = tf.cast(spectrum, tf.float32)[..., :-1, :] / level(spectrum)
+        values = values if self.parts else signal.magnitude(values[..., 0], values[..., 1])[..., None]
+        values = tf.transpose(values, [0, 2, 3, 1, 4])
+        batch, frames, bins = tf.unstack(tf.shape(values)[:3])
+        values = tf.reshape(values, [batch, frames, bins, values.shape[3] * values.shape[4]])
+        return tf.cast(values, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, frames, bins - 1, features)."""
+        batch, channels, frames, bins, _ = input_shape
+        return (batch, frames, bins - 1, channels * (2 if self.parts else 1))
+
+    def get_config(self):
+        """Return the arguments of the layer."""
+        return {**super().get_config(), "parts": self.parts}
+
+
+def level(spectrum):
+    """Return the root mean square of each example's spectrum, shape `(batch, 1, 1, 1, 1)`; never 0."""
+    power = tf.reduce_mean(tf.square(tf.cast(spectrum, tf.float32)), axis=(1, 2, 3, 4), keepdims=True)
+    return tf.sqrt(power + EPSILON**2)
+
+
+@keras.saving.register_keras_serializable(package="quartet")
+class Masks(keras.layers.Layer):
+    """A network's answers as masks in [0, 1].
+
+    Takes `(batch, frames, bins - 1, stems * channels)` and gives `(batch, stems, channels, frames, bins - 1)`.
+
+    Args:
+        num_stems: Number of stems.
+        softmax: Whether the masks of all stems sum to 1; otherwise each is a sigmoid by itself.
+        **kwargs: Of `keras.layers.Layer`.
+    """
+
+    def __init__(self, num_stems: int, softmax: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.num_stems = num_stems
+        self.softmax = softmax
+
+    def call(self, answers):
+        """Put stems first, and squeeze."""
+        values = unfold(tf.cast(answers, tf.float32), self.num_stems, 1)[..., 0]
+        masks = tf.nn.softmax(values, axis=1) if self.softmax else tf.nn.sigmoid(values)
+        return tf.cast(masks, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, stems, channels, frames, bins - 1)."""
+        batch, frames, bins, features = input_shape
+        return (batch, self.num_stems, features // self.num_stems, frames, bins)
+
+    def get_config(self):
+        """Return the arguments of the layer."""
+        return {**super().get_config(), "num_stems": self.num_stems, "softmax": self.softmax}
+
+
+def unfold(answers, num_stems: int, num_parts: int):
+    """Turn `(batch, frames, bins, stems * channels * parts)` into `(batch, stems, channels, frames, bins, parts)`."""
+    batch, frames, bins = tf.unstack(tf.shape(answers)[:3])
+    channels = answers.shape[3] // (num_stems * num_parts)
+    values = tf.reshape(answers, [batch, frames, bins, num_stems, channels * num_parts])
+    values = tf.reshape(tf.transpose(values, [0, 3, 1, 2, 4]), [batch * num_stems, frames, bins, channels, num_parts])
+    values = tf.transpose(values, [0, 3, 1, 2, 4])
+    return tf.reshape(values, [batch, num_stems, channels, frames, bins, num_parts])
+
+
+@keras.saving.register_keras_serializable(package="quartet")
+class MaskedSpectra(keras.layers.Layer):
+    """The mixture's spectrum under the mask of each stem, with the mixture's phase.
+
+    Takes spectra `(batch, channels, frames, bins, 2)` and masks `(batch, stems, channels, frames, bins - 1)`, and gives
+    `(batch, stems, channels, frames, bins, 2)`.
+
+    Args:
+        kind: What becomes of the masks outside training: "sigmoid" and "softmax" leave them, "binary" cuts them at 0.5,
+            "ratio" takes each stem's share of all stems' power, as Spleeter does.
+        **kwargs: Of `keras.layers.Layer`.
+    """
+
+    def __init__(self, kind: str, **kwargs):
+        super().__init__(**kwargs)
+        self.kind = kind
+
+    def call(self, inputs, training=False):
+        """Multiply."""
+        spectrum, masks = inputs
+        if self.kind == "binary" and not training:
+            masks = tf.cast(masks > 0.5, tf.float32)
+        if self.kind == "ratio" and not training:
+            power = tf.square(masks)
+            share = EPSILON / masks.shape[1]
+            masks = (power + share) / (tf.reduce_sum(power, axis=1, keepdims=True) + EPSILON)
+        masks = tf.concat([masks, masks[..., -1:]], axis=-1)
+        return tf.cast(spectrum, tf.float32)[:, None] * masks[..., None]
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, stems, channels, frames, bins, 2)."""
+        spectrum, masks = input_shape
+        return (spectrum[0], masks[1], *spectrum[1:])
+
+    def get_config(self):
+        """Return the arguments of the layer."""
+        return {**super().get_config(), "kind": self.kind}
+
+
+@keras.saving.register_keras_serializable(package="quartet")
+class ComplexSpectra(keras.layers.Layer):
+    """A network's answers as complex masks of the mixture, or as the stems' spectra themselves.
+
+    Takes spectra `(batch, channels, frames, bins, 2)` and answers `(batch, frames, bins - 1, stems * channels * 2)`, and
+    gives `(batch, stems, channels, frames, bins, 2)`.
+
+    Args:
+        num_stems: Number of stems.
+        masks: Whether the answers are masks that the mixture's spectrum is multiplied with.
+        **kwargs: Of `keras.layers.Layer`.
+    """
+
+    def __init__(self, num_stems: int, masks: bool, **kwargs):
+        super().__init__(**kwargs)
+        self.num_stems = num_stems
+        self.masks = masks
+
+    def call(self, inputs):
+        """Multiply as complex numbers, or bring to the mixture's level."""
+        spectrum, answers = inputs
+        spectrum = tf.cast(spectrum, tf.float32)
+        values = unfold(tf.cast(answers, tf.float32), self.num_stems, 2)
+        values = tf.concat([values, values[..., -1:, :]], axis=-2)
+        if not self.masks:
+            return values * level(spectrum)[:, None]
+        real, imaginary = tf.unstack(spectrum[:, None], axis=-1)
+        mask_real, mask_imaginary = tf.unstack(values, axis=-1)
+        return tf.stack(
+            [
+                real * mask_real - imaginary * mask_imaginary,
+                real * mask_imaginary + imaginary * mask_real,
+            ],
+            axis=-1,
+        )
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, stems, channels, frames, bins, 2)."""
+        spectrum, _ = input_shape
+        return (spectrum[0], self.num_stems, *spectrum[1:])
+
+    def get_config(self):
+        """Return the arguments of the layer."""
+        return {**super().get_config(), "num_stems": self.num_stems, "masks": self.masks}

@@ -1,0 +1,82 @@
+"""What training minimises: the distance of the estimated stems from the true ones, as masks, magnitudes or waveforms."""
+
+import tensorflow as tf
+
+from common import signal
+from separation.config import Config
+from separation.layers import EPSILON
+
+_RESOLUTIONS = (2048, 1024, 512)
+
+
+def ideal_binary_masks(magnitudes: tf.Tensor) -> tf.Tensor:
+    """Say in each frame and bin which stem is the loudest.
+
+    Args:
+        magnitudes: Shape `(batch, stems, …)`.
+
+    Returns:
+        1 for the loudest stem, 0 for the others, the same shape; 1 for all that are equally loud.
+    """
+    return tf.cast(magnitudes >= tf.reduce_max(magnitudes, axis=1, keepdims=True), tf.float32)
+
+
+def stem_magnitudes(config: Config, stems: tf.Tensor) -> tf.Tensor:
+    """Return the magnitude spectrograms of stems `(batch, stems, samples, channels)`: `(batch, stems, channels, frames,
+    bins)`."""
+    waveforms = tf.transpose(stems, [0, 1, 3, 2])
+    return signal.magnitude(*signal.stft_parts(waveforms, config.n_fft, config.hop_length))
+
+
+def bce(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Binary cross-entropy of masks against the ideal binary ones, as in the student report."""
+    targets = ideal_binary_masks(stem_magnitudes(config, truth)[..., :-1])
+    masks = tf.clip_by_value(estimate["masks"], EPSILON, 1 - EPSILON)
+    return -tf.reduce_mean(targets * tf.math.log(masks) + (1 - targets) * tf.math.log(1 - masks))
+
+
+def magnitude_l1(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Mean absolute difference of magnitudes (Jansson et al. 2017), with windows that sum to 1."""
+    spectra = estimate["spectra"]
+    estimated = signal.magnitude(spectra[..., 0], spectra[..., 1])
+    difference = tf.abs(estimated - stem_magnitudes(config, truth))
+    return tf.reduce_mean(difference) * 2 / config.n_fft
+
+
+def waveform_l1(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Mean absolute difference of waveforms."""
+    return tf.reduce_mean(tf.abs(estimate["stems"] - truth))
+
+
+def si_sdr(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Negative scale-invariant signal-to-distortion ratio in dB / 10, the mean over stems and channels that sound.
+
+    J. Le Roux et al., "SDR – half-baked or well done?", ICASSP 2019; without removal of the mean.
+    """
+    estimated = estimate["stems"]
+    energy = tf.reduce_sum(tf.square(truth), axis=2, keepdims=True)
+    scale = tf.reduce_sum(truth * estimated, axis=2, keepdims=True) / (energy + EPSILON)
+    target = scale * truth
+    distortion = tf.reduce_sum(tf.square(estimated - target), axis=2)
+    ratio = tf.math.log((tf.reduce_sum(tf.square(target), axis=2) + EPSILON) / (distortion + EPSILON))
+    sounds = tf.cast(energy[:, :, 0] > 1e-4 * truth.shape[2] * 1e-3, tf.float32)
+    return -tf.math.divide_no_nan(tf.reduce_sum(ratio * sounds), tf.reduce_sum(sounds)) / tf.math.log(10.0)
+
+
+def multi_stft(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Mean absolute difference of magnitudes at several resolutions (R. Yamamoto et al., ICASSP 2020, linear part)."""
+    total = 0.0
+    for n_fft in _RESOLUTIONS:
+        if n_fft > config.window_samples:
+            continue
+        parts = [
+            signal.stft_parts(tf.transpose(waveforms, [0, 1, 3, 2]), n_fft, n_fft // 4, center=False)
+            for waveforms in (estimate["stems"], truth)
+        ]
+        difference = tf.abs(signal.magnitude(*parts[0]) - signal.magnitude(*parts[1]))
+        # Noise of one amplitude gives the same at every resolution.
+        total += tf.reduce_mean(difference) / (n_fft * 3 / 8) ** 0.5
+    return total / len(_RESOLUTIONS)
+
+
+FUNCTIONS = {function.__name__: function for function in (bce, magnitude_l1, waveform_l1, si_sdr, multi_stft)}

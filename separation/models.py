@@ -1,0 +1,184 @@
+"""Separation networks: a window of the mixture in, a waveform for each stem out."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from common import config as configs
+from common import runs
+from common.features import InverseSpectrogram, Spectrogram
+from separation import losses
+from separation.config import MODELS, TASK, Config
+from separation.layers import ComplexSpectra, MaskedSpectra, Masks, SpectrumFeatures
+from separation.networks.tfc_tdf import tfc_tdf
+from separation.networks.unet import unet
+
+__all__ = ["MODELS", "Separator", "build_model", "compile_model", "load_model"]
+
+_NETWORKS = {"unet": unet, "tfc_tdf": tfc_tdf}
+
+
+def build_model(config: Config) -> keras.Model:
+    """Build the network that a configuration describes.
+
+    Args:
+        config: What to build; `sample_rate` and `channels` are those of the corpus, see `data.load_corpus`.
+
+    Returns:
+        A model from a mixture `(batch, window_samples, channels)` to a dictionary: `stems`
+        `(batch, stems, window_samples, channels)`, `spectra` `(batch, stems, channels, frames, bins, 2)`, and, where
+        the network answers masks in [0, 1], `masks` `(batch, stems, channels, frames, bins - 1)`.
+    """
+    num_stems, channels = len(config.stems), config.channels
+    framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
+    mixture = keras.Input((config.window_samples, channels), name="mixture", dtype="float32")
+    spectrum = keras.layers.Permute((2, 1), dtype="float32", name="channels_first")(mixture)
+    spectrum = Spectrogram(output="complex", dtype="float32", name="spectrum", **framing)(spectrum)
+    is_complex = config.mask in ("complex", "spectrum")
+    features = SpectrumFeatures(parts=config.model == "tfc_tdf", name="features")(spectrum)
+    answers = _NETWORKS[config.model](config, features, num_stems * channels * (2 if is_complex else 1))
+    outputs = {}
+    if is_complex:
+        spectra = ComplexSpectra(num_stems, config.mask == "complex", dtype="float32", name="spectra")(
+            [spectrum, answers]
+        )
+    else:
+        outputs["masks"] = Masks(num_stems, config.mask == "softmax", dtype="float32", name="masks")(answers)
+        spectra = MaskedSpectra(config.mask, dtype="float32", name="spectra")([spectrum, outputs["masks"]])
+    waveforms = InverseSpectrogram(length=config.window_samples, dtype="float32", name="waveforms", **framing)(spectra)
+    outputs["spectra"] = spectra
+    outputs["stems"] = keras.layers.Permute((1, 3, 2), dtype="float32", name="stems")(waveforms)
+    return Separator(mixture, outputs, name=config.model)
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """What training minimises and reports.
+
+    Attributes:
+        config: Names the losses.
+        metrics: Updated with the true stems and all of the model's outputs.
+    """
+
+    config: Config
+    metrics: tuple[keras.metrics.Metric, ...]
+
+    def loss(self, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Add up the configured losses of true stems and the model's outputs."""
+        return tf.add_n([losses.FUNCTIONS[name](self.config, truth, estimate) for name in self.config.loss])
+
+
+@keras.saving.register_keras_serializable(package="quartet")
+class Separator(keras.Model):
+    """A model that is trained by an objective that looks at several of its outputs at once.
+
+    Keras' own losses and metrics belong to one output each; a mask, a magnitude and a waveform of a stem have one truth.
+
+    Attributes:
+        objective: Set by `compile_model`.
+    """
+
+    objective: Objective
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return the objective's loss."""
+        loss = self.objective.loss(y, y_pred)
+        self._loss_tracker.update_state(loss, sample_weight=tf.shape(y)[0])
+        return loss
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """Update the objective's metrics."""
+        for metric in self.objective.metrics:
+            metric.update_state(y, y_pred)
+        return self.get_metrics_result()
+
+    @property
+    def metrics(self):
+        """The loss and the objective's metrics."""
+        return [*super().metrics, *(self.objective.metrics if hasattr(self, "objective") else ())]
+
+
+@keras.saving.register_keras_serializable(package="quartet")
+class StemSdr(keras.metrics.Metric):
+    """Signal-to-distortion ratio in dB of all windows together, the mean over stems or of one stem.
+
+    The energies of all windows are added up before they are divided, so that windows in which a stem is silent count by
+    what is wrongly heard in them.
+
+    Args:
+        stem: Number of the stem; None for the mean over all.
+        num_stems: Number of stems.
+        **kwargs: Of `keras.metrics.Metric`.
+    """
+
+    def __init__(self, num_stems: int, stem: int | None = None, **kwargs):
+        super().__init__(**kwargs)
+        self.num_stems = num_stems
+        self.stem = stem
+        self.signal = self.add_weight(shape=(num_stems,), initializer="zeros", name="signal")
+        self.distortion = self.add_weight(shape=(num_stems,), initializer="zeros", name="distortion")
+
+    def update_state(self, truth, estimate, sample_weight=None):
+        """Add a batch: the true stems, and the model's outputs."""
+        self.signal.assign_add(tf.reduce_sum(tf.square(truth), axis=(0, 2, 3)))
+        self.distortion.assign_add(tf.reduce_sum(tf.square(truth - estimate["stems"]), axis=(0, 2, 3)))
+
+    def result(self):
+        """Return the ratio in dB."""
+        ratios = 10 / tf.math.log(10.0) * tf.math.log((self.signal + 1e-7) / (self.distortion + 1e-7))
+        return tf.reduce_mean(ratios) if self.stem is None else ratios[self.stem]
+
+    def get_config(self):
+        """Return the arguments of the metric."""
+        return {**super().get_config(), "num_stems": self.num_stems, "stem": self.stem}
+
+
+@keras.saving.register_keras_serializable(package="quartet")
+class MaskAccuracy(keras.metrics.Mean):
+    """Share of frames and bins whose mask stands on the same side of 0.5 as the ideal binary one, as in the report."""
+
+    def __init__(self, n_fft: int, hop_length: int, **kwargs):
+        super().__init__(**{"name": "accuracy", **kwargs})
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+
+    def update_state(self, truth, estimate, sample_weight=None):
+        """Add a batch: the true stems, and the model's outputs."""
+        ideal = losses.ideal_binary_masks(losses.stem_magnitudes(self, truth)[..., :-1])
+        super().update_state(tf.cast(tf.equal(estimate["masks"] > 0.5, ideal > 0.5), tf.float32))
+
+    def get_config(self):
+        """Return the arguments of the metric."""
+        return {**super().get_config(), "n_fft": self.n_fft, "hop_length": self.hop_length}
+
+
+def compile_model(
+    model: keras.Model, config: Config, optimizer: keras.optimizers.Optimizer, steps_per_execution: int
+) -> None:
+    """Set metrics and optimizer: `sdr`, one `<stem>_sdr` each, and with masks in [0, 1] their `accuracy`."""
+    num_stems = len(config.stems)
+    metrics = [StemSdr(num_stems, name="sdr")]
+    metrics += [StemSdr(num_stems, index, name=f"{stem}_sdr") for index, stem in enumerate(config.stems)]
+    if "bce" in config.loss:
+        metrics.append(MaskAccuracy(config.n_fft, config.hop_length))
+    model.objective = Objective(config, tuple(metrics))
+    model.compile(
+        optimizer=optimizer,
+        jit_compile=config.jit_compile,
+        steps_per_execution=steps_per_execution,
+    )
+
+
+def load_model(run_dir: str | Path) -> tuple[Config, keras.Model]:
+    """Rebuild the network of a run, in float32, with the weights that were kept.
+
+    Raises:
+        UserError: The folder is no separation run, or has no weights yet.
+    """
+    keras.config.set_dtype_policy("float32")
+    config = configs.load(Config, TASK, Path(run_dir) / "config.json")
+    model = build_model(config)
+    runs.load_weights(model, run_dir)
+    return config, model

@@ -1,0 +1,1 @@
+"""The networks that estimate masks or spectra of stems."""

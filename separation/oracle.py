@@ -1,0 +1,46 @@
+"""Floors and ceilings: what a separator that does nothing reaches, and what masks made with the truth at hand reach.
+
+E. Vincent, R. Gribonval, M. D. Plumbley, "Oracle estimators for the benchmarking of source separation algorithms", 2007.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from common import signal
+from separation.config import Config
+from separation.layers import EPSILON
+
+MIXTURE = "mixture as estimate"
+BINARY = "ideal binary mask"
+RATIO_MAGNITUDE = "ideal ratio mask (magnitude)"
+RATIO_POWER = "ideal ratio mask (power)"
+NAMES = (MIXTURE, BINARY, RATIO_MAGNITUDE, RATIO_POWER)
+
+
+def estimate(name: str, config: Config, mixture: np.ndarray, stems: np.ndarray) -> np.ndarray:
+    """Estimate the stems of a whole track.
+
+    Args:
+        name: One of `NAMES`.
+        config: Gives the framing of the masks.
+        mixture: Shape `(samples, channels)`.
+        stems: The true ones, shape `(stems, samples, channels)`.
+
+    Returns:
+        Estimates, the same shape.
+    """
+    if name == MIXTURE:
+        return np.repeat(mixture[None], len(stems), axis=0)
+    samples = len(mixture)
+    framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
+    # A short track is filled up, so that it has a frame.
+    missing = max(0, config.n_fft - samples)
+    observed = signal.stft(np.pad(mixture.T, ((0, 0), (0, missing))), **framing)
+    magnitudes = tf.abs(signal.stft(np.pad(stems.transpose(0, 2, 1), ((0, 0), (0, 0), (0, missing))), **framing))
+    if name == BINARY:
+        masks = tf.cast(magnitudes >= tf.reduce_max(magnitudes, axis=0, keepdims=True), tf.float32)
+    else:
+        parts = tf.square(magnitudes) if name == RATIO_POWER else magnitudes
+        masks = parts / (tf.reduce_sum(parts, axis=0, keepdims=True) + EPSILON)
+    estimates = signal.istft(tf.cast(masks, tf.complex64) * observed, **framing, length=samples)
+    return tf.transpose(estimates, [0, 2, 1]).numpy()

@@ -1,0 +1,257 @@
+"""Take songs apart: a file for each stem, at the song's own rate, channels and length.
+
+  python -m separation.predict --run_dir runs/separation/default song.mp3 album/ --output_dir=stems
+
+Songs of any length are read and written as they go: memory does not grow. Files of any format and rate are read; one that
+cannot be gets its line on standard error, the others are separated, and the exit code is 2.
+"""
+
+import contextlib
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import soxr
+from absl import flags as absl_flags
+
+from common import app, audio, audio_blocks, audio_writer, inputs, progress, tracks
+from common import config as configs
+from common.errors import UserError, nearest
+from separation import evaluate, separate
+from separation.config import TASK, Config
+from separation.models import load_model
+
+FORMATS = ("wav", "flac", "ogg", "mp3")
+ENCODINGS = {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"}
+RESIDUAL = "residual"
+_BLOCK_SECONDS = 10.0
+Writer = Callable[[np.ndarray], None]
+
+
+def define_flags(flag_values: configs.FlagValues) -> None:
+    """Define the flags of this entry point."""
+    app.define_run_flags(flag_values, TASK)
+    define = {"flag_values": flag_values}
+    absl_flags.DEFINE_string("output_dir", "stems", "folder that the stems are written to", **define)
+    absl_flags.DEFINE_string(
+        "template",
+        "{track}/{stem}.{format}",
+        "name of each file below --output_dir, of {track}, {stem} and {format}",
+        **define,
+    )
+    absl_flags.DEFINE_list(
+        "stems",
+        None,
+        "which stems to write (default: all that the model knows); accompaniment is all but the others named",
+        **define,
+    )
+    absl_flags.DEFINE_bool("residual", False, "also write what the written stems lack of the song", **define)
+    absl_flags.DEFINE_bool(
+        "consistent", False, "spread what the stems lack of the song over them, so that they sum to it", **define
+    )
+    absl_flags.DEFINE_float("offset", 0.0, "where to begin, in seconds", 0, **define)
+    absl_flags.DEFINE_float("duration", None, "how much to separate, in seconds (default: to the end)", 0, **define)
+    absl_flags.DEFINE_enum("format", "wav", FORMATS, f"of the files: {', '.join(FORMATS)}", **define)
+    absl_flags.DEFINE_enum(
+        "encoding", "16", list(ENCODINGS), "of WAV and FLAC: 16 or 24 bits, or float (WAV only)", **define
+    )
+    evaluate.define_inference_flags(flag_values)
+
+
+def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
+    """Separate every song named on the command line."""
+    named = list(inputs.recordings(arguments))
+    config, model = load_model(flags.run_dir)
+    config = evaluate.as_asked(config, flags)
+    stems = chosen_stems(config, flags.stems)
+    subtype = ENCODINGS[flags.encoding] if flags.format in ("wav", "flac") else None
+    audio_writer.format_of(path_of(flags, "track", "stem"), subtype)
+    failures = 0
+    used: set[str] = set()
+    for name, source, _ in named:
+        track = _unused(Path(name).stem if name != "-" else "standard_input", used)
+        names = [*stems, *((RESIDUAL,) if flags.residual else ())]
+        try:
+            written = separate_file(
+                model,
+                config,
+                source,
+                {stem: path_of(flags, track, stem) for stem in names},
+                offset=flags.offset,
+                duration=flags.duration,
+                consistent=flags.consistent,
+                subtype=subtype,
+            )
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            failures += 1
+            continue
+        print("\n".join(map(str, written)))
+    if failures:
+        raise UserError(f"{failures} of the songs could not be separated; the lines above say why")
+
+
+def chosen_stems(config: Config, wanted: Sequence[str] | None) -> dict[str, list[int]]:
+    """Return which of the model's stems make up each stem that is wanted.
+
+    Args:
+        config: Of the model.
+        wanted: Names; None for all that the model knows. `accompaniment`, where the model has no such stem, is the sum
+            of all that are not wanted by name.
+
+    Raises:
+        UserError: A stem is not known, or named twice.
+
+    Example:
+        >>> chosen_stems(Config(stems=("vocals", "drums", "bass"), sample_rate=8000, channels=1), ["drums", "accompaniment"])
+        {'drums': [1], 'accompaniment': [0, 2]}
+    """
+    if wanted is None:
+        return {stem: [index] for index, stem in enumerate(config.stems)}
+    known = tuple(dict.fromkeys([*config.stems, tracks.ACCOMPANIMENT]))
+    for stem in wanted:
+        if stem not in known:
+            raise UserError(f"--stems: expected any of {', '.join(known)}, got {stem!r}.{nearest(stem, known)}")
+    if len(set(wanted)) < len(wanted):
+        raise UserError(f"--stems: a stem stands there twice ({','.join(wanted)}); name each once")
+    others = [index for index, stem in enumerate(config.stems) if stem not in wanted]
+    if tracks.ACCOMPANIMENT in wanted and tracks.ACCOMPANIMENT not in config.stems and not others:
+        raise UserError("--stems: nothing is left for accompaniment; name fewer other stems")
+    return {stem: [config.stems.index(stem)] if stem in config.stems else others for stem in wanted}
+
+
+def _unused(track: str, used: set[str]) -> str:
+    """Return the name of a track, numbered where songs of different folders are called alike."""
+    names = itertools.chain([track], (f"{track}_{number}" for number in itertools.count(2)))
+    name = next(name for name in names if name not in used)
+    used.add(name)
+    return name
+
+
+def path_of(flags: configs.FlagValues, track: str, stem: str) -> Path:
+    """Return the file of a stem, as `--template` says.
+
+    Raises:
+        UserError: The template has an unknown field, or lacks the stem or a suffix.
+    """
+    try:
+        name = flags.template.format(track=track, stem=stem, format=flags.format)
+    except (KeyError, IndexError, ValueError) as error:
+        raise UserError(f"--template: {error} is not known; use {{track}}, {{stem}} and {{format}}") from error
+    if "{stem}" not in flags.template:
+        raise UserError("--template: without {stem} all stems are one file; use for example {track}_{stem}.{format}")
+    if not Path(name).suffix:
+        raise UserError("--template: the files need a suffix; end it with .{format}")
+    return Path(flags.output_dir) / name
+
+
+def separate_file(
+    model: keras.Model,
+    config: Config,
+    source: audio.AudioSource,
+    paths: dict[str, Path],
+    *,
+    offset: float = 0.0,
+    duration: float | None = None,
+    consistent: bool = False,
+    subtype: str | None = None,
+) -> list[Path]:
+    """Separate one song into files; they appear when all of them are complete.
+
+    Mono songs stay mono for a stereo model too, and the channels of a song are separated one by one by a mono model.
+
+    Args:
+        model: From `load_model`.
+        config: From `load_model`, perhaps with other inference settings.
+        source: A path, or a binary file object.
+        paths: The file of each stem; `residual` is what the others lack of the song.
+        offset: Where to begin, in seconds.
+        duration: How much to separate, in seconds; None for all.
+        consistent: Whether the model's stems are made to sum to the song.
+        subtype: Encoding as soundfile names it; None takes the format's usual one.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UserError: The song cannot be read, has more than two channels, or a file cannot be written.
+    """
+    parts = chosen_stems(config, [stem for stem in paths if stem != RESIDUAL])
+    with inputs.on_disk(source) as path, contextlib.ExitStack() as stack:
+        header = audio.info(path)
+        num_samples = max(0, header.num_samples - round(offset * header.sample_rate))
+        if duration is not None:
+            num_samples = min(num_samples, max(1, round(duration * header.sample_rate)))
+        # The first block is read before any file is opened: what is no audio leaves nothing behind.
+        blocks = audio_blocks.blocks(path, config.sample_rate, _BLOCK_SECONDS, False, offset, duration)
+        blocks = itertools.chain([next(blocks)], blocks)
+        writers = {}
+        for stem, target in paths.items():
+            write = stack.enter_context(audio_writer.opened(target, header.sample_rate, header.num_channels, subtype))
+            writers[stem] = _Writer(write, config.sample_rate, header, num_samples)
+        meter = stack.enter_context(progress.bar(round(num_samples / header.sample_rate), path.name, "s"))
+        mixture = _Kept(header.num_channels)
+        for stems in separate.separate(model, config, mixture.passing(blocks)):
+            whole = mixture.take(stems.shape[1])
+            if consistent:
+                stems = separate.make_consistent(stems, whole)
+            sums = {stem: stems[indices].sum(axis=0) for stem, indices in parts.items()}
+            if RESIDUAL in paths:
+                sums[RESIDUAL] = whole - sum(sums.values())
+            for stem, waveform in sums.items():
+                writers[stem].add(waveform)
+            meter.update(min(round(mixture.num_taken / config.sample_rate), meter.total) - meter.n)
+        for writer in writers.values():
+            writer.finish()
+    return list(paths.values())
+
+
+class _Kept:
+    """The mixture between its way into the model and the stems' way out."""
+
+    def __init__(self, num_channels: int):
+        self.pending = np.zeros((0, num_channels), np.float32)
+        self.num_taken = 0
+
+    def passing(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """Pass blocks on and keep them."""
+        for block in blocks:
+            self.pending = np.concatenate([self.pending, block])
+            yield block
+
+    def take(self, num_samples: int) -> np.ndarray:
+        """Return the next samples, and forget them."""
+        taken, self.pending = self.pending[:num_samples], self.pending[num_samples:]
+        self.num_taken += num_samples
+        return taken
+
+
+class _Writer:
+    """Writes a stem at the song's rate, as long as the song."""
+
+    def __init__(self, write: Callable[[np.ndarray], None], sample_rate: int, header: audio.AudioInfo, limit: int):
+        self.write = write
+        self.rates = (sample_rate, header.sample_rate)
+        self.resampler = soxr.ResampleStream(*self.rates, header.num_channels, dtype="float32", quality="HQ")
+        self.nothing = np.zeros((0, header.num_channels), np.float32)
+        self.limit = limit
+        self.num_written = 0
+
+    def add(self, waveform: np.ndarray, last: bool = False) -> None:
+        """Write a block `(samples, channels)` at the model's rate."""
+        if self.rates[0] != self.rates[1]:
+            waveform = self.resampler.resample_chunk(np.ascontiguousarray(waveform, np.float32), last=last)
+        waveform = waveform[: self.limit - self.num_written]
+        self.num_written += len(waveform)
+        self.write(waveform)
+
+    def finish(self) -> None:
+        """Write what the resampler still holds."""
+        self.add(self.nothing, last=True)
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main, define_flags))

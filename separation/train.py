@@ -1,0 +1,162 @@
+"""Train a separator, evaluate it on the test tracks, and leave everything in a run directory.
+
+  python -m separation.train                                         songs made on the spot, no download
+  python -m separation.train --corpus=mir1k --data_dir=DIR           karaoke: accompaniment left, voice right
+  python -m separation.train --corpus=musdb --data_dir=DIR --stems=vocals,drums,bass,other
+  python -m separation.train --corpus=folder --data_dir=DIR          one folder a track, one file a stem
+
+The same command goes on where an interrupted run stopped.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from common import app, audio, distribution, plots, runs, tensorboard, training
+from common import config as configs
+from common.corpora import manifest
+from separation import data, evaluation, separate
+from separation.config import TASK, VARIANTS, Config
+from separation.models import build_model, compile_model
+from separation.panels import SeparationPanels, compare
+
+_EXAMPLE_SECONDS = 30.0
+
+
+def define_flags(flag_values: configs.FlagValues) -> None:
+    """Define the flags of this entry point."""
+    app.define_training_flags(flag_values)
+    app.define_shards_flag(flag_values)
+    configs.define_flags(flag_values, VARIANTS)
+
+
+def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
+    """Train as the flags say."""
+    app.refuse_arguments(arguments)
+    run, trained = train_run(
+        configs.from_flags(flags, VARIANTS),
+        flags.run_dir or f"runs/{TASK}/{flags.variant}",
+        flags.variant,
+        shards_dir=flags.shards_dir,
+        resume=flags.resume,
+        strategy=flags.strategy,
+    )
+    print(evaluation.table_text(runs.read_metrics(run)))
+    if not trained:
+        logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
+        return
+    print(f"""
+plots:      {", ".join(str(path) for path in sorted(run.folder.glob("*.png")))}
+dashboard:  tensorboard --logdir {run.folder / "tensorboard"}
+listen:     {run.folder / "example"}
+separate:   python -m separation.predict --run_dir {run.folder} {run.folder / "example" / "mixture.wav"}
+export:     python -m separation.export --run_dir {run.folder}""")
+
+
+def train_run(
+    config: Config,
+    folder: str | Path,
+    variant: str,
+    *,
+    shards_dir: str | Path = "data/shards",
+    resume: bool = True,
+    strategy: str = "auto",
+) -> tuple[runs.Run, bool]:
+    """Train one run and evaluate it on the test tracks; a complete one is left as it is.
+
+    Args:
+        config: What to train.
+        folder: The run directory.
+        variant: The variant that the configuration started from.
+        shards_dir: Where decoded tracks are kept.
+        resume: Whether to go on with what is in the folder; otherwise it is moved aside.
+        strategy: Which devices; see `common.distribution`.
+
+    Returns:
+        The run, complete, and whether anything was left to do.
+
+    Raises:
+        UserError: The tracks, the configuration or the folder cannot be used.
+    """
+    training.prepare(config)
+    corpus = data.load_corpus(config, shards_dir)
+    config = corpus.config
+    splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
+    if not Path(folder).exists():
+        # What cannot be built is refused before anything is written.
+        build_model(config)
+    run = runs.start(folder, config, TASK, variant, resume)
+    if run.complete:
+        return run, False
+    runs.write_rejected(run, [split.bank.rejected for split in splits.values()])
+    training.prepare(config)
+
+    with distribution.strategy(strategy).scope():
+        model = fit(run, splits)
+        figures, table = evaluation.evaluate_split(model, corpus, "test", train_groups=data.groups_of(corpus, "train"))
+        figures |= {
+            f"window_{name}": value
+            for name, value in model.evaluate(
+                data.build_dataset(config, splits["test"]), verbose=0, return_dict=True
+            ).items()
+        }
+    pictures = evaluation.save(figures, table, run.folder / "test")
+    pictures.append(write_example(model, corpus, run.folder / "example"))
+    tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])
+    plots.save(plots.history(pd.DataFrame(run.history), ("loss", "sdr"), str(run.folder)), run.folder / "history.png")
+    tensorboard.write_hyper_parameters(
+        run.folder / "tensorboard",
+        configs.to_dict(config),
+        {f"test_sdr_{stem}": value for stem, value in figures["sdr"].items()},
+    )
+    runs.finish(run, figures)
+    return run, True
+
+
+def fit(run: runs.Run, splits: dict[str, data.Split]) -> keras.Model:
+    """Build the network and train it; returns it with the weights that are kept."""
+    config = run.config
+    steps = data.steps_per_epoch(config, splits["train"])
+    model = build_model(config)
+    compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
+    logging.info(
+        "%s: %s parameters; %s at %d Hz, %s; %s",
+        config.model,
+        f"{model.count_params():,}",
+        ", ".join(config.stems),
+        config.sample_rate,
+        "stereo" if config.channels == 2 else "mono",
+        "; ".join(data.describe(split) for split in splits.values()),
+    )
+
+    def train(first_step: int) -> tf.data.Dataset:
+        return data.build_dataset(config, splits["train"], training=True, initial_step=first_step)
+
+    validation = data.build_dataset(config, splits["validation"])
+    panels = SeparationPanels(run.folder / "tensorboard", config, validation, every_epochs=max(1, config.epochs // 5))
+    training.fit(run, model, train, validation, steps, monitor="val_sdr", callbacks=(panels,))
+    return model
+
+
+def write_example(model: keras.Model, corpus: data.Corpus, folder: Path) -> Path:
+    """Separate the beginning of a test track into the run directory, to listen to; returns a picture of it."""
+    config = corpus.config
+    _, mixture, stems = next(data.read_tracks(corpus, "test"))
+    num_samples = round(_EXAMPLE_SECONDS * config.sample_rate)
+    mixture, stems = mixture[:num_samples], stems[:, :num_samples]
+    estimates = separate.separate_track(model, config, mixture)
+    for name, waveform in {"mixture": mixture, **dict(zip(config.stems, estimates, strict=True))}.items():
+        audio.write(folder / f"{name}.wav", np.clip(waveform, -1, 1), config.sample_rate)
+    picture = folder / "example_spectrograms.png"
+    plots.save(compare(config, mixture, stems, estimates), picture)
+    return picture
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main, define_flags))

@@ -1,0 +1,53 @@
+"""The multichannel Wiener filter: stems that share out the mixture by where they are and how loud they are.
+
+A. A. Nugraha, A. Liutkus, E. Vincent, "Multichannel audio source separation with deep neural networks", IEEE/ACM TASLP
+2016, the expectation-maximisation step that Open-Unmix and Spleeter offer too.
+"""
+
+import tensorflow as tf
+
+from common import signal
+from separation.config import Config
+from separation.layers import EPSILON
+
+# Share of a bin's power that belongs to nobody, so that a silent bin has an inverse.
+_FLOOR = 1e-6
+
+
+def filter_stems(config: Config, mixture: tf.Tensor, spectra: tf.Tensor) -> tf.Tensor:
+    """Refine estimates of stems, window by window.
+
+    Args:
+        config: Gives `wiener_iterations` and the framing.
+        mixture: Windows, shape `(batch, samples, channels)`.
+        spectra: The stems' estimated spectra, shape `(batch, stems, channels, frames, bins, 2)`.
+
+    Returns:
+        Stems, shape `(batch, stems, samples, channels)`.
+    """
+    framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
+    observed = signal.stft(tf.transpose(mixture, [0, 2, 1]), **framing)
+    stems = tf.complex(spectra[..., 0], spectra[..., 1])
+    # Times bins, and channels last: (batch, stems, frames, bins, channels).
+    observed = tf.transpose(observed, [0, 2, 3, 1])
+    stems = tf.transpose(stems, [0, 1, 3, 4, 2])
+    for _ in range(config.wiener_iterations):
+        stems = _iterate(observed, stems)
+    waveforms = signal.istft(tf.transpose(stems, [0, 1, 4, 2, 3]), **framing, length=config.window_samples)
+    return tf.transpose(waveforms, [0, 1, 3, 2])
+
+
+def _iterate(observed: tf.Tensor, stems: tf.Tensor) -> tf.Tensor:
+    """Estimate each stem's power and its spatial covariance in every band, and filter the mixture by them."""
+    channels = observed.shape[-1]
+    power = tf.reduce_mean(tf.square(tf.abs(stems)), axis=-1)
+    outer = stems[..., :, None] * tf.math.conj(stems[..., None, :])
+    covariance = tf.reduce_sum(outer, axis=2, keepdims=True) / tf.cast(
+        tf.reduce_sum(power, axis=2, keepdims=True)[..., None, None] + EPSILON, tf.complex64
+    )
+    own = tf.cast(power[..., None, None], tf.complex64) * covariance
+    floor = tf.reduce_sum(power, axis=1) * _FLOOR + EPSILON**2
+    identity = tf.eye(channels, dtype=tf.complex64)
+    total = tf.reduce_sum(own, axis=1) + tf.cast(floor[..., None, None], tf.complex64) * identity
+    gain = tf.matmul(own, tf.linalg.inv(total)[:, None])
+    return tf.matmul(gain, observed[:, None, ..., None])[..., 0]

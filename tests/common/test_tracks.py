@@ -1,0 +1,71 @@
+"""A track and what it is made of."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from common import tracks
+from common.corpora import manifest
+from common.errors import UserError
+
+RATE = 8000
+
+
+@pytest.fixture
+def sounds(rng):
+    return {stem: rng.uniform(-0.2, 0.2, (RATE, 1)) for stem in ("vocals", "drums", "bass")}
+
+
+def rows_of(folder, sounds, rate=RATE):
+    for stem, sound in sounds.items():
+        soundfile.write(folder / f"{stem}.wav", sound, rate)
+    return manifest.from_rows({"path": folder / f"{stem}.wav", "track": "song", "stem": stem} for stem in sounds)
+
+
+def test_stems_are_read_and_the_rest_is_the_accompaniment(tmp_path, sounds):
+    rows = rows_of(tmp_path, sounds)
+    mixture, stems = tracks.read(rows, ("vocals", "accompaniment"), RATE, 1)
+    np.testing.assert_allclose(stems[0], sounds["vocals"], atol=1e-4)
+    np.testing.assert_allclose(stems[1], sounds["drums"] + sounds["bass"], atol=1e-4)
+    np.testing.assert_allclose(mixture, sum(sounds.values()), atol=1e-4)
+
+
+def test_what_a_mixture_has_beside_the_vocals_is_the_accompaniment(tmp_path, sounds):
+    rows = rows_of(tmp_path, {"mixture": sounds["drums"] + sounds["vocals"], "vocals": sounds["vocals"]})
+    mixture, stems = tracks.read(rows, ("accompaniment", "vocals"), RATE, 1)
+    np.testing.assert_allclose(stems[0], sounds["drums"], atol=2e-4)
+    np.testing.assert_allclose(mixture, sounds["drums"] + sounds["vocals"], atol=1e-4)
+
+
+def test_rate_channels_and_excerpt(tmp_path, sounds):
+    rows = rows_of(tmp_path, sounds)
+    mixture, stems = tracks.read(rows, ("bass",), 2 * RATE, 2, start=0.25, duration=0.5)
+    assert mixture.shape == (RATE, 2) and stems.shape == (1, RATE, 2)
+    np.testing.assert_array_equal(mixture[:, 0], mixture[:, 1])
+    stereo = np.array([[0.5, 0.1]])
+    np.testing.assert_allclose(tracks.as_channels("x", stereo, 1), [[0.3]])
+    np.testing.assert_allclose(tracks.as_channels("x", stereo, 1, channel=1), [[0.1]])
+
+
+def test_what_cannot_be_taken_apart_is_told(tmp_path, sounds):
+    rows = rows_of(tmp_path, sounds)
+    with pytest.raises(UserError, match="song has no stem 'guitar' .it has bass, drums, vocals"):
+        tracks.read(rows, ("guitar",), RATE, 1)
+    with pytest.raises(UserError, match="nothing beside vocals, drums, bass"):
+        tracks.read(rows, ("vocals", "drums", "bass", "accompaniment"), RATE, 1)
+    with pytest.raises(UserError, match="has 3 channels; expected one or two"):
+        tracks.as_channels("x", np.zeros((4, 3)), 1)
+    with pytest.raises(UserError, match="has 1 channels; expected at least 2"):
+        tracks.as_channels("x", np.zeros((4, 1)), 1, channel=1)
+    rows = rows_of(tmp_path, {**sounds, "bass": sounds["bass"][:-7]})
+    with pytest.raises(UserError, match=r"different lengths \(bass 0.999 s, drums 1.000 s"):
+        tracks.read(rows, ("vocals",), RATE, 1)
+
+
+def test_tracks_that_teach_nothing_are_told(sounds):
+    mixture = sum(sounds.values())
+    tracks.check("song", mixture, sounds)
+    with pytest.raises(UserError, match="its stem drums is silent"):
+        tracks.check("song", mixture, {**sounds, "drums": 0 * mixture})
+    with pytest.raises(UserError, match="its stem vocals is the mixture itself"):
+        tracks.check("song", mixture, {"vocals": mixture + 1e-4, "drums": sounds["drums"]})

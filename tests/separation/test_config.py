@@ -1,0 +1,41 @@
+import dataclasses
+
+import pytest
+
+from common.errors import UserError
+from separation.config import VARIANTS, Config
+
+
+def test_every_variant_is_sound_and_the_report_is_as_published():
+    assert {"default", "report", "spleeter", "tiny", "synthetic"} == set(VARIANTS)
+    report = VARIANTS["report"]
+    assert (report.loss, report.mask, report.split_rule, report.optimizer) == (("bce",), "sigmoid", "random", "adam")
+    assert report.dropout > 0 and not report.mix_probability
+    assert VARIANTS["spleeter"].depth == 6 and VARIANTS["spleeter"].loss == ("magnitude_l1",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"loss": ("l2",)}, "--loss: expected any of bce"),
+        ({"loss": ()}, "--loss: expected one or more"),
+        ({"stems": ("vocals", "vocals")}, "--stems: expected different parts"),
+        ({"stems": ("vocals", "mixture")}, "--stems: expected different parts"),
+        ({"loss": ("bce",), "mask": "complex"}, "--loss=bce compares masks"),
+        ({"stems": ("vocals",), "mask": "softmax"}, "--mask=softmax divides a song among stems"),
+        ({"fold": 5}, "--fold: expected at most 4"),
+        ({"min_gain": 2.0}, "--min_gain: expected at most --max_gain=1.25"),
+        ({"hop_length": 300}, "--n_fft: expected an even multiple of --hop_length=300"),
+        ({"num_frames": 100}, "--depth=3 halves 100 frames and 128 bins that often; expected multiples of 8"),
+    ],
+)
+def test_what_does_not_go_together_is_told(changes, line):
+    with pytest.raises(UserError, match=line):
+        dataclasses.replace(VARIANTS["default"], **changes)
+
+
+def test_windows_follow_each_other_by_whole_frames():
+    config = Config(n_fft=256, hop_length=64, num_frames=32, depth=2, subbands=2, overlap=0.25)
+    assert config.window_samples == 31 * 64
+    assert config.window_hop == 23 * 64
+    assert dataclasses.replace(config, overlap=0.0).window_hop == config.window_samples

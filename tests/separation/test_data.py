@@ -1,0 +1,96 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from common.errors import UserError
+from separation import data
+from separation.config import VARIANTS
+from tests.songs import RATE, write_songs
+
+TINY = dataclasses.replace(VARIANTS["tiny"], corpus="folder")
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory):
+    return write_songs(tmp_path_factory.mktemp("corpus") / "songs", channels=2)
+
+
+@pytest.fixture
+def load(songs, tmp_path):
+    def run(**changes):
+        config = dataclasses.replace(TINY, data_dir=str(songs), **changes)
+        return data.load_corpus(config, tmp_path)
+
+    return run
+
+
+def test_the_corpus_gives_rate_and_channels_unless_told(load):
+    assert (load().config.sample_rate, load().config.channels) == (RATE, 2)
+    told = load(sample_rate=16000, channels=1)
+    assert (told.config.sample_rate, told.config.channels) == (16000, 1)
+    split = data.prepare_split(told, "test")
+    assert split.bank.pcm[0].shape == (48000, 2, 1)
+
+
+def test_the_mixture_is_the_sum_of_its_stems(load):
+    corpus = load(max_speed=0.1)
+    for training in (True, False):
+        split = data.prepare_split(corpus, "train")
+        mixture, stems = next(iter(data.build_dataset(corpus.config, split, training=training)))
+        assert mixture.shape == (4, corpus.config.window_samples, 2)
+        assert stems.shape == (4, 2, corpus.config.window_samples, 2)
+        np.testing.assert_allclose(mixture, stems.numpy().sum(axis=1), atol=1e-6)
+
+
+def test_a_resumed_training_hears_what_it_would_have_heard(load):
+    corpus = load()
+    split = data.prepare_split(corpus, "train")
+    whole = [mixture.numpy() for mixture, _ in data.build_dataset(corpus.config, split, training=True).take(5)]
+    resumed = next(iter(data.build_dataset(corpus.config, split, training=True, initial_step=3)))[0]
+    np.testing.assert_array_equal(resumed, whole[3])
+    assert len({wave.tobytes() for wave in whole}) == 5
+
+
+def test_validation_is_always_the_same_whatever_the_seed(load):
+    one, other = (load(seed=seed) for seed in (0, 1))
+    split = data.prepare_split(one, "validation")
+    passes = [np.concatenate([m for m, _ in data.build_dataset(c.config, split)]) for c in (one, other)]
+    assert len(passes[0]) == TINY.validation_excerpts
+    np.testing.assert_array_equal(*passes)
+
+
+def test_a_random_split_divides_windows_and_no_window_is_in_two(load):
+    corpus = load(split_rule="random")
+    splits = [data.prepare_split(corpus, name) for name in ("train", "validation", "test")]
+    windows = [set(zip(s.windows.tracks[:, 0], s.windows.starts[:, 0], strict=True)) for s in splits]
+    assert not windows[0] & windows[1] and not windows[0] & windows[2] and not windows[1] & windows[2]
+    sizes = np.array([len(each) for each in windows])
+    np.testing.assert_allclose(sizes / sizes.sum(), [0.81, 0.09, 0.1], atol=0.02)
+    assert "windows its own" in data.describe(splits[0])
+    assert data.steps_per_epoch(dataclasses.replace(corpus.config, epoch_examples=0), splits[0]) == sizes[0] // 4
+    drawn = next(iter(data.build_dataset(corpus.config, splits[0], training=True)))
+    assert drawn[0].shape[0] == 4
+
+
+def test_folds_deal_the_tracks(load):
+    tested = [
+        set(load(split_rule="folds", num_folds=3, fold=fold).manifest.query("split == 'test'")["track"])
+        for fold in range(3)
+    ]
+    assert sum(map(len, tested)) == 9 == len(set().union(*tested))
+    corpus = load(split_rule="folds", num_folds=3)
+    assert not data.groups_of(corpus, "train") & data.groups_of(corpus, "test")
+
+
+def test_whole_tracks_are_read_and_unusable_ones_left_out(load, caplog):
+    corpus = load()
+    names = [name for name, _, _ in data.read_tracks(corpus, "test")]
+    assert len(names) == data.num_tracks(corpus, "test") == 2
+    broken = dataclasses.replace(corpus, config=dataclasses.replace(corpus.config, stems=("vocals", "flute")))
+    assert not list(data.read_tracks(broken, "test")) and "has no stem 'flute'" in caplog.text
+
+
+def test_a_corpus_needs_its_folder(tmp_path):
+    with pytest.raises(UserError, match="--corpus=musdb needs --data_dir"):
+        data.load_corpus(dataclasses.replace(TINY, corpus="musdb"), tmp_path)
