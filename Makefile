@@ -113,6 +113,7 @@ export-separation: setup  ## export the separator of SEPARATION_DIR as SavedMode
 bench: $(BENCH_VENV)/.installed  ## measure networks, features and pipeline beside PyTorch and librosa
 	$(BENCH_VENV)/bin/python -m benchmarks.networks
 	$(BENCH_VENV)/bin/python -m benchmarks.mixing
+	$(BENCH_VENV)/bin/python -m benchmarks.separation
 	$(BENCH_VENV)/bin/python -m benchmarks.features
 	$(BENCH_VENV)/bin/python -m benchmarks.pipeline
 

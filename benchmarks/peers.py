@@ -1,4 +1,4 @@
-"""The report's CNN, M5 and BC-ResNet in PyTorch, as one writes them there, with weights copied from ours.
+"""The report's CNN, M5, BC-ResNet and the U-Net in PyTorch, as one writes them there, with weights copied from ours.
 
 Own code, from the report and the papers. Kernels have the axes of ours in reverse, so frequency comes before time.
 """
@@ -118,6 +118,48 @@ class _SubSpectralNorm(nn.Module):
         batch, channels, bins, frames = x.shape
         bands = x.reshape(batch, channels * _NUM_BANDS, bins // _NUM_BANDS, frames)
         return self.norm(bands).reshape(x.shape)
+
+
+class UNet(nn.Module):
+    """Jansson et al. (2017): magnitudes (batch, frames, bins, 1) to masks before their sigmoid, of the same shape."""
+
+    def __init__(self, depth: int = 5, width: int = 16, dropout: float = 0.5):
+        super().__init__()
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        channels = 1
+        for level in range(depth):
+            filters = width * 2**level
+            layers = [nn.Conv2d(channels, filters, 5, 2), nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01)]
+            self.down.append(nn.Sequential(*layers, nn.LeakyReLU(0.2)))
+            channels = filters
+        for level in reversed(range(1, depth)):
+            filters = width * 2 ** (level - 1)
+            incoming = channels if level == depth - 1 else 2 * channels
+            layers = [_Doubled(incoming, filters), nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01), nn.ReLU()]
+            self.up.append(nn.Sequential(*layers, nn.Dropout(dropout if level >= depth - 3 else 0.0)))
+            channels = filters
+        self.head = _Doubled(2 * channels, 1)
+
+    def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
+        x, skips = magnitudes.permute(0, 3, 2, 1), []
+        for layers in self.down:
+            # Padding that equals "same" for strides of 2: one before, two behind.
+            x = layers(nn.functional.pad(x, (1, 2, 1, 2)))
+            skips.append(x)
+        skips.pop()
+        for layers in self.up:
+            x = torch.cat([layers(x), skips.pop()], dim=1)
+        return self.head(x).permute(0, 3, 2, 1)
+
+
+class _Doubled(nn.ConvTranspose2d):
+    """A transposed convolution that doubles a map, as "same" does it."""
+
+    def __init__(self, channels: int, filters: int):
+        super().__init__(channels, filters, 5, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x)[..., 1:-2, 1:-2]
 
 
 def copy_weights(model: keras.Model, net: nn.Module) -> None:
