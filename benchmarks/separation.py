@@ -140,12 +140,12 @@ def measure_separation() -> list[dict]:
 def our_separation(config: Config) -> Route:
     """Return a call that separates a minute of noise."""
     training.prepare(config)
-    model = build_model(config)
+    windows = separate.window_function(build_model(config), config)
     noise = np.random.default_rng(0).normal(0, 0.1, (_SECONDS * config.sample_rate, config.channels))
     block = noise.astype(np.float32)
 
     def run() -> None:
-        for _ in separate.separate(model, config, [block]):
+        for _ in separate.separate(windows, config, [block]):
             pass
 
     return run

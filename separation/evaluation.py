@@ -43,7 +43,8 @@ def evaluate_split(
     """
     config = corpus.config
     names = FULL if full and len(config.stems) > 1 else QUICK
-    estimators: dict[str, Estimator] = {"model": lambda mixture, _: separate.separate_track(model, config, mixture)}
+    run = separate.window_function(model, config)
+    estimators: dict[str, Estimator] = {"model": lambda mixture, _: separate.separate_track(run, config, mixture)}
     estimators |= {name: _oracle(name, config) for name in oracles}
     rows = []
     groups = corpus.manifest.drop_duplicates("track").set_index("track")["speaker"]

@@ -78,6 +78,7 @@ def export_run(
     recordings = data.load_corpus(data.with_corpus(config, corpus, data_dir), shards_dir)
     split = data.prepare_split(recordings, "test")
     folder = Path(run_dir) / "export"
+    run = separate.window_function(model, config)
     report = {}
     if "saved_model" in formats:
         # Longer than a window, and no multiple of one: joins are compared too.
@@ -97,12 +98,12 @@ def export_run(
         signature = tf.TensorSpec((None, None, config.channels), tf.float32, name="mixture")
         export.write_saved_model(model, serve_song, signature, folder / "saved_model")
         received = [export.run_saved_model(folder / "saved_model", song, stem) for stem in config.stems]
-        expected = separate.separate_track(model, config, song[0])
+        expected = separate.separate_track(run, config, song[0])
         report["saved_model"] = export.compare("saved_model", expected[:, None], np.stack(received), _TOLERANCE)
     if "litert" in formats:
         windows = np.concatenate([mixtures for mixtures, _ in data.build_dataset(recordings.config, split)])
         windows = windows[:_NUM_EXCERPTS]
-        expected = separate.window_function(model, config)(windows)
+        expected = run(windows)
 
         def serve_window(mixture: tf.Tensor) -> dict[str, tf.Tensor]:
             stems = separate.window_stems(model, config, mixture)

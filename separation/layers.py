@@ -1,22 +1,73 @@
-"""Keras layers around a separation network: from spectra to what it sees, and from what it answers to the stems' spectra.
+"""Keras layers around a separation network: from waveforms to what it sees, and from what it answers to the stems' waveforms.
 
-Spectra are `(batch, channels, frames, bins, 2)`, real and imaginary part, as `common.features.Spectrogram` gives them; a
-network works on `(batch, frames, bins - 1, features)`: the highest bin, half the sample rate, takes the one below it.
+Spectra are `(batch, channels, 2, frames, bins)`, real and imaginary part; stems come before channels. What is alike lies
+side by side in memory, so that every step is one pass over long rows. A network works on `(batch, frames, bins - 1,
+features)`: the highest bin, half the sample rate, takes what the one below it gets.
 """
 
 import keras
 import tensorflow as tf
 
 from common import signal
+from common.features import FramedLayer
 
 EPSILON = 1e-7
+
+
+@keras.saving.register_keras_serializable(package="quartet")
+class MixtureSpectrum(FramedLayer):
+    """Short-time spectrum of every channel of a mixture.
+
+    Takes `(batch, samples, channels)` and gives `(batch, channels, 2, frames, bins)`.
+    """
+
+    def call(self, mixture):
+        """Compute the real and the imaginary part."""
+        return tf.stack(signal.stft_parts(tf.transpose(mixture, [0, 2, 1]), **self.framing), axis=2)
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, channels, 2, frames, bins)."""
+        batch, samples, channels = input_shape
+        return (batch, channels, 2, *self._spectrogram_shape((samples,), 1 + self.n_fft // 2))
+
+
+@keras.saving.register_keras_serializable(package="quartet")
+class StemWaveforms(FramedLayer):
+    """The waveforms of stems' spectra; undoes `MixtureSpectrum`.
+
+    Takes `(batch, stems, channels, 2, frames, bins)` and gives `(batch, stems, length, channels)`.
+
+    Args:
+        length: Number of samples to give.
+        **kwargs: Of `FramedLayer`, as the spectra were made.
+    """
+
+    def __init__(self, length: int, **kwargs):
+        super().__init__(**kwargs)
+        self.length = length
+
+    def call(self, spectra):
+        """Transform back, and put channels last."""
+        real, imaginary = tf.unstack(tf.cast(spectra, tf.float32), axis=3)
+        framing = {name: value for name, value in self.framing.items() if name != "pad_mode"}
+        waveforms = signal.istft_parts(real, imaginary, **framing, length=self.length)
+        return tf.transpose(waveforms, [0, 1, 3, 2])
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, stems, length, channels)."""
+        batch, stems, channels, *_ = input_shape
+        return (batch, stems, self.length, channels)
+
+    def get_config(self):
+        """Return the arguments of the layer."""
+        return {**super().get_config(), "length": self.length}
 
 
 @keras.saving.register_keras_serializable(package="quartet")
 class SpectrumFeatures(keras.layers.Layer):
     """What a network sees of a mixture, at a level of its own: loud and soft songs look the same.
 
-    Takes spectra `(batch, channels, frames, bins, 2)` and gives `(batch, frames, bins - 1, features)`: a magnitude for each
+    Takes spectra `(batch, channels, 2, frames, bins)` and gives `(batch, frames, bins - 1, features)`: a magnitude for each
     channel, or with `parts` the real and the imaginary part of each.
 
     Args:
@@ -30,16 +81,18 @@ class SpectrumFeatures(keras.layers.Layer):
 
     def call(self, spectrum):
         """Divide by the mixture's level, and put channels last."""
-        values = tf.cast(spectrum, tf.float32)[..., :-1, :] / level(spectrum)
-        values = values if self.parts else signal.magnitude(values[..., 0], values[..., 1])[..., None]
-        values = tf.transpose(values, [0, 2, 3, 1, 4])
-        batch, frames, bins = tf.unstack(tf.shape(values)[:3])
-        values = tf.reshape(values, [batch, frames, bins, values.shape[3] * values.shape[4]])
-        return tf.cast(values, self.compute_dtype)
+        values = tf.cast(spectrum, tf.float32)[..., :-1]
+        if self.parts:
+            shape = tf.shape(values)
+            values = tf.reshape(values, [shape[0], values.shape[1] * 2, shape[3], values.shape[4]])
+        else:
+            values = signal.magnitude(values[:, :, 0], values[:, :, 1])
+        values /= level(spectrum)[:, 0]
+        return tf.cast(tf.transpose(values, [0, 2, 3, 1]), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         """Return (batch, frames, bins - 1, features)."""
-        batch, channels, frames, bins, _ = input_shape
+        batch, channels, _, frames, bins = input_shape
         return (batch, frames, bins - 1, channels * (2 if self.parts else 1))
 
     def get_config(self):
@@ -72,7 +125,7 @@ class Masks(keras.layers.Layer):
 
     def call(self, answers):
         """Put stems first, and squeeze."""
-        values = unfold(tf.cast(answers, tf.float32), self.num_stems, 1)[..., 0]
+        values = unfold(tf.cast(answers, tf.float32), self.num_stems, 1)[:, :, :, 0]
         masks = tf.nn.softmax(values, axis=1) if self.softmax else tf.nn.sigmoid(values)
         return tf.cast(masks, self.compute_dtype)
 
@@ -87,21 +140,19 @@ class Masks(keras.layers.Layer):
 
 
 def unfold(answers, num_stems: int, num_parts: int):
-    """Turn `(batch, frames, bins, stems * channels * parts)` into `(batch, stems, channels, frames, bins, parts)`."""
-    batch, frames, bins = tf.unstack(tf.shape(answers)[:3])
-    channels = answers.shape[3] // (num_stems * num_parts)
-    values = tf.reshape(answers, [batch, frames, bins, num_stems, channels * num_parts])
-    values = tf.reshape(tf.transpose(values, [0, 3, 1, 2, 4]), [batch * num_stems, frames, bins, channels, num_parts])
-    values = tf.transpose(values, [0, 3, 1, 2, 4])
-    return tf.reshape(values, [batch, num_stems, channels, frames, bins, num_parts])
+    """Turn `(batch, frames, bins, stems * channels * parts)` into `(batch, stems, channels, parts, frames, bins)`."""
+    batch, frames = tf.unstack(tf.shape(answers)[:2])
+    bins, features = answers.shape[2:]
+    values = tf.transpose(answers, [0, 3, 1, 2])
+    return tf.reshape(values, [batch, num_stems, features // (num_stems * num_parts), num_parts, frames, bins])
 
 
 @keras.saving.register_keras_serializable(package="quartet")
 class MaskedSpectra(keras.layers.Layer):
     """The mixture's spectrum under the mask of each stem, with the mixture's phase.
 
-    Takes spectra `(batch, channels, frames, bins, 2)` and masks `(batch, stems, channels, frames, bins - 1)`, and gives
-    `(batch, stems, channels, frames, bins, 2)`.
+    Takes spectra `(batch, channels, 2, frames, bins)` and masks `(batch, stems, channels, frames, bins - 1)`, and gives
+    `(batch, stems, channels, 2, frames, bins)`.
 
     Args:
         kind: What becomes of the masks outside training: "sigmoid" and "softmax" leave them, "binary" cuts them at 0.5,
@@ -123,10 +174,10 @@ class MaskedSpectra(keras.layers.Layer):
             share = EPSILON / masks.shape[1]
             masks = (power + share) / (tf.reduce_sum(power, axis=1, keepdims=True) + EPSILON)
         masks = tf.concat([masks, masks[..., -1:]], axis=-1)
-        return tf.cast(spectrum, tf.float32)[:, None] * masks[..., None]
+        return tf.cast(spectrum, tf.float32)[:, None] * masks[:, :, :, None]
 
     def compute_output_shape(self, input_shape):
-        """Return (batch, stems, channels, frames, bins, 2)."""
+        """Return (batch, stems, channels, 2, frames, bins)."""
         spectrum, masks = input_shape
         return (spectrum[0], masks[1], *spectrum[1:])
 
@@ -139,8 +190,8 @@ class MaskedSpectra(keras.layers.Layer):
 class ComplexSpectra(keras.layers.Layer):
     """A network's answers as complex masks of the mixture, or as the stems' spectra themselves.
 
-    Takes spectra `(batch, channels, frames, bins, 2)` and answers `(batch, frames, bins - 1, stems * channels * 2)`, and
-    gives `(batch, stems, channels, frames, bins, 2)`.
+    Takes spectra `(batch, channels, 2, frames, bins)` and answers `(batch, frames, bins - 1, stems * channels * 2)`, and
+    gives `(batch, stems, channels, 2, frames, bins)`.
 
     Args:
         num_stems: Number of stems.
@@ -158,21 +209,21 @@ class ComplexSpectra(keras.layers.Layer):
         spectrum, answers = inputs
         spectrum = tf.cast(spectrum, tf.float32)
         values = unfold(tf.cast(answers, tf.float32), self.num_stems, 2)
-        values = tf.concat([values, values[..., -1:, :]], axis=-2)
+        values = tf.concat([values, values[..., -1:]], axis=-1)
         if not self.masks:
             return values * level(spectrum)[:, None]
-        real, imaginary = tf.unstack(spectrum[:, None], axis=-1)
-        mask_real, mask_imaginary = tf.unstack(values, axis=-1)
+        real, imaginary = tf.unstack(spectrum[:, None], axis=3)
+        mask_real, mask_imaginary = tf.unstack(values, axis=3)
         return tf.stack(
             [
                 real * mask_real - imaginary * mask_imaginary,
                 real * mask_imaginary + imaginary * mask_real,
             ],
-            axis=-1,
+            axis=3,
         )
 
     def compute_output_shape(self, input_shape):
-        """Return (batch, stems, channels, frames, bins, 2)."""
+        """Return (batch, stems, channels, 2, frames, bins)."""
         spectrum, _ = input_shape
         return (spectrum[0], self.num_stems, *spectrum[1:])
 

@@ -38,7 +38,7 @@ def bce(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.
 def magnitude_l1(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
     """Mean absolute difference of magnitudes (Jansson et al. 2017), with windows that sum to 1."""
     spectra = estimate["spectra"]
-    estimated = signal.magnitude(spectra[..., 0], spectra[..., 1])
+    estimated = signal.magnitude(spectra[:, :, :, 0], spectra[:, :, :, 1])
     difference = tf.abs(estimated - stem_magnitudes(config, truth))
     return tf.reduce_mean(difference) * 2 / config.n_fft
 

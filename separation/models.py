@@ -8,10 +8,9 @@ import tensorflow as tf
 
 from common import config as configs
 from common import runs
-from common.features import InverseSpectrogram, Spectrogram
 from separation import losses
 from separation.config import MODELS, TASK, Config
-from separation.layers import ComplexSpectra, MaskedSpectra, Masks, SpectrumFeatures
+from separation.layers import ComplexSpectra, MaskedSpectra, Masks, MixtureSpectrum, SpectrumFeatures, StemWaveforms
 from separation.networks.tfc_tdf import tfc_tdf
 from separation.networks.unet import unet
 
@@ -28,14 +27,13 @@ def build_model(config: Config) -> keras.Model:
 
     Returns:
         A model from a mixture `(batch, window_samples, channels)` to a dictionary: `stems`
-        `(batch, stems, window_samples, channels)`, `spectra` `(batch, stems, channels, frames, bins, 2)`, and, where
+        `(batch, stems, window_samples, channels)`, `spectra` `(batch, stems, channels, 2, frames, bins)`, and, where
         the network answers masks in [0, 1], `masks` `(batch, stems, channels, frames, bins - 1)`.
     """
     num_stems, channels = len(config.stems), config.channels
     framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
     mixture = keras.Input((config.window_samples, channels), name="mixture", dtype="float32")
-    spectrum = keras.layers.Permute((2, 1), dtype="float32", name="channels_first")(mixture)
-    spectrum = Spectrogram(output="complex", dtype="float32", name="spectrum", **framing)(spectrum)
+    spectrum = MixtureSpectrum(dtype="float32", name="spectrum", **framing)(mixture)
     is_complex = config.mask in ("complex", "spectrum")
     features = SpectrumFeatures(parts=config.model == "tfc_tdf", name="features")(spectrum)
     answers = _NETWORKS[config.model](config, features, num_stems * channels * (2 if is_complex else 1))
@@ -47,9 +45,8 @@ def build_model(config: Config) -> keras.Model:
     else:
         outputs["masks"] = Masks(num_stems, config.mask == "softmax", dtype="float32", name="masks")(answers)
         spectra = MaskedSpectra(config.mask, dtype="float32", name="spectra")([spectrum, outputs["masks"]])
-    waveforms = InverseSpectrogram(length=config.window_samples, dtype="float32", name="waveforms", **framing)(spectra)
     outputs["spectra"] = spectra
-    outputs["stems"] = keras.layers.Permute((1, 3, 2), dtype="float32", name="stems")(waveforms)
+    outputs["stems"] = StemWaveforms(config.window_samples, dtype="float32", name="stems", **framing)(spectra)
     return Separator(mixture, outputs, name=config.model)
 
 

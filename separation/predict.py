@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 import soxr
 from absl import flags as absl_flags
@@ -66,6 +65,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     named = list(inputs.recordings(arguments))
     config, model = load_model(flags.run_dir)
     config = evaluate.as_asked(config, flags)
+    run = separate.window_function(model, config)
     stems = chosen_stems(config, flags.stems)
     subtype = ENCODINGS[flags.encoding] if flags.format in ("wav", "flac") else None
     audio_writer.format_of(path_of(flags, "track", "stem"), subtype)
@@ -76,7 +76,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         names = [*stems, *((RESIDUAL,) if flags.residual else ())]
         try:
             written = separate_file(
-                model,
+                run,
                 config,
                 source,
                 {stem: path_of(flags, track, stem) for stem in names},
@@ -149,7 +149,7 @@ def path_of(flags: configs.FlagValues, track: str, stem: str) -> Path:
 
 
 def separate_file(
-    model: keras.Model,
+    run: separate.WindowFunction,
     config: Config,
     source: audio.AudioSource,
     paths: dict[str, Path],
@@ -164,7 +164,7 @@ def separate_file(
     Mono songs stay mono for a stereo model too, and the channels of a song are separated one by one by a mono model.
 
     Args:
-        model: From `load_model`.
+        run: From `separate.window_function`.
         config: From `load_model`, perhaps with other inference settings.
         source: A path, or a binary file object.
         paths: The file of each stem; `residual` is what the others lack of the song.
@@ -194,7 +194,7 @@ def separate_file(
             writers[stem] = _Writer(write, config.sample_rate, header, num_samples)
         meter = stack.enter_context(progress.bar(round(num_samples / header.sample_rate), path.name, "s"))
         mixture = _Kept(header.num_channels)
-        for stems in separate.separate(model, config, mixture.passing(blocks)):
+        for stems in separate.separate(run, config, mixture.passing(blocks)):
             whole = mixture.take(stems.shape[1])
             if consistent:
                 stems = separate.make_consistent(stems, whole)

@@ -15,6 +15,7 @@ from separation import wiener
 from separation.config import Config
 
 _BATCH_SIZE = 4
+WindowFunction = Callable[[np.ndarray], np.ndarray]
 
 
 def triangle(config: Config) -> np.ndarray:
@@ -27,14 +28,14 @@ def triangle(config: Config) -> np.ndarray:
     return weights
 
 
-def separate(model: keras.Model, config: Config, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def separate(run: WindowFunction, config: Config, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Separate a song of any length as it comes in.
 
     A mono model separates the channels of a song one by one; for a stereo model a mono song is heard on both sides, and
     the stems are the mean of both.
 
     Args:
-        model: From `models.load_model`.
+        run: From `window_function`.
         config: Of the model.
         blocks: The mixture at the configuration's rate, `(samples, channels)` of any lengths that follow each other.
 
@@ -44,7 +45,6 @@ def separate(model: keras.Model, config: Config, blocks: Iterable[np.ndarray]) -
     Raises:
         UserError: The song has more than two channels, and the model two.
     """
-    run = window_function(model, config)
     size, hop = config.window_samples, config.window_hop
     weights = triangle(config)[None, :, None]
     # What is not yet final: sums of weighted stems and of weights, beginning with the next window.
@@ -63,8 +63,8 @@ def separate(model: keras.Model, config: Config, blocks: Iterable[np.ndarray]) -
         yield sums[:, : length - position] / total[:, : length - position]
 
 
-def window_function(model: keras.Model, config: Config) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function from windows `(windows, window_samples, channels)` to their stems, numpy in and out.
+def window_function(model: keras.Model, config: Config) -> WindowFunction:
+    """Return a function from windows `(windows, window_samples, channels)` to their stems, for one song after another.
 
     The model always gets the same number of windows, so it is compiled once, and a window's answer does not depend on how
     many there were.
@@ -158,9 +158,9 @@ def overlap_add(model: keras.Model, config: Config, mixture: tf.Tensor) -> tf.Te
     return tf.transpose(sums / total, [0, 2, 1])[:, :length]
 
 
-def separate_track(model: keras.Model, config: Config, mixture: np.ndarray) -> np.ndarray:
+def separate_track(run: WindowFunction, config: Config, mixture: np.ndarray) -> np.ndarray:
     """Separate a mixture `(samples, channels)` that is in memory; returns `(stems, samples, channels)`."""
-    return np.concatenate(list(separate(model, config, [mixture])), axis=1)
+    return np.concatenate(list(separate(run, config, [mixture])), axis=1)
 
 
 def make_consistent(stems: np.ndarray, mixture: np.ndarray) -> np.ndarray:

@@ -150,7 +150,7 @@ def write_example(model: keras.Model, corpus: data.Corpus, folder: Path) -> Path
     _, mixture, stems = next(data.read_tracks(corpus, "test"))
     num_samples = round(_EXAMPLE_SECONDS * config.sample_rate)
     mixture, stems = mixture[:num_samples], stems[:, :num_samples]
-    estimates = separate.separate_track(model, config, mixture)
+    estimates = separate.separate_track(separate.window_function(model, config), config, mixture)
     for name, waveform in {"mixture": mixture, **dict(zip(config.stems, estimates, strict=True))}.items():
         audio.write(folder / f"{name}.wav", np.clip(waveform, -1, 1), config.sample_rate)
     picture = folder / "example_spectrograms.png"

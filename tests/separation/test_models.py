@@ -26,7 +26,7 @@ def test_waveform_in_stems_out(model, mask, rng):
     mixture = rng.normal(0, 0.1, (2, config.window_samples, 2)).astype(np.float32)
     outputs = build_model(config)(mixture)
     assert outputs["stems"].shape == (2, 3, config.window_samples, 2)
-    assert outputs["spectra"].shape == (2, 3, 2, 32, 129, 2)
+    assert outputs["spectra"].shape == (2, 3, 2, 2, 32, 129)
     assert ("masks" in outputs) == (mask not in ("complex", "spectrum"))
     if mask in ("ratio", "softmax"):
         # Masks that share out the mixture give it back.

@@ -43,30 +43,35 @@ def halves():
 )
 def test_any_length_comes_out_as_long_and_the_same_inside_tensorflow(model, rng, length):
     mixture = rng.normal(0, 0.1, (length, 1)).astype(np.float32)
-    stems = separate.separate_track(model, TINY, mixture)
+    stems = separate.separate_track(separate.window_function(model, TINY), TINY, mixture)
     assert stems.shape == (2, length, 1)
     np.testing.assert_allclose(separate.overlap_add(model, TINY, tf.constant(mixture)), stems, atol=1e-5)
 
 
 def test_blocks_of_any_lengths_give_the_same_stems(model, rng):
     mixture = rng.normal(0, 0.1, (30001, 1)).astype(np.float32)
-    whole = separate.separate_track(model, TINY, mixture)
+    run = separate.window_function(model, TINY)
+    whole = separate.separate_track(run, TINY, mixture)
     for size in (100, 1984, 12345):
         blocks = (mixture[start : start + size] for start in range(0, len(mixture), size))
-        np.testing.assert_array_equal(np.concatenate(list(separate.separate(model, TINY, blocks)), axis=1), whole)
+        np.testing.assert_array_equal(np.concatenate(list(separate.separate(run, TINY, blocks)), axis=1), whole)
 
 
 def test_a_then_b_then_a_is_the_same_a(model, rng):
     a, b = (rng.normal(0, level, (9000, 1)).astype(np.float32) for level in (0.1, 0.7))
-    first, _, again = (separate.separate_track(model, TINY, song) for song in (a, b, a))
+    run = separate.window_function(model, TINY)
+    first, _, again = (separate.separate_track(run, TINY, song) for song in (a, b, a))
     np.testing.assert_array_equal(first, again)
 
 
 def test_a_song_cut_on_the_grid_and_joined_is_the_whole(model, rng):
     mixture = rng.normal(0, 0.1, (20 * HOP, 1)).astype(np.float32)
-    whole = separate.separate_track(model, TINY, mixture)
+    whole = separate.separate_track(separate.window_function(model, TINY), TINY, mixture)
     cut = 10 * HOP
-    parts = [separate.separate_track(model, TINY, part) for part in (mixture[:cut], mixture[cut:])]
+    parts = [
+        separate.separate_track(separate.window_function(model, TINY), TINY, part)
+        for part in (mixture[:cut], mixture[cut:])
+    ]
     joined = np.concatenate(parts, axis=1)
     away = np.abs(np.arange(len(mixture)) - cut) > WINDOW
     np.testing.assert_allclose(joined[:, away], whole[:, away], atol=1e-6)
@@ -76,9 +81,9 @@ def test_joins_do_not_click(halves):
     config, model = halves
     times = np.arange(6 * HOP) / 8000
     tone = (0.5 * np.sin(2 * np.pi * 440 * times))[:, None].astype(np.float32)
-    stems = separate.separate_track(model, config, tone)
+    stems = separate.separate_track(separate.window_function(model, config), config, tone)
     np.testing.assert_allclose(stems, np.stack([tone, tone]) / 2, atol=1e-5)
-    assert not separate.separate_track(model, config, 0 * tone).any()
+    assert not separate.separate_track(separate.window_function(model, config), config, 0 * tone).any()
 
 
 def test_weights_of_all_windows_sum_to_the_same_where_they_overlap():
@@ -91,10 +96,10 @@ def test_weights_of_all_windows_sum_to_the_same_where_they_overlap():
 
 def test_a_mono_model_takes_channels_one_by_one(model, rng):
     stereo = rng.normal(0, 0.1, (5000, 2)).astype(np.float32)
-    stems = separate.separate_track(model, TINY, stereo)
+    stems = separate.separate_track(separate.window_function(model, TINY), TINY, stereo)
     assert stems.shape == (2, 5000, 2)
     for channel in range(2):
-        alone = separate.separate_track(model, TINY, stereo[:, channel : channel + 1])
+        alone = separate.separate_track(separate.window_function(model, TINY), TINY, stereo[:, channel : channel + 1])
         np.testing.assert_allclose(stems[:, :, channel], alone[:, :, 0], atol=1e-6)
 
 
@@ -102,12 +107,14 @@ def test_a_stereo_model_takes_mono_on_both_sides(rng):
     config = dataclasses.replace(TINY, channels=2)
     model = trained_like(config, rng)
     mono = rng.normal(0, 0.1, (5000, 1)).astype(np.float32)
-    both = separate.separate_track(model, config, np.repeat(mono, 2, axis=1))
+    both = separate.separate_track(separate.window_function(model, config), config, np.repeat(mono, 2, axis=1))
     np.testing.assert_allclose(
-        separate.separate_track(model, config, mono), both.mean(axis=2, keepdims=True), atol=1e-6
+        separate.separate_track(separate.window_function(model, config), config, mono),
+        both.mean(axis=2, keepdims=True),
+        atol=1e-6,
     )
     with pytest.raises(UserError, match="the song has 3 channels, the model takes 2"):
-        separate.separate_track(model, config, np.zeros((100, 3), np.float32))
+        separate.separate_track(separate.window_function(model, config), config, np.zeros((100, 3), np.float32))
 
 
 def test_consistent_stems_sum_to_the_mixture(rng):

@@ -14,7 +14,7 @@ CONFIG = dataclasses.replace(
 
 def spectra_of(stems):
     spectrum = signal.stft(tf.transpose(stems, [0, 1, 3, 2]), CONFIG.n_fft, CONFIG.hop_length)
-    return tf.stack([tf.math.real(spectrum), tf.math.imag(spectrum)], axis=-1)
+    return tf.stack([tf.math.real(spectrum), tf.math.imag(spectrum)], axis=3)
 
 
 def panned(rng):
