@@ -1,9 +1,12 @@
 import dataclasses
 
 import keras
+import numpy as np
+import pytest
 
+from common.testing import check_layer
 from separation.config import VARIANTS
-from separation.networks.unet import unet
+from separation.networks.unet import FoldedConv2DTranspose, unet
 
 
 def build(config, channels=1):
@@ -28,3 +31,18 @@ def test_dropout_stands_behind_the_first_three_levels_upwards():
     assert names == ["up_5_dropout", "up_4_dropout", "up_3_dropout"]
     without = build(dataclasses.replace(VARIANTS["spleeter"], dropout=0.0))
     assert not [layer for layer in without.layers if isinstance(layer, keras.layers.Dropout)]
+
+
+@pytest.mark.parametrize("filters", [1, 3])
+def test_the_folded_convolution_is_the_transposed_one(filters, rng):
+    inputs = rng.normal(size=(2, 5, 7, 4)).astype(np.float32)
+    folded, plain = FoldedConv2DTranspose(filters), keras.layers.Conv2DTranspose(filters, 5, 2, padding="same")
+    for layer in (folded, plain):
+        layer.build(inputs.shape)
+    folded.bias.assign(rng.normal(size=filters))
+    plain.set_weights(folded.get_weights())
+    np.testing.assert_allclose(folded(inputs), plain(inputs), atol=1e-5)
+
+
+def test_the_folded_convolution_is_sound(rng):
+    check_layer(FoldedConv2DTranspose(2), rng.normal(size=(2, 4, 6, 3)).astype(np.float32))
