@@ -12,6 +12,7 @@ from common.corpora import (
     librispeech,
     mir1k,
     musdb,
+    songs,
     speaker_folders,
     speech_commands,
     synthetic,
@@ -31,4 +32,5 @@ CORPORA = {
     "musdb": musdb,
     "mir1k": mir1k,
     "track_folders": track_folders,
+    "songs": songs,
 }

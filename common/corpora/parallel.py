@@ -9,7 +9,7 @@ _NUM_PROCESSES = 2
 _CHUNK_ITEMS = 20
 
 
-def stripes(function: Callable, items: Sequence, many: int) -> Iterator:
+def stripes(function: Callable, items: Sequence, many: int, chunk_items: int = _CHUNK_ITEMS) -> Iterator:
     """Call a function with every item, in processes of their own where there are many.
 
     Each process takes every second item, in order, so what a library carries over from one call to the next is the same
@@ -19,6 +19,7 @@ def stripes(function: Callable, items: Sequence, many: int) -> Iterator:
         function: Of one argument, defined at the top of a module.
         items: What to call it with; they are pickled.
         many: From how many items on the start of processes pays.
+        chunk_items: How many items a process is given, and gives back, at a time: 1 where each takes seconds.
 
     Yields:
         What the function returns, in the order of the items.
@@ -30,7 +31,7 @@ def stripes(function: Callable, items: Sequence, many: int) -> Iterator:
     pools = [concurrent.futures.ProcessPoolExecutor(1, context) for _ in range(_NUM_PROCESSES)]
     try:
         done = [
-            pool.map(function, items[first::_NUM_PROCESSES], chunksize=_CHUNK_ITEMS) for first, pool in enumerate(pools)
+            pool.map(function, items[first::_NUM_PROCESSES], chunksize=chunk_items) for first, pool in enumerate(pools)
         ]
         # Stripes differ in length by one at most, and what fills the shorter ones up comes last.
         yield from itertools.islice(itertools.chain.from_iterable(itertools.zip_longest(*done)), len(items))

@@ -69,9 +69,7 @@ class Kill(keras.callbacks.Callback):
 def train(folder, config=CONFIG, callbacks=()):
     run = runs.start(folder, config, "kws", "default")
     model = build_model(config)
-    training.fit(
-        run, model, train_data, validation_data(), STEPS, monitor="val_accuracy", callbacks=tuple(callbacks)
-    )
+    training.fit(run, model, train_data, validation_data(), STEPS, monitor="val_accuracy", callbacks=tuple(callbacks))
     return run, model
 
 

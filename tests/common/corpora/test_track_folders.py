@@ -14,7 +14,9 @@ def _touch(root, *names):
 
 
 def test_tracks_at_any_depth_with_their_stems(tmp_path):
-    _touch(tmp_path, "album/one/Vocals.WAV", "album/one/drums.flac", "two/mixture.wav", "two/vocals.mp3", "two/notes.txt")
+    _touch(
+        tmp_path, "album/one/Vocals.WAV", "album/one/drums.flac", "two/mixture.wav", "two/vocals.mp3", "two/notes.txt"
+    )
     _touch(tmp_path, "three/vocals.wav", "three/bass.wav", ".hidden/vocals.wav", ".hidden/bass.wav")
     table = track_folders.index(tmp_path)
     assert tuple(table.columns) == manifest.COLUMNS
@@ -33,7 +35,12 @@ def test_folders_of_splits_decide_and_what_is_missing_is_drawn_from_train(tmp_pa
     for name in ("train/a", "train/b", "train/c", "test/d"):
         _touch(tmp_path, f"{name}/vocals.wav", f"{name}/other.wav")
     table = track_folders.index(tmp_path, validation_tracks=("b",)).drop_duplicates("track").set_index("track")
-    assert table["split"].to_dict() == {"train/a": "train", "train/b": "validation", "train/c": "train", "test/d": "test"}
+    assert table["split"].to_dict() == {
+        "train/a": "train",
+        "train/b": "validation",
+        "train/c": "train",
+        "test/d": "test",
+    }
     drawn = track_folders.index(tmp_path).drop_duplicates("track")
     assert sorted(drawn["split"]) == ["test", "train", "train", "validation"]
 
