@@ -125,7 +125,7 @@ class Masks(keras.layers.Layer):
 
     def call(self, answers):
         """Put stems first, and squeeze."""
-        values = unfold(tf.cast(answers, tf.float32), self.num_stems, 1)[:, :, :, 0]
+        values = tf.squeeze(unfold(tf.cast(answers, tf.float32), self.num_stems, 1), axis=3)
         masks = tf.nn.softmax(values, axis=1) if self.softmax else tf.nn.sigmoid(values)
         return tf.cast(masks, self.compute_dtype)
 
@@ -174,7 +174,7 @@ class MaskedSpectra(keras.layers.Layer):
             share = EPSILON / masks.shape[1]
             masks = (power + share) / (tf.reduce_sum(power, axis=1, keepdims=True) + EPSILON)
         masks = tf.concat([masks, masks[..., -1:]], axis=-1)
-        return tf.cast(spectrum, tf.float32)[:, None] * masks[:, :, :, None]
+        return tf.expand_dims(tf.cast(spectrum, tf.float32), 1) * tf.expand_dims(masks, 3)
 
     def compute_output_shape(self, input_shape):
         """Return (batch, stems, channels, 2, frames, bins)."""
@@ -207,12 +207,13 @@ class ComplexSpectra(keras.layers.Layer):
     def call(self, inputs):
         """Multiply as complex numbers, or bring to the mixture's level."""
         spectrum, answers = inputs
+        # Slices before, and new axes by expand_dims: LiteRT of TensorFlow 2.16 slices no more than five axes.
+        answers = tf.concat([answers, answers[:, :, -1:]], axis=2)
         spectrum = tf.cast(spectrum, tf.float32)
         values = unfold(tf.cast(answers, tf.float32), self.num_stems, 2)
-        values = tf.concat([values, values[..., -1:]], axis=-1)
         if not self.masks:
-            return values * level(spectrum)[:, None]
-        real, imaginary = tf.unstack(spectrum[:, None], axis=3)
+            return values * tf.expand_dims(level(spectrum), 1)
+        real, imaginary = tf.unstack(tf.expand_dims(spectrum, 1), axis=3)
         mask_real, mask_imaginary = tf.unstack(values, axis=3)
         return tf.stack(
             [
