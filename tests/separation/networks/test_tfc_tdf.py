@@ -29,7 +29,7 @@ def test_shapes_and_sizes(changes):
 def test_it_begins_near_silence_and_every_weight_learns(rng):
     model = build(TINY)
     features = rng.normal(size=(2, 32, 128, 2)).astype(np.float32)
-    assert 0 < np.abs(model(features)).max() < 0.3
+    assert 0 < np.abs(model(features)).mean() < 0.1
     model.compile("adam", "mse")
     before = model.get_weights()
     targets = rng.normal(size=(2, 32, 128, 4)).astype(np.float32)
