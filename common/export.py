@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import keras
@@ -14,9 +14,22 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from common import files
-from common.errors import UserError
+from common.errors import UserError, nearest
 
 FORMATS = ("saved_model", "litert")
+
+
+def check_formats(names: Iterable[str]) -> None:
+    """Refuse formats that nobody can write.
+
+    Raises:
+        UserError: A name is not one of `FORMATS`.
+    """
+    for name in names:
+        if name not in FORMATS:
+            raise UserError(
+                f'--formats: unknown "{name}", expected any of {", ".join(FORMATS)}.{nearest(name, FORMATS)}'
+            )
 
 
 def write_saved_model(

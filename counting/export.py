@@ -18,7 +18,6 @@ from absl import flags as absl_flags
 
 from common import app, export, files
 from common import config as configs
-from common.errors import UserError, nearest
 from counting import answers, data
 from counting.config import TASK
 from counting.models import load_model
@@ -43,11 +42,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Export and compare as the flags say."""
     app.refuse_arguments(arguments)
-    for name in flags.formats:
-        if name not in export.FORMATS:
-            raise UserError(
-                f'--formats: unknown "{name}", expected any of {", ".join(export.FORMATS)}.{nearest(name, export.FORMATS)}'
-            )
+    export.check_formats(flags.formats)
     export_run(
         flags.run_dir,
         flags.formats,

@@ -154,7 +154,7 @@ _SPLEETER = dataclasses.replace(
     mix_probability=0.0,
 )
 
-# The most accurate network that a CPU trains within the hour; separation/README.md shows what each part adds.
+# Meant for an hour on a CPU; not yet measured.
 DEFAULT = Config(
     epochs=40,
     epoch_examples=1200,
@@ -175,7 +175,7 @@ DEFAULT = Config(
 VARIANTS = {
     "default": DEFAULT,
     # Minutes on the synthetic corpus: `make train-separation`.
-    "synthetic": dataclasses.replace(DEFAULT, epochs=10),
+    "synthetic": dataclasses.replace(DEFAULT, epochs=8, epoch_examples=480, average_momentum=0.99),
     "report": _REPORT,
     "spleeter": _SPLEETER,
     "tiny": dataclasses.replace(

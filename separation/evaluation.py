@@ -13,6 +13,7 @@ from separation.config import Config
 
 QUICK = ("sdr", "si_sdr", "usdr")
 FULL = (*QUICK, "isr", "sir", "sar")
+_TITLES = {"sdr": "SDR", "si_sdr": "SI-SDR", "usdr": "uSDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
 _NUM_RESAMPLES = 2000
 Estimator = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -151,7 +152,7 @@ def table_text(figures: dict) -> str:
     """Lay the figures of `evaluate_split` out for the console."""
     names = [name for name in FULL if name in figures]
     width = max(20, *(len(name) for name in figures["oracles"])) if figures["oracles"] else 20
-    lines = [f"{'stem':<{width}}  " + "  ".join(f"{name.upper().replace('_', '-'):>7}" for name in names)]
+    lines = [f"{'stem':<{width}}  " + "  ".join(f"{_TITLES[name]:>7}" for name in names)]
 
     def row(label: str, values: dict, stem: str) -> str:
         return f"{label:<{width}}  " + "  ".join(_decibels(values[name][stem]) for name in names)
@@ -165,7 +166,7 @@ def table_text(figures: dict) -> str:
             f"{stem} {_decibels(low).strip()} to {_decibels(high).strip()} dB"
             for stem, (low, high) in figures["intervals"][name].items()
         )
-        lines.append(f"{name.upper().replace('_', '-')}, 95 % interval: {bounds}")
+        lines.append(f"{_TITLES[name]}, 95 % interval: {bounds}")
     protocol = figures["protocol"]
     lines.append(f"{protocol['num_tracks']} tracks; dB; SDR: {protocol['sdr']}")
     return "\n".join(lines)

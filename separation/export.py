@@ -16,7 +16,6 @@ from absl import flags as absl_flags
 
 from common import app, export, files
 from common import config as configs
-from common.errors import UserError, nearest
 from separation import data, separate
 from separation.config import TASK
 from separation.models import load_model
@@ -42,11 +41,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Export and compare as the flags say."""
     app.refuse_arguments(arguments)
-    for name in flags.formats:
-        if name not in export.FORMATS:
-            raise UserError(
-                f'--formats: unknown "{name}", expected any of {", ".join(export.FORMATS)}.{nearest(name, export.FORMATS)}'
-            )
+    export.check_formats(flags.formats)
     export_run(flags.run_dir, flags.formats, shards_dir=flags.shards_dir, corpus=flags.corpus, data_dir=flags.data_dir)
     print(f"written: {Path(flags.run_dir) / 'export'}")
 
