@@ -197,7 +197,8 @@ _SYNTHETIC = dataclasses.replace(
     keep_epoch="last",
 )
 
-# BC-ResNet-1 as its authors train it (arXiv 2106.04140): 200 epochs of SGD, shift and noise, no frequency masks.
+# BC-ResNet-1 as its authors train it (arXiv 2106.04140): 200 epochs of SGD, shift and noise; masks of the
+# spectrogram only from tau = 1.5 on.
 _BC_RESNET_1 = Config(
     epochs=200,
     batch_size=100,
@@ -211,7 +212,7 @@ _BC_RESNET_1 = Config(
     max_gain_db=0.0,
     max_speed=0.0,
     noise_probability=0.8,
-    max_time_mask=20,
+    max_time_mask=0,
     max_frequency_mask=0,
 )
 
