@@ -12,11 +12,12 @@ DATA_DIR ?= data/speech_commands
 COUNTING_DIR ?= runs/counting/default
 LIBRISPEECH ?= data/librispeech
 SEPARATION_DIR ?= runs/separation/default
+GENERATION_DIR ?= runs/generation/default
 # Tests run in so many processes at once.
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format bench tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation test-tfio clean
+.PHONY: help setup test lint format bench tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -110,10 +111,24 @@ predict-separation: setup  ## take FILE apart into stems/
 export-separation: setup  ## export the separator of SEPARATION_DIR as SavedModel and LiteRT
 	$(BIN)/python -m separation.export --run_dir=$(SEPARATION_DIR) $(ARGS)
 
+train-generation: setup  ## train a generator on synthetic riffs, judge it, make new ones
+	$(BIN)/python -m generation.train --variant=synthetic --run_dir=$(GENERATION_DIR) $(ARGS)
+	$(BIN)/python -m generation.generate --run_dir=$(GENERATION_DIR) --output_dir=$(GENERATION_DIR)/generated --duration=12
+
+evaluate-generation: setup  ## judge the generator of GENERATION_DIR beside recordings
+	$(BIN)/python -m generation.evaluate --run_dir=$(GENERATION_DIR) $(ARGS)
+
+generate: setup  ## make new pieces: ARGS="--num_samples=8 --seed=1 --duration=30"
+	$(BIN)/python -m generation.generate --run_dir=$(GENERATION_DIR) $(ARGS)
+
+export-generation: setup  ## export the generator of GENERATION_DIR: noise or a seed in, a waveform out
+	$(BIN)/python -m generation.export --run_dir=$(GENERATION_DIR) $(ARGS)
+
 bench: $(BENCH_VENV)/.installed  ## measure networks, features and pipeline beside PyTorch and librosa
 	$(BENCH_VENV)/bin/python -m benchmarks.networks
 	$(BENCH_VENV)/bin/python -m benchmarks.mixing
 	$(BENCH_VENV)/bin/python -m benchmarks.separation
+	$(BENCH_VENV)/bin/python -m benchmarks.inversion
 	$(BENCH_VENV)/bin/python -m benchmarks.features
 	$(BENCH_VENV)/bin/python -m benchmarks.pipeline
 

@@ -210,6 +210,17 @@ def loudest_excerpt(waveform: np.ndarray, num_samples: int) -> np.ndarray:
     return waveform[start : start + num_samples]
 
 
+def at_peak(waveform: np.ndarray, peak: float = 0.9) -> np.ndarray:
+    """Scale a waveform so that its loudest sample is `peak`, which leaves room for what players add; silence stays.
+
+    Example:
+        >>> at_peak(np.array([0.1, -0.2])).tolist()
+        [0.45, -0.9]
+    """
+    loudest = np.abs(waveform).max(initial=0.0)
+    return waveform * (peak / loudest) if loudest > 1e-6 else waveform
+
+
 def write(path: str | os.PathLike, waveform: np.ndarray, sample_rate: int, subtype: str | None = None) -> None:
     """Write a waveform to a file, whole or not at all; the suffix chooses the format.
 

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ from common import files
 from common.errors import UserError, nearest
 
 FORMATS = ("saved_model", "litert")
+Serve = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
 
 def check_formats(names: Iterable[str]) -> None:
@@ -33,7 +35,11 @@ def check_formats(names: Iterable[str]) -> None:
 
 
 def write_saved_model(
-    model: keras.Model, serve: Callable[[tf.Tensor], dict[str, tf.Tensor]], signature: tf.TensorSpec, folder: Path
+    model: keras.Model,
+    serve: Serve,
+    signature: tf.TensorSpec,
+    folder: Path,
+    others: Mapping[str, tuple[Serve, tf.TensorSpec]] = MappingProxyType({}),
 ) -> None:
     """Write a SavedModel whose signature `serving_default` is `serve`.
 
@@ -42,10 +48,11 @@ def write_saved_model(
         serve: From the input to named outputs.
         signature: Shape, type and name of the input.
         folder: Where to; an earlier SavedModel there is replaced.
+        others: More functions and their inputs, by the names of their signatures.
     """
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     try:
-        _write_archive(model, serve, signature, temporary)
+        _write_archive(model, {"serve": (serve, signature), **others}, temporary)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     finally:
@@ -56,7 +63,7 @@ def write_litert(
     model: keras.Model,
     signature: tf.TensorSpec,
     path: Path,
-    serve: Callable[[tf.Tensor], dict[str, tf.Tensor]] | None = None,
+    serve: Serve | None = None,
 ) -> None:
     """Write a LiteRT file that uses builtin operators only, so that it runs where TensorFlow is not.
 
@@ -70,7 +77,7 @@ def write_litert(
     # Only by way of a SavedModel do the weights of a Keras 3 model arrive: from a concrete function TensorFlow 2.21
     # leaves them uninitialised, and from the model itself TensorFlow 2.16 crashes.
     with tempfile.TemporaryDirectory() as folder:
-        _write_archive(model, serve, signature, Path(folder) / "model")
+        _write_archive(model, {"serve": (serve, signature)}, Path(folder) / "model")
         converter = tf.lite.TFLiteConverter.from_saved_model(str(Path(folder) / "model"))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         content = converter.convert()
@@ -78,10 +85,11 @@ def write_litert(
         temporary.write_bytes(content)
 
 
-def _write_archive(model: keras.Model, serve: Callable, signature: tf.TensorSpec, folder: Path) -> None:
+def _write_archive(model: keras.Model, endpoints: Mapping[str, tuple[Serve, tf.TensorSpec]], folder: Path) -> None:
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.add_endpoint("serve", serve, input_signature=[signature])
+    for name, (serve, signature) in endpoints.items():
+        archive.add_endpoint(name, serve, input_signature=[signature])
     archive.write_out(str(folder), verbose=False)
 
 

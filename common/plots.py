@@ -249,6 +249,36 @@ def spectrogram(values_db: np.ndarray, hop_seconds: float, highest_hz: float, ti
     return figure
 
 
+def pictures(values_db: np.ndarray, titles: Sequence[str], hop_seconds: float, num_columns: int = 4) -> Figure:
+    """Draw spectrograms of bands in decibels as a grid, all in one scale of colours.
+
+    Args:
+        values_db: Shape `(pictures, frames, bands)`.
+        titles: One a picture.
+        hop_seconds: Time between frames.
+        num_columns: Pictures side by side.
+    """
+    num_columns = min(num_columns, len(values_db))
+    num_rows = -(-len(values_db) // num_columns)
+    figure = Figure(figsize=(max(4.5, 3.2 * num_columns), 0.6 + 1.6 * num_rows), layout="constrained")
+    axes = figure.subplots(num_rows, num_columns, sharex=True, sharey=True, squeeze=False)
+    low, high = np.percentile(values_db, 1), float(values_db.max())
+    for panel in axes.flat[len(values_db) :]:
+        panel.set_visible(False)
+    for panel, values, title in zip(axes.flat, values_db, titles, strict=False):
+        extent = (0, len(values) * hop_seconds, 0, values.shape[1])
+        image = panel.imshow(
+            values.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=low, vmax=max(high, low + 1)
+        )
+        panel.set_title(title, fontsize=8)
+    for panel in axes[-1]:
+        panel.set_xlabel("time in s", fontsize=8)
+    for panel in axes[:, 0]:
+        panel.set_ylabel("band", fontsize=8)
+    figure.colorbar(image, ax=axes, label="dB")
+    return figure
+
+
 def separations(
     mixture: np.ndarray,
     rows: Sequence[tuple[str, Sequence[np.ndarray]]],

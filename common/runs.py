@@ -187,8 +187,13 @@ def load_weights(model: keras.Model, folder: str | Path) -> None:
 
 def _variables(model: keras.Model) -> list[keras.Variable]:
     """All that training changes: weights, statistics, random states (dropout, masks), and the optimizer's."""
-    model.optimizer.build(model.trainable_variables)
-    return [*model.variables, *model.optimizer.variables]
+    if hasattr(model, "optimizers"):
+        # Of networks that play against each other each has its own, built with them.
+        optimizers = model.optimizers()
+    else:
+        model.optimizer.build(model.trainable_variables)
+        optimizers = [model.optimizer]
+    return [*model.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]
 
 
 def _read_state(path: Path) -> dict[str, np.ndarray]:

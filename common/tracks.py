@@ -26,7 +26,7 @@ def read(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read a track and take it apart.
 
-    A stem that the track has is read; `accompaniment`, where it is no file, is all other stems together, or what the
+    A stem that the track has is read; `mixture` is the track itself, for what needs no taking apart; `accompaniment`, where it is no file, is all other stems together, or what the
     mixture has beside the stems that were asked for. Mono files are heard on both channels of a stereo track; a mono
     track is the mean of both.
 
@@ -57,7 +57,9 @@ def read(
     mixture = sounds[MIXTURE] if MIXTURE in sounds else sum(files_of_stems.values())
     taken = {}
     for stem in stems:
-        if stem in files_of_stems:
+        if stem == MIXTURE:
+            taken[stem] = mixture
+        elif stem in files_of_stems:
             taken[stem] = files_of_stems[stem]
         elif stem == ACCOMPANIMENT:
             taken[stem] = _accompaniment(name, sounds, [other for other in stems if other != ACCOMPANIMENT])
@@ -81,7 +83,7 @@ def check(name: str, mixture: np.ndarray, stems: dict[str, np.ndarray]) -> None:
     for stem, sound in stems.items():
         if np.abs(sound).max(initial=0.0) < _SILENT_PEAK:
             raise UserError(f"{name}: its stem {stem} is silent; leave the track out or record the stem")
-        if np.square(mixture - sound, dtype=np.float64).sum() < _SAME_ENERGY * energy:
+        if stem != MIXTURE and np.square(mixture - sound, dtype=np.float64).sum() < _SAME_ENERGY * energy:
             raise UserError(f"{name}: its stem {stem} is the mixture itself; expected what the mixture is made of")
 
 

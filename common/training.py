@@ -71,6 +71,7 @@ def fit(
     steps_per_epoch: int,
     *,
     monitor: str,
+    mode: str = "max",
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
 ) -> None:
     """Train a compiled model to the run's last epoch, from wherever the run stands.
@@ -84,13 +85,14 @@ def fit(
         train: Gives the training batches without end, from the step on that it is asked for.
         validation: Batches of the validation split.
         steps_per_epoch: Batches of `train` that make an epoch.
-        monitor: The metric, larger being better, that chooses the epoch to keep.
+        monitor: The metric that chooses the epoch to keep; an epoch in which it is not a number is not kept.
+        mode: `max` if larger values of it are better, `min` if smaller ones are.
         callbacks: The task's own; their logs reach TensorBoard and the history.
     """
     runs.restore_state(run, model)
     if run.epoch < run.config.epochs:
         board = keras.callbacks.TensorBoard(str(run.folder / "tensorboard"), write_graph=False)
-        averages = AveragedWeights(train(0)) if run.config.average_momentum else keras.callbacks.Callback()
+        averages = AveragedWeights(train(0)) if model.optimizer.use_ema else keras.callbacks.Callback()
         model.fit(
             train(run.epoch * steps_per_epoch),
             validation_data=validation,
@@ -103,7 +105,7 @@ def fit(
                 averages,
                 *callbacks,
                 board,
-                _Keeper(run, monitor, averages),
+                _Keeper(run, monitor, mode, averages),
             ],
             # A bar that redraws itself is for a terminal; in a log each epoch gets one line.
             verbose=1 if sys.stdout.isatty() else 2,
@@ -138,20 +140,22 @@ class _Keeper(keras.callbacks.Callback):
     the repetition writes the same weights again.
     """
 
-    def __init__(self, run: Run, monitor: str, averages: keras.callbacks.Callback):
-        """Keep by `monitor`; `averages` exchanges the weights for their average around every validation."""
+    def __init__(self, run: Run, monitor: str, mode: str, averages: keras.callbacks.Callback):
+        """Keep by `monitor` and `mode`; `averages` exchanges the weights for their average around every validation."""
         super().__init__()
         self.run = run
         self.monitor = monitor
+        self.sign = -1 if mode == "min" else 1
         self.averages = averages
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs = {name: float(value) for name, value in logs.items()}
         if not np.isfinite(logs["loss"]):
             logging.warning("epoch %d: the loss is %s; a smaller --learning_rate may help", epoch + 1, logs["loss"])
-        better = logs[self.monitor] >= self.run.best or self.run.config.keep_epoch == "last"
+        value = self.sign * logs[self.monitor]
+        better = value >= self.run.best or self.run.config.keep_epoch == "last"
         if better or not self.run.model_path.exists():
-            self.run.best = logs[self.monitor]
+            self.run.best = value if np.isfinite(value) else self.run.best
             # What was validated is what is kept: the averaged weights, where there are such.
             self.averages.on_test_begin()
             with files.atomic_path(self.run.model_path) as temporary:

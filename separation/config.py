@@ -44,9 +44,9 @@ class Config(TrainingConfig):
 
     model: str = field("tfc_tdf", "the network", choices=MODELS)
     depth: int = field(3, "how often the network halves time and frequency", minimum=1, maximum=8)
-    width: int = field(24, "channels of the network's first level", minimum=1)
-    growth: int = field(24, "channels that each level adds (tfc_tdf)", minimum=0)
-    subbands: int = field(4, "bands of the spectrum that are folded into channels (tfc_tdf)", minimum=1)
+    width: int = field(32, "channels of the network's first level", minimum=1)
+    growth: int = field(32, "channels that each level adds (tfc_tdf)", minimum=0)
+    subbands: int = field(8, "bands of the spectrum that are folded into channels (tfc_tdf)", minimum=1)
     blocks: int = field(1, "blocks on each level, down and up (tfc_tdf)", minimum=1)
     bottleneck: int = field(4, "by how much a frame's frequencies are squeezed (tfc_tdf)", minimum=1)
     dropout: float = field(0.0, "dropout rate", minimum=0, maximum=0.9)
@@ -175,7 +175,7 @@ DEFAULT = Config(
 VARIANTS = {
     "default": DEFAULT,
     # Minutes on the synthetic corpus: `make train-separation`.
-    "synthetic": dataclasses.replace(DEFAULT, epochs=8, epoch_examples=480, average_momentum=0.99),
+    "synthetic": dataclasses.replace(DEFAULT, epochs=10, epoch_examples=480, average_momentum=0.99),
     "report": _REPORT,
     "spleeter": _SPLEETER,
     "tiny": dataclasses.replace(

@@ -34,7 +34,7 @@ from common.tracks import MIXTURE
 
 STEMS = {"pop": ("vocals", "drums", "bass", "other"), "metal": ("drums", "bass", "other")}
 
-_FORMAT_VERSION = 1
+_FORMAT_VERSION = 2
 _FEWEST_SONGS, _SHORTEST_SECONDS = 3, 2.0
 _LOWEST_RATE = 8000
 _MANY_SONGS = 8

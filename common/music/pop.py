@@ -120,16 +120,16 @@ def _play_bass(song: Song, tune: Tune) -> np.ndarray:
 
 
 def _accompany(song: Song, tune: Tune) -> tuple[np.ndarray, list[str]]:
-    """Play two or more layers: chords that are held, chords that are struck, a melody, a crunchy guitar."""
+    """Play one or more layers: chords that are struck, and now and then held ones, a melody, a crunchy guitar."""
     rng = np.random.default_rng([4, song.seed])
     sustained, struck = str(rng.choice(tuple(_SUSTAINED))), str(rng.choice(tuple(_STRUCK)))
     layers = {struck: _play_chords(song, tune, _STRUCK[struck], rng)}
-    if rng.random() < 0.7:
+    if rng.random() < 0.35:
         layers[sustained] = _play_chords(song, tune, _SUSTAINED[sustained], rng)
-    if rng.random() < 0.7 or len(layers) < 2:
+    if rng.random() < 0.3:
         melodic = str(rng.choice(tuple(_MELODIC)))
         layers[f"{melodic} melody"] = _play_melody(song, tune, _MELODIC[melodic], rng)
-    if rng.random() < 0.35:
+    if rng.random() < 0.1:
         layers["distorted guitar"] = _play_crunch(song, tune, rng)
     levels = [10 ** (rng.uniform(-6, 0) / 20) / rms(layer) for layer in layers.values()]
     total = sum(level * layer for level, layer in zip(levels, layers.values(), strict=True))

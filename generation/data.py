@@ -1,0 +1,206 @@
+"""From recordings of music to batches of excerpts."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from common import distribution, shards, track_bank
+from common.corpora import CORPORA, manifest, splits
+from common.errors import UserError, nearest
+from common.tracks import MIXTURE
+from generation.config import Config
+
+_STATISTICS_EXCERPTS = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """The tracks of a split, each at least as long as an excerpt.
+
+    Attributes:
+        name: `train`, `validation` or `test`.
+        bank: The tracks, all of one stem.
+    """
+
+    name: str
+    bank: track_bank.TrackBank
+
+
+def load_corpus(config: Config) -> pd.DataFrame:
+    """List the tracks of a configuration's corpus, a row each.
+
+    Raises:
+        UserError: The folder is missing, holds no music, or none of a genre.
+    """
+    if config.corpus != "synthetic" and not config.data_dir:
+        raise UserError(f"--corpus={config.corpus} needs --data_dir, the folder that holds it")
+    if config.corpus == "synthetic":
+        table = CORPORA["songs"].index(
+            Path(config.data_dir or "data/songs"),
+            num_songs=config.num_songs,
+            seconds=config.song_seconds,
+            sample_rate=config.sample_rate,
+            style="metal",
+        )
+        table = table[table["stem"] == MIXTURE].assign(label="metal")
+    else:
+        table = CORPORA["gtzan" if config.corpus == "gtzan" else "music_folder"].index(Path(config.data_dir))
+    table = _of_genres(table, config.genre)
+    if config.split_rule == "folds":
+        return splits.assign_folds(table.assign(speaker=table["track"]), config.num_folds, config.fold)
+    return table
+
+
+def _of_genres(table: pd.DataFrame, genres: tuple[str, ...]) -> pd.DataFrame:
+    found = sorted(set(table["label"]) - {""})
+    for genre in genres:
+        if genre not in found:
+            raise UserError(
+                f"--genre: there is no {genre!r}, only {', '.join(found) or 'tracks without a genre'}."
+                f"{nearest(genre, found)}"
+            )
+    return table[table["label"].isin(genres)].reset_index(drop=True) if genres else table
+
+
+def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
+    """Return a trained configuration that looks at another corpus or folder; None keeps the one trained on."""
+    if corpus is None and data_dir is None:
+        return config
+    changes = {"corpus": corpus or config.corpus, "data_dir": data_dir or "", "split_rule": "official"}
+    return dataclasses.replace(config, **changes, genre=())
+
+
+def prepare_split(config: Config, table: pd.DataFrame, split: str, shards_dir: str | Path) -> Split:
+    """Decode the tracks of a split, or find them decoded; tracks shorter than an excerpt are rejected.
+
+    Raises:
+        UserError: The split has no tracks, or too many cannot be used.
+    """
+    rows = manifest.select(table, split)
+    bank = track_bank.prepare(
+        rows,
+        shards_dir,
+        (MIXTURE,),
+        config.sample_rate,
+        1,
+        max_rejected=config.max_rejected,
+        description=f"preparing {split}",
+    )
+    return Split(split, _long_enough(config, rows, bank))
+
+
+def _long_enough(config: Config, rows: pd.DataFrame, bank: track_bank.TrackBank) -> track_bank.TrackBank:
+    short = [name for name, pcm in zip(bank.tracks, bank.pcm, strict=True) if len(pcm) < config.num_samples]
+    if not short:
+        return bank
+    paths = rows.set_index("track")["path"]
+    reason = f"shorter than an excerpt of {config.clip_seconds:g} s"
+    rejected = pd.concat([bank.rejected, pd.DataFrame({"path": [paths[name] for name in short], "reason": reason})])
+    share = len(rejected) / rows["track"].nunique()
+    if share > config.max_rejected or len(short) == len(bank.tracks):
+        raise UserError(
+            f"{len(rejected)} of {rows['track'].nunique()} tracks cannot be used: {share:.0%} where --max_rejected allows"
+            f" {config.max_rejected:.0%}; the first: {rejected['path'].iloc[0]}: {rejected['reason'].iloc[0]}"
+        )
+    logging.warning("%d tracks are %s and left out; the first: %s", len(short), reason, short[0])
+    kept = [index for index, name in enumerate(bank.tracks) if name not in short]
+    parts = {name: tuple(getattr(bank, name)[index] for index in kept) for name in ("tracks", "groups", "pcm")}
+    return dataclasses.replace(bank, **parts, rejected=rejected)
+
+
+def build_dataset(config: Config, split: Split, *, training: bool = False, initial_step: int = 0) -> tf.data.Dataset:
+    """Build the batches of a split.
+
+    Args:
+        config: The configuration.
+        split: From `prepare_split`.
+        training: Whether to go on without end, from random places unless `--excerpts=consecutive`; otherwise one pass over
+            the excerpts that follow each other.
+        initial_step: How many batches training has seen.
+
+    Returns:
+        Batches of waveforms `(batch, num_samples)`, float32.
+    """
+    batch_examples = config.batch_size * config.discriminator_steps
+    if training:
+        steps = tf.data.Dataset.range(initial_step, 2**31 - 1)
+
+        def draw(step: np.ndarray) -> np.ndarray:
+            return random_excerpts(config, split, batch_examples, (config.seed * 1000 + 31, int(step)))
+
+        def batch(step: tf.Tensor) -> tf.Tensor:
+            excerpts = tf.numpy_function(draw, [step], tf.float32, stateful=False)
+            return tf.ensure_shape(excerpts, (batch_examples, config.num_samples))
+
+        return shards.finish(steps.map(batch, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
+    excerpts = consecutive_excerpts(config, split)
+    batch_size = distribution.evaluation_batch_size(len(excerpts), config.batch_size)
+    return shards.finish(tf.data.Dataset.from_tensor_slices(excerpts).batch(batch_size))
+
+
+def random_excerpts(config: Config, split: Split, num_excerpts: int, seed: tuple[int, int]) -> np.ndarray:
+    """Cut excerpts, from any place of any track, or any of those that follow each other.
+
+    Every second of music is as likely as any other.
+
+    Returns:
+        Waveforms `(num_excerpts, num_samples)`, float32.
+    """
+    rng = np.random.default_rng(seed)
+    if config.excerpts == "consecutive":
+        places = consecutive_places(config, split)
+        return _cut(config, split, [places[index] for index in rng.integers(len(places), size=num_excerpts)])
+    starts = np.array([len(pcm) - config.num_samples + 1 for pcm in split.bank.pcm])
+    tracks = rng.choice(len(starts), num_excerpts, p=starts / starts.sum())
+    return _cut(config, split, zip(tracks, (rng.random(num_excerpts) * starts[tracks]).astype(int), strict=True))
+
+
+def consecutive_places(config: Config, split: Split, hop_seconds: float | None = None) -> list[tuple[int, int]]:
+    """List excerpts of every track that follow each other, or begin every `hop_seconds`: track and first sample."""
+    hop = round((hop_seconds or config.clip_seconds) * config.sample_rate)
+    return [
+        (track, start)
+        for track, pcm in enumerate(split.bank.pcm)
+        for start in range(0, len(pcm) - config.num_samples + 1, hop)
+    ]
+
+
+def consecutive_excerpts(config: Config, split: Split, hop_seconds: float | None = None) -> np.ndarray:
+    """Cut every track into excerpts that follow each other, or begin every `hop_seconds`.
+
+    Returns:
+        Waveforms `(excerpts, num_samples)`, float32.
+    """
+    return _cut(config, split, consecutive_places(config, split, hop_seconds))
+
+
+def tracks(split: Split) -> list[np.ndarray]:
+    """Return whole tracks, each `(samples,)` float32."""
+    return [pcm[:, 0, 0].astype(np.float32) / 2**15 for pcm in split.bank.pcm]
+
+
+def _cut(config: Config, split: Split, places) -> np.ndarray:
+    cuts = [split.bank.pcm[track][start : start + config.num_samples, 0, 0] for track, start in places]
+    return np.stack(cuts).astype(np.float32) / 2**15
+
+
+def statistics_excerpts(config: Config, split: Split) -> np.ndarray:
+    """Cut the excerpts that the scale of spectrograms is measured on: those that follow each other, or some of them."""
+    excerpts = consecutive_excerpts(config, split)
+    chosen = np.linspace(0, len(excerpts) - 1, min(len(excerpts), _STATISTICS_EXCERPTS)).astype(int)
+    return excerpts[chosen]
+
+
+def steps_per_epoch(config: Config, split: Split) -> int:
+    """Return how many training batches make an epoch: as many examples as there are excerpts, unless told."""
+    examples = config.epoch_examples or sum(len(pcm) // config.num_samples for pcm in split.bank.pcm)
+    return max(1, examples // (config.batch_size * config.discriminator_steps))
+
+
+def describe(split: Split) -> str:
+    """Say what a split is made of, for the log."""
+    return f"{split.name}: {len(split.bank.tracks)} tracks, {split.bank.seconds / 60:.1f} min"

@@ -1,0 +1,58 @@
+"""Judge a trained generator against recordings that it was not trained on.
+
+  python -m generation.evaluate --run_dir runs/generation/default
+  python -m generation.evaluate --run_dir runs/generation/default --corpus=folder --data_dir=DIR --split=all
+
+Prints the Fréchet distance, precision, recall, density, coverage and spread, with those of recordings beside them, and
+writes them as JSON.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags as absl_flags
+
+from common import app, files
+from common import config as configs
+from common.corpora import manifest
+from generation import data, evaluation, watch
+from generation.config import GENERATION_CORPORA, TASK
+from generation.models import load_model
+
+
+def define_flags(flag_values: configs.FlagValues) -> None:
+    """Define the flags of this entry point."""
+    app.define_run_flags(flag_values, TASK)
+    app.define_shards_flag(flag_values)
+    define = {"flag_values": flag_values}
+    corpora = ", ".join(GENERATION_CORPORA)
+    absl_flags.DEFINE_string("corpus", None, f"the corpus, if not the one trained on: {corpora}", **define)
+    absl_flags.DEFINE_string("data_dir", None, "folder of the corpus", **define)
+    absl_flags.DEFINE_enum(
+        "split", "test", [*manifest.SPLITS, "all"], "which tracks: train, validation, test or all", **define
+    )
+    absl_flags.DEFINE_integer("num_samples", evaluation.NUM_SAMPLES, "how many samples to draw", 16, **define)
+    absl_flags.DEFINE_integer("epoch", None, "judge the generator as it was after this epoch", 1, **define)
+    absl_flags.DEFINE_string("output", None, "the JSON file (default evaluation.json in the run directory)", **define)
+
+
+def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
+    """Evaluate as the flags say."""
+    app.refuse_arguments(arguments)
+    config, model = load_model(flags.run_dir)
+    if flags.epoch is not None:
+        watch.load_snapshot(model, flags.run_dir, flags.epoch)
+    train = data.prepare_split(config, data.load_corpus(config), "train", flags.shards_dir)
+    other = data.with_corpus(config, flags.corpus, flags.data_dir)
+    judged = data.prepare_split(other, data.load_corpus(other), flags.split, flags.shards_dir)
+    figures = evaluation.evaluate(model, train, judged, flags.num_samples)
+    figures["protocol"] |= {"corpus": other.corpus, "split": flags.split}
+    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
+    files.write_json(output, figures)
+    print(evaluation.table_text(figures))
+    print(f"\nwritten: {output}")
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main, define_flags))

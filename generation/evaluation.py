@@ -1,0 +1,158 @@
+"""How a generator is judged: figures between a floor and other recordings, and pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from common import plots
+from generation import metrics, references, watch
+from generation.data import Split, consecutive_excerpts
+from generation.models import Gan
+from generation.spectra import resize
+
+NUM_SAMPLES = 256
+_SEED = (30_000, 1)
+_REDUCED = (32, 32)
+_EVOLUTION_LOOKS, _EVOLUTION_SAMPLES = 6, 3
+_BATCH = 8
+_FEWEST_TO_EXTRAPOLATE = 8
+_TITLES = {
+    "generated": "generated",
+    "generated_audio": "generated, through audio",
+    "train": "real, training tracks (floor)",
+    "train_audio": "real, training tracks, through audio",
+    "reduced": "real, test tracks, through 32x32",
+}
+_COLUMNS = ("frechet_distance", "precision", "recall", "density", "coverage", "spread_ratio")
+
+
+def evaluate(model: Gan, train: Split, test: Split, num_samples: int = NUM_SAMPLES) -> dict:
+    """Compare samples with tracks that training did not hear.
+
+    Args:
+        model: Trained.
+        train: The tracks that it was trained on.
+        test: Others.
+        num_samples: How many to draw.
+
+    Returns:
+        For what is generated `frechet_distance`, `frechet_distance_infinity`, `precision`, `recall`, `density`,
+        `coverage`, `spread_ratio`, `ndb`, `nearest_ratio` and `replays`; `floor`, the Fréchet distance of training tracks,
+        as many excerpts; `lines`, the first figures for all that `_TITLES` names; and `protocol`.
+
+    Raises:
+        UserError: There are too few excerpts to compare with.
+    """
+    config = model.config
+    found = references.measure(config, model.spectra, train, test)
+    spectrograms = watch.sample(model, num_samples, _SEED)
+    decibels = model.spectra.unscaled(spectrograms).numpy()
+    generated = found.embedding(decibels)
+    reals = consecutive_excerpts(config, test, references.DENSE_SECONDS)
+    lines = {
+        "generated": generated,
+        "generated_audio": found.embedding(_through_audio(model, spectrograms)),
+        "train": found.train,
+        "train_audio": found.embedding(_through_audio(model, _scaled(model, consecutive_excerpts(config, train)))),
+        "reduced": found.embedding(_reduced(model, reals)),
+    }
+    compared = {name: references.figures(found, embeddings) for name, embeddings in lines.items()}
+    return (
+        compared["generated"]
+        | references.replay_figures(found, decibels)
+        | {
+            "frechet_distance_infinity": _extrapolated(found.held_out, generated),
+            "ndb": metrics.ndb(found.held_out, generated, num_bins=min(10, len(found.held_out))),
+            "floor": compared["train"]["frechet_distance"],
+            "lines": compared,
+            "protocol": {
+                "embedding": references.NAME,
+                "corpus": config.corpus,
+                "num_samples": num_samples,
+                "num_train_tracks": len(train.bank.tracks),
+                "num_test_tracks": len(test.bank.tracks),
+                "num_tracks_shared_with_training": len(set(test.bank.tracks) & set(train.bank.tracks)),
+                "frechet_distance": f"to excerpts of test tracks, one each {references.DENSE_SECONDS:g} s",
+                "precision, recall, density, coverage": f"k = {metrics.NUM_NEIGHBOURS}, test excerpts that follow each other",
+                "floor": "Fréchet distance of training tracks, one excerpt each half second",
+                "nearest_ratio": "median distance to the nearest training excerpt, over that of test excerpts",
+            },
+        }
+    )
+
+
+def _extrapolated(reference: np.ndarray, generated: np.ndarray) -> float | None:
+    """Return the Fréchet distance extrapolated to infinitely many examples; None where there are too few to tell."""
+    if min(len(reference), len(generated)) < _FEWEST_TO_EXTRAPOLATE:
+        return None
+    return metrics.frechet_distance_infinity(reference, generated)
+
+
+def _scaled(model: Gan, waveforms: np.ndarray) -> np.ndarray:
+    return np.concatenate(
+        [
+            model.spectra(tf.constant(waveforms[start : start + _BATCH])).numpy()
+            for start in range(0, len(waveforms), _BATCH)
+        ]
+    )
+
+
+def _through_audio(model: Gan, spectrograms: np.ndarray) -> np.ndarray:
+    """Turn scaled spectrograms into audio and back to decibels: what of them can be heard."""
+    spectra = model.spectra
+    parts = [spectrograms[start : start + _BATCH] for start in range(0, len(spectrograms), _BATCH)]
+    waveforms = np.concatenate([spectra.waveforms(tf.constant(part)).numpy() for part in parts])
+    missing = max(0, model.config.num_samples - waveforms.shape[1])
+    waveforms = np.pad(waveforms, [(0, 0), (0, missing)])[:, : model.config.num_samples]
+    return references.decibels(spectra, waveforms)
+
+
+def _reduced(model: Gan, waveforms: np.ndarray) -> np.ndarray:
+    scaled = _scaled(model, waveforms)[..., None]
+    small = resize(resize(scaled, _REDUCED), scaled.shape[1:3])
+    return model.spectra.unscaled(small[..., 0]).numpy()
+
+
+def draw_evolution(model: Gan, folder: Path) -> Path | None:
+    """Draw the same samples after some of the epochs that were looked at; returns the picture's path."""
+    epochs = watch.snapshots(folder)
+    if not epochs:
+        return None
+    chosen = [epochs[index] for index in np.unique(np.linspace(0, len(epochs) - 1, _EVOLUTION_LOOKS).astype(int))]
+    kept = model.average.get_weights()
+    pictures, titles = [], []
+    for epoch in chosen:
+        watch.load_snapshot(model, folder, epoch)
+        pictures.extend(watch.sample(model, _EVOLUTION_SAMPLES))
+        titles += [f"epoch {epoch}, sample {number + 1}" for number in range(_EVOLUTION_SAMPLES)]
+    model.average.set_weights(kept)
+    decibels = model.spectra.unscaled(np.stack(pictures)).numpy()
+    path = folder / "evolution.png"
+    hop_seconds = model.config.hop_length / model.config.sample_rate
+    plots.save(plots.pictures(decibels, titles, hop_seconds, _EVOLUTION_SAMPLES), path)
+    return path
+
+
+def table_text(figures: dict) -> str:
+    """Lay the figures of `evaluate` out for the console."""
+    width = max(map(len, _TITLES.values()))
+    name = f"FAD-{figures['protocol']['embedding']}"
+    lines = [f"{'':<{width}}  {name:>12}  precision  recall  density  coverage  spread"]
+    for key, title in _TITLES.items():
+        distance, *others = (figures["lines"][key][column] for column in _COLUMNS)
+        cells = [f"{value:{size}.2f}" for value, size in zip(others, (9, 6, 7, 8, 6), strict=True)]
+        lines.append(f"{title:<{width}}  {distance:>12.2f}  {'  '.join(cells)}")
+    protocol = figures["protocol"]
+    verdict = f"{figures['replays']:.0%} of samples are training excerpts played again"
+    lines.append("")
+    extrapolated = figures["frechet_distance_infinity"]
+    beyond = "" if extrapolated is None else f"; extrapolated to any number {extrapolated:.2f}"
+    lines.append(
+        f"{protocol['num_samples']} samples against {protocol['num_test_tracks']} tracks never heard{beyond};"
+        f" {figures['ndb']} of 10 bins differ"
+    )
+    lines.append(
+        f"nearest training excerpt: {figures['nearest_ratio']:.2f} times as far as for other recordings; {verdict}"
+    )
+    return "\n".join(lines)

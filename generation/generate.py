@@ -1,0 +1,97 @@
+"""Make new music with a trained generator: audio files, and a picture of each.
+
+  python -m generation.generate --run_dir runs/generation/default --num_samples=8 --seed=1 --output_dir=out
+  python -m generation.generate --run_dir runs/generation/default --duration=30      longer than an excerpt, without joins
+  python -m generation.generate --run_dir runs/generation/default --to_seed=7        steps from one piece to another
+  python -m generation.generate --run_dir runs/generation/default --epoch=10         as it was after ten epochs
+
+The same seed gives the same piece.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from absl import flags as absl_flags
+
+from common import app, audio, plots
+from common import config as configs
+from common.errors import UserError
+from generation import noise, pieces, watch
+from generation.config import TASK, Config
+from generation.models import Gan, load_model
+
+FORMATS = ("wav", "flac")
+
+
+def define_flags(flag_values: configs.FlagValues) -> None:
+    """Define the flags of this entry point."""
+    app.define_run_flags(flag_values, TASK)
+    define = {"flag_values": flag_values}
+    absl_flags.DEFINE_string("output_dir", "generated", "folder that the files are written to", **define)
+    absl_flags.DEFINE_integer("num_samples", 4, "how many pieces", 1, **define)
+    absl_flags.DEFINE_integer("seed", 0, "of the first piece; the others have the numbers that follow", 0, **define)
+    absl_flags.DEFINE_float(
+        "duration",
+        None,
+        "length of a piece in seconds (default: that of an excerpt)",
+        0.5,
+        pieces.LONGEST_SECONDS,
+        **define,
+    )
+    absl_flags.DEFINE_float(
+        "truncation", 1.0, "below 1 pieces are nearer to the average one, and less varied", 0.0, 2.0, **define
+    )
+    absl_flags.DEFINE_integer("to_seed", None, "go from --seed to this one in --num_samples pieces", 0, **define)
+    absl_flags.DEFINE_integer("epoch", None, "use the generator as it was after this epoch", 1, **define)
+    absl_flags.DEFINE_enum("format", "wav", FORMATS, f"of the audio files: {', '.join(FORMATS)}", **define)
+
+
+def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
+    """Generate as the flags say."""
+    app.refuse_arguments(arguments)
+    if flags.to_seed is not None and flags.num_samples < 2:
+        raise UserError("--to_seed: a way from one piece to another takes --num_samples of at least 2")
+    config, model = load_model(flags.run_dir)
+    if flags.epoch is not None:
+        watch.load_snapshot(model, flags.run_dir, flags.epoch)
+    frames = pieces.frames_of(config, flags.duration or config.clip_seconds)
+    for name, steps in draw_pieces(config, flags.seed, flags.num_samples, flags.to_seed, frames).items():
+        path = Path(flags.output_dir) / f"{name}.{flags.format}"
+        write_piece(model, pieces.spectrogram(model, flags.truncation * steps, frames), path, flags.duration)
+        print(f"{path}\n{path.with_suffix('.png')}")
+
+
+def draw_pieces(config: Config, seed: int, num_samples: int, to_seed: int | None, frames: int) -> dict[str, tf.Tensor]:
+    """Draw the noise of some pieces, by the names of their files."""
+    if to_seed is None:
+        return {f"seed_{number:04d}": pieces.draw(config, number, frames) for number in range(seed, seed + num_samples)}
+    first, last = pieces.draw(config, seed, frames), pieces.draw(config, to_seed, frames)
+    shares = np.linspace(0, 1, num_samples)
+    return {
+        f"seed_{seed:04d}_to_{to_seed:04d}_{number:02d}": noise.interpolate(config, first, last, float(share))
+        for number, share in enumerate(shares)
+    }
+
+
+def write_piece(model: Gan, spectrogram: tf.Tensor, path: Path, seconds: float | None = None) -> None:
+    """Write a spectrogram `(1, frames, bands)` as audio and as a picture beside it.
+
+    Args:
+        model: Says how spectrograms become waveforms.
+        spectrogram: Scaled.
+        path: The audio file.
+        seconds: Length to cut to.
+    """
+    config = model.config
+    waveform = audio.at_peak(model.spectra.waveforms(spectrogram)[0].numpy())
+    audio.write(path, waveform[: round(seconds * config.sample_rate)] if seconds else waveform, config.sample_rate)
+    decibels = model.spectra.unscaled(spectrogram)[0].numpy()
+    figure = plots.pictures(decibels[None], [path.stem], config.hop_length / config.sample_rate)
+    plots.save(figure, path.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main, define_flags))

@@ -1,0 +1,266 @@
+"""Generation: a generator, a discriminator and the generator's averaged weights, one model that `fit` trains."""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from common import config as configs
+from common import runs
+from generation import losses, noise
+from generation.augment import augment
+from generation.config import MODELS, TASK, Config
+from generation.networks import dcgan, native, specgan
+from generation.spectra import Spectra, resize
+
+__all__ = ["MODELS", "Gan", "build_model", "compile_model", "load_model"]
+
+_NETWORKS = {"native": native, "dcgan": dcgan, "specgan": specgan}
+# How many steps it takes the probability of augmentation to go from 0 to 1.
+_ADAPTING_STEPS = 2000.0
+_HIGHEST_PROBABILITY = 0.8
+# While few steps are behind, the average forgets sooner: it would be full of the first weights.
+_EARLY_STEPS = 10.0
+
+
+def build_model(config: Config) -> "Gan":
+    """Build the networks that a configuration describes."""
+    return Gan(config)
+
+
+@keras.saving.register_keras_serializable(package="quartet")
+class Gan(keras.Model):
+    """A generative adversarial network of spectrograms.
+
+    Called on noise `(batch, steps, noise_dim)` it gives scaled spectrograms `(batch, frames, bands)`, made by the
+    averaged generator. `fit` takes batches of waveforms `(batch, samples)`.
+
+    Every draw depends on the seed and the number of steps alone, so a resumed training draws what it would have drawn.
+
+    Attributes:
+        config: The configuration.
+        spectra: Between waveforms and scaled spectrograms.
+        generator: What is trained.
+        discriminator: What it is trained against.
+        average: The generator with the moving average of its weights: what is listened to.
+        discriminator_optimizer: Beside `optimizer`, which is the generator's.
+        augment_probability: How often the discriminator's pictures are changed.
+        restores: How often training has gone back to its best weights.
+    """
+
+    def __init__(self, config: Config | dict, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config if isinstance(config, Config) else Config(**config)
+        self.spectra = Spectra(self.config, name="spectra")
+        networks = _NETWORKS[self.config.model]
+        self.generator = networks.generator(self.config)
+        self.discriminator = networks.discriminator(self.config)
+        self.average = networks.generator(self.config)
+        self.average.trainable = False
+        self.average.set_weights(self.generator.get_weights())
+        state = {"shape": (), "trainable": False, "autocast": False, "aggregation": "mean"}
+        self.augment_probability = self.add_weight(
+            **state,
+            initializer=keras.initializers.Constant(
+                self.config.augment_probability if self.config.augment != "none" else 0.0
+            ),
+            name="augment_probability",
+        )
+        self.restores = self.add_weight(**state, initializer="zeros", name="restores")
+        self.discriminator_optimizer: keras.optimizers.Optimizer | None = None
+        self.trackers = {
+            name: keras.metrics.Mean(name)
+            for name in ("loss", "generator_loss", "discriminator_loss", "real_logit", "fake_logit", "augmented")
+        }
+        # All parts have their weights.
+        self.built = True
+
+    def compile_networks(self, steps_per_execution: int = 1) -> None:
+        """Create both optimizers, and compile.
+
+        Under `mixed_float16` losses are scaled, so that gradients do not vanish.
+        """
+        config = self.config
+
+        def adam(rate: float) -> keras.optimizers.Optimizer:
+            optimizer = keras.optimizers.Adam(rate, beta_1=config.beta_1, beta_2=config.beta_2)
+            scaled = keras.config.dtype_policy().name == "mixed_float16"
+            return keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer
+
+        self.discriminator_optimizer = adam(config.discriminator_learning_rate)
+        optimizer = adam(config.learning_rate)
+        for one, variables in ((optimizer, self.generator), (self.discriminator_optimizer, self.discriminator)):
+            one.build(variables.trainable_variables)
+        self.compile(
+            optimizer,
+            jit_compile=config.jit_compile,
+            steps_per_execution=steps_per_execution,
+            auto_scale_loss=False,
+        )
+
+    def optimizers(self) -> list[keras.optimizers.Optimizer]:
+        """Return both optimizers: what a backup holds beside the variables."""
+        return [self.optimizer, self.discriminator_optimizer]
+
+    @property
+    def metrics(self):
+        """What training reports."""
+        return list(self.trackers.values())
+
+    def call(self, noise_steps, training=False):
+        """Turn noise into scaled spectrograms, by the averaged generator."""
+        return self.enlarged(self.average(noise_steps, training=False))
+
+    def enlarged(self, pictures: tf.Tensor) -> tf.Tensor:
+        """Turn the generator's pictures `(batch, …, …, 1)` into spectrograms `(batch, frames, bands)`."""
+        if self.config.model == "native":
+            # Of any length, and somewhat longer than an excerpt where the noise was an excerpt's.
+            return pictures[..., 0]
+        return resize(pictures, (self.config.frames, self.config.bands))[..., 0]
+
+    def sample(self, num_samples: int, seed: tf.Tensor) -> tf.Tensor:
+        """Draw scaled spectrograms `(num_samples, frames, bands)` of an excerpt's length."""
+        return self(noise.draw(self.config, num_samples, seed))[:, : self.config.frames]
+
+    def judged(self, spectrograms: tf.Tensor) -> tf.Tensor:
+        """Turn pictures `(batch, …, …, 1)` into what the discriminator sees."""
+        frames, _ = self.config.judged_size
+        if self.config.model == "native":
+            return spectrograms[:, :frames]
+        return resize(spectrograms, self.config.judged_size)
+
+    def train_step(self, data):
+        """Improve the discriminator, some times, and then the generator."""
+        config = self.config
+        waveforms, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        reals = self.judged(self.spectra(waveforms)[..., None])
+        seed = self._seed()
+        parts = tf.split(reals, config.discriminator_steps) if config.discriminator_steps > 1 else [reals]
+        seeds = tf.unstack(tf.random.split(seed, config.discriminator_steps + 1))
+        for part, own in zip(parts, seeds[:-1], strict=True):
+            real_logits, fake_logits, discriminator_loss = self._improve_discriminator(part, own)
+        generator_loss = self._improve_generator(tf.shape(parts[0])[0], seeds[-1])
+        self._follow()
+        self._adapt(real_logits)
+        values = {
+            "loss": generator_loss + discriminator_loss,
+            "generator_loss": generator_loss,
+            "discriminator_loss": discriminator_loss,
+            "real_logit": tf.reduce_mean(real_logits),
+            "fake_logit": tf.reduce_mean(fake_logits),
+            "augmented": tf.convert_to_tensor(self.augment_probability),
+        }
+        for name, value in values.items():
+            self.trackers[name].update_state(value)
+        return self.get_metrics_result()
+
+    def test_step(self, data):
+        """Judge reals that training does not know: a discriminator that knows its excerpts by heart tells these apart."""
+        waveforms, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        logits = self.discriminator(self.judged(self.spectra(waveforms)[..., None]), training=False)
+        self.trackers["real_logit"].update_state(tf.reduce_mean(logits))
+        return {"real_logit": self.trackers["real_logit"].result()}
+
+    def _seed(self) -> tf.Tensor:
+        """Return the seed of a step, another one on each device."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        step = tf.cast(self.optimizer.iterations, tf.int32)
+        seed = tf.stack([tf.constant(self.config.seed, tf.int32), step])
+        return tf.random.fold_in(seed, replica)
+
+    def _judge(self, pictures: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Return the discriminator's logits, of changed pictures where the configuration wants that."""
+        if self.config.augment != "none":
+            pictures = augment(pictures, tf.convert_to_tensor(self.augment_probability), seed)
+        return self.discriminator(pictures, training=True)
+
+    def _fakes(self, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return self.judged(self.generator(noise.draw(self.config, num_samples, seed), training=True))
+
+    def _improve_discriminator(self, reals: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        config = self.config
+        seeds = tf.unstack(tf.random.split(seed, 4))
+        fakes = self._fakes(tf.shape(reals)[0], seeds[0])
+        variables = self.discriminator.trainable_variables
+        with tf.GradientTape() as tape:
+            real_logits, fake_logits = self._judge(reals, seeds[1]), self._judge(fakes, seeds[2])
+            loss = losses.discriminator_loss(config.loss, real_logits, fake_logits, config.real_label)
+            total = loss
+            if config.loss == "wgan_gp":
+                penalty = losses.gradient_penalty(lambda x: self._judge(x, seeds[1]), reals, fakes, seeds[3])
+                total += config.gradient_penalty * penalty
+            if config.r1_weight:
+                total += self._lazy_r1(reals, seeds[1])
+            total = _scaled(self.discriminator_optimizer, total)
+        self.discriminator_optimizer.apply(tape.gradient(total, variables), variables)
+        return real_logits, fake_logits, loss
+
+    def _lazy_r1(self, reals: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Return the R1 penalty in one of `r1_every` steps, so many times as strong, and 0 in the others."""
+        config = self.config
+
+        def penalty() -> tf.Tensor:
+            return config.r1_weight * config.r1_every * losses.r1(lambda x: self._judge(x, seed), reals)
+
+        due = self.optimizer.iterations % config.r1_every == 0
+        if config.jit_compile:
+            # XLA cannot differentiate the gradient of a branch (TensorFlow 2.21).
+            return tf.where(due, penalty(), 0.0)
+        return tf.cond(due, penalty, lambda: 0.0)
+
+    def _improve_generator(self, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        seeds = tf.unstack(tf.random.split(seed, 2))
+        variables = self.generator.trainable_variables
+        with tf.GradientTape() as tape:
+            logits = self._judge(self._fakes(num_samples, seeds[0]), seeds[1])
+            loss = losses.generator_loss(self.config.loss, logits, self.config.real_label)
+            total = _scaled(self.optimizer, loss)
+        self.optimizer.apply(tape.gradient(total, variables), variables)
+        return loss
+
+    def _follow(self) -> None:
+        """Move the averaged weights towards the generator's; statistics are taken over as they are."""
+        step = tf.cast(self.optimizer.iterations, tf.float32)
+        momentum = tf.minimum(self.config.average_momentum, (1 + step) / (_EARLY_STEPS + step))
+        trained = {id(variable) for variable in self.generator.trainable_variables}
+        for mean, value in zip(self.average.variables, self.generator.variables, strict=True):
+            if id(value) in trained:
+                mean.assign(mean * momentum + value * (1 - momentum))
+            else:
+                mean.assign(value)
+
+    def _adapt(self, real_logits: tf.Tensor) -> None:
+        """Change the discriminator's pictures more often while too many reals are beyond doubt, else less often."""
+        if self.config.augment != "adaptive":
+            return
+        sure = tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)) * 2 - 1
+        step = tf.sign(sure - self.config.augment_target) / _ADAPTING_STEPS
+        probability = tf.convert_to_tensor(self.augment_probability)
+        self.augment_probability.assign(tf.clip_by_value(probability + step, 0.0, _HIGHEST_PROBABILITY))
+
+    def get_config(self):
+        """Return the arguments of the model."""
+        return {"config": dataclasses.asdict(self.config), "name": self.name}
+
+
+def _scaled(optimizer: keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
+    return optimizer.scale_loss(loss) if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else loss
+
+
+def compile_model(model: Gan, steps_per_execution: int = 1) -> None:
+    """Make a model ready for `fit`."""
+    model.compile_networks(steps_per_execution)
+
+
+def load_model(run_dir: str | Path) -> tuple[Config, Gan]:
+    """Rebuild the networks of a run, in float32, with the weights that were kept.
+
+    Raises:
+        UserError: The folder is no generation run, or has no weights yet.
+    """
+    config = configs.load(Config, TASK, Path(run_dir) / "config.json")
+    keras.config.set_dtype_policy("float32")
+    model = build_model(config)
+    runs.load_weights(model, run_dir)
+    return config, model

@@ -1,0 +1,1 @@
+"""The pairs of networks: a generator and a discriminator each."""

@@ -1,0 +1,71 @@
+"""A generator and a discriminator of mel spectrograms at their own size, built to be stable on a CPU.
+
+The generator is convolutional along time: noise of any number of steps becomes so many times 32 frames, and every part of
+a piece is made alike, so that a long piece has no joins. Upsampling by nearest neighbours before convolutions leaves no
+checkerboard (A. Odena et al., "Deconvolution and checkerboard artifacts", Distill 2016); pixel normalisation and the
+deviation over the batch come from T. Karras et al., "Progressive growing of GANs", ICLR 2018 (arXiv 1710.10196), spectral
+normalisation from T. Miyato et al., ICLR 2018 (arXiv 1802.05957).
+"""
+
+import keras
+from keras import layers
+
+from generation.config import Config
+from generation.layers import BatchDeviation, DepthToSpace, PixelNormalization, SpectralConv2D
+from generation.noise import FRAMES_PER_STEP, MARGIN_STEPS
+
+# Channels of each level, from the coarsest, in widths.
+_WIDTHS = (8, 6, 4, 2, 1)
+_DISCRIMINATOR_WIDTHS = (1, 2, 4, 6, 8)
+_SLOPE = 0.2
+
+
+def generator(config: Config) -> keras.Model:
+    """Build the generator: noise `(batch, steps, noise_dim)` to spectrograms `(batch, frames, bands, 1)` in [-1, 1].
+
+    `steps` times 32 frames come out, less a step at either end.
+    """
+    noise = keras.Input((None, config.noise_dim), name="noise")
+    first_bands = config.bands // FRAMES_PER_STEP
+    channels = config.width * _WIDTHS[0]
+    x = layers.Dense(first_bands * channels, kernel_initializer="he_normal", name="start")(noise)
+    x = layers.Reshape((-1, first_bands, channels), name="start_picture")(x)
+    x = _activated(x, "start")
+    for index, width in enumerate(_WIDTHS):
+        x = layers.UpSampling2D(2, name=f"up_{index}")(x) if index else x
+        for number in range(2):
+            x = layers.Conv2D(
+                config.width * width, 3, padding="same", kernel_initializer="he_normal", name=f"level_{index}_{number}"
+            )(x)
+            x = _activated(x, f"level_{index}_{number}")
+    # The last doubling: each value's four neighbours as channels, at a quarter of the price of two more convolutions.
+    x = layers.Conv2D(4, 3, padding="same", name="picture")(x)
+    x = DepthToSpace(2, name="picture_doubled")(x)
+    margin = MARGIN_STEPS * FRAMES_PER_STEP
+    x = layers.Cropping2D(((margin, margin), (0, 0)), name="without_margin")(x)
+    return keras.Model(noise, layers.Activation("tanh", dtype="float32", name="spectrogram")(x), name="generator")
+
+
+def discriminator(config: Config) -> keras.Model:
+    """Build the discriminator: spectrograms `(batch, frames, bands, 1)` to one logit `(batch, 1)`."""
+    picture = keras.Input((*config.judged_size, 1), name="spectrogram")
+    x = picture
+    for index, width in enumerate(_DISCRIMINATOR_WIDTHS):
+        x = _convolution(config, config.width * width, 4, 2, f"down_{index}")(x)
+        x = layers.LeakyReLU(_SLOPE, name=f"down_{index}_relu")(x)
+    x = BatchDeviation(name="deviation")(x)
+    x = _convolution(config, config.width * _DISCRIMINATOR_WIDTHS[-1], 3, 1, "last")(x)
+    x = layers.LeakyReLU(_SLOPE, name="last_relu")(x)
+    x = _convolution(config, 1, 1, 1, "judgements")(x)
+    x = layers.GlobalAveragePooling2D(dtype="float32", name="logit")(x)
+    return keras.Model(picture, x, name="discriminator")
+
+
+def _convolution(config: Config, filters: int, kernel_size: int, strides: int, name: str) -> layers.Layer:
+    if config.spectral_norm:
+        return SpectralConv2D(filters, kernel_size, strides, name=name)
+    return layers.Conv2D(filters, kernel_size, strides, "same", kernel_initializer="he_normal", name=name)
+
+
+def _activated(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    return PixelNormalization(name=f"{name}_norm")(layers.LeakyReLU(_SLOPE, name=f"{name}_relu")(x))

@@ -1,0 +1,106 @@
+"""What generated music is compared with: excerpts of recordings as points of the embedding.
+
+Excerpts that follow each other are as good as independent, and there are few of them; excerpts that overlap tell means and
+covariances better, but are each other's neighbours. So distances of distributions are measured on those that overlap,
+precision, recall, density and coverage on those that do not.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from generation import metrics
+from generation.config import Config
+from generation.data import Split, consecutive_excerpts, tracks
+from generation.embedding import NAME, TextureEmbedding
+from generation.spectra import Spectra
+
+DENSE_SECONDS = 0.5
+_BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class References:
+    """Embeddings of recordings.
+
+    Attributes:
+        embedding: Fitted to the training excerpts.
+        train: Training excerpts that overlap, one each half second.
+        train_apart: Those that follow each other.
+        held_out: Excerpts of tracks that training does not hear, one each half second.
+        held_out_apart: Those that follow each other.
+        train_tracks: The whole training tracks in decibels, each `(frames, bands)`: what a generator could replay.
+        held_out_excerpts: Held-out excerpts that follow each other in decibels, `(excerpts, frames, bands)`.
+    """
+
+    embedding: TextureEmbedding
+    train: np.ndarray
+    train_apart: np.ndarray
+    held_out: np.ndarray
+    held_out_apart: np.ndarray
+    train_tracks: list[np.ndarray]
+    held_out_excerpts: np.ndarray
+
+
+def measure(config: Config, spectra: Spectra, train: Split, held_out: Split) -> References:
+    """Embed the excerpts of two splits."""
+    train_spectrograms = decibels(spectra, consecutive_excerpts(config, train, DENSE_SECONDS))
+    embedding = TextureEmbedding.fit(train_spectrograms, config.sample_rate, config.hop_length)
+
+    held_out_excerpts = decibels(spectra, consecutive_excerpts(config, held_out))
+    return References(
+        embedding=embedding,
+        train=embedding(train_spectrograms),
+        train_apart=embedding(decibels(spectra, consecutive_excerpts(config, train))),
+        held_out=embedding(decibels(spectra, consecutive_excerpts(config, held_out, DENSE_SECONDS))),
+        held_out_apart=embedding(held_out_excerpts),
+        train_tracks=[decibels(spectra, track[None])[0] for track in tracks(train)],
+        held_out_excerpts=held_out_excerpts,
+    )
+
+
+def replay_figures(references: References, spectrograms_db: np.ndarray) -> dict[str, float]:
+    """Say how near spectrograms are to training tracks.
+
+    Returns:
+        `nearest_ratio`, the median distance to the nearest stretch of a training track over that of held-out recordings,
+        and `replays`, the share of the spectrograms that are copies.
+    """
+    nearest = metrics.nearest_distances(spectrograms_db, references.train_tracks)
+    others = metrics.nearest_distances(references.held_out_excerpts, references.train_tracks)
+    return {
+        "nearest_ratio": float(np.median(nearest) / np.median(others)),
+        "replays": metrics.replays(spectrograms_db, references.train_tracks, references.held_out_excerpts),
+    }
+
+
+def decibels(spectra: Spectra, waveforms: np.ndarray) -> np.ndarray:
+    """Return the spectrograms of waveforms in decibels as a generator could make them: within the scale."""
+    parts = [waveforms[start : start + _BATCH] for start in range(0, len(waveforms), _BATCH)]
+    return np.concatenate([spectra.unscaled(spectra(tf.constant(part))).numpy() for part in parts])
+
+
+def figures(references: References, embeddings: np.ndarray) -> dict[str, float]:
+    """Compare embeddings with held-out recordings.
+
+    Args:
+        references: From `measure`.
+        embeddings: Of what is judged, shape `(examples, dim)`.
+
+    Returns:
+        `frechet_distance`, `precision`, `recall`, `density`, `coverage`, `spread_ratio`.
+    """
+    apart = references.held_out_apart
+    neighbours = min(metrics.NUM_NEIGHBOURS, len(apart) - 1)
+    return {
+        "frechet_distance": metrics.frechet_distance(references.held_out, embeddings),
+        "precision": metrics.precision(apart, embeddings, neighbours),
+        "recall": metrics.recall(apart, embeddings, neighbours),
+        "density": metrics.density(apart, embeddings, neighbours),
+        "coverage": metrics.coverage(apart, embeddings, neighbours),
+        "spread_ratio": metrics.spread_ratio(references.held_out, embeddings),
+    }
+
+
+__all__ = ["DENSE_SECONDS", "NAME", "References", "decibels", "figures", "measure", "replay_figures"]

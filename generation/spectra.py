@@ -1,0 +1,100 @@
+"""Waveforms to scaled spectrograms and back, inside the graph.
+
+Decibels are scaled by two numbers a band, `low` for -1 and `high` for 1, which are measured on training excerpts and
+stored with the weights; what lies outside is cut off. So everything but the phase, and what is cut off, can be undone.
+"""
+
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from common import inversion, signal
+from common.errors import UserError
+from generation.config import Config
+
+_PERCENTILES = (0.5, 99.95)
+_DEVIATIONS = 3.0
+# Less than this between the lowest and the highest decibel is no music.
+_LEAST_RANGE_DB = 1.0
+
+
+@keras.saving.register_keras_serializable(package="quartet")
+class Spectra(keras.layers.Layer):
+    """Scaled spectrograms of waveforms: `(batch, samples)` to `(batch, frames, bands)` in [-1, 1].
+
+    Args:
+        config: Says rate, frames, bands and scaling.
+        **kwargs: Of `keras.layers.Layer`.
+    """
+
+    def __init__(self, config: Config, **kwargs):
+        super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
+        self.config = config
+        self.low = self.add_weight(shape=(config.bands,), initializer="zeros", trainable=False, name="low")
+        self.high = self.add_weight(shape=(config.bands,), initializer="ones", trainable=False, name="high")
+
+    def call(self, waveforms):
+        """Turn waveforms into scaled spectrograms."""
+        low, high = tf.convert_to_tensor(self.low), tf.convert_to_tensor(self.high)
+        return tf.clip_by_value(2 * (self.decibels(waveforms) - low) / (high - low) - 1, -1, 1)
+
+    def decibels(self, waveforms: tf.Tensor) -> tf.Tensor:
+        """Turn waveforms `(batch, samples)` into decibels `(batch, frames, bands)`; 0 dB is a power of 1."""
+        config = self.config
+        framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
+        if config.features == "mel":
+            power = signal.mel_spectrogram(waveforms, config.sample_rate, config.num_mels, **framing)
+        else:
+            real, imaginary = signal.stft_parts(waveforms, **framing)
+            power = (tf.square(real) + tf.square(imaginary))[:, :-1, :-1]
+        return signal.power_to_db(power, top_db=None)
+
+    def unscaled(self, spectrograms: tf.Tensor) -> tf.Tensor:
+        """Turn scaled spectrograms back into decibels."""
+        low, high = tf.convert_to_tensor(self.low), tf.convert_to_tensor(self.high)
+        return low + (tf.cast(spectrograms, tf.float32) + 1) / 2 * (high - low)
+
+    def waveforms(self, spectrograms: tf.Tensor) -> tf.Tensor:
+        """Turn scaled spectrograms `(batch, frames, bands)` of any length into waveforms `(batch, samples)`."""
+        config = self.config
+        decibels = self.unscaled(spectrograms)
+        framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
+        if config.features == "mel":
+            return inversion.mel_db_to_waveform(
+                decibels,
+                config.sample_rate,
+                num_mels=config.num_mels,
+                num_iterations=config.phase_iterations,
+                **framing,
+            )
+        magnitude = tf.pow(10.0, tf.pad(decibels, [[0, 0], [0, 1], [0, 1]], constant_values=-100.0) / 20)
+        return signal.griffin_lim(magnitude, **framing, num_iterations=config.phase_iterations)
+
+    def adapt(self, batches: Iterable[tf.Tensor]) -> None:
+        """Measure what is -1 and what is 1.
+
+        Args:
+            batches: Waveforms of training excerpts, `(batch, samples)`.
+
+        Raises:
+            UserError: The excerpts are all alike, or silence.
+        """
+        decibels = np.concatenate([self.decibels(batch).numpy().reshape(-1, self.config.bands) for batch in batches])
+        if self.config.scaling == "bands":
+            mean, deviation = decibels.mean(axis=0), np.maximum(decibels.std(axis=0), 1e-3)
+            low, high = mean - _DEVIATIONS * deviation, mean + _DEVIATIONS * deviation
+        else:
+            low, high = (np.full(self.config.bands, value) for value in np.percentile(decibels, _PERCENTILES))
+        if not np.max(high - low) > _LEAST_RANGE_DB:
+            raise UserError("the training excerpts hold no music: all of their spectrograms are one value")
+        self.low.assign(low.astype(np.float32))
+        self.high.assign(high.astype(np.float32))
+
+
+def resize(spectrograms: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Resize spectrograms `(batch, frames, bands, 1)` as pictures; what already has the size is left as it is."""
+    if tuple(spectrograms.shape[1:3]) == tuple(size):
+        return spectrograms
+    return tf.cast(tf.image.resize(spectrograms, size, antialias=True), spectrograms.dtype)

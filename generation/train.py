@@ -1,0 +1,152 @@
+"""Train a generator, judge it against test tracks, and leave everything in a run directory.
+
+  python -m generation.train                                           riffs made on the spot, no download
+  python -m generation.train --corpus=gtzan --data_dir=DIR --genre=metal
+  python -m generation.train --corpus=folder --data_dir=DIR            any folder of music
+  python -m generation.train --variant=report                          the networks of the student report
+
+Every few epochs samples are written to the run directory, to see and to hear. The same command goes on where an
+interrupted run stopped.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import tensorflow as tf
+
+from common import app, distribution, plots, runs, tensorboard, training
+from common import config as configs
+from common.corpora import manifest
+from generation import data, evaluation, references
+from generation.config import TASK, VARIANTS, Config
+from generation.models import Gan, build_model, compile_model
+from generation.watch import Watch
+
+# What the history's picture shows, and in which panel.
+_PANELS = {
+    "generator_loss": "loss",
+    "discriminator_loss": "loss",
+    "frechet_distance": "Fréchet distance",
+    "spread_ratio": "share of what recordings have",
+    "coverage": "share of what recordings have",
+    "nearest_ratio": "share of what recordings have",
+}
+
+
+def define_flags(flag_values: configs.FlagValues) -> None:
+    """Define the flags of this entry point."""
+    app.define_training_flags(flag_values)
+    app.define_shards_flag(flag_values)
+    configs.define_flags(flag_values, VARIANTS)
+
+
+def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
+    """Train as the flags say."""
+    app.refuse_arguments(arguments)
+    run, trained = train_run(
+        configs.from_flags(flags, VARIANTS),
+        flags.run_dir or f"runs/{TASK}/{flags.variant}",
+        flags.variant,
+        shards_dir=flags.shards_dir,
+        resume=flags.resume,
+        strategy=flags.strategy,
+    )
+    print(evaluation.table_text(runs.read_metrics(run)))
+    if not trained:
+        logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
+        return
+    print(f"""
+plots:      {", ".join(str(path) for path in sorted(run.folder.glob("*.png")))}
+listen:     {run.folder / "samples"}
+dashboard:  tensorboard --logdir {run.folder / "tensorboard"}
+generate:   python -m generation.generate --run_dir {run.folder} --num_samples=4 --duration=20
+export:     python -m generation.export --run_dir {run.folder}""")
+
+
+def train_run(
+    config: Config,
+    folder: str | Path,
+    variant: str,
+    *,
+    shards_dir: str | Path = "data/shards",
+    resume: bool = True,
+    strategy: str = "auto",
+) -> tuple[runs.Run, bool]:
+    """Train one run and judge it against the test tracks; a complete one is left as it is.
+
+    Args:
+        config: What to train.
+        folder: The run directory.
+        variant: The variant that the configuration started from.
+        shards_dir: Where decoded tracks are kept.
+        resume: Whether to go on with what is in the folder; otherwise it is moved aside.
+        strategy: Which devices; see `common.distribution`.
+
+    Returns:
+        The run, complete, and whether anything was left to do.
+
+    Raises:
+        UserError: The tracks, the configuration or the folder cannot be used.
+    """
+    training.prepare(config)
+    table = data.load_corpus(config)
+    splits = {split: data.prepare_split(config, table, split, shards_dir) for split in manifest.SPLITS}
+    run = runs.start(folder, config, TASK, variant, resume)
+    if run.complete:
+        return run, False
+    runs.write_rejected(run, [split.bank.rejected for split in splits.values()])
+    training.prepare(config)
+
+    with distribution.strategy(strategy).scope():
+        model = fit(run, splits)
+    figures = evaluation.evaluate(model, splits["train"], splits["test"])
+    plots.save(draw_history(run), run.folder / "history.png")
+    evaluation.draw_evolution(model, run.folder)
+    tensorboard.write_plots(run.folder / "tensorboard", sorted(run.folder.glob("*.png")))
+    tensorboard.write_hyper_parameters(
+        run.folder / "tensorboard",
+        configs.to_dict(config),
+        {f"test_{name}": figures[name] for name in ("frechet_distance", "coverage")},
+    )
+    runs.finish(run, figures)
+    return run, True
+
+
+def draw_history(run: runs.Run) -> plots.Figure:
+    """Draw both losses, and what was measured at each look."""
+    history = pd.DataFrame(run.history)
+    curves = history.melt("epoch", list(_PANELS), "curve", "y").dropna().rename(columns={"epoch": "x"})
+    return plots.panels(curves.assign(panel=curves["curve"].map(_PANELS)), x_name="epoch", title=str(run.folder))
+
+
+def fit(run: runs.Run, splits: dict[str, data.Split]) -> Gan:
+    """Build the networks and train them; returns them with the weights that are kept."""
+    config = run.config
+    steps = data.steps_per_epoch(config, splits["train"])
+    model = build_model(config)
+    model.spectra.adapt([tf.constant(data.statistics_excerpts(config, splits["train"]))])
+    compile_model(model, training.steps_per_execution(steps))
+    logging.info(
+        "%s: generator %s parameters, discriminator %s; %d frames of %d bands; %s",
+        config.model,
+        f"{model.generator.count_params():,}",
+        f"{model.discriminator.count_params():,}",
+        config.frames,
+        config.bands,
+        "; ".join(data.describe(split) for split in splits.values()),
+    )
+
+    def train(first_step: int) -> tf.data.Dataset:
+        return data.build_dataset(config, splits["train"], training=True, initial_step=first_step)
+
+    validation = data.build_dataset(config, splits["validation"])
+    watch = Watch(run, references.measure(config, model.spectra, splits["train"], splits["validation"]))
+    training.fit(run, model, train, validation, steps, monitor="frechet_distance", mode="min", callbacks=(watch,))
+    return model
+
+
+if __name__ == "__main__":
+    sys.exit(app.run(main, define_flags))

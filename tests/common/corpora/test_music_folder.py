@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+import soundfile
+
+from common.corpora import music_folder
+from common.errors import UserError
+
+
+def write(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.zeros(100), 8000)
+
+
+def test_the_folder_of_a_track_is_its_genre(tmp_path):
+    write(tmp_path, *(f"metal/{number}.wav" for number in range(6)), "rock/solo.wav", "loose.wav")
+    table = music_folder.index(tmp_path)
+    assert table.set_index("track")["label"].to_dict() | {} == {
+        **{f"metal/{number}": "metal" for number in range(6)},
+        "rock/solo": "rock",
+        "loose": "",
+    }
+    assert set(table["split"]) == {"train", "validation", "test"} and set(table["stem"]) == {"mixture"}
+
+
+def test_folders_of_splits_are_kept(tmp_path):
+    write(tmp_path, "train/metal/a.wav", "val/metal/b.wav", "test/c.wav")
+    table = music_folder.index(tmp_path).set_index("track")
+    assert table["split"].to_dict() == {"train/metal/a": "train", "val/metal/b": "validation", "test/c": "test"}
+    assert table["label"].to_dict() == {"train/metal/a": "metal", "val/metal/b": "metal", "test/c": ""}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ((), "has no recordings"),
+        (("one.wav",), "has 1 track; expected at least three"),
+        (("a.wav", "b.wav"), "2 tracks"),
+    ],
+)
+def test_too_little_is_one_line(tmp_path, names, message):
+    write(tmp_path, *names)
+    with pytest.raises(UserError, match=message):
+        music_folder.index(tmp_path)
+
+
+def test_a_missing_folder_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="is not a folder"):
+        music_folder.index(tmp_path / "nowhere")

@@ -1,0 +1,145 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common import runs, training
+from generation import models
+from generation.config import LOSSES, VARIANTS
+from tests.riffs import riff
+
+TINY = dataclasses.replace(VARIANTS["tiny"], r1_every=2)
+
+
+def build(config):
+    training.prepare(config)
+    model = models.build_model(config)
+    model.spectra.adapt([tf.constant(waveforms(config, 4))])
+    models.compile_model(model)
+    return model
+
+
+def waveforms(config, number, seed=0):
+    rng = np.random.default_rng(seed)
+    return np.stack([riff(config.clip_seconds, rng)[: config.num_samples] for _ in range(number)])
+
+
+def batches(config, steps, first=0):
+    examples = config.batch_size * config.discriminator_steps
+    return [tf.constant(waveforms(config, examples, seed=step)) for step in range(first, first + steps)]
+
+
+def train(model, steps, first=0):
+    dataset = tf.data.Dataset.from_tensor_slices(tf.stack(batches(model.config, steps, first)))
+    return model.fit(dataset, verbose=0, shuffle=False).history
+
+
+def values(model):
+    return [np.asarray(variable) for variable in runs._variables(model)]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_step_moves_both_networks_and_the_average(loss):
+    model = build(dataclasses.replace(TINY, loss=loss, discriminator_steps=2))
+    parts = ("generator", "discriminator", "average")
+    before = {name: getattr(model, name).get_weights() for name in parts}
+    logs = train(model, 4)
+    for name in parts:
+        moved = [np.abs(a - b).max() for a, b in zip(before[name], getattr(model, name).get_weights(), strict=True)]
+        assert max(moved) > 1e-5, name
+    assert all(np.isfinite(value) for values in logs.values() for value in values)
+
+
+def test_the_networks_are_trained_by_their_own_losses():
+    """With one of them standing still the other wins: its loss falls."""
+    judge = build(dataclasses.replace(TINY, learning_rate=0.0, discriminator_learning_rate=0.01, augment="none"))
+    history = [train(judge, 4, 4 * number)["discriminator_loss"][0] for number in range(4)]
+    assert history[-1] < 0.5 * history[0]
+    forger = build(dataclasses.replace(TINY, learning_rate=0.01, discriminator_learning_rate=0.0, augment="none"))
+    history = [train(forger, 4, 4 * number)["generator_loss"][0] for number in range(6)]
+    assert history[-1] < history[0] - 0.2 * abs(history[0])
+
+
+def test_resuming_gives_the_same_next_step(tmp_path):
+    config = dataclasses.replace(TINY, augment="adaptive", augment_probability=0.3)
+    straight = build(config)
+    train(straight, 3)
+    run = runs.start(tmp_path / "run", config, "generation", "tiny")
+    run.history.append({"epoch": 1})
+    runs.save_state(run, straight)
+    expected = train(straight, 2, first=3)
+
+    resumed = build(dataclasses.replace(config))
+    runs.restore_state(runs.start(tmp_path / "run", config, "generation", "tiny"), resumed)
+    assert train(resumed, 2, first=3) == expected
+    for mine, other in zip(values(resumed), values(straight), strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_the_average_follows_with_its_momentum():
+    model = build(dataclasses.replace(TINY, average_momentum=0.5, learning_rate=0.01))
+    train(model, 30)
+    before, kernel = model.average.get_weights()[0], model.generator.get_weights()[0]
+    train(model, 1, first=30)
+    expected = 0.5 * before + 0.5 * model.generator.get_weights()[0]
+    np.testing.assert_allclose(model.average.get_weights()[0], expected, atol=1e-6)
+    assert np.abs(kernel - before).max() > 1e-5
+
+
+def test_without_momentum_the_average_is_the_generator():
+    model = build(dataclasses.replace(VARIANTS["report-reduced"], clip_seconds=1.0, batch_size=4))
+    train(model, 2)
+    for mean, value in zip(model.average.get_weights(), model.generator.get_weights(), strict=True):
+        np.testing.assert_allclose(mean, value, atol=1e-7)
+
+
+def test_augmentation_adapts_to_what_the_discriminator_is_sure_of():
+    sure = build(dataclasses.replace(TINY, augment="adaptive", augment_probability=0.2, augment_target=0.0))
+    unsure = build(dataclasses.replace(TINY, augment="adaptive", augment_probability=0.2, augment_target=1.0))
+    for model, logit in ((sure, 5.0), (unsure, -5.0)):
+        model._adapt(tf.fill((4, 1), logit))
+    assert float(sure.augment_probability) > 0.2 > float(unsure.augment_probability)
+    fixed = build(dataclasses.replace(TINY, augment="fixed", augment_probability=0.2))
+    fixed._adapt(tf.fill((4, 1), 5.0))
+    assert float(fixed.augment_probability) == pytest.approx(0.2)
+
+
+def test_r1_is_computed_every_so_many_steps_only():
+    """A huge weight moves the discriminator elsewhere in steps that have it, and in no others."""
+
+    def moved(every, steps):
+        model = build(dataclasses.replace(TINY, r1_weight=1e4, r1_every=every, augment="none"))
+        train(model, steps)
+        return model.discriminator.get_weights()[0]
+
+    # Step 0 has it in both; step 1 only with every=1.
+    np.testing.assert_allclose(moved(2, 1), moved(1, 1), atol=1e-6)
+    assert np.abs(moved(2, 2) - moved(1, 2)).max() > 1e-4
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_trains(precision):
+    model = build(dataclasses.replace(TINY, precision=precision))
+    logs = train(model, 3)
+    assert np.isfinite(logs["loss"][0])
+    assert model.generator.layers[-1].compute_dtype == "float32"
+    keras.config.set_dtype_policy("float32")
+
+
+def test_xla_trains_to_about_the_same():
+    plain, compiled = (build(dataclasses.replace(TINY, jit_compile=jit)) for jit in (False, True))
+    a, b = (train(model, 2)["discriminator_loss"][0] for model in (plain, compiled))
+    assert a == pytest.approx(b, rel=0.05)
+
+
+def test_a_saved_model_comes_back(tmp_path):
+    model = build(TINY)
+    train(model, 2)
+    run = runs.start(tmp_path / "run", TINY, "generation", "tiny")
+    model.save(run.model_path)
+    config, loaded = models.load_model(run.folder)
+    assert config == TINY
+    np.testing.assert_array_equal(loaded.sample(3, [0, 0]), model.sample(3, [0, 0]))
+    np.testing.assert_array_equal(loaded.spectra.low, model.spectra.low)

@@ -1,0 +1,133 @@
+import dataclasses
+import logging
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common import runs, training
+from common.errors import UserError
+from generation import data, models, references, watch
+from generation.config import VARIANTS
+from tests.riffs import write_riffs
+
+GOOD = {"frechet_distance": 1.0, "spread_ratio": 0.9, "replays": 0.0}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = write_riffs(tmp_path_factory.mktemp("riffs"))
+    return dataclasses.replace(VARIANTS["tiny"], corpus="folder", data_dir=str(folder), epochs=40)
+
+
+@pytest.fixture(scope="module")
+def splits(config, tmp_path_factory):
+    table, shards = data.load_corpus(config), tmp_path_factory.mktemp("shards")
+    return {name: data.prepare_split(config, table, name, shards) for name in ("train", "validation")}
+
+
+@pytest.fixture
+def watcher(config, splits, tmp_path, request):
+    config = dataclasses.replace(config, **getattr(request, "param", {}))
+    training.prepare(config)
+    model = models.build_model(config)
+    model.spectra.adapt([tf.constant(data.statistics_excerpts(config, splits["train"]))])
+    models.compile_model(model)
+    run = runs.start(tmp_path / "run", config, "generation", "tiny")
+    found = watch.Watch(run, references.measure(config, model.spectra, splits["train"], splits["validation"]))
+    found.set_model(model)
+    model.stop_training = False
+    return found
+
+
+def test_a_look_leaves_what_can_be_seen_heard_and_generated_from(watcher):
+    logs = {"loss": 1.0}
+    watcher.on_epoch_end(0, logs)
+    assert all(np.isfinite(logs[name]) for name in ("frechet_distance", "coverage", "spread_ratio", "nearest_ratio"))
+    folder = watcher.run.folder
+    for name in ("samples/epoch_0001.png", "samples/epoch_0001_1.wav", "snapshots/epoch_0001.npz"):
+        assert (folder / name).stat().st_size > 1000, name
+    before = watch.sample(watcher.model, 2)
+    watcher.model.average.set_weights([value + 0.1 for value in watcher.model.average.get_weights()])
+    assert np.abs(watch.sample(watcher.model, 2) - before).max() > 1e-3
+    watch.load_snapshot(watcher.model, folder, 1)
+    np.testing.assert_array_equal(watch.sample(watcher.model, 2), before)
+    with pytest.raises(UserError, match="no snapshot of epoch 7, only of 1"):
+        watch.load_snapshot(watcher.model, folder, 7)
+
+
+@pytest.mark.parametrize("watcher", [{"watch_epochs": 5}], indirect=True)
+def test_between_looks_the_history_has_gaps(watcher):
+    logs = {"loss": 1.0}
+    watcher.on_epoch_end(2, logs)
+    assert np.isnan(logs["frechet_distance"]) and np.isnan(logs["replays"])
+    assert not (watcher.run.folder / "samples").exists()
+
+
+@pytest.mark.parametrize(
+    ("history", "look", "fault"),
+    [
+        ([], GOOD, ""),
+        ([GOOD], GOOD | {"spread_ratio": 0.1}, "it has collapsed"),
+        ([GOOD], GOOD | {"spread_ratio": 0.4}, ""),
+        ([GOOD], GOOD | {"frechet_distance": 9.0}, "9.0 times as far from recordings as at best"),
+        ([GOOD], GOOD | {"frechet_distance": 3.0}, ""),
+        ([GOOD], GOOD | {"replays": 0.5}, "50% of its samples are training excerpts played again"),
+        # An untrained generator makes one thing only: that is no collapse yet.
+        ([{"frechet_distance": 50.0, "spread_ratio": 0.02}], GOOD | {"spread_ratio": 0.1}, ""),
+    ],
+)
+def test_what_is_wrong_is_said(watcher, history, look, fault):
+    watcher.run.history.extend(history)
+    found = watcher._fault(5, look)
+    assert fault in found and bool(found) == bool(fault)
+
+
+def test_what_never_varied_has_collapsed_after_a_quarter_of_the_training(watcher):
+    look = GOOD | {"spread_ratio": 0.1}
+    assert watcher._fault(5, look) == "" and "collapsed" in watcher._fault(15, look)
+
+
+def test_restoring_goes_back_and_slows_down(watcher, caplog):
+    model = watcher.model
+    model.save(watcher.run.model_path)
+    good = model.average.get_weights()
+    for network in (model.generator, model.average, model.discriminator):
+        network.set_weights([value + 1 for value in network.get_weights()])
+    rates = [float(optimizer.learning_rate.numpy()) for optimizer in model.optimizers()]
+    with caplog.at_level(logging.WARNING):
+        watcher._answer(9, "it has collapsed")
+    for network in (model.generator, model.average):
+        for value, expected in zip(network.get_weights(), good, strict=True):
+            np.testing.assert_array_equal(value, expected)
+    assert [float(optimizer.learning_rate.numpy()) for optimizer in model.optimizers()] == pytest.approx(
+        [rate / 2 for rate in rates]
+    )
+    assert "back to the best averaged weights" in caplog.text and int(model.restores.numpy()) == 1
+    assert not model.stop_training
+
+
+def test_restoring_too_often_stops(watcher):
+    watcher.model.save(watcher.run.model_path)
+    for number in range(5):
+        watcher._answer(9 + number, "it has collapsed")
+    assert watcher.model.stop_training
+
+
+@pytest.mark.parametrize(
+    ("watcher", "stops"), [({"on_collapse": "stop"}, True), ({"on_collapse": "ignore"}, False)], indirect=["watcher"]
+)
+def test_stopping_and_ignoring(watcher, stops, caplog):
+    with caplog.at_level(logging.WARNING):
+        watcher._answer(9, "it has collapsed")
+    assert watcher.model.stop_training is stops and "it has collapsed" in caplog.text
+
+
+def test_samples_that_are_no_numbers_are_answered(watcher, caplog):
+    watcher.model.save(watcher.run.model_path)
+    watcher.model.average.set_weights([value * np.nan for value in watcher.model.average.get_weights()])
+    logs = {"loss": float("nan")}
+    with caplog.at_level(logging.WARNING):
+        watcher.on_epoch_end(3, logs)
+    assert "no numbers" in caplog.text and np.isnan(logs["frechet_distance"])
+    assert np.all(np.isfinite(watch.sample(watcher.model, 2)))
