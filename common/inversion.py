@@ -1,8 +1,8 @@
 """From mel spectrograms back to waveforms, as pure TensorFlow functions: `(..., frames, bands)` to `(..., samples)`.
 
 Every function runs eagerly, in a graph with any number of clips and frames, and in a SavedModel; the same seed gives the
-same waveform, and a clip the same one alone and in any batch. `signal.griffin_lim` is for LiteRT as well, which has no
-complex numbers; the one here is twice as fast where `n_fft` is no power of two.
+same waveform, and a clip the same one alone and in any batch. `signal.griffin_lim` is for LiteRT as well, where Fourier
+transforms of 400 samples are matrix products; the one here takes 0.6 times as long at that length.
 
 Example:
     >>> import tensorflow as tf
