@@ -18,6 +18,7 @@ from generation.noise import FRAMES_PER_STEP, MARGIN_STEPS
 _WIDTHS = (8, 6, 4, 2, 1)
 _DISCRIMINATOR_WIDTHS = (1, 2, 4, 6, 8)
 _SLOPE = 0.2
+_NOISE_CHANNELS = 4
 
 
 def generator(config: Config) -> keras.Model:
@@ -32,7 +33,9 @@ def generator(config: Config) -> keras.Model:
     x = layers.Reshape((-1, first_bands, channels), name="start_picture")(x)
     x = _activated(x, "start")
     for index, width in enumerate(_WIDTHS):
-        x = layers.UpSampling2D(2, name=f"up_{index}")(x) if index else x
+        if index:
+            x = layers.UpSampling2D(2, name=f"up_{index}")(x)
+            x = layers.Concatenate(name=f"with_noise_{index}")([x, _noise_at(noise, index, first_bands * 2**index)])
         for number in range(2):
             x = layers.Conv2D(
                 config.width * width, 3, padding="same", kernel_initializer="he_normal", name=f"level_{index}_{number}"
@@ -44,6 +47,16 @@ def generator(config: Config) -> keras.Model:
     margin = MARGIN_STEPS * FRAMES_PER_STEP
     x = layers.Cropping2D(((margin, margin), (0, 0)), name="without_margin")(x)
     return keras.Model(noise, layers.Activation("tanh", dtype="float32", name="spectrogram")(x), name="generator")
+
+
+def _noise_at(noise: keras.KerasTensor, level: int, bands: int) -> keras.KerasTensor:
+    """Turn each step of noise into a picture of the level's own size: chance reaches every level without passing all before.
+
+    As the hierarchical noise of A. Brock et al., "Large scale GAN training for high fidelity natural image synthesis", ICLR
+    2019 (arXiv 1809.11096).
+    """
+    values = layers.Dense(2**level * bands * _NOISE_CHANNELS, name=f"noise_{level}")(noise)
+    return layers.Reshape((-1, bands, _NOISE_CHANNELS), name=f"noise_{level}_picture")(values)
 
 
 def discriminator(config: Config) -> keras.Model:
