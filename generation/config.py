@@ -199,7 +199,7 @@ DEFAULT = Config(
 VARIANTS = {
     "default": DEFAULT,
     # Minutes on the synthetic corpus: `make train-generation`.
-    "synthetic": dataclasses.replace(DEFAULT, epochs=20, epoch_examples=240, width=16, average_momentum=0.99),
+    "synthetic": dataclasses.replace(DEFAULT, epochs=24, epoch_examples=400, width=16, watch_epochs=4),
     "report": _REPORT,
     "report-reduced": dataclasses.replace(_REPORT, picture="reduced"),
     "specgan": _SPECGAN,

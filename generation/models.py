@@ -169,11 +169,14 @@ class Gan(keras.Model):
         seed = tf.stack([tf.constant(self.config.seed, tf.int32), step])
         return tf.random.fold_in(seed, replica)
 
-    def _judge(self, pictures: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Return the discriminator's logits, of changed pictures where the configuration wants that."""
+    def _judge(self, pictures: tf.Tensor, seed: tf.Tensor, training: bool = True) -> tf.Tensor:
+        """Return the discriminator's logits, of changed pictures where the configuration wants that.
+
+        With `training` statistics move on; penalties leave them alone, of which the devices would have to agree in a branch.
+        """
         if self.config.augment != "none":
             pictures = augment(pictures, tf.convert_to_tensor(self.augment_probability), seed)
-        return self.discriminator(pictures, training=True)
+        return self.discriminator(pictures, training=training)
 
     def _fakes(self, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return self.judged(self.generator(noise.draw(self.config, num_samples, seed), training=True))
@@ -188,7 +191,9 @@ class Gan(keras.Model):
             loss = losses.discriminator_loss(config.loss, real_logits, fake_logits, config.real_label)
             total = loss
             if config.loss == "wgan_gp":
-                penalty = losses.gradient_penalty(lambda x: self._judge(x, seeds[1]), reals, fakes, seeds[3])
+                penalty = losses.gradient_penalty(
+                    lambda x: self._judge(x, seeds[1], training=False), reals, fakes, seeds[3]
+                )
                 total += config.gradient_penalty * penalty
             if config.r1_weight:
                 total += self._lazy_r1(reals, seeds[1])
@@ -201,7 +206,8 @@ class Gan(keras.Model):
         config = self.config
 
         def penalty() -> tf.Tensor:
-            return config.r1_weight * config.r1_every * losses.r1(lambda x: self._judge(x, seed), reals)
+            judged = losses.r1(lambda x: self._judge(x, seed, training=False), reals)
+            return config.r1_weight * config.r1_every * judged
 
         due = self.optimizer.iterations % config.r1_every == 0
         if config.jit_compile:

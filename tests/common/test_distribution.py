@@ -9,6 +9,7 @@ import tensorflow as tf
 from common import app, distribution
 from common.errors import UserError
 from kws import evaluate
+from tests.riffs import write_riffs
 from tests.voices import write_speakers
 
 DEVICES = """
@@ -24,6 +25,10 @@ with distribution.strategy("mirrored").scope():
     assert [distribution.evaluation_batch_size(11, size) for size in (4, 6, 8)] == [4, 6, 6]
     assert distribution.evaluation_batch_size(300, 64) == 64
 from kws import train
+sys.exit(app.run(train.main, train.define_flags, sys.argv[1:]))
+"""
+TWO_GENERATORS = f"""{DEVICES}
+from generation import train
 sys.exit(app.run(train.main, train.define_flags, sys.argv[1:]))
 """
 TWO_COUNTERS = f"""{DEVICES}
@@ -73,3 +78,16 @@ def test_two_devices_count_speakers_over_several_steps(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr[-2000:]
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["num_examples"] == 60
+
+
+def test_two_devices_train_networks_that_play_against_each_other(tmp_path):
+    """Both networks, both optimizers and the average are the same on both devices, which draw noise of their own."""
+    music = write_riffs(tmp_path / "music")
+    flags = ["--variant=tiny", "--corpus=folder", f"--data_dir={music}", f"--shards_dir={tmp_path / 'shards'}"]
+    more = ["--r1_every=2", "--strategy=mirrored", f"--run_dir={tmp_path / 'run'}"]
+    command = [sys.executable, "-c", TWO_GENERATORS, *flags, *more]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-2000:]
+    history = pd.read_csv(tmp_path / "run/history.csv")
+    assert len(history) == 2 and history["loss"].notna().all()
+    assert history["frechet_distance"].notna().all()
