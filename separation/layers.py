@@ -12,8 +12,6 @@ from common import signal
 from common.features import FramedLayer
 
 EPSILON = 1e-7
-# Power that magnitudes are raised to, and the power below which they are not raised any further.
-_COMPRESSION, _LEAST_POWER = 0.3, 1e-6
 
 
 @keras.saving.register_keras_serializable(package="quartet")
@@ -70,8 +68,7 @@ class SpectrumFeatures(keras.layers.Layer):
     """What a network sees of a mixture, at a level of its own: loud and soft songs look the same.
 
     Takes spectra `(batch, channels, 2, frames, bins)` and gives `(batch, frames, bins - 1, features)`: a magnitude for each
-    channel, or with `parts` the real and the imaginary part of each, whose magnitude is compressed to its power of 0.3: high
-    frequencies are a thousand times as soft as low ones, and a network would not see them.
+    channel, or with `parts` the real and the imaginary part of each.
 
     Args:
         parts: Whether to give real and imaginary parts.
@@ -87,12 +84,10 @@ class SpectrumFeatures(keras.layers.Layer):
         values = tf.cast(spectrum, tf.float32)[..., :-1]
         if self.parts:
             shape = tf.shape(values)
-            values /= level(spectrum)
-            power = tf.reduce_sum(tf.square(values), axis=2, keepdims=True)
-            values *= tf.pow(power + _LEAST_POWER, (_COMPRESSION - 1) / 2)
             values = tf.reshape(values, [shape[0], values.shape[1] * 2, shape[3], values.shape[4]])
         else:
-            values = signal.magnitude(values[:, :, 0], values[:, :, 1]) / level(spectrum)[:, 0]
+            values = signal.magnitude(values[:, :, 0], values[:, :, 1])
+        values /= level(spectrum)[:, 0]
         return tf.cast(tf.transpose(values, [0, 2, 3, 1]), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):

@@ -18,13 +18,11 @@ def test_a_network_sees_loud_and_soft_songs_alike(spectrum):
         loud = layer(spectrum).numpy()
         assert loud.shape == (2, 6, 8, 4 if parts else 2)
         np.testing.assert_allclose(layer(spectrum * 1e-3).numpy(), loud, rtol=1e-3)
-
-
-def test_parts_keep_their_phase_and_their_compressed_magnitude(spectrum):
-    seen = layers.SpectrumFeatures(True)(spectrum).numpy()
-    # Channels stay channels: the second channel's parts are features 2 and 3.
-    value = (spectrum[1, 1, 0, 3, 5] + 1j * spectrum[1, 1, 1, 3, 5]) / layers.level(spectrum).numpy()[1, 0, 0, 0, 0]
-    np.testing.assert_allclose(seen[1, 3, 5, 2] + 1j * seen[1, 3, 5, 3], value / abs(value) ** 0.7, rtol=1e-4)
+    np.testing.assert_allclose(np.mean(np.square(loud)), 1, rtol=0.2)
+    # Channels stay channels: the second channel's real part is feature 2.
+    np.testing.assert_allclose(
+        loud[1, 3, 5, 2] * layers.level(spectrum)[1, 0, 0, 0, 0], spectrum[1, 1, 0, 3, 5], rtol=1e-5
+    )
 
 
 def test_silence_has_features(spectrum):
