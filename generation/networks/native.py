@@ -31,6 +31,7 @@ def generator(config: Config) -> keras.Model:
     channels = config.width * _WIDTHS[0]
     x = layers.Dense(first_bands * channels, kernel_initializer="he_normal", name="start")(noise)
     x = layers.Reshape((-1, first_bands, channels), name="start_picture")(x)
+    style = noise[:, 0, : config.style_dim] if config.style_dim else None
     x = _activated(x, "start")
     for index, width in enumerate(_WIDTHS):
         if index:
@@ -40,13 +41,31 @@ def generator(config: Config) -> keras.Model:
             x = layers.Conv2D(
                 config.width * width, 3, padding="same", kernel_initializer="he_normal", name=f"level_{index}_{number}"
             )(x)
-            x = _activated(x, f"level_{index}_{number}")
+            x = _styled(_activated(x, f"level_{index}_{number}"), style, f"level_{index}_{number}")
     # The last doubling: each value's four neighbours as channels, at a quarter of the price of two more convolutions.
     x = layers.Conv2D(4, 3, padding="same", name="picture")(x)
     x = DepthToSpace(2, name="picture_doubled")(x)
     margin = MARGIN_STEPS * FRAMES_PER_STEP
     x = layers.Cropping2D(((margin, margin), (0, 0)), name="without_margin")(x)
     return keras.Model(noise, layers.Activation("tanh", dtype="float32", name="spectrogram")(x), name="generator")
+
+
+def _styled(x: keras.KerasTensor, style: keras.KerasTensor | None, name: str) -> keras.KerasTensor:
+    """Scale and shift every channel as the piece's style says, through all of the piece alike.
+
+    E. Perez et al., "FiLM: visual reasoning with a general conditioning layer", AAAI 2018 (arXiv 1709.07871).
+    """
+    if style is None:
+        return x
+    channels = x.shape[-1]
+    scale, shift = (
+        layers.Reshape((1, 1, channels), name=f"{name}_{part}_wide")(
+            layers.Dense(channels, name=f"{name}_{part}")(style)
+        )
+        for part in ("scale", "shift")
+    )
+    scaled = layers.Multiply(name=f"{name}_scaled")([x, scale])
+    return layers.Add(name=f"{name}_styled")([x, scaled, shift])
 
 
 def _noise_at(noise: keras.KerasTensor, level: int, bands: int) -> keras.KerasTensor:
