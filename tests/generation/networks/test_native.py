@@ -27,7 +27,7 @@ def test_a_longer_piece_begins_as_the_shorter_one_does():
     made = network(long).numpy()
     part = network(long[:, 10:25]).numpy()
     # Steps 16 to 18 of the whole, far from both ends of the part.
-    np.testing.assert_allclose(part[:, 5 * 32 : 8 * 32], made[:, 15 * 32 : 18 * 32], atol=1e-5)
+    np.testing.assert_allclose(part[:, 5 * 32 : 8 * 32], made[:, 15 * 32 : 18 * 32], atol=1e-4)
 
 
 def test_noise_far_away_changes_nothing():
