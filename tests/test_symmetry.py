@@ -47,6 +47,10 @@ ELSEWHERE = {
     **{f"counting/{name}.py": "counting/test_end_to_end.py" for name in ("train", "evaluate", "predict", "export")},
     "separation/panels.py": "separation/test_end_to_end.py",
     **{f"separation/{name}.py": "separation/test_end_to_end.py" for name in ("train", "evaluate", "predict", "export")},
+    **{
+        f"generation/{name}.py": "generation/test_end_to_end.py"
+        for name in ("train", "evaluate", "evaluation", "generate", "export")
+    },
     **{f"kws/{name}.py": "kws/test_end_to_end.py" for name in ("train", "evaluate", "evaluation", "predict", "export")},
 }
 
