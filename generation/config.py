@@ -11,13 +11,15 @@ MODELS = ("native", "dcgan", "specgan")
 GENERATION_CORPORA = ("synthetic", "gtzan", "folder")
 LOSSES = ("bce", "hinge", "wgan_gp")
 ON_COLLAPSE = ("restore", "stop", "ignore")
+# What other tasks may choose.
+_FIXED = {"optimizer": "adam", "schedule": "constant", "warmup_epochs": 0.0, "weight_decay": 0.0}
 # What a network of transposed convolutions makes, frames by bands.
 _SMALL = (32, 32)
 
 
 @dataclasses.dataclass(frozen=True)
 class Config(TrainingConfig):
-    """Configuration of a generator; the defaults are those of the variant `tiny` of nothing: see `VARIANTS`.
+    """Configuration of a generator; the defaults are a plain native one, the variants are recipes.
 
     A generator turns noise into a spectrogram in decibels, scaled to [-1, 1]; a discriminator tells such spectrograms
     from those of recordings.
@@ -94,6 +96,9 @@ class Config(TrainingConfig):
     def __post_init__(self):
         """Check the fields, and those that depend on one another."""
         super().__post_init__()
+        for name, only in _FIXED.items():
+            if getattr(self, name) != only:
+                raise UserError(f"--{name}: both networks are trained by Adam at a constant rate; leave it out")
         if self.fold >= self.num_folds:
             raise UserError(f"--fold: expected at most {self.num_folds - 1} with --num_folds={self.num_folds}")
         if self.style_dim > self.noise_dim:
