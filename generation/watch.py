@@ -31,7 +31,7 @@ _BATCH = 16
 _COLLAPSED_SPREAD, _HEALTHY_SPREAD = 0.25, 0.5
 _PATIENT_SHARE = 0.25
 # Or when they are so many times as far from the recordings as they were at best.
-_LOST_FACTOR = 4.0
+_LOST_FACTOR = 2.5
 _REPLAYED_SHARE = 0.2
 _SLOWER = 0.5
 _MOST_RESTORES = 4

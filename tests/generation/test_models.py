@@ -110,7 +110,7 @@ def test_r1_is_computed_every_so_many_steps_only():
     """A huge weight moves the discriminator elsewhere in steps that have it, and in no others."""
 
     def moved(every, steps):
-        model = build(dataclasses.replace(TINY, r1_weight=1e4, r1_every=every, augment="none"))
+        model = build(dataclasses.replace(TINY, r1_weight=1e4 / every, r1_every=every, augment="none"))
         train(model, steps)
         return model.discriminator.get_weights()[0]
 

@@ -26,7 +26,7 @@ def test_every_variant_is_sound_and_the_report_is_as_published():
         ({"fold": 5}, "--fold: expected at most 4"),
         ({"min_gain": 2.0}, "--min_gain: expected at most --max_gain=1.25"),
         ({"hop_length": 300}, "--n_fft: expected an even multiple of --hop_length=300"),
-        ({"num_frames": 100}, "--depth=3 halves 100 frames and 128 bins that often; expected multiples of 8"),
+        ({"num_frames": 100}, "--depth=3 halves 100 frames and 64 bins that often; expected multiples of 8"),
     ],
 )
 def test_what_does_not_go_together_is_told(changes, line):
