@@ -51,7 +51,7 @@ def test_training_comes_nearer_and_leaves_everything(run_dir):
     history = pd.read_csv(run_dir / "history.csv")
     looks = history.dropna(subset=["frechet_distance"])
     assert list(looks["epoch"]) == [1, 4, 8, 12]
-    assert looks["frechet_distance"].min() < 0.5 * looks["frechet_distance"].iloc[0]
+    assert looks["frechet_distance"].min() < 0.8 * looks["frechet_distance"].iloc[0]
     figures = json.loads((run_dir / "metrics.json").read_text())
     assert {"frechet_distance", "coverage", "floor", "protocol", "replays", "ndb"} <= set(figures)
     assert figures["protocol"]["num_tracks_shared_with_training"] == 0
