@@ -138,7 +138,10 @@ def panels(table: pd.DataFrame, x_name: str | None = None, y_name: str | None = 
         if y_name:
             axes.set(ylim=(0, 1))
         axes.grid(alpha=0.3)
-    figure.axes[-1].legend(fontsize=8)
+    curves = [axes.get_legend_handles_labels()[1] for axes in figure.axes]
+    # Panels with the same curves share one legend.
+    for axes in figure.axes if any(own != curves[-1] for own in curves) else figure.axes[-1:]:
+        axes.legend(fontsize=8)
     figure.suptitle(title)
     return figure
 
