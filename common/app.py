@@ -79,6 +79,12 @@ def define_training_flags(flag_values: FlagValues) -> None:
     flags.DEFINE_enum(
         "strategy", "auto", STRATEGIES, f"devices to use: {', '.join(STRATEGIES)}", flag_values=flag_values
     )
+    flags.DEFINE_bool(
+        "scale_to_devices",
+        False,
+        "take --batch_size and --learning_rate as those of one device: with several, both are so many times as large",
+        flag_values=flag_values,
+    )
 
 
 def define_corpus_flags(flag_values: FlagValues) -> None:

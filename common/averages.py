@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from common import workers
+
 NUM_BATCHES = 20
 
 
@@ -42,7 +44,7 @@ class AveragedWeights(keras.callbacks.SwapEMAWeights):
         self.step = step
 
     def _measure(self) -> None:
-        """Average the batches' own means and variances."""
+        """Average the batches' own means and variances, over all workers."""
         variables = [variable for layer in self.layers for variable in (layer.moving_mean, layer.moving_variance)]
         sums = [np.zeros(variable.shape, np.float64) for variable in variables]
         momenta = [layer.momentum for layer in self.layers]
@@ -55,5 +57,6 @@ class AveragedWeights(keras.callbacks.SwapEMAWeights):
                 total += keras.ops.convert_to_numpy(variable)
         for layer, momentum in zip(self.layers, momenta, strict=True):
             layer.momentum = momentum
-        for total, variable in zip(sums, variables, strict=True):
-            variable.assign((total / len(self.kept)).astype(np.float32))
+        means = workers.mean_over_workers([total / len(self.kept) for total in sums])
+        for mean, variable in zip(means, variables, strict=True):
+            variable.assign(mean.astype(np.float32))

@@ -26,8 +26,11 @@ import numpy as np
 import pandas as pd
 
 from common import config as configs
-from common import files
+from common import files, workers
 from common.errors import UserError
+
+# What says how far a run is.
+_PROGRESS = ("config.json", "metrics.json", "model.keras", "backup/state.npz")
 
 
 @dataclasses.dataclass
@@ -82,10 +85,20 @@ def start(folder: str | Path, config: configs.TrainingConfig, task: str, variant
         variant: The variant that the configuration started from.
         resume: Whether to go on with what is there; otherwise it is moved aside and a new run starts.
 
+    Returns:
+        The run; of several workers, those that are not the chief get a copy of the chief's, which goes with them.
+
     Raises:
         UserError: The folder holds a run of another configuration or task, or other files, or cannot be written.
     """
     folder = Path(folder)
+    if not workers.worker_index():
+        run = _open(folder, config, task, variant, resume)
+    folder = workers.run_folder(folder, _PROGRESS)
+    return _open(folder, config, task, variant) if workers.worker_index() else run
+
+
+def _open(folder: Path, config: configs.TrainingConfig, task: str, variant: str, resume: bool = True) -> Run:
     config_path = folder / "config.json"
     if folder.exists() and not folder.is_dir():
         raise UserError(f"--run_dir: {folder} is a file; give a folder")

@@ -20,7 +20,7 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from common import audio, files, progress, tfio
+from common import audio, files, progress, tfio, workers
 from common.errors import UserError
 
 _VERSION = 1
@@ -40,11 +40,13 @@ class Shards:
         manifest: The manifest that was asked for; a record's `row` is a position in it.
         rows: The rows that could be read, in the order in which they are stored.
         rejected: A table `path`, `reason` of those that could not.
+        counts: How many records each file has.
         sample_rate: In hertz.
     """
 
     folder: Path
     paths: tuple[str, ...]
+    counts: tuple[int, ...]
     manifest: pd.DataFrame
     rows: np.ndarray
     rejected: pd.DataFrame
@@ -82,6 +84,7 @@ def prepare(
     order = np.random.default_rng(0).permutation(len(manifest))
     chunks = np.array_split(order, _num_shards(manifest, sample_rate, clip_seconds))
     missing = [index for index in range(len(chunks)) if not _report_path(folder, index).exists()]
+    missing = workers.own_first(missing)
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
         total = len(manifest)
@@ -100,7 +103,7 @@ def prepare(
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        for leftover in folder.glob(".*.tfrecord"):
+        for leftover in folder.glob(".*.tfrecord") if workers.num_workers() == 1 else ():
             leftover.unlink(missing_ok=True)
     return _open(folder, len(chunks), manifest, sample_rate, max_rejected)
 
@@ -130,7 +133,14 @@ def recordings(shards: Shards) -> Iterator[tuple[int, np.ndarray]]:
         yield example.features.feature["row"].int64_list.value[0], pcm
 
 
-def stream(shards: Shards, num_samples: int, batch_size: int, seed: int, initial_batch: int = 0) -> tf.data.Dataset:
+def stream(
+    shards: Shards,
+    num_samples: int,
+    batch_size: int,
+    seed: int,
+    initial_batch: int = 0,
+    share: workers.Share | None = None,
+) -> tf.data.Dataset:
     """Read the records pass after pass without end, each pass in an order of its own.
 
     The order depends on the seed and the number of the pass alone, so that a training that goes on from batch 700 sees
@@ -139,29 +149,39 @@ def stream(shards: Shards, num_samples: int, batch_size: int, seed: int, initial
     Args:
         shards: What `prepare` returned.
         num_samples: Length of every waveform, as for `read`.
-        batch_size: Records a batch; at most as many as there are. What is left over at the end of a pass is dropped.
+        batch_size: Records a batch; where there are fewer records, as many as there are. What is left over at the end of
+            a pass is dropped.
         seed: Decides the orders.
         initial_batch: How many batches were read before; the first to yield is the next one.
+        share: Of several workers each reads files of its own, or where they are too few records of its own.
 
     Returns:
         Batches of (waveform `(batch, num_samples)`, row `(batch,)`, seed `(2,)` int32 for this batch's random draws);
         not yet `finish`ed.
     """
-    count = len(shards.rows)
-    record_bytes = sum(os.path.getsize(path) for path in shards.paths) / count
+    own, num_workers, seed_offset = (share.index, share.count, share.seed_offset) if share else (0, 1, 0)
+    files_suffice = len(shards.paths) >= num_workers
+    names = shards.paths[own::num_workers] if files_suffice else shards.paths
+    count = sum(shards.counts[own::num_workers]) if files_suffice else len(shards.rows) // num_workers
+    if not count:
+        raise UserError(f"{len(shards.rows)} recordings are too few for {num_workers} workers")
+    batch_size = min(batch_size, count)
+    record_bytes = sum(os.path.getsize(path) for path in shards.paths) / len(shards.rows)
     buffer_size = int(min(count, max(1024, _SHUFFLE_BYTES / record_bytes)))
-    paths = tf.data.Dataset.from_tensor_slices(list(shards.paths))
+    paths = tf.data.Dataset.from_tensor_slices(list(names))
 
     def pass_batches(number: tf.Tensor) -> tf.data.Dataset:
         # Of this function's graph alone: the order must not depend on the program's global seed (and a global seed of 0
         # together with a seed that is a tensor fails in tf.data).
         tf.random.set_seed(1)
         order_seed = number + seed * 100_003
-        records = paths.shuffle(len(shards.paths), order_seed, reshuffle_each_iteration=False)
+        records = paths.shuffle(len(names), order_seed, reshuffle_each_iteration=False)
         records = records.interleave(tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=1, deterministic=True)
+        if not files_suffice:
+            records = records.shard(num_workers, own)
         records = records.shuffle(buffer_size, order_seed, reshuffle_each_iteration=False)
         batches = records.batch(batch_size, drop_remainder=True).enumerate()
-        return batches.map(lambda step, serialized: (serialized, tf.stack([order_seed, step])))
+        return batches.map(lambda step, serialized: (serialized, tf.stack([order_seed + seed_offset, step])))
 
     first_pass, done = divmod(initial_batch, count // batch_size)
     passes = tf.data.Dataset.range(first_pass, 2**31 - 1).flat_map(pass_batches).skip(done)
@@ -175,12 +195,13 @@ def stream(shards: Shards, num_samples: int, batch_size: int, seed: int, initial
 def finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Prefetch, and set the options every pipeline needs.
 
-    Autotuning is off: at the end of every `fit` and `evaluate` its teardown waits for the tuner's next tick, up to ten
+    Whatever `fit` divides among several workers, it deals by example. Autotuning is off: at the end of every `fit` and `evaluate` its teardown waits for the tuner's next tick, up to ten
     seconds and more (TensorFlow 2.21, two cores). Parallelism is given as numbers instead.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
     options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return dataset.prefetch(8).with_options(options)
 
 
@@ -222,6 +243,8 @@ def _write_shard(
     clip_seconds: float | None,
     meter: tqdm,
 ) -> None:
+    if _report_path(folder, index).exists():
+        return
     stored, rejected = [], []
     paths, starts, durations = (manifest[name].to_numpy() for name in ("path", "start", "duration"))
     with files.atomic_path(_shard_path(folder, index)) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
@@ -279,4 +302,5 @@ def _open(folder: Path, num_shards: int, manifest: pd.DataFrame, sample_rate: in
             )
         logging.warning("%s; the first: %s", summary, rejected["reason"].iloc[0])
     paths = tuple(str(_shard_path(folder, index)) for index in range(num_shards))
-    return Shards(folder, paths, manifest, rows, rejected, sample_rate)
+    counts = tuple(len(report["rows"]) for report in reports)
+    return Shards(folder, paths, counts, manifest, rows, rejected, sample_rate)

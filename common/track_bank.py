@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common import files, progress
+from common import files, progress, workers
 from common import tracks as track_files
 from common.errors import UserError
 
@@ -79,7 +79,7 @@ def prepare(
     tracks = dict(list(table.groupby("track", sort=True)))
     key = json.dumps([_VERSION, sample_rate, num_channels, list(stems)])
     paths = {name: Path(root) / "tracks" / f"{_digest(key, rows)}.pcm" for name, rows in tracks.items()}
-    missing = [name for name in tracks if not paths[name].with_suffix(".json").exists()]
+    missing = workers.own_first([name for name in tracks if not paths[name].with_suffix(".json").exists()])
     if missing:
         with (
             progress.bar(len(tracks), description, "track", len(tracks) - len(missing)) as meter,
@@ -100,6 +100,8 @@ def prepare(
 
 
 def _write_track(rows: pd.DataFrame, path: Path, stems: Sequence[str], sample_rate: int, num_channels: int) -> None:
+    if path.with_suffix(".json").exists():
+        return
     report = {"num_samples": 0, "reason": ""}
     try:
         mixture, sounds = track_files.read(rows, stems, sample_rate, num_channels)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common import files, runs
+from common import files, runs, workers
 from common.averages import AveragedWeights
 from common.config import TrainingConfig
 from common.runs import Run
@@ -94,7 +94,7 @@ def fit(
         board = keras.callbacks.TensorBoard(str(run.folder / "tensorboard"), write_graph=False)
         averages = AveragedWeights(train(0)) if model.optimizer.use_ema else keras.callbacks.Callback()
         model.fit(
-            train(run.epoch * steps_per_epoch),
+            workers.training_batches(train(run.epoch * steps_per_epoch)),
             validation_data=validation,
             epochs=run.config.epochs,
             initial_epoch=run.epoch,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import audio, distribution, shards, speech_bank
+from common import audio, distribution, shards, speech_bank, workers
 from common.corpora import CORPORA, manifest, noise
 from common.errors import UserError
 from counting import mixtures, prepared
@@ -149,15 +149,20 @@ def build_dataset(
         return _prepared_dataset(config, split, training, initial_step)
     source = mixtures.open_source(config, split.bank, split.name, varied=training, sexes_needed=sexes_needed)
     if training:
-        group, seed = config.batch_size, config.seed * 1000 + 17
+        share = workers.share(config.batch_size)
+        # Together the workers mix whom one alone would have mixed; their other draws are their own.
+        group, first, stride = share.batch_size, share.index * share.batch_size, config.batch_size
+        seed = config.seed * 1000 + 17
+        mix_seed = seed + share.seed_offset
         steps = tf.data.Dataset.range(initial_step, 2**31 - 1)
     else:
         num_examples = num_examples or num_evaluated(config, split)
-        group, seed = _GROUP, FIXED_SEED[split.name]
+        group, first, stride = _GROUP, 0, _GROUP
+        seed = mix_seed = FIXED_SEED[split.name]
         steps = tf.data.Dataset.range(-(-num_examples // group))
 
     def cut(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        numbers = np.arange(step * group, (step + 1) * group)
+        numbers = step * stride + first + np.arange(group)
         counts = mixtures.balanced_counts(config, numbers)
         drawn = mixtures.draw(source, numbers, counts, config.max_speakers, seed)
         cuts = speech_bank.cut(source.bank, drawn.positions, source.cut_samples)
@@ -167,7 +172,7 @@ def build_dataset(
         cuts, counts, labels = tf.numpy_function(cut, [step], [tf.int16, tf.int32, tf.int32], stateful=False)
         cuts = tf.ensure_shape(cuts, (None, config.max_speakers, source.cut_samples))
         counts, labels = tf.ensure_shape(counts, (None,)), tf.ensure_shape(labels, (None,))
-        waveforms = mixtures.mix(config, cuts, counts, tf.stack([seed, tf.cast(step, tf.int32)]), split.noise)
+        waveforms = mixtures.mix(config, cuts, counts, tf.stack([mix_seed, tf.cast(step, tf.int32)]), split.noise)
         return waveforms, tf.one_hot(labels, len(config.labels))
 
     batches = steps.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True)

@@ -36,15 +36,15 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     app.refuse_arguments(arguments)
-    run, trained = train_run(
-        configs.from_flags(flags, VARIANTS),
-        flags.run_dir or f"runs/{TASK}/{flags.variant}",
-        flags.variant,
-        shards_dir=flags.shards_dir,
-        download=flags.download,
-        resume=flags.resume,
-        strategy=flags.strategy,
-    )
+    with distribution.scope(flags.strategy):
+        run, trained = train_run(
+            distribution.scaled(configs.from_flags(flags, VARIANTS), flags.scale_to_devices),
+            flags.run_dir or f"runs/{TASK}/{flags.variant}",
+            flags.variant,
+            shards_dir=flags.shards_dir,
+            download=flags.download,
+            resume=flags.resume,
+        )
     print(evaluation.table(runs.read_metrics(run)))
     if not trained:
         logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
@@ -64,7 +64,6 @@ def train_run(
     shards_dir: str | Path = "data/shards",
     download: bool = False,
     resume: bool = True,
-    strategy: str = "auto",
 ) -> tuple[runs.Run, bool]:
     """Train one run and evaluate it on the test split; a complete one is left as it is.
 
@@ -75,7 +74,6 @@ def train_run(
         shards_dir: Where decoded recordings are kept.
         download: Whether to fetch a corpus that is not there.
         resume: Whether to go on with what is in the folder; otherwise it is moved aside.
-        strategy: Which devices; see `common.distribution`.
 
     Returns:
         The run, complete, and whether anything was left to do.
@@ -97,11 +95,10 @@ def train_run(
     runs.write_rejected(run, [split.shards.rejected for split in splits.values()])
     training.prepare(config)
 
-    with distribution.strategy(strategy).scope():
-        model = fit(run, splits)
-        figures, probabilities = evaluation.evaluate_split(
-            model, data.as_evaluated(config), splits["test"], data.speakers_of(corpus, "train")
-        )
+    model = fit(run, splits)
+    figures, probabilities = evaluation.evaluate_split(
+        model, data.as_evaluated(config), splits["test"], data.speakers_of(corpus, "train")
+    )
     pictures = evaluation.save_plots(figures, probabilities, run.folder / "test")
     tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])
     plots.save(

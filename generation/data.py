@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import distribution, shards, track_bank
+from common import distribution, shards, track_bank, workers
 from common.corpora import CORPORA, manifest, splits
 from common.errors import UserError, nearest
 from common.tracks import MIXTURE
@@ -125,12 +125,15 @@ def build_dataset(config: Config, split: Split, *, training: bool = False, initi
     Returns:
         Batches of waveforms `(batch, num_samples)`, float32.
     """
-    batch_examples = config.batch_size * config.discriminator_steps
     if training:
+        share = workers.share(config.batch_size)
+        batch_examples = share.batch_size * config.discriminator_steps
         steps = tf.data.Dataset.range(initial_step, 2**31 - 1)
 
         def draw(step: np.ndarray) -> np.ndarray:
-            return random_excerpts(config, split, batch_examples, (config.seed * 1000 + 31, int(step)))
+            return random_excerpts(
+                config, split, batch_examples, (config.seed * 1000 + 31 + share.seed_offset, int(step))
+            )
 
         def batch(step: tf.Tensor) -> tf.Tensor:
             excerpts = tf.numpy_function(draw, [step], tf.float32, stateful=False)

@@ -251,6 +251,8 @@ class Gan(keras.Model):
 
 
 def _scaled(optimizer: keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
+    """Scale a loss for its optimizer, which adds the gradients of all devices up."""
+    loss /= tf.distribute.get_strategy().num_replicas_in_sync
     return optimizer.scale_loss(loss) if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else loss
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from absl import flags as absl_flags
 
-from common import app, distribution, files, runs
+from common import app, distribution, files, runs, workers
 from common import config as configs
 from common.errors import UserError
 from kws import rejection
@@ -50,17 +50,18 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     config = dataclasses.replace(configs.from_flags(flags, VARIANTS), split_rule="folds")
     folder = Path(flags.output_dir or f"runs/{TASK}/{flags.variant}_folds")
     figures = []
-    for fold in range(config.num_folds):
-        run, _ = train_run(
-            dataclasses.replace(config, fold=fold),
-            folder / f"fold_{fold}",
-            flags.variant,
-            shards_dir=flags.shards_dir,
-            download=flags.download,
-            strategy=flags.strategy,
-        )
-        figures.append(runs.read_metrics(run))
-        keras.backend.clear_session()
+    with distribution.scope(flags.strategy):
+        folder = workers.run_folder(folder)
+        for fold in range(config.num_folds):
+            run, _ = train_run(
+                dataclasses.replace(config, fold=fold),
+                folder / f"fold_{fold}",
+                flags.variant,
+                shards_dir=flags.shards_dir,
+                download=flags.download,
+            )
+            figures.append(runs.read_metrics(run))
+            keras.backend.clear_session()
     rows, summary = summarize(figures)
     with files.atomic_path(folder / "folds.csv") as temporary:
         rows.to_csv(temporary, index=False)

@@ -11,7 +11,7 @@ import pandas as pd
 import tensorflow as tf
 from sklearn.model_selection import train_test_split
 
-from common import augment, distribution, shards
+from common import augment, distribution, shards, workers
 from common.corpora import CORPORA, noise, splits
 from common.corpora import manifest as manifests
 from common.errors import UserError, nearest
@@ -123,8 +123,8 @@ def build_dataset(
         batch_size = distribution.evaluation_batch_size(len(prepared.rows), config.batch_size)
         batches = shards.read(prepared, config.num_samples, batch_size)
         return shards.finish(batches.map(lambda waveform, rows: (waveform, one_hot(rows))))
-    batch_size = min(config.batch_size, len(prepared.rows))
-    batches = shards.stream(prepared, config.num_samples, batch_size, config.seed, initial_step)
+    share = workers.share(config.batch_size)
+    batches = shards.stream(prepared, config.num_samples, share.batch_size, config.seed, initial_step, share)
     bank = noise_bank(corpus)
 
     def example(waveform: tf.Tensor, rows: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -36,16 +36,15 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     app.refuse_arguments(arguments)
-    config = configs.from_flags(flags, VARIANTS)
-    run, trained = train_run(
-        config,
-        flags.run_dir or f"runs/{TASK}/{flags.variant}",
-        flags.variant,
-        shards_dir=flags.shards_dir,
-        download=flags.download,
-        resume=flags.resume,
-        strategy=flags.strategy,
-    )
+    with distribution.scope(flags.strategy):
+        run, trained = train_run(
+            distribution.scaled(configs.from_flags(flags, VARIANTS), flags.scale_to_devices),
+            flags.run_dir or f"runs/{TASK}/{flags.variant}",
+            flags.variant,
+            shards_dir=flags.shards_dir,
+            download=flags.download,
+            resume=flags.resume,
+        )
     print(evaluation.table(runs.read_metrics(run)))
     if not trained:
         logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
@@ -65,7 +64,6 @@ def train_run(
     shards_dir: str | Path = "data/shards",
     download: bool = False,
     resume: bool = True,
-    strategy: str = "auto",
 ) -> tuple[runs.Run, bool]:
     """Train one run and evaluate it on the test split; a complete one is left as it is.
 
@@ -76,7 +74,6 @@ def train_run(
         shards_dir: Where decoded recordings are kept.
         download: Whether to fetch a corpus that is not there.
         resume: Whether to go on with what is in the folder; otherwise it is moved aside.
-        strategy: Which devices; see `common.distribution`.
 
     Returns:
         The run, complete, and whether anything was left to do.
@@ -100,19 +97,18 @@ def train_run(
     for number in range(config.num_teachers):
         teacher = _teacher_config(config, number)
         logging.info("teacher %d of %d", number + 1, config.num_teachers)
-        options = {"shards_dir": shards_dir, "resume": resume, "strategy": strategy}
+        options = {"shards_dir": shards_dir, "resume": resume}
         teachers.append(train_run(teacher, run.folder / "teachers" / str(number), variant, **options)[0].folder)
     models = [load_model(folder)[1] for folder in teachers]
     # The teachers have used up random numbers, and were loaded in float32.
     training.prepare(config)
 
-    with distribution.strategy(strategy).scope():
-        model = fit(run, corpus, splits, models)
-        threshold = rejection.store_threshold(model, corpus, splits["validation"], run.folder)
-        figures, probabilities = evaluation.evaluate_split(model, corpus, splits["test"], "test")
-        figures["rejection"], scores = rejection.evaluate_split(
-            model, corpus, splits["test"], "test", probabilities, threshold
-        )
+    model = fit(run, corpus, splits, models)
+    threshold = rejection.store_threshold(model, corpus, splits["validation"], run.folder)
+    figures, probabilities = evaluation.evaluate_split(model, corpus, splits["test"], "test")
+    figures["rejection"], scores = rejection.evaluate_split(
+        model, corpus, splits["test"], "test", probabilities, threshold
+    )
     pictures = evaluation.save_plots(figures, probabilities, corpus, splits["test"], run.folder / "test")
     pictures += rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
     tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])

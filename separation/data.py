@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import audio, distribution, shards, track_bank, tracks
+from common import audio, distribution, shards, track_bank, tracks, workers
 from common.corpora import CORPORA, manifest, splits
 from common.errors import UserError
 from separation import mixing
@@ -165,14 +165,15 @@ def build_dataset(config: Config, split: Split, *, training: bool = False, initi
 
 def _training_dataset(config: Config, split: Split, initial_step: int) -> tf.data.Dataset:
     num_samples = mixing.cut_samples(config)
-    seed = config.seed * 1000 + 29
+    share = workers.share(config.batch_size)
+    seed = config.seed * 1000 + 29 + share.seed_offset
 
     def cut(step: np.ndarray) -> np.ndarray:
         if split.windows is None:
-            places = mixing.draw(config, split.bank, config.batch_size, num_samples, (seed, int(step)))
+            places = mixing.draw(config, split.bank, share.batch_size, num_samples, (seed, int(step)))
         else:
             rng = np.random.default_rng((seed, int(step)))
-            chosen = rng.integers(len(split.windows.tracks), size=config.batch_size)
+            chosen = rng.integers(len(split.windows.tracks), size=share.batch_size)
             places = mixing.Places(split.windows.tracks[chosen], split.windows.starts[chosen])
         return mixing.cut(split.bank, places, num_samples)
 

@@ -58,7 +58,7 @@ class SeparationPanels(keras.callbacks.Callback):
         """Write the panels of this epoch."""
         if (epoch + 1) % self.every_epochs and epoch + 1 != self.params["epochs"]:
             return
-        estimates = self.model.predict_on_batch(self.mixtures)["stems"]
+        estimates = self.model(self.mixtures, training=False)["stems"].numpy()
         with self.writer.as_default(step=epoch):
             for number, stems in enumerate(estimates, 1):
                 for name, stem in zip(self.config.stems, stems, strict=True):

@@ -39,14 +39,14 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     app.refuse_arguments(arguments)
-    run, trained = train_run(
-        configs.from_flags(flags, VARIANTS),
-        flags.run_dir or f"runs/{TASK}/{flags.variant}",
-        flags.variant,
-        shards_dir=flags.shards_dir,
-        resume=flags.resume,
-        strategy=flags.strategy,
-    )
+    with distribution.scope(flags.strategy):
+        run, trained = train_run(
+            distribution.scaled(configs.from_flags(flags, VARIANTS), flags.scale_to_devices),
+            flags.run_dir or f"runs/{TASK}/{flags.variant}",
+            flags.variant,
+            shards_dir=flags.shards_dir,
+            resume=flags.resume,
+        )
     print(evaluation.table_text(runs.read_metrics(run)))
     if not trained:
         logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
@@ -66,7 +66,6 @@ def train_run(
     *,
     shards_dir: str | Path = "data/shards",
     resume: bool = True,
-    strategy: str = "auto",
 ) -> tuple[runs.Run, bool]:
     """Train one run and evaluate it on the test tracks; a complete one is left as it is.
 
@@ -76,7 +75,6 @@ def train_run(
         variant: The variant that the configuration started from.
         shards_dir: Where decoded tracks are kept.
         resume: Whether to go on with what is in the folder; otherwise it is moved aside.
-        strategy: Which devices; see `common.distribution`.
 
     Returns:
         The run, complete, and whether anything was left to do.
@@ -97,15 +95,14 @@ def train_run(
     runs.write_rejected(run, [split.bank.rejected for split in splits.values()])
     training.prepare(config)
 
-    with distribution.strategy(strategy).scope():
-        model = fit(run, splits)
-        figures, table = evaluation.evaluate_split(model, corpus, "test", train_groups=data.groups_of(corpus, "train"))
-        figures |= {
-            f"window_{name}": value
-            for name, value in model.evaluate(
-                data.build_dataset(config, splits["test"]), verbose=0, return_dict=True
-            ).items()
-        }
+    model = fit(run, splits)
+    figures, table = evaluation.evaluate_split(model, corpus, "test", train_groups=data.groups_of(corpus, "train"))
+    figures |= {
+        f"window_{name}": value
+        for name, value in model.evaluate(
+            data.build_dataset(config, splits["test"]), verbose=0, return_dict=True
+        ).items()
+    }
     pictures = evaluation.save(figures, table, run.folder / "test")
     pictures.append(write_example(model, corpus, run.folder / "example"))
     tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])

@@ -1,0 +1,56 @@
+"""Two worker processes on loopback, as two machines would run them."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+# Trains, and keeps a copy of each worker's own run directory, of which only the chief's would stay.
+TRAIN = """
+import importlib, shutil, sys
+from common import app, workers
+train = importlib.import_module(sys.argv[1] + ".train")
+train_run = train.train_run
+def keeping(*arguments, **options):
+    run, trained = train_run(*arguments, **options)
+    shutil.copytree(run.folder, f"{sys.argv[2]}/worker_{workers.worker_index()}")
+    return run, trained
+train.train_run = keeping
+sys.exit(app.run(train.main, train.define_flags, sys.argv[3:]))
+"""
+
+
+def free_ports(number: int) -> list[int]:
+    """Find ports that nobody listens on."""
+    sockets = [socket.socket() for _ in range(number)]
+    for one in sockets:
+        one.bind(("localhost", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def start(code: str, arguments: list[str], log: Path) -> list[subprocess.Popen]:
+    """Start two workers with the same code and arguments; what they say goes to `log` with their number."""
+    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    processes = []
+    for index in range(2):
+        cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        environment = {**os.environ, "TF_CONFIG": json.dumps(cluster)}
+        with log.with_suffix(f".{index}").open("w") as said:
+            command = [sys.executable, "-c", code, *arguments]
+            processes.append(subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT))
+    return processes
+
+
+def finish(processes: list[subprocess.Popen], log: Path, timeout: float = 400) -> None:
+    """Wait for workers that are to end well."""
+    try:
+        codes = [process.wait(timeout) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert codes == [0, 0], "\n".join(log.with_suffix(f".{index}").read_text()[-3000:] for index in range(2))
