@@ -17,10 +17,13 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from absl import flags as absl_flags
 
 from common import app, audio, classifier, distribution, plots, runs, shards, tensorboard, training
 from common import config as configs
+from common import data_service as services
 from common.corpora import manifest
+from common.errors import UserError
 from kws import data, evaluation, rejection
 from kws.config import TASK, VARIANTS, Config
 from kws.models import build_model, compile_model, load_model
@@ -30,6 +33,12 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     app.define_training_flags(flag_values)
     app.define_corpus_flags(flag_values)
+    absl_flags.DEFINE_string(
+        "data_service",
+        "",
+        "HOST:PORT of a dispatcher whose workers read and augment the training clips (python -m common.data_service)",
+        flag_values=flag_values,
+    )
     configs.define_flags(flag_values, VARIANTS)
 
 
@@ -44,6 +53,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
             shards_dir=flags.shards_dir,
             download=flags.download,
             resume=flags.resume,
+            data_service=flags.data_service,
         )
     print(evaluation.table(runs.read_metrics(run)))
     if not trained:
@@ -64,6 +74,7 @@ def train_run(
     shards_dir: str | Path = "data/shards",
     download: bool = False,
     resume: bool = True,
+    data_service: str = "",
 ) -> tuple[runs.Run, bool]:
     """Train one run and evaluate it on the test split; a complete one is left as it is.
 
@@ -74,6 +85,7 @@ def train_run(
         shards_dir: Where decoded recordings are kept.
         download: Whether to fetch a corpus that is not there.
         resume: Whether to go on with what is in the folder; otherwise it is moved aside.
+        data_service: HOST:PORT of a dispatcher whose workers make the training batches; empty to make them here.
 
     Returns:
         The run, complete, and whether anything was left to do.
@@ -81,6 +93,8 @@ def train_run(
     Raises:
         UserError: The recordings, the configuration or the folder cannot be used.
     """
+    if data_service and config.num_teachers:
+        raise UserError("--num_teachers: teachers answer in this process, not in a data service; leave one of both out")
     training.prepare(config)
     corpus = data.load_corpus(config, shards_dir, download=download)
     config = corpus.config
@@ -103,7 +117,7 @@ def train_run(
     # The teachers have used up random numbers, and were loaded in float32.
     training.prepare(config)
 
-    model = fit(run, corpus, splits, models)
+    model = fit(run, corpus, splits, models, data_service)
     threshold = rejection.store_threshold(model, corpus, splits["validation"], run.folder)
     figures, probabilities = evaluation.evaluate_split(model, corpus, splits["test"], "test")
     figures["rejection"], scores = rejection.evaluate_split(
@@ -131,7 +145,11 @@ def _teacher_config(config: Config, number: int) -> Config:
 
 
 def fit(
-    run: runs.Run, corpus: data.Corpus, splits: dict[str, shards.Shards], teachers: Sequence[keras.Model] = ()
+    run: runs.Run,
+    corpus: data.Corpus,
+    splits: dict[str, shards.Shards],
+    teachers: Sequence[keras.Model] = (),
+    data_service: str = "",
 ) -> keras.Model:
     """Build the network and train it; returns it with the weights of its best epoch."""
     config = corpus.config
@@ -158,7 +176,12 @@ def fit(
         config.sample_rate,
         every_epochs=max(1, config.epochs // 5),
     )
-    training.fit(run, model, train, validation, steps, monitor="val_accuracy", callbacks=(panels,))
+
+    def served(first_step: int) -> tf.data.Dataset:
+        return services.distribute(train(first_step), data_service)
+
+    batches = served if data_service else train
+    training.fit(run, model, batches, validation, steps, monitor="val_accuracy", callbacks=(panels,))
     return model
 
 
