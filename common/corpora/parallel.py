@@ -3,6 +3,9 @@
 import concurrent.futures
 import itertools
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 _NUM_PROCESSES = 2
@@ -28,7 +31,9 @@ def stripes(function: Callable, items: Sequence, many: int, chunk_items: int = _
         yield from map(function, items)
         return
     context = multiprocessing.get_context("spawn")
-    pools = [concurrent.futures.ProcessPoolExecutor(1, context) for _ in range(_NUM_PROCESSES)]
+    pools = [
+        concurrent.futures.ProcessPoolExecutor(1, context, initializer=_end_with_parent) for _ in range(_NUM_PROCESSES)
+    ]
     try:
         done = [
             pool.map(function, items[first::_NUM_PROCESSES], chunksize=chunk_items) for first, pool in enumerate(pools)
@@ -38,3 +43,14 @@ def stripes(function: Callable, items: Sequence, many: int, chunk_items: int = _
     finally:
         for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Leave Ctrl-C to the parent, and end when it ends, however that was: killed, it cannot tell its processes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow, args=[multiprocessing.parent_process()], daemon=True).start()
+
+
+def _follow(parent: multiprocessing.process.BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
