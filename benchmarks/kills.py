@@ -48,14 +48,14 @@ _EXPORT = "export --run_dir={run} --shards_dir={shards} --formats=saved_model,li
 # Of each task what writes its corpus, and its commands.
 TASKS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "kws": (
-        lambda folder: whistles.write_words(folder, num_clips=48),
-        (f"{_TRAIN} --epochs=8 --noise_probability=0.5", _EVALUATE, _EXPORT, "predict --run_dir={run} {corpus}"),
+        lambda folder: whistles.write_words(folder, num_clips=32),
+        (f"{_TRAIN} --epochs=6 --noise_probability=0.5", _EVALUATE, _EXPORT, "predict --run_dir={run} {corpus}"),
     ),
     "counting": (
-        lambda folder: voices.write_speakers(folder, seconds=8.0),
+        lambda folder: voices.write_speakers(folder, seconds=4.0),
         (
-            f"{_TRAIN} --max_speakers=2 --epochs=8 --model=tc_resnet --dropout=0.1",
-            "prepare --corpus=folder --data_dir={corpus} --shards_dir={shards} --output_dir={output} --sizes=300,30,30"
+            f"{_TRAIN} --max_speakers=2 --epochs=5 --model=tc_resnet --dropout=0.1",
+            "prepare --corpus=folder --data_dir={corpus} --shards_dir={shards} --output_dir={output} --sizes=200,20,20"
             " --max_speakers=2 --clip_seconds=1",
             _EVALUATE,
             _EXPORT,
@@ -63,21 +63,21 @@ TASKS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         ),
     ),
     "separation": (
-        lambda folder: songs.write_songs(folder, seconds=20.0),
+        lambda folder: songs.write_songs(folder, seconds=6.0),
         (
-            f"{_TRAIN} --epochs=12 --average_momentum=0.9",
+            f"{_TRAIN} --epochs=5 --average_momentum=0.9",
             _EVALUATE,
             _EXPORT,
             "predict --run_dir={run} --output_dir={output} --format=flac {corpus}/test",
         ),
     ),
     "generation": (
-        lambda folder: riffs.write_riffs(folder, seconds=20.0),
+        lambda folder: riffs.write_riffs(folder, seconds=8.0),
         (
-            f"{_TRAIN} --epochs=12 --watch_epochs=3",
+            f"{_TRAIN} --epochs=6 --watch_epochs=2",
             _EVALUATE,
             "export --run_dir={run} --formats=saved_model,litert",
-            "generate --run_dir={run} --output_dir={output} --num_samples=12",
+            "generate --run_dir={run} --output_dir={output} --num_samples=6",
         ),
     ),
 }

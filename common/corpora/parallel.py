@@ -1,6 +1,7 @@
 """Work on many files in several processes, dealt out in the same way in every run."""
 
 import concurrent.futures
+import contextlib
 import itertools
 import multiprocessing
 import os
@@ -35,19 +36,35 @@ def stripes(function: Callable, items: Sequence, many: int, chunk_items: int = _
         concurrent.futures.ProcessPoolExecutor(1, context, initializer=_end_with_parent) for _ in range(_NUM_PROCESSES)
     ]
     try:
-        done = [
-            pool.map(function, items[first::_NUM_PROCESSES], chunksize=chunk_items) for first, pool in enumerate(pools)
-        ]
+        with _interruptions_blocked():
+            done = [
+                pool.map(function, items[first::_NUM_PROCESSES], chunksize=chunk_items)
+                for first, pool in enumerate(pools)
+            ]
         # Stripes differ in length by one at most, and what fills the shorter ones up comes last.
         yield from itertools.islice(itertools.chain.from_iterable(itertools.zip_longest(*done)), len(items))
+    except BaseException:
+        # Nobody waits for what they are at.
+        for process in multiprocessing.active_children():
+            process.kill()
+        raise
     finally:
         for pool in pools:
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=False)
+
+
+@contextlib.contextmanager
+def _interruptions_blocked() -> Iterator[None]:
+    """Block Ctrl-C in processes that are started meanwhile, for as long as they live: their parent answers it."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _end_with_parent() -> None:
-    """Leave Ctrl-C to the parent, and end when it ends, however that was: killed, it cannot tell its processes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End when the parent ends, however that was: killed, it cannot tell its processes."""
     threading.Thread(target=_follow, args=[multiprocessing.parent_process()], daemon=True).start()
 
 
