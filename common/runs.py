@@ -72,6 +72,16 @@ class Run:
         return self.metrics_path.exists()
 
 
+def check_folder(folder: str | Path) -> None:
+    """Refuse a run directory that a training cannot write to, before corpora are made for it; a complete one is only read.
+
+    Raises:
+        UserError: It cannot be written to, or is a file.
+    """
+    if not (Path(folder) / "metrics.json").exists():
+        files.check_writable(folder)
+
+
 def start(folder: str | Path, config: configs.TrainingConfig, task: str, variant: str, resume: bool = True) -> Run:
     """Open a run directory: a new one, or one that an earlier call of the same command left.
 
