@@ -56,15 +56,28 @@ def run(
         interruption.tell()
         return error.exit_code if isinstance(error, interruption.Interrupted) else 130
     except BrokenPipeError:
-        # Whoever read the answers has enough of them; what is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the answers has enough of them.
+        _drop_output()
         return 0
+    except tf.errors.UnimplementedError as error:
+        if "determinis" not in error.message.lower():
+            raise
+        return _fail(error.message.split(". ")[0], "leave --deterministic out, or choose another --model")
     except Exception as error:
         reason = files.refusal(error)
         if reason is None:
             raise
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
         return _fail(f"{_refused_path(error, reason)}: {reason}", "free some space or choose another folder")
     return 0
+
+
+def _drop_output() -> None:
+    """Lead standard output nowhere: what is still buffered cannot be written, and Python would try it once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refused_path(error: Exception, reason: str) -> str:
