@@ -4,8 +4,9 @@
   python -m benchmarks.kills --num_kills=20 --tasks=kws
 
 For each task the variant `tiny` is prepared, trained, evaluated, exported and used on a corpus made on the spot: first
-undisturbed, then with `kill -9` at moments drawn uniformly from the time that each command took, each command again and
-again until it is left alone. After every kill all that lies under its final name is read to its end. At the end weights,
+undisturbed, then with `kill -9` at moments drawn from the time that each command took, each command again and again until
+it is left alone. Preparing is short beside training: so each of a command's phases is as likely as the others, and within
+it all moments are. After every kill all that lies under its final name is read to its end. At the end weights,
 history, figures and answers have to equal the undisturbed run's bit for bit, and nothing may be left of what was being
 written. The exit code is 1 where anything is wrong.
 
@@ -109,6 +110,7 @@ class Process:
         self.log = log
         self.phase = mmap.mmap(-1, 1)
         self.phase[0] = PHASES.index(_PHASE_OF[self.verb])
+        self.begins: list[float] = []  # of each phase, in seconds
         self.exit_code: int | None = None
         self.pid = os.fork()
         if self.pid == 0:
@@ -144,11 +146,15 @@ class Process:
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end, no longer than so many seconds; returns whether it has ended."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        begin, phase = time.monotonic(), -1
+        while (passed := time.monotonic() - begin) < seconds:
+            if self.phase[0] != phase:
+                phase = self.phase[0]
+                self.begins.append(passed)
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.exit_code = os.waitstatus_to_exitcode(status)
+                self.begins.append(passed)
                 return True
             time.sleep(0.002)
         return False
@@ -186,26 +192,33 @@ def command_lines(task: str, root: Path) -> list[list[str]]:
     return [line.format(corpus=root / "corpus", **names).split() for line in TASKS[task][1]]
 
 
-def run_undisturbed(task: str, root: Path) -> list[float]:
-    """Run all commands of a task; returns how long each takes, in seconds."""
+def run_undisturbed(task: str, root: Path) -> list[list[float]]:
+    """Run all commands of a task; returns for each when its phases began and the last ended, in seconds."""
     (root / "work").mkdir()
-    seconds = []
+    phases = []
     for arguments in command_lines(task, root):
-        begin = time.monotonic()
         process = Process(task, arguments, root / "work" / "log.txt")
         process.wait(_LONGEST_SECONDS)
         process.check()
-        seconds.append(time.monotonic() - begin)
-    return seconds
+        phases.append(process.begins)
+    return phases
 
 
-def run_disturbed(task: str, root: Path, seconds: Sequence[float], rng: np.random.Generator, tally: Tally) -> None:
+def draw_moment(begins: Sequence[float], rng: np.random.Generator) -> float:
+    """Draw a phase of a command, and a moment of it."""
+    phase = rng.integers(len(begins) - 1)
+    return rng.uniform(begins[phase], begins[phase + 1])
+
+
+def run_disturbed(
+    task: str, root: Path, phases: Sequence[Sequence[float]], rng: np.random.Generator, tally: Tally
+) -> None:
     """Run all commands of a task, each killed some times."""
     (root / "work").mkdir()
     seen: dict[Path, int] = {}
-    for arguments, duration in zip(command_lines(task, root), seconds, strict=True):
+    for arguments, begins in zip(command_lines(task, root), phases, strict=True):
         num_kills = int(rng.integers(1, _MOST_KILLS.get(arguments[0], _MOST_OTHER_KILLS) + 1))
-        moments = [*rng.uniform(0, duration, num_kills), _LONGEST_SECONDS]
+        moments = [*(draw_moment(begins, rng) for _ in range(num_kills)), _LONGEST_SECONDS]
         for moment in moments:
             process = Process(task, arguments, root / "work" / "log.txt")
             if process.wait(moment):
@@ -248,13 +261,13 @@ def measure(task: str, num_kills: int, rng: np.random.Generator, root: Path) -> 
         if (Path(__file__).parents[1] / task / f"{module}.py").exists():
             importlib.import_module(f"{task}.{module}")
     TASKS[task][0](root / "corpus")
-    seconds = run_undisturbed(task, root)
+    phases = run_undisturbed(task, root)
     (root / "work").rename(root / "undisturbed")
-    took = ", ".join(f"{line.split()[0]} {one:.1f} s" for line, one in zip(TASKS[task][1], seconds, strict=True))
+    took = ", ".join(f"{line.split()[0]} {one[-1]:.1f} s" for line, one in zip(TASKS[task][1], phases, strict=True))
     print(f"{task}: undisturbed: {took}", flush=True)
     tally = Tally()
     while tally.kills.total() < num_kills:
-        run_disturbed(task, root, seconds, rng, tally)
+        run_disturbed(task, root, phases, rng, tally)
         tally.differences += readable.differences(root / "undisturbed", root / "work")
         (root / "work").rename(root / f"disturbed-{tally.complete}")
         counts = ", ".join(f"{phase} {count}" for phase, count in tally.kills.items())
