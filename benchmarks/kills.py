@@ -104,10 +104,10 @@ _LONGEST_SECONDS = 600.0
 class Process:
     """A command in a process of its own that can tell what it is doing."""
 
-    def __init__(self, task: str, arguments: Sequence[str], log: Path):
-        """Start it; what it prints goes to `log`, answers to `<verb>.out` beside it."""
+    def __init__(self, task: str, arguments: Sequence[str], root: Path):
+        """Start it; what it says goes to `log.txt` in `root`, its answers to `work/<verb>.out`."""
         self.verb = arguments[0]
-        self.log = log
+        self.root = root
         self.phase = mmap.mmap(-1, 1)
         self.phase[0] = PHASES.index(_PHASE_OF[self.verb])
         self.begins: list[float] = []  # of each phase, in seconds
@@ -120,10 +120,12 @@ class Process:
         os.setsid()
         for path, mode, descriptor in (
             (os.devnull, os.O_RDONLY, 0),
-            (self.log.with_name(f"{self.verb}.out"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 1),
-            (self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 2),
+            (self.root / "work" / f"{self.verb}.out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 1),
+            (self.root / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 2),
         ):
             os.dup2(os.open(path, mode), descriptor)
+        # Where killed processes leave the files that TensorFlow writes for itself.
+        tempfile.tempdir = str(self.root)
         code = 1
         try:
             shards._SHARD_BYTES = _SHARD_BYTES
@@ -147,16 +149,20 @@ class Process:
     def wait(self, seconds: float) -> bool:
         """Wait for its end, no longer than so many seconds; returns whether it has ended."""
         begin, phase = time.monotonic(), -1
-        while (passed := time.monotonic() - begin) < seconds:
-            if self.phase[0] != phase:
-                phase = self.phase[0]
-                self.begins.append(passed)
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                self.exit_code = os.waitstatus_to_exitcode(status)
-                self.begins.append(passed)
-                return True
-            time.sleep(0.002)
+        try:
+            while (passed := time.monotonic() - begin) < seconds:
+                if self.phase[0] != phase:
+                    phase = self.phase[0]
+                    self.begins.append(passed)
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    self.exit_code = os.waitstatus_to_exitcode(status)
+                    self.begins.append(passed)
+                    return True
+                time.sleep(0.002)
+        except KeyboardInterrupt:
+            self.kill()
+            raise
         return False
 
     def kill(self) -> str:
@@ -172,7 +178,7 @@ class Process:
             UserError: It did not.
         """
         if self.exit_code != 0:
-            raise UserError(f"{self.verb} ended with {self.exit_code}: {self.log.read_text()[-3000:]}")
+            raise UserError(f"{self.verb} ended with {self.exit_code}: {(self.root / 'log.txt').read_text()[-3000:]}")
 
 
 @dataclasses.dataclass
@@ -197,7 +203,7 @@ def run_undisturbed(task: str, root: Path) -> list[list[float]]:
     (root / "work").mkdir()
     phases = []
     for arguments in command_lines(task, root):
-        process = Process(task, arguments, root / "work" / "log.txt")
+        process = Process(task, arguments, root)
         process.wait(_LONGEST_SECONDS)
         process.check()
         phases.append(process.begins)
@@ -220,7 +226,7 @@ def run_disturbed(
         num_kills = int(rng.integers(1, _MOST_KILLS.get(arguments[0], _MOST_OTHER_KILLS) + 1))
         moments = [*(draw_moment(begins, rng) for _ in range(num_kills)), _LONGEST_SECONDS]
         for moment in moments:
-            process = Process(task, arguments, root / "work" / "log.txt")
+            process = Process(task, arguments, root)
             if process.wait(moment):
                 process.check()
                 break

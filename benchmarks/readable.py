@@ -68,7 +68,7 @@ def _read_json(path: Path) -> None:
 
 
 def _read_arrays(path: Path) -> None:
-    with np.load(path, allow_pickle=False) as archive:
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
         dict(archive)
 
 
