@@ -98,25 +98,34 @@ def _claimed(path: Path, is_folder: bool) -> Iterator[Path]:
         remove_leftovers(path.parent)
         _tidied.add(path.parent)
     stem, suffix = (path.name, "") if is_folder else (path.stem, path.suffix)
-    while True:
+    descriptor = None
+    while descriptor is None:
         temporary = path.with_name(f".{stem}.partial-{uuid.uuid4().hex[:8]}{suffix}")
-        if is_folder:
-            temporary.mkdir()
-        else:
-            temporary.touch(exist_ok=False)
-        descriptor = os.open(temporary, os.O_RDONLY)
-        # Some network file systems know no locks; what is left over there stays.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if temporary.exists():
-            break
-        # Another process took it for a leftover before it was locked.
-        os.close(descriptor)
+        descriptor = _create_locked(temporary, is_folder)
     try:
         yield temporary
     finally:
         _remove(temporary)
         os.close(descriptor)
+
+
+def _create_locked(path: Path, is_folder: bool) -> int | None:
+    """Return the locked descriptor of a new file or folder; None if somebody took it for a leftover before it was locked."""
+    if is_folder:
+        path.mkdir()
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+    else:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    # Some network file systems know no locks; what is left over there stays.
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    if path.exists():
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def remove_leftovers(folder: str | Path) -> None:

@@ -1,3 +1,4 @@
+import concurrent.futures
 import errno
 import json
 import os
@@ -77,6 +78,17 @@ def test_what_a_killed_process_was_writing_is_removed_and_what_a_living_one_writ
     monkeypatch.setattr(files, "_tidied", set())  # as in another process
     files.write_text(tmp_path / "c.txt", "")
     assert {path.name for path in tmp_path.iterdir()} == {"c.txt", ".somebody_elses.1234abcd.txt"}
+
+
+def test_many_write_and_tidy_at_once(tmp_path):
+    def write(number):
+        files.write_text(tmp_path / f"{number}.txt", "")
+        with files.atomic_folder(tmp_path / f"{number}"):
+            files.remove_leftovers(tmp_path)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(400)))
+    assert len(list(tmp_path.iterdir())) == 800
 
 
 @pytest.fixture
