@@ -273,7 +273,13 @@ def measure(task: str, num_kills: int, rng: np.random.Generator, root: Path) -> 
     print(f"{task}: undisturbed: {took}", flush=True)
     tally = Tally()
     while tally.kills.total() < num_kills:
-        run_disturbed(task, root, phases, rng, tally)
+        try:
+            run_disturbed(task, root, phases, rng, tally)
+        except UserError as error:
+            # What does not complete is no run to compare, nor to go on from.
+            print(f"{task}: WRONG: {error}", flush=True)
+            tally.faults.append(str(error))
+            break
         tally.differences += readable.differences(root / "undisturbed", root / "work")
         (root / "work").rename(root / f"disturbed-{tally.complete}")
         counts = ", ".join(f"{phase} {count}" for phase, count in tally.kills.items())

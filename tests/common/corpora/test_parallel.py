@@ -1,5 +1,11 @@
 """Work in several processes."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 from common.corpora import parallel
