@@ -1,6 +1,5 @@
 """How every entry point starts and ends: flags, help, logging, errors in one line."""
 
-import errno
 import logging
 import os
 import re
@@ -8,8 +7,10 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
+import tensorflow as tf
 from absl import flags
 
+from common import files, interruption
 from common.config import FlagValues
 from common.distribution import STRATEGIES
 from common.errors import UserError
@@ -28,7 +29,8 @@ def run(
         arguments: The command line without the program's name; `sys.argv` unless given.
 
     Returns:
-        The exit code: 0, 2 for an error that the user can mend, 130 after Ctrl-C. Other exceptions pass through.
+        The exit code: 0, 2 for an error that the user can mend, 130 after Ctrl-C, 143 after SIGTERM. Other exceptions
+        pass through.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     program = f"python -m {_module_name(main)}"
@@ -36,28 +38,52 @@ def run(
     flags.DEFINE_bool("help", False, "show this text and stop", short_name="h", flag_values=flag_values)
     define_flags(flag_values)
     try:
-        positional = flag_values([program, *(sys.argv[1:] if arguments is None else arguments)])[1:]
-        if flag_values.help:
-            print(help_text(program, sys.modules[main.__module__].__doc__ or "", flag_values))
-            return 0
-        main(flag_values, positional)
+        with interruption.raising():
+            positional = flag_values([program, *(sys.argv[1:] if arguments is None else arguments)])[1:]
+            if flag_values.help:
+                print(help_text(program, sys.modules[main.__module__].__doc__ or "", flag_values))
+                return 0
+            if "deterministic" in flag_values and flag_values.deterministic:
+                tf.config.experimental.enable_op_determinism()
+            main(flag_values, positional)
+            sys.stdout.flush()
     except flags.Error as error:
         # absl words it "Did you mean: epochs ?"
         return _fail(str(error).replace(" ?", "?"), f"{program} --help lists the flags")
     except UserError as error:
         return _fail(str(error))
-    except KeyboardInterrupt:
-        print("interrupted; what was complete is kept, and the same command goes on", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        interruption.tell()
+        return error.exit_code if isinstance(error, interruption.Interrupted) else 130
     except BrokenPipeError:
-        # Whoever read the answers has enough of them; what is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the answers has enough of them.
+        _drop_output()
         return 0
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+    except tf.errors.UnimplementedError as error:
+        if "determinis" not in error.message.lower():
             raise
-        return _fail(f"{error.filename or 'a file'}: {error.strerror}", "free some space or choose another folder")
+        return _fail(error.message.split(". ")[0], "leave --deterministic out, or choose another --model")
+    except Exception as error:
+        reason = files.refusal(error)
+        if reason is None:
+            raise
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
+        return _fail(f"{_refused_path(error, reason)}: {reason}", "free some space or choose another folder")
     return 0
+
+
+def _drop_output() -> None:
+    """Lead standard output nowhere: what is still buffered cannot be written, and Python would try it once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _refused_path(error: Exception, reason: str) -> str:
+    """Name the file that an error is about; TensorFlow names it before the reason."""
+    named = re.search(rf"(\S+); {re.escape(reason)}", str(error))
+    return named[1] if named else getattr(error, "filename", None) or "a file"
 
 
 def define_run_flags(flag_values: FlagValues, task: str) -> None:
@@ -74,6 +100,12 @@ def define_training_flags(flag_values: FlagValues) -> None:
         "resume",
         True,
         "go on with an interrupted run; --noresume moves it aside and starts over",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_bool(
+        "deterministic",
+        False,
+        "make the same weights bit for bit whenever the same command runs on the same device, somewhat slower",
         flag_values=flag_values,
     )
     flags.DEFINE_enum(

@@ -45,14 +45,22 @@ def opened(
     format_name, subtype = format_of(path, subtype)
     clipped = _Clipped()
 
+    def described(error: Exception) -> str:
+        return f"cannot write {path} as {format_name} {subtype}, {sample_rate} Hz, {num_channels} channels: {error}"
+
     @contextlib.contextmanager
     def explained() -> Iterator[None]:
         try:
             yield
-        except (soundfile.LibsndfileError, ValueError, TypeError, OverflowError) as error:
-            raise UserError(
-                f"cannot write {path} as {format_name} {subtype}, {sample_rate} Hz, {num_channels} channels: {error}"
-            ) from error
+        except soundfile.LibsndfileError as error:
+            # All that libsndfile says of a full or read-only disk.
+            if error.error_string == "System error.":
+                raise UserError(
+                    f"cannot write {path}: the disk refuses; check the folder and the free space"
+                ) from error
+            raise UserError(described(error)) from error
+        except (ValueError, TypeError, OverflowError) as error:
+            raise UserError(described(error)) from error
 
     def write_block(waveform: np.ndarray) -> None:
         waveform = np.asarray(waveform, np.float32)
@@ -68,8 +76,11 @@ def opened(
     with files.atomic_path(path) as temporary:
         with explained():
             file = soundfile.SoundFile(temporary, "w", sample_rate, num_channels, subtype, format=format_name)
-        with file:
+        try:
             yield write_block
+        finally:
+            with explained():
+                file.close()
     clipped.warn(path)
 
 

@@ -6,13 +6,12 @@ A task adds its own head and its own corpora: keyword spotting answers with word
 import dataclasses
 import inspect
 import shutil
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import keras
 
-from common import features
+from common import features, files
 from common.config import TrainingConfig, field
 from common.encoders import ENCODERS
 from common.errors import UserError
@@ -217,16 +216,14 @@ def keep_embedding(config: ClassifierConfig, run_dir: Path) -> Path | None:
     source, target = Path(config.embedding), run_dir / _EMBEDDING
     if target.exists():
         return target
-    temporary = run_dir / f".{_EMBEDDING}.{uuid.uuid4().hex[:8]}"
-    if _is_run(source):
-        temporary.mkdir(parents=True)
-        for name in ("config.json", "model.keras"):
-            shutil.copy(source / name, temporary / name)
-        if (source / _EMBEDDING).exists():
-            shutil.copytree(source / _EMBEDDING, temporary / _EMBEDDING)
-    else:
-        shutil.copytree(source, temporary)
-    temporary.rename(target)
+    with files.atomic_folder(target) as temporary:
+        if _is_run(source):
+            for name in ("config.json", "model.keras"):
+                shutil.copy(source / name, temporary / name)
+            if (source / _EMBEDDING).exists():
+                shutil.copytree(source / _EMBEDDING, temporary / _EMBEDDING)
+        else:
+            shutil.copytree(source, temporary, dirs_exist_ok=True)
     return target
 
 

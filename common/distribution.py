@@ -80,17 +80,14 @@ def _multiworker() -> tf.distribute.Strategy:
     resolver = _cluster_resolver()
     addresses = [address for job in resolver.cluster_spec().as_dict().values() for address in job]
     logging.info("%s %d; waiting for all of %s", resolver.task_type, resolver.task_id, ", ".join(addresses))
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    # Python's handler would not be heard while TensorFlow waits for the others.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         joined = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except tf.errors.OpError as error:
         raise UserError(f"cannot join the workers {', '.join(addresses)}: {error.message}") from error
     finally:
-        # TensorFlow has put a handler of its own in the place of SIGTERM's, which notes it and goes on.
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        # TensorFlow has put a handler of its own in its place, which notes the signal and goes on.
+        signal.signal(signal.SIGTERM, handler)
     with joined.scope():
         workers.only_the_chief_speaks()
     return joined

@@ -1,10 +1,8 @@
 """From a trained model to files that other programs run, each compared with the model it came from."""
 
 import logging
-import shutil
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -50,13 +48,8 @@ def write_saved_model(
         folder: Where to; an earlier SavedModel there is replaced.
         others: More functions and their inputs, by the names of their signatures.
     """
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
-    try:
+    with files.atomic_folder(folder) as temporary:
         _write_archive(model, {"serve": (serve, signature), **others}, temporary)
-        shutil.rmtree(folder, ignore_errors=True)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_litert(

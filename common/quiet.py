@@ -3,9 +3,13 @@
 TensorFlow 2.21 writes a dozen lines to standard error while it loads and looks for GPUs, before the level of its log
 can be set. A command should say what the user needs to know and nothing else; which devices are used is said by
 `common.training`. Whoever wants TensorFlow's own notes sets TF_CPP_MIN_LOG_LEVEL=0.
+
+Ctrl-C meanwhile ends the command without a traceback.
 """
 
 import os
+
+from common import interruption
 
 
 def _import_tensorflow() -> None:
@@ -25,5 +29,6 @@ def _import_tensorflow() -> None:
         os.close(nowhere)
 
 
+interruption.end_at_once()
 if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
     _import_tensorflow()

@@ -75,6 +75,16 @@ class Run:
         return self.metrics_path.exists()
 
 
+def check_folder(folder: str | Path) -> None:
+    """Refuse a run directory that a training cannot write to, before corpora are made for it; a complete one is only read.
+
+    Raises:
+        UserError: It cannot be written to, or is a file.
+    """
+    if not (Path(folder) / "metrics.json").exists():
+        files.check_writable(folder)
+
+
 def start(folder: str | Path, config: configs.TrainingConfig, task: str, variant: str, resume: bool = True) -> Run:
     """Open a run directory: a new one, or one that an earlier call of the same command left.
 
@@ -120,12 +130,25 @@ def _open(folder: Path, config: configs.TrainingConfig, task: str, variant: str,
 
 
 def _load_progress(run: Run) -> Run:
-    if run.state_path.exists():
+    if run.complete:
+        # The last training may have been killed before it came to this.
+        _remove_backup(run)
+    elif run.state_path.exists():
         progress = json.loads(str(_read_state(run.state_path)["progress"]))
         run.history, run.best = progress["history"], progress["best"]
-        if not run.complete:
-            logging.info("%s: going on after epoch %d", run.folder, run.epoch)
+        # Or between the state and the table.
+        _write_history(run)
+        logging.info("%s: going on after epoch %d", run.folder, run.epoch)
     return run
+
+
+def _remove_backup(run: Run) -> None:
+    shutil.rmtree(run.state_path.parent, ignore_errors=True)
+
+
+def _write_history(run: Run) -> None:
+    with files.atomic_path(run.folder / "history.csv") as temporary:
+        pd.DataFrame(run.history).to_csv(temporary, index=False)
 
 
 def save_state(run: Run, model: keras.Model) -> None:
@@ -134,8 +157,7 @@ def save_state(run: Run, model: keras.Model) -> None:
     progress = json.dumps({"history": run.history, "best": run.best})
     with files.atomic_path(run.state_path) as temporary:
         np.savez(temporary, progress=np.array(progress), **arrays)
-    with files.atomic_path(run.folder / "history.csv") as temporary:
-        pd.DataFrame(run.history).to_csv(temporary, index=False)
+    _write_history(run)
 
 
 def restore_state(run: Run, model: keras.Model) -> None:
@@ -178,7 +200,7 @@ def read_metrics(run: Run) -> dict[str, Any]:
 def finish(run: Run, metrics: dict[str, Any]) -> None:
     """Write `metrics.json`, which completes the run, and remove the backup."""
     files.write_json(run.metrics_path, metrics)
-    shutil.rmtree(run.state_path.parent, ignore_errors=True)
+    _remove_backup(run)
 
 
 def load_weights(model: keras.Model, folder: str | Path) -> None:

@@ -103,8 +103,6 @@ def prepare(
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        for leftover in folder.glob(".*.tfrecord") if workers.num_workers() == 1 else ():
-            leftover.unlink(missing_ok=True)
     return _open(folder, len(chunks), manifest, sample_rate, max_rejected)
 
 
@@ -291,8 +289,10 @@ def _open(folder: Path, num_shards: int, manifest: pd.DataFrame, sample_rate: in
     rejected = pd.DataFrame(rejections, columns=["path", "reason"])
     if not rejected.empty:
         listing = folder / "rejected.csv"
-        with files.atomic_path(listing) as temporary:
-            rejected.to_csv(temporary, index=False)
+        # The folder may be read-only once it is complete.
+        if not listing.exists():
+            with files.atomic_path(listing) as temporary:
+                rejected.to_csv(temporary, index=False)
         share = len(rejected) / len(manifest)
         summary = f"{len(rejected)} of {len(manifest)} recordings cannot be used (listed in {listing})"
         if share > max_rejected or not len(rows):

@@ -68,6 +68,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
     config, model = load_model(flags.run_dir)
+    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
+    files.check_writable(output.parent)
     config = data.with_corpus(config, flags.corpus, flags.data_dir)
     if flags.noise_dir is not None:
         config = dataclasses.replace(config, noise_dir=flags.noise_dir)
@@ -78,7 +80,6 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     figures, probabilities = evaluation.evaluate_split(
         model, data.as_evaluated(config), split, train_speakers, flags.num_mixtures
     )
-    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
     files.write_json(output, figures)
     if flags.conditions:
         figures["conditions"] = dict(

@@ -80,6 +80,8 @@ def export_run(
         UserError: The run cannot be loaded, or an export answers differently from the model.
     """
     config, model = load_model(run_dir)
+    folder = Path(run_dir) / "export"
+    files.check_writable(folder)
     # Noise is not needed, and may be gone.
     elsewhere = dataclasses.replace(data.with_corpus(config, corpus, data_dir), noise_dir="")
     recordings = data.load_corpus(elsewhere, shards_dir, download=download)
@@ -92,7 +94,6 @@ def export_run(
     def serve(waveform: tf.Tensor) -> dict[str, tf.Tensor]:
         return answers.decide(config, model(waveform, training=False))
 
-    folder = Path(run_dir) / "export"
     report = {}
     if "saved_model" in formats:
         signature = tf.TensorSpec((None, config.num_samples), tf.float32, name="waveform")

@@ -41,6 +41,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
     config, model = load_model(flags.run_dir)
+    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
+    files.check_writable(output.parent)
     if flags.epoch is not None:
         watch.load_snapshot(model, flags.run_dir, flags.epoch)
     train = data.prepare_split(config, data.load_corpus(config), "train", flags.shards_dir)
@@ -48,7 +50,6 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     judged = data.prepare_split(other, data.load_corpus(other), flags.split, flags.shards_dir)
     figures = evaluation.evaluate(model, train, judged, flags.num_samples)
     figures["protocol"] |= {"corpus": other.corpus, "split": flags.split}
-    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
     files.write_json(output, figures)
     print(evaluation.table_text(figures))
     print(f"\nwritten: {output}")

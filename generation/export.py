@@ -56,6 +56,7 @@ def export_run(run_dir: str | Path, formats: Sequence[str] = ("saved_model",)) -
     """
     config, model = load_model(run_dir)
     folder = Path(run_dir) / "export"
+    files.check_writable(folder)
     steps = noise.draw(config, _NUM_EXCERPTS, [_SEED, 0])
     expected = {name: value.numpy() for name, value in serve(model, steps).items()}
     tolerances = {"spectrogram": _TOLERANCE_DB, "waveform": _TOLERANCE}

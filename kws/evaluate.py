@@ -61,6 +61,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
     config, model = load_model(flags.run_dir)
+    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
+    files.check_writable(output.parent)
     if flags.num_shifts > 1:
         model = average_over_shifts(model, config, flags.num_shifts)
     config = data.with_corpus(config, flags.corpus, flags.data_dir)
@@ -76,7 +78,6 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     if flags.background_dir:
         figures["background"] = background.false_accepts(model, config, flags.background_dir, threshold)
         figures["background"]["keywords"] = background.keywords_found(model, corpus, prepared, threshold)
-    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
     files.write_json(output, figures)
     stem = output.with_suffix("")
     pictures = evaluation.save_plots(figures, probabilities, corpus, prepared, stem)

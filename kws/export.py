@@ -81,6 +81,8 @@ def export_run(
         UserError: The run cannot be loaded, or an export answers differently from the model.
     """
     config, model = load_model(run_dir)
+    folder = Path(run_dir) / "export"
+    files.check_writable(folder)
     threshold = rejection.load_threshold(run_dir)
     elsewhere = corpus is not None or data_dir is not None
     recordings = data.load_corpus(
@@ -89,8 +91,6 @@ def export_run(
     dataset = data.build_dataset(recordings, data.prepare_split(recordings, "test"))
     excerpts = np.concatenate([waveforms for waveforms, _ in dataset])[:_NUM_EXCERPTS]
     expected = model.predict(excerpts, verbose=0)
-
-    folder = Path(run_dir) / "export"
     report = {}
     if "saved_model" in formats:
         signature = tf.TensorSpec((None, config.num_samples), tf.float32, name="waveform")

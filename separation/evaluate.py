@@ -85,6 +85,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
     config, model = load_model(flags.run_dir)
+    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
+    files.check_writable(output.parent)
     config = data.with_corpus(as_asked(config, flags), flags.corpus, flags.data_dir)
     corpus = data.load_corpus(config, flags.shards_dir)
     trained_on = flags.corpus is None and flags.data_dir is None
@@ -96,7 +98,6 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         full=flags.full,
         oracles=oracle.NAMES if flags.oracle else (),
     )
-    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
     files.write_json(output, figures)
     written = [output, *evaluation.save(figures, table, output.with_suffix(""))]
     print(evaluation.table_text(figures))

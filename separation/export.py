@@ -70,9 +70,10 @@ def export_run(
         UserError: The run cannot be loaded, or an export answers differently from the model.
     """
     config, model = load_model(run_dir)
+    folder = Path(run_dir) / "export"
+    files.check_writable(folder)
     recordings = data.load_corpus(data.with_corpus(config, corpus, data_dir), shards_dir)
     split = data.prepare_split(recordings, "test")
-    folder = Path(run_dir) / "export"
     run = separate.window_function(model, config)
     report = {}
     if "saved_model" in formats:

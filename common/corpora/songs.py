@@ -17,7 +17,6 @@ import hashlib
 import math
 import os
 import shutil
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -159,23 +158,22 @@ def _write_song(song: Song) -> bool:
     if _is_whole(song):
         return False
     stems, description = make_song(song, speech)
-    partial = song.folder.with_name(f".{song.track}.{uuid.uuid4().hex[:8]}")
     try:
-        for stem, samples in stems.items():
-            # Whole numbers of 16 bits over 2**15 are written as what they were.
-            audio.write(partial / f"{stem}.wav", samples / np.float32(_PCM_SCALE), song.settings.sample_rate, "PCM_16")
-        files.write_json(partial / "song.json", description)
-        # Not that of another process, which may have been quicker.
-        if not _is_whole(song):
-            shutil.rmtree(song.folder, ignore_errors=True)
-            os.rename(partial, song.folder)
+        with files.temporary_folder(song.folder) as partial:
+            for stem, samples in stems.items():
+                # Whole numbers of 16 bits over 2**15 are written as what they were.
+                pcm = samples / np.float32(_PCM_SCALE)
+                audio.write(partial / f"{stem}.wav", pcm, song.settings.sample_rate, "PCM_16")
+            files.write_json(partial / "song.json", description)
+            # Not that of another process, which may have been quicker.
+            if not _is_whole(song):
+                shutil.rmtree(song.folder, ignore_errors=True)
+                os.rename(partial, song.folder)
     except OSError as error:
         if not _is_whole(song):
             raise UserError(
                 f"cannot write {song.folder}: {error.strerror or error}; check the folder and the free space"
             ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return True
 
 

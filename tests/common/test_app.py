@@ -3,6 +3,7 @@
 import errno
 
 import pytest
+import tensorflow as tf
 from absl import flags as absl_flags
 
 from common import app
@@ -53,6 +54,44 @@ def test_a_full_disk_is_one_line_and_exit_code_2(capsys):
 
     assert run(main) == 2
     assert "out.wav: No space left on device" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (
+            tf.errors.ResourceExhaustedError(None, None, "{{function_node f}} /runs/a/events; No space left on device"),
+            "error: /runs/a/events: No space left on device; free some space or choose another folder\n",
+        ),
+        (
+            RuntimeError("Unable to flush file (errno = 27, error message = 'File too large')"),
+            "error: a file: File too large; free some space or choose another folder\n",
+        ),
+    ],
+)
+def test_a_full_disk_is_one_line_also_where_other_libraries_meet_it(error, expected, capsys):
+    def main(flags, arguments):
+        raise error
+
+    assert run(main) == 2
+    assert capsys.readouterr().err == expected
+
+
+def test_answers_that_cannot_be_written_are_one_line(capsys, monkeypatch):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert run(lambda flags, arguments: print("an answer")) == 2
+    assert "No space left on device" in capsys.readouterr().err
+
+
+def test_what_cannot_be_deterministic_is_one_line(capsys):
+    def main(flags, arguments):
+        raise tf.errors.UnimplementedError(
+            None, None, "A deterministic GPU implementation of X is not available. Sorry."
+        )
+
+    assert run(main) == 2
+    assert "of X is not available; leave --deterministic out" in capsys.readouterr().err
 
 
 def test_a_defect_keeps_its_traceback():

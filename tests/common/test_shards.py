@@ -3,7 +3,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from common import shards
+from common import files, shards
 from common.corpora import manifest
 from common.errors import UserError
 
@@ -74,7 +74,8 @@ def test_after_an_interruption_only_missing_shards_are_made(clips, tmp_path, mon
     assert len(prepared.paths) == 4
     # What a kill leaves: a shard without its report, and the temporary file of another.
     (prepared.folder / "shard-00002.json").unlink()
-    (prepared.folder / ".shard-00002.12345678.tfrecord").write_bytes(b"half")
+    monkeypatch.setattr(files, "_tidied", set())
+    (prepared.folder / ".shard-00002.partial-12345678.tfrecord").write_bytes(b"half")
     kept = (prepared.folder / "shard-00001.tfrecord").stat().st_mtime_ns
     again = shards.prepare(table, tmp_path / "shards", RATE)
     assert (prepared.folder / "shard-00001.tfrecord").stat().st_mtime_ns == kept

@@ -1,5 +1,7 @@
-"""Kill -9 in the middle of preparing and of training; the same command then goes on."""
+"""Kill -9, a full disk and a read-only run in the middle of things; the same command then goes on, to the same weights."""
 
+import dataclasses
+import resource
 import signal
 import subprocess
 import sys
@@ -10,13 +12,19 @@ import pandas as pd
 import pytest
 import soundfile
 
-from common import shards
+from benchmarks import readable
+from common import app, files, runs, shards
 from common.corpora import manifest
+from kws import evaluate, export, train
+from kws.config import VARIANTS
 
 PREPARE = """
 import sys
-from common import shards
+from benchmarks import readable
+from common import app, files, runs, shards
 from common.corpora import manifest
+from kws import evaluate, export, train
+from kws.config import VARIANTS
 shards._SHARD_BYTES = 2**14
 shards.prepare(manifest.read(sys.argv[1]), sys.argv[2], 16000)
 """
@@ -55,20 +63,87 @@ def test_preparing_goes_on_after_a_kill(tmp_path, rng, monkeypatch):
     assert sorted(seen) == list(range(600))
 
 
-@pytest.fixture
-def command(train_flags, tmp_path):
-    return [sys.executable, "-m", "kws.train", *train_flags, f"--run_dir={tmp_path / 'run'}", "--seed=1"]
+def train_command(train_flags, folder):
+    """The command that trains for a few epochs, into folders of its own."""
+    flags = [flag for flag in train_flags if not flag.startswith(("--epochs", "--shards_dir"))]
+    flags += ["--epochs=8", f"--shards_dir={folder / 'shards'}", f"--run_dir={folder / 'run'}", "--deterministic"]
+    return [sys.executable, "-m", "kws.train", *flags]
 
 
-def test_training_goes_on_after_a_kill_without_a_gap(command, tmp_path):
-    history = tmp_path / "run" / "history.csv"
-    kill_when(lambda: history.exists() and len(pd.read_csv(history)) >= 3, command)
-    before = pd.read_csv(history)
-    assert len(before) < 20
+def test_a_training_that_was_killed_again_and_again_gives_the_same_weights(train_flags, tmp_path):
+    undisturbed = subprocess.Popen(
+        train_command(train_flags, tmp_path / "undisturbed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    folder = tmp_path / "killed"
+    command = train_command(train_flags, folder)
+    history = folder / "run" / "history.csv"
+    kill_when(lambda: list(folder.glob("shards/*/.shard*")), command)
+    for num_epochs in (1, 4):
+        kill_when(lambda least=num_epochs: history.exists() and len(pd.read_csv(history)) >= least, command)
+        assert not [fault for path in readable.stamps(folder) if (fault := readable.fault(path))]
+        before = pd.read_csv(history)
     result = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert result.returncode == 0, result.stderr[-2000:]
     assert f"going on after epoch {len(before)}" in result.stderr
-    after = pd.read_csv(history)
-    assert after["epoch"].tolist() == list(range(1, 31))
-    pd.testing.assert_frame_equal(after.head(len(before)), before)
-    assert (tmp_path / "run" / "metrics.json").exists()
+    pd.testing.assert_frame_equal(pd.read_csv(history).head(len(before)), before)
+    assert undisturbed.wait(timeout=200) == 0
+    assert readable.differences(tmp_path / "undisturbed" / "run", folder / "run") == []
+    assert readable.leftovers(folder) == []
+
+
+def test_a_kill_between_two_files_loses_neither(tmp_path):
+    """The state is written before the table, and the figures before the state is removed."""
+    config = dataclasses.replace(VARIANTS["tiny"], words=("low", "high"))
+    run = runs.start(tmp_path / "run", config, "kws", "tiny")
+    run.history = [{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": 0.5}]
+    runs.save_state(run, compiled(config))
+    (run.folder / "history.csv").write_text("epoch,loss\n1,1.0\n")
+    runs.start(tmp_path / "run", config, "kws", "tiny")
+    assert pd.read_csv(run.folder / "history.csv")["epoch"].tolist() == [1, 2]
+    files.write_json(run.metrics_path, {})
+    assert runs.start(tmp_path / "run", config, "kws", "tiny").complete
+    assert not run.state_path.parent.exists()
+
+
+def compiled(config):
+    model = train.build_model(config)
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.fixture
+def disk():
+    """A disk on which no file grows beyond what it is given."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda num_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes or limits[0], limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(train_flags, tmp_path, disk, capsys):
+    flags = [*train_flags, f"--run_dir={tmp_path / 'run'}", f"--shards_dir={tmp_path / 'shards'}", "--epochs=2"]
+    # For the shards, for the weights, and for the pictures of the test split.
+    for num_bytes in (20_000, 60_000, 1_000_000, None):
+        disk(num_bytes)
+        code = app.run(train.main, train.define_flags, flags)
+        disk(None)
+        error = capsys.readouterr().err
+        lines = [line for line in error.splitlines() if line.startswith("error:")]
+        assert (code, len(lines)) == ((2, 1) if num_bytes else (0, 0)), error
+        assert "Traceback" not in error
+        assert not readable.leftovers(tmp_path)
+        assert not [fault for path in readable.stamps(tmp_path) if (fault := readable.fault(path))]
+
+
+def test_a_run_that_is_read_only_can_be_used_and_is_told_before_long_work(
+    run_dir, shards_dir, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(files.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(train.data, "load_corpus", lambda *_, **__: pytest.fail("long work"))
+    flags = [f"--run_dir={run_dir}", f"--shards_dir={shards_dir}"]
+    for script in (evaluate, export):
+        assert app.run(script.main, script.define_flags, flags) == 2
+        assert "Read-only file system" in capsys.readouterr().err
+
+
+def refuse(**options):
+    raise OSError(files.errno.EROFS, "Read-only file system")

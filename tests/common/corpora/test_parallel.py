@@ -1,6 +1,10 @@
 """Work in several processes."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -30,3 +34,45 @@ def test_many_items_are_dealt_out_in_turn_and_come_back_in_order():
 def test_what_goes_wrong_in_another_process_is_told_here():
     with pytest.raises(UserError, match="^a bad item$"):
         list(parallel.stripes(_tell_process, ["good", "bad"], 2))
+
+
+PROGRAM = """
+import multiprocessing, threading, time
+from common.corpora import parallel
+
+def tell():
+    while len(multiprocessing.active_children()) < 2:
+        time.sleep(0.01)
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+
+threading.Thread(target=tell, daemon=True).start()
+list(parallel.stripes(time.sleep, [100.0, 100.0], 1, 1))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_processes_end_with_their_parent_and_say_nothing(number):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    children = [int(word) for word in parent.stdout.readline().split()]
+    # Ctrl-C goes to all.
+    os.killpg(parent.pid, number) if number == signal.SIGINT else parent.kill()
+    _, error = parent.communicate(timeout=60)
+    assert error.count("KeyboardInterrupt") == (number == signal.SIGINT)
+    deadline = time.monotonic() + 60
+    while any(is_running(child) for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

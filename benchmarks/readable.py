@@ -1,0 +1,128 @@
+"""Whether files that a run left can be read to their end, and whether two runs left the same."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import soundfile
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+_WRITTEN_AT_ANY_TIME = ("examples_per_second",)
+
+
+def stamps(folder: Path) -> dict[Path, int]:
+    """List what lies below a folder under its final name, with the time of its last change.
+
+    A SavedModel counts as one; what is still being written has a hidden name and does not count.
+    """
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if any(part.startswith(".") or part == "saved_model" for part in inside.parts[:-1]):
+            continue
+        if not path.name.startswith(".") and (path.is_file() or path.name == "saved_model"):
+            found[path] = path.stat().st_mtime_ns
+    return found
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """List what is still being written below a folder, or was when its process was killed."""
+    return list(folder.rglob(".*"))
+
+
+def fault(path: Path) -> str:
+    """Read a file, or a SavedModel, to its end; returns what is wrong with it, nothing if all is well."""
+    try:
+        if path.name == "saved_model":
+            tf.saved_model.load(str(path))
+        elif path.name.startswith("events.out.tfevents"):
+            EventAccumulator(str(path)).Reload()
+        elif path.suffix == ".keras":
+            list(_weights(path))
+        elif path.suffix in _READERS:
+            _READERS[path.suffix](path)
+    except Exception as error:
+        return f"{path}: {type(error).__name__}: {error}"
+    return ""
+
+
+def _read_json(path: Path) -> None:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if path.name.startswith("shard-"):
+        # Where the report exists, the shard is complete.
+        records = sum(1 for _ in tf.data.TFRecordDataset(str(path.with_suffix(".tfrecord"))))
+        if records != len(content["rows"]):
+            raise ValueError(f"the shard holds {records} records, its report names {len(content['rows'])}")
+    if "num_samples" in content and path.parent.name == "tracks":
+        size = path.with_suffix(".pcm").stat().st_size
+        if not content["num_samples"] or size % (2 * content["num_samples"]):
+            raise ValueError(f"the track has {size} bytes for {content['num_samples']} samples")
+
+
+def _read_arrays(path: Path) -> None:
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+        dict(archive)
+
+
+_READERS = {
+    ".json": _read_json,
+    ".npz": _read_arrays,
+    ".csv": pd.read_csv,
+    ".png": matplotlib.image.imread,
+    ".wav": soundfile.read,
+    ".flac": soundfile.read,
+    ".tflite": lambda path: Interpreter(model_path=str(path)).allocate_tensors(),
+}
+
+
+def _weights(path: Path) -> Iterator[tuple[str, np.ndarray]]:
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name.endswith(".json"):
+                json.loads(content)
+        with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
+            names: list[str] = []
+            weights.visit(names.append)
+            for name in names:
+                if isinstance(weights[name], h5py.Dataset):
+                    yield name, weights[name][()]
+
+
+def differences(expected: Path, received: Path) -> list[str]:
+    """Compare what two runs of the same commands left, bit for bit; returns what differs.
+
+    Left out are how fast training was and what it printed, pictures, dashboards, and exports, which hold times.
+    """
+    found = []
+    for path in stamps(expected):
+        name = path.relative_to(expected)
+        other = received / name
+        if not other.exists():
+            if not path.name.startswith("events.out.tfevents"):
+                found.append(f"{other} is missing")
+        elif path.suffix == ".keras":
+            ours, theirs = dict(_weights(path)), dict(_weights(other))
+            if list(ours) != list(theirs) or any(ours[key].tobytes() != theirs[key].tobytes() for key in ours):
+                found.append(f"{other}: other weights than {path}")
+        elif path.name == "history.csv":
+            ours, theirs = (pd.read_csv(one).drop(columns=list(_WRITTEN_AT_ANY_TIME)) for one in (path, other))
+            if not ours.equals(theirs):
+                found.append(f"{other}: another history than {path}")
+        elif (
+            path.suffix in (".json", ".csv", ".wav", ".out", ".npz")
+            and "export" not in name.parts
+            and name.name != "train.out"
+            and path.read_bytes() != other.read_bytes()
+        ):
+            found.append(f"{other}: another content than {path}")
+    found += [f"{path} was left" for path in leftovers(received)]
+    return found

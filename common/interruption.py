@@ -1,0 +1,110 @@
+"""Ctrl-C, and SIGTERM from `kill`, Slurm or Kubernetes: both end a program within a second or two.
+
+Python hears a signal only between two of its own steps on the main thread. A call into TensorFlow, a thread that decodes a
+long recording, or a callback from C that swallows exceptions can keep it from ending; and when Python itself has ended, taking
+TensorFlow apart can last for five seconds. So a thread that hears of the signal at once ends the process where it has not
+ended by itself, and nothing is taken apart. Files appear whole or not at all, so nothing is lost.
+"""
+
+import atexit
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+_MESSAGE = "interrupted; what was complete is kept, and the same command goes on"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_GRACE_SECONDS = 1.0
+_told = threading.Event()
+_ending: list[int] = []
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the program to end."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.exit_code = 128 + number
+
+
+@contextlib.contextmanager
+def raising() -> Iterator[None]:
+    """Raise `Interrupted` in the block when a signal asks the program to end; a second one changes nothing.
+
+    Off the main thread, where Python handles no signals, nothing is done.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # What was started with `nohup` or in the background of a script is not to hear of Ctrl-C.
+    heard = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    handlers = {number: signal.signal(number, _raise) for number in heard}
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    earlier = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+    unraisable, sys.unraisablehook = sys.unraisablehook, _ignore_interruption
+    threading.Thread(target=_insist, args=[receiver], daemon=True).start()
+    try:
+        yield
+    finally:
+        sys.unraisablehook = unraisable
+        signal.set_wakeup_fd(earlier)
+        sender.close()
+        for number, handler in handlers.items():
+            # After the first signal all are ignored to the end of the process.
+            if signal.getsignal(number) is _raise:
+                signal.signal(number, handler)
+
+
+def end_at_once() -> None:
+    """Until `raising`, let Ctrl-C end a program that runs as `python -m` at once: nothing can be lost while it loads."""
+    is_program = sys.argv[:1] == ["-m"]  # as long as Python looks for the module
+    if is_program and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def tell() -> None:
+    """Print that the program was interrupted."""
+    _told.set()
+    print(_MESSAGE, file=sys.stderr)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    for other in _SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
+    _ending.append(128 + number)
+    raise Interrupted(number)
+
+
+def _insist(receiver: socket.socket) -> None:
+    """Wait for a signal, and end the process if it has not ended a little later."""
+    with receiver:
+        # Other signals are none of ours; nothing comes once the block is left.
+        while number := receiver.recv(1):
+            if number[0] in _SIGNALS:
+                time.sleep(_GRACE_SECONDS)
+                if not _told.is_set():
+                    os.write(2, f"{_MESSAGE}\n".encode())
+                os._exit(128 + number[0])
+
+
+def _ignore_interruption(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Show what cannot be raised, as Python does; but not that a callback from C was interrupted."""
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)
+
+
+def _end() -> None:
+    """After a signal, end the process with its exit code."""
+    if _ending:
+        sys.stdout.flush()
+        os._exit(_ending[0])
+
+
+# What is registered first, before TensorFlow and `multiprocessing`, is called last.
+atexit.register(_end)

@@ -1,0 +1,124 @@
+"""A real program of a few lines is sent real signals."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+PROGRAM = """
+import sys, threading, time
+from common import interruption
+interruption.end_at_once()
+
+def work(kind):
+    print("working", flush=True)
+    if kind == "python":
+        time.sleep(100)
+    if kind == "thread":
+        # As a pool of threads does, wait for one that cannot be stopped.
+        thread = threading.Thread(target=time.sleep, args=[100])
+        thread.start()
+        try:
+            time.sleep(100)
+        finally:
+            thread.join()
+    if kind == "deaf":
+        while True:
+            try:
+                time.sleep(100)
+            except KeyboardInterrupt:
+                pass
+
+class Callback:
+    # What is raised in here, Python cannot raise anywhere.
+    def __del__(self):
+        time.sleep(100)
+
+try:
+    with interruption.raising():
+        if sys.argv[1] == "callback":
+            print("working", flush=True)
+            Callback()
+            time.sleep(100)
+        work(sys.argv[1])
+except KeyboardInterrupt as error:
+    interruption.tell()
+    sys.exit(error.exit_code)
+"""
+
+
+def start(*arguments, **options):
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    assert process.stdout.readline() == "working\n"
+    return process
+
+
+@pytest.mark.parametrize("kind", ["python", "thread", "deaf", "callback"])
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_program_whatever_it_does(kind, number, exit_code):
+    process = start(kind)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == exit_code
+    assert error == "interrupted; what was complete is kept, and the same command goes on\n"
+
+
+def test_impatience_changes_nothing():
+    process = start("thread")
+    for _ in range(5):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.count("\n") == 1
+
+
+def test_a_program_in_the_background_does_not_hear_of_control_c():
+    process = start("python", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+
+
+def test_control_c_while_an_entry_point_loads_is_no_traceback():
+    process = subprocess.Popen([sys.executable, "-m", "kws.train", "--help"], stderr=subprocess.PIPE, text=True)
+    # As soon as it would do what Ctrl-C does now; later it is on its way to `--help`.
+    deadline = time.monotonic() + 60
+    while not caught(process.pid) & 1 << signal.SIGINT - 1 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    while caught(process.pid) & 1 << signal.SIGINT - 1 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert error == ""
+
+
+def caught(pid):
+    """Return the signals that a process handles, as bits."""
+    with open(f"/proc/{pid}/status") as file:
+        return int(next(line for line in file if line.startswith("SigCgt")).split()[1], 16)
+
+
+def test_handlers_are_as_they_were_after_the_block():
+    from common import interruption
+
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    descriptors = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        with interruption.raising():
+            assert signal.getsignal(signal.SIGTERM) not in before
+    time.sleep(0.1)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert len(os.listdir("/proc/self/fd")) <= descriptors + 1
