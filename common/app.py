@@ -13,6 +13,7 @@ from absl import flags
 from common.config import FlagValues
 from common.distribution import STRATEGIES
 from common.errors import UserError
+from common.watchdog import ANSWERS
 
 
 def run(
@@ -78,6 +79,14 @@ def define_training_flags(flag_values: FlagValues) -> None:
     )
     flags.DEFINE_enum(
         "strategy", "auto", STRATEGIES, f"devices to use: {', '.join(STRATEGIES)}", flag_values=flag_values
+    )
+    flags.DEFINE_enum(
+        "on_nan",
+        "stop",
+        ANSWERS,
+        "when the loss is not a number or explodes: stop and say what was read there, or restore the last complete epoch"
+        " and go on with other batches, at most three times in an epoch",
+        flag_values=flag_values,
     )
 
 

@@ -172,6 +172,11 @@ def stream(shards: Shards, num_samples: int, batch_size: int, seed: int, initial
     )
 
 
+def batch_rows(shards: Shards, batch_size: int, seed: int, batch: int) -> np.ndarray:
+    """Return the rows of a batch of `stream`, shape `(batch_size,)`."""
+    return next(iter(stream(shards, 1, batch_size, seed, batch).take(1)))[1].numpy()
+
+
 def finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Prefetch, and set the options every pipeline needs.
 

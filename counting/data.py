@@ -149,7 +149,7 @@ def build_dataset(
         return _prepared_dataset(config, split, training, initial_step)
     source = mixtures.open_source(config, split.bank, split.name, varied=training, sexes_needed=sexes_needed)
     if training:
-        group, seed = config.batch_size, config.seed * 1000 + 17
+        group, seed = config.batch_size, _training_seed(config)
         steps = tf.data.Dataset.range(initial_step, 2**31 - 1)
     else:
         num_examples = num_examples or num_evaluated(config, split)
@@ -157,9 +157,7 @@ def build_dataset(
         steps = tf.data.Dataset.range(-(-num_examples // group))
 
     def cut(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        numbers = np.arange(step * group, (step + 1) * group)
-        counts = mixtures.balanced_counts(config, numbers)
-        drawn = mixtures.draw(source, numbers, counts, config.max_speakers, seed)
+        drawn = _draw(config, source, int(step), group, seed)
         cuts = speech_bank.cut(source.bank, drawn.positions, source.cut_samples)
         return cuts, drawn.counts, label_indices(config, mixtures.truth(config, source, drawn))
 
@@ -176,6 +174,37 @@ def build_dataset(
         batches = batches.unbatch().take(num_examples).batch(batch_size)
         batches = batches.apply(tf.data.experimental.assert_cardinality(-(-num_examples // batch_size)))
     return shards.finish(batches)
+
+
+def _training_seed(config: Config) -> int:
+    return config.seed * 1000 + 17
+
+
+def _draw(config: Config, source: mixtures.Source, step: int, group: int, seed: int) -> mixtures.Drawn:
+    """Draw the mixtures of a step, so many a step."""
+    numbers = np.arange(step * group, (step + 1) * group)
+    counts = mixtures.balanced_counts(config, numbers)
+    return mixtures.draw(source, numbers, counts, config.max_speakers, seed)
+
+
+def batch_files(config: Config, split: Split, step: int) -> list[str]:
+    """Return what each example of a training batch was read from: recordings, and where in them.
+
+    Args:
+        config: As for `build_dataset`.
+        split: The training split, from `prepare_split`.
+        step: How many training batches come before.
+    """
+    if split.bank is None:
+        batch_size = min(config.batch_size, len(split.shards.rows))
+        rows = shards.batch_rows(split.shards, batch_size, config.seed, step)
+        return [str(path) for path in split.shards.manifest["path"].iloc[rows]]
+    source = mixtures.open_source(config, split.bank, split.name, varied=True, sexes_needed=False)
+    drawn = _draw(config, source, step, config.batch_size, _training_seed(config))
+    return [
+        " + ".join(map(split.bank.describe, positions[positions >= 0])) or "background noise"
+        for positions in drawn.positions
+    ]
 
 
 def as_evaluated(config: Config) -> Config:

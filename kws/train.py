@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import app, audio, classifier, distribution, plots, runs, shards, tensorboard, training
+from common import app, audio, classifier, distribution, plots, runs, shards, tensorboard, training, tuning
 from common import config as configs
 from common.corpora import manifest
 from kws import data, evaluation, rejection
@@ -45,6 +45,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         download=flags.download,
         resume=flags.resume,
         strategy=flags.strategy,
+        on_nan=flags.on_nan,
+        tune_jit_compile=not flags["jit_compile"].present,
     )
     print(evaluation.table(runs.read_metrics(run)))
     if not trained:
@@ -66,6 +68,8 @@ def train_run(
     download: bool = False,
     resume: bool = True,
     strategy: str = "auto",
+    on_nan: str = "stop",
+    tune_jit_compile: bool = True,
 ) -> tuple[runs.Run, bool]:
     """Train one run and evaluate it on the test split; a complete one is left as it is.
 
@@ -77,6 +81,8 @@ def train_run(
         download: Whether to fetch a corpus that is not there.
         resume: Whether to go on with what is in the folder; otherwise it is moved aside.
         strategy: Which devices; see `common.distribution`.
+        on_nan: What to do when the loss is not a number or explodes; see `common.watchdog`.
+        tune_jit_compile: Whether with `--precision=auto` XLA is chosen too; otherwise the configuration decides.
 
     Returns:
         The run, complete, and whether anything was left to do.
@@ -88,6 +94,17 @@ def train_run(
     corpus = data.load_corpus(config, shards_dir, download=download)
     config = corpus.config
 
+    with distribution.strategy(strategy).scope():
+        config = tuning.resolve(
+            config,
+            folder,
+            TASK,
+            lambda tried: compiled_model(tried, data.prepare_split(corpus, "train")),
+            lambda: data.build_dataset(corpus, data.prepare_split(corpus, "train"), training=True),
+            resume=resume,
+            tune_jit_compile=tune_jit_compile,
+        )
+    corpus = dataclasses.replace(corpus, config=config)
     if config.model == "embedding" and not Path(folder).exists():
         build_model(config)  # what cannot be embedded is refused before anything is written
     run = runs.start(folder, config, TASK, variant, resume)
@@ -100,14 +117,14 @@ def train_run(
     for number in range(config.num_teachers):
         teacher = _teacher_config(config, number)
         logging.info("teacher %d of %d", number + 1, config.num_teachers)
-        options = {"shards_dir": shards_dir, "resume": resume, "strategy": strategy}
+        options = {"shards_dir": shards_dir, "resume": resume, "strategy": strategy, "on_nan": on_nan}
         teachers.append(train_run(teacher, run.folder / "teachers" / str(number), variant, **options)[0].folder)
     models = [load_model(folder)[1] for folder in teachers]
     # The teachers have used up random numbers, and were loaded in float32.
     training.prepare(config)
 
     with distribution.strategy(strategy).scope():
-        model = fit(run, corpus, splits, models)
+        model = fit(run, corpus, splits, models, on_nan)
         threshold = rejection.store_threshold(model, corpus, splits["validation"], run.folder)
         figures, probabilities = evaluation.evaluate_split(model, corpus, splits["test"], "test")
         figures["rejection"], scores = rejection.evaluate_split(
@@ -134,14 +151,25 @@ def _teacher_config(config: Config, number: int) -> Config:
     )
 
 
+def compiled_model(config: Config, prepared: shards.Shards, embedding: Path | None = None) -> keras.Model:
+    """Build the network, ready to fit the training split."""
+    steps = data.steps_per_epoch(config, prepared)
+    model = build_model(config, embedding)
+    compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
+    return model
+
+
 def fit(
-    run: runs.Run, corpus: data.Corpus, splits: dict[str, shards.Shards], teachers: Sequence[keras.Model] = ()
+    run: runs.Run,
+    corpus: data.Corpus,
+    splits: dict[str, shards.Shards],
+    teachers: Sequence[keras.Model] = (),
+    on_nan: str = "stop",
 ) -> keras.Model:
     """Build the network and train it; returns it with the weights of its best epoch."""
     config = corpus.config
     steps = data.steps_per_epoch(config, splits["train"])
-    model = build_model(config, classifier.keep_embedding(config, run.folder))
-    compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
+    model = compiled_model(config, splits["train"], classifier.keep_embedding(config, run.folder))
     logging.info(
         "%s: %s parameters; labels %s; clips: %s",
         config.model,
@@ -162,7 +190,17 @@ def fit(
         config.sample_rate,
         every_epochs=max(1, config.epochs // 5),
     )
-    training.fit(run, model, train, validation, steps, monitor="val_accuracy", callbacks=(panels,))
+    training.fit(
+        run,
+        model,
+        train,
+        validation,
+        steps,
+        monitor="val_accuracy",
+        callbacks=(panels,),
+        on_nan=on_nan,
+        batch_files=lambda step: data.batch_files(corpus, splits["train"], step),
+    )
     return model
 
 
