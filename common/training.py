@@ -99,7 +99,9 @@ def fit(
 
     def fit_on() -> None:
         board = keras.callbacks.TensorBoard(str(run.folder / "tensorboard"), write_graph=False)
-        averages = AveragedWeights(train(run.clean_from)) if model.optimizer.use_ema else keras.callbacks.Callback()
+        # Under mixed_float16 Keras puts an optimizer that scales losses around the one that averages.
+        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+        averages = AveragedWeights(train(run.clean_from)) if optimizer.use_ema else keras.callbacks.Callback()
         model.fit(
             train(run.first_batch(steps_per_epoch)),
             validation_data=validation,
