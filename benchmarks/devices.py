@@ -25,6 +25,7 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from absl import flags
 
 import counting.config
 import counting.data
@@ -74,30 +75,28 @@ class Settings:
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     define = {"flag_values": flag_values}
-    configs.flags.DEFINE_list("tasks", list(TASKS), "what to train", **define)
-    configs.flags.DEFINE_string(
-        "variant", "tiny", "the tasks' variant: tiny, or default for what users train", **define
-    )
-    configs.flags.DEFINE_integer("steps", 20, "steps to time in each row", lower_bound=1, **define)
-    configs.flags.DEFINE_integer(
+    flags.DEFINE_list("tasks", list(TASKS), "what to train", **define)
+    flags.DEFINE_string("variant", "tiny", "the tasks' variant: tiny, or default for what users train", **define)
+    flags.DEFINE_integer("steps", 20, "steps to time in each row", lower_bound=1, **define)
+    flags.DEFINE_integer(
         "logical_cpus", 1, "divide the CPU into so many, for mirrored without GPUs", lower_bound=1, **define
     )
 
 
-def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
+def main(flag_values: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Run every row, print the table and write it."""
     app.refuse_arguments(arguments)
-    for task in flags.tasks:
+    for task in flag_values.tasks:
         if task not in TASKS:
             raise UserError(f"--tasks: expected some of {', '.join(TASKS)}, got {task!r}")
     with tempfile.TemporaryDirectory() as folder:
         write_corpora(Path(folder))
-        settings = Settings(Path(folder), flags.variant, flags.steps, flags.logical_cpus)
-        table = pd.DataFrame(run(cells(flags.tasks), settings))
+        settings = Settings(Path(folder), flag_values.variant, flag_values.steps, flag_values.logical_cpus)
+        table = pd.DataFrame(run(cells(flag_values.tasks), settings))
     with files.atomic_path(_PATH) as temporary:
         table.to_csv(temporary, index=False)
     print(
-        f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {os.cpu_count()} CPU cores; --variant={flags.variant}"
+        f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {os.cpu_count()} CPU cores; --variant={flag_values.variant}"
     )
     print(table.to_string(index=False, na_rep="", max_colwidth=100))
     print(f"written: {_PATH}")
