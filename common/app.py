@@ -14,6 +14,7 @@ from common import files, interruption
 from common.config import FlagValues
 from common.distribution import STRATEGIES
 from common.errors import UserError
+from common.watchdog import ANSWERS
 
 
 def run(
@@ -115,6 +116,14 @@ def define_training_flags(flag_values: FlagValues) -> None:
         "scale_to_devices",
         False,
         "take --batch_size and --learning_rate as those of one device: with several, both are so many times as large",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_enum(
+        "on_nan",
+        "stop",
+        ANSWERS,
+        "when the loss is not a number or explodes: stop and say what was read there, or restore the last complete epoch"
+        " and go on with other batches, at most three times in an epoch",
         flag_values=flag_values,
     )
 

@@ -22,6 +22,9 @@ from absl import flags
 from common import errors, files
 from common.errors import UserError
 
+# A precision that is chosen before training begins; see `common.tuning`.
+AUTO = "auto"
+
 # The flags of one entry point live in its own FlagValues: importing two tasks side by side never collides.
 FlagValues = flags.FlagValues
 ConfigType = TypeVar("ConfigType", bound="TrainingConfig")
@@ -78,7 +81,12 @@ class TrainingConfig:
         choices=("best", "last"),
     )
     seed: int = field(0, "seed of the weights, the order and every random draw", minimum=0)
-    precision: str = field("float32", "compute precision", choices=("float32", "mixed_bfloat16", "mixed_float16"))
+    precision: str = field(
+        "float32",
+        "compute precision; auto times some steps of training in each, with and without XLA unless --[no]jit_compile is"
+        " given, and takes the fastest",
+        choices=(AUTO, "float32", "mixed_bfloat16", "mixed_float16"),
+    )
     jit_compile: bool = field(False, "compile the training step with XLA")
     max_rejected: float = field(0.05, "share of unreadable files that is tolerated", minimum=0, maximum=1)
 

@@ -8,6 +8,7 @@
 | `embedding/` | with `--model=embedding`: the network that was taken over |
 | `metrics.json` | figures on the test split; written last, so where it exists the run is complete |
 | `rejected.csv` | recordings that could not be used, with the reason |
+| `bad_batches.csv` | only where a loss was not a number: what the batches there were made of |
 | `tensorboard/` | what TensorBoard shows |
 | `backup/` | the state after the last epoch; removed when the run completes |
 """
@@ -30,7 +31,9 @@ from common import files, workers
 from common.errors import UserError
 
 # What says how far a run is.
-_PROGRESS = ("config.json", "metrics.json", "model.keras", "backup/state.npz")
+_SHARED = ("config.json", "metrics.json", "model.keras", "backup/state.npz")
+# What a backup holds of a run beside the state of its model.
+_PROGRESS = ("history", "best", "skipped_batches", "restores", "clean_from")
 
 
 @dataclasses.dataclass
@@ -42,17 +45,27 @@ class Run:
         config: The configuration, as saved.
         history: A dictionary of logs for each epoch that is complete and backed up.
         best: The best value so far of the metric that chooses the epoch to keep.
+        skipped_batches: How many training batches were passed over because losses went wrong there.
+        restores: How often that happened since the last complete epoch.
+        clean_from: The training batch behind the last of those.
     """
 
     folder: Path
     config: configs.TrainingConfig
     history: list[dict[str, float]] = dataclasses.field(default_factory=list)
     best: float = float("-inf")
+    skipped_batches: int = 0
+    restores: int = 0
+    clean_from: int = 0
 
     @property
     def epoch(self) -> int:
         """How many epochs are complete."""
         return len(self.history)
+
+    def first_batch(self, steps_per_epoch: int) -> int:
+        """Return which batch of the training stream the next epoch begins with."""
+        return self.skipped_batches + self.epoch * steps_per_epoch
 
     @property
     def model_path(self) -> Path:
@@ -104,7 +117,7 @@ def start(folder: str | Path, config: configs.TrainingConfig, task: str, variant
     folder = Path(folder)
     if not workers.worker_index():
         run = _open(folder, config, task, variant, resume)
-    folder = workers.run_folder(folder, _PROGRESS)
+    folder = workers.run_folder(folder, _SHARED)
     return _open(folder, config, task, variant) if workers.worker_index() else run
 
 
@@ -135,10 +148,12 @@ def _load_progress(run: Run) -> Run:
         _remove_backup(run)
     elif run.state_path.exists():
         progress = json.loads(str(_read_state(run.state_path)["progress"]))
-        run.history, run.best = progress["history"], progress["best"]
+        for name in _PROGRESS:
+            setattr(run, name, progress.get(name, getattr(run, name)))
         # Or between the state and the table.
         _write_history(run)
-        logging.info("%s: going on after epoch %d", run.folder, run.epoch)
+        if run.epoch:
+            logging.info("%s: going on after epoch %d", run.folder, run.epoch)
     return run
 
 
@@ -147,14 +162,15 @@ def _remove_backup(run: Run) -> None:
 
 
 def _write_history(run: Run) -> None:
-    with files.atomic_path(run.folder / "history.csv") as temporary:
-        pd.DataFrame(run.history).to_csv(temporary, index=False)
+    if run.history:
+        with files.atomic_path(run.folder / "history.csv") as temporary:
+            pd.DataFrame(run.history).to_csv(temporary, index=False)
 
 
 def save_state(run: Run, model: keras.Model) -> None:
-    """Back up weights, optimizer, random states and history after an epoch, and write `history.csv`."""
-    arrays = {f"variable_{index:05d}": np.asarray(value) for index, value in enumerate(_variables(model))}
-    progress = json.dumps({"history": run.history, "best": run.best})
+    """Back up weights, optimizer, random states and progress after an epoch, and write `history.csv`."""
+    arrays = {f"variable_{index:05d}": np.asarray(value) for index, value in enumerate(state_variables(model))}
+    progress = json.dumps({name: getattr(run, name) for name in _PROGRESS})
     with files.atomic_path(run.state_path) as temporary:
         np.savez(temporary, progress=np.array(progress), **arrays)
     _write_history(run)
@@ -169,7 +185,7 @@ def restore_state(run: Run, model: keras.Model) -> None:
     if not run.state_path.exists():
         return
     arrays = _read_state(run.state_path)
-    variables = _variables(model)
+    variables = state_variables(model)
     values = [arrays[name] for name in sorted(arrays) if name.startswith("variable_")]
     if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
         raise UserError(
@@ -220,8 +236,8 @@ def load_weights(model: keras.Model, folder: str | Path) -> None:
         raise UserError(f"cannot load {path}: {error}; train again with another --run_dir") from error
 
 
-def _variables(model: keras.Model) -> list[keras.Variable]:
-    """All that training changes: weights, statistics, random states (dropout, masks), and the optimizer's."""
+def state_variables(model: keras.Model) -> list[keras.Variable]:
+    """Return all that training changes: weights, statistics, random states (dropout, masks), and the optimizer's."""
     if hasattr(model, "optimizers"):
         # Of networks that play against each other each has its own, built with them.
         optimizers = model.optimizers()

@@ -190,11 +190,19 @@ def stream(
     )
 
 
+def batch_rows(
+    shards: Shards, batch_size: int, seed: int, batch: int, share: workers.Share | None = None
+) -> np.ndarray:
+    """Return the rows of a batch of `stream`, shape `(batch_size,)`."""
+    return next(iter(stream(shards, 1, batch_size, seed, batch, share).take(1)))[1].numpy()
+
+
 def finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Prefetch, and set the options every pipeline needs.
 
-    Whatever `fit` divides among several workers, it deals by example. Autotuning is off: at the end of every `fit` and `evaluate` its teardown waits for the tuner's next tick, up to ten
-    seconds and more (TensorFlow 2.21, two cores). Parallelism is given as numbers instead.
+    Autotuning is off: at the end of every `fit` and `evaluate` its teardown waits for the tuner's next tick, up to ten
+    seconds and more (TensorFlow 2.21, two cores). Parallelism is given as numbers instead. What `fit` divides among several
+    workers it deals by example.
     """
     options = tf.data.Options()
     options.autotune.enabled = False

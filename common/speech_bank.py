@@ -76,6 +76,11 @@ class SpeechBank:
         """Return the row of `table` that holds each position in `pcm`."""
         return np.searchsorted(self.table["first"].to_numpy(), positions, side="right") - 1
 
+    def describe(self, position: int) -> str:
+        """Say what a position in `pcm` was read from: the file, and where in it."""
+        row = self.table.iloc[int(self.locate(position))]
+        return f"{row['path']} at {(position - row['first'] + row['start']) / self.sample_rate:.2f} s"
+
 
 def build(shards: Shards, description: str = "listening") -> SpeechBank:
     """Write the bank of a prepared split beside its shards, or find it there.

@@ -51,6 +51,10 @@ class TrackBank:
         """How long all tracks last."""
         return sum(map(len, self.pcm)) / self.sample_rate
 
+    def describe(self, track: int, start: int) -> str:
+        """Say what an excerpt was read from: the track, and where in it."""
+        return f"{self.tracks[track]} at {start / self.sample_rate:.2f} s"
+
 
 def prepare(
     table: pd.DataFrame,

@@ -1,6 +1,5 @@
 """Training: what every task does between its dataset, its model and its run directory."""
 
-import logging
 import sys
 import time
 from collections.abc import Callable
@@ -9,9 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common import files, runs, workers
+from common import files, runs, watchdog, workers
 from common.averages import AveragedWeights
-from common.config import TrainingConfig
+from common.config import AUTO, TrainingConfig
 from common.runs import Run
 
 _MOMENTUM = 0.9
@@ -21,7 +20,8 @@ _MAX_STEPS_PER_EXECUTION = 10
 def prepare(config: TrainingConfig) -> None:
     """Seed every random generator and set the precision, before anything is built."""
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.precision)
+    # What is not chosen yet is float32: data and refusals come before the choice.
+    keras.config.set_dtype_policy("float32" if config.precision == AUTO else config.precision)
 
 
 def build_optimizer(config: TrainingConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
@@ -73,6 +73,8 @@ def fit(
     monitor: str,
     mode: str = "max",
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
+    on_nan: str = "stop",
+    batch_files: Callable[[int], list[str]] = lambda step: [],
 ) -> None:
     """Train a compiled model to the run's last epoch, from wherever the run stands.
 
@@ -88,13 +90,20 @@ def fit(
         monitor: The metric that chooses the epoch to keep; an epoch in which it is not a number is not kept.
         mode: `max` if larger values of it are better, `min` if smaller ones are.
         callbacks: The task's own; their logs reach TensorBoard and the history.
+        on_nan: What to do when the loss is not a number or explodes; see `common.watchdog.guard`.
+        batch_files: Says what each example of the training batch of a number was read from.
+
+    Raises:
+        UserError: The backup is damaged, or the loss is not a number.
     """
-    runs.restore_state(run, model)
-    if run.epoch < run.config.epochs:
+
+    def fit_on() -> None:
         board = keras.callbacks.TensorBoard(str(run.folder / "tensorboard"), write_graph=False)
-        averages = AveragedWeights(train(0)) if model.optimizer.use_ema else keras.callbacks.Callback()
+        # Under mixed_float16 Keras puts an optimizer that scales losses around the one that averages.
+        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+        averages = AveragedWeights(train(run.clean_from)) if optimizer.use_ema else keras.callbacks.Callback()
         model.fit(
-            workers.training_batches(train(run.epoch * steps_per_epoch)),
+            workers.training_batches(train(run.first_batch(steps_per_epoch))),
             validation_data=validation,
             epochs=run.config.epochs,
             initial_epoch=run.epoch,
@@ -102,6 +111,7 @@ def fit(
             shuffle=False,  # the dataset is shuffled already
             callbacks=[
                 _Throughput(run.config.batch_size * steps_per_epoch),
+                watchdog.Watchdog(run),
                 averages,
                 *callbacks,
                 board,
@@ -110,6 +120,10 @@ def fit(
             # A bar that redraws itself is for a terminal; in a log each epoch gets one line.
             verbose=1 if sys.stdout.isatty() else 2,
         )
+
+    runs.restore_state(run, model)
+    if run.epoch < run.config.epochs:
+        watchdog.guard(fit_on, run, model, train, steps_per_epoch, on_nan, batch_files)
     runs.load_weights(model, run.folder)
 
 
@@ -150,8 +164,6 @@ class _Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         logs = {name: float(value) for name, value in logs.items()}
-        if not np.isfinite(logs["loss"]):
-            logging.warning("epoch %d: the loss is %s; a smaller --learning_rate may help", epoch + 1, logs["loss"])
         value = self.sign * logs[self.monitor]
         better = value >= self.run.best or self.run.config.keep_epoch == "last"
         if better or not self.run.model_path.exists():
@@ -161,5 +173,6 @@ class _Keeper(keras.callbacks.Callback):
             with files.atomic_path(self.run.model_path) as temporary:
                 self.model.save(temporary)
             self.averages.on_test_end()
-        self.run.history.append({"epoch": epoch + 1, **logs})
+        self.run.history.append({"epoch": epoch + 1, **logs, "restores": self.run.restores})
+        self.run.restores = 0
         runs.save_state(self.run, self.model)

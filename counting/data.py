@@ -150,21 +150,23 @@ def build_dataset(
     source = mixtures.open_source(config, split.bank, split.name, varied=training, sexes_needed=sexes_needed)
     if training:
         share = workers.share(config.batch_size)
-        # Together the workers mix whom one alone would have mixed; their other draws are their own.
-        group, first, stride = share.batch_size, share.index * share.batch_size, config.batch_size
-        seed = config.seed * 1000 + 17
+        seed = _training_seed(config)
         mix_seed = seed + share.seed_offset
         steps = tf.data.Dataset.range(initial_step, 2**31 - 1)
+
+        def numbers(step: int) -> np.ndarray:
+            return _training_numbers(config, step, share)
+
     else:
         num_examples = num_examples or num_evaluated(config, split)
-        group, first, stride = _GROUP, 0, _GROUP
         seed = mix_seed = FIXED_SEED[split.name]
-        steps = tf.data.Dataset.range(-(-num_examples // group))
+        steps = tf.data.Dataset.range(-(-num_examples // _GROUP))
+
+        def numbers(step: int) -> np.ndarray:
+            return step * _GROUP + np.arange(_GROUP)
 
     def cut(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        numbers = step * stride + first + np.arange(group)
-        counts = mixtures.balanced_counts(config, numbers)
-        drawn = mixtures.draw(source, numbers, counts, config.max_speakers, seed)
+        drawn = _draw(config, source, numbers(int(step)), seed)
         cuts = speech_bank.cut(source.bank, drawn.positions, source.cut_samples)
         return cuts, drawn.counts, label_indices(config, mixtures.truth(config, source, drawn))
 
@@ -181,6 +183,42 @@ def build_dataset(
         batches = batches.unbatch().take(num_examples).batch(batch_size)
         batches = batches.apply(tf.data.experimental.assert_cardinality(-(-num_examples // batch_size)))
     return shards.finish(batches)
+
+
+def _training_seed(config: Config) -> int:
+    return config.seed * 1000 + 17
+
+
+def _training_numbers(config: Config, step: int, share: workers.Share) -> np.ndarray:
+    """Number the mixtures that a worker makes of a batch: together they mix whom one alone would have mixed."""
+    return step * config.batch_size + share.index * share.batch_size + np.arange(share.batch_size)
+
+
+def _draw(config: Config, source: mixtures.Source, numbers: np.ndarray, seed: int) -> mixtures.Drawn:
+    """Draw the mixtures of some numbers."""
+    counts = mixtures.balanced_counts(config, numbers)
+    return mixtures.draw(source, numbers, counts, config.max_speakers, seed)
+
+
+def batch_files(config: Config, split: Split, step: int) -> list[str]:
+    """Return what each example of a training batch was read from: recordings, and where in them.
+
+    Args:
+        config: As for `build_dataset`.
+        split: The training split, from `prepare_split`.
+        step: How many training batches come before.
+    """
+    if split.bank is None:
+        share = workers.share(config.batch_size)
+        rows = shards.batch_rows(split.shards, share.batch_size, config.seed, step, share)
+        return [str(path) for path in split.shards.manifest["path"].iloc[rows]]
+    source = mixtures.open_source(config, split.bank, split.name, varied=True, sexes_needed=False)
+    numbers = _training_numbers(config, step, workers.share(config.batch_size))
+    drawn = _draw(config, source, numbers, _training_seed(config))
+    return [
+        " + ".join(map(split.bank.describe, positions[positions >= 0])) or "background noise"
+        for positions in drawn.positions
+    ]
 
 
 def as_evaluated(config: Config) -> Config:
@@ -253,8 +291,8 @@ def _prepared_dataset(config: Config, split: Split, training: bool, initial_step
         return waveforms, tf.one_hot(tf.gather(targets, rows), len(config.labels))
 
     if training:
-        batch_size = min(config.batch_size, len(split.shards.rows))
-        batches = shards.stream(split.shards, config.num_samples, batch_size, config.seed, initial_step)
+        share = workers.share(config.batch_size)
+        batches = shards.stream(split.shards, config.num_samples, share.batch_size, config.seed, initial_step, share)
     else:
         batch_size = distribution.evaluation_batch_size(len(split.shards.rows), config.batch_size)
         batches = shards.read(split.shards, config.num_samples, batch_size)

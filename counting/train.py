@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import app, audio, classifier, distribution, plots, runs, tensorboard, training
+from common import app, audio, classifier, distribution, plots, runs, tensorboard, training, tuning
 from common import config as configs
 from common.corpora import manifest
 from counting import data, evaluation
@@ -44,6 +44,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
             shards_dir=flags.shards_dir,
             download=flags.download,
             resume=flags.resume,
+            on_nan=flags.on_nan,
+            tune_jit_compile=not flags["jit_compile"].present,
         )
     print(evaluation.table(runs.read_metrics(run)))
     if not trained:
@@ -64,6 +66,8 @@ def train_run(
     shards_dir: str | Path = "data/shards",
     download: bool = False,
     resume: bool = True,
+    on_nan: str = "stop",
+    tune_jit_compile: bool = True,
 ) -> tuple[runs.Run, bool]:
     """Train one run and evaluate it on the test split; a complete one is left as it is.
 
@@ -74,6 +78,8 @@ def train_run(
         shards_dir: Where decoded recordings are kept.
         download: Whether to fetch a corpus that is not there.
         resume: Whether to go on with what is in the folder; otherwise it is moved aside.
+        on_nan: What to do when the loss is not a number or explodes; see `common.watchdog`.
+        tune_jit_compile: Whether with `--precision=auto` XLA is chosen too; otherwise the configuration decides.
 
     Returns:
         The run, complete, and whether anything was left to do.
@@ -87,6 +93,15 @@ def train_run(
     for name, split in splits.items():
         # What cannot be mixed or built is refused before anything is written.
         data.build_dataset(config, split, training=name == "train")
+    config = tuning.resolve(
+        config,
+        folder,
+        TASK,
+        lambda tried: compiled_model(tried, splits["train"]),
+        lambda: data.build_dataset(config, splits["train"], training=True),
+        resume=resume,
+        tune_jit_compile=tune_jit_compile,
+    )
     if not Path(folder).exists():
         build_model(config)
     run = runs.start(folder, config, TASK, variant, resume)
@@ -95,7 +110,7 @@ def train_run(
     runs.write_rejected(run, [split.shards.rejected for split in splits.values()])
     training.prepare(config)
 
-    model = fit(run, splits)
+    model = fit(run, splits, on_nan)
     figures, probabilities = evaluation.evaluate_split(
         model, data.as_evaluated(config), splits["test"], data.speakers_of(corpus, "train")
     )
@@ -112,12 +127,19 @@ def train_run(
     return run, True
 
 
-def fit(run: runs.Run, splits: dict[str, data.Split]) -> keras.Model:
+def compiled_model(config: Config, split: data.Split, embedding: Path | None = None) -> keras.Model:
+    """Build the network, ready to fit the training split."""
+    steps = data.steps_per_epoch(config, split)
+    model = build_model(config, embedding)
+    compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
+    return model
+
+
+def fit(run: runs.Run, splits: dict[str, data.Split], on_nan: str = "stop") -> keras.Model:
     """Build the network and train it; returns it with the weights that are kept."""
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
-    model = build_model(config, classifier.keep_embedding(config, run.folder))
-    compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
+    model = compiled_model(config, splits["train"], classifier.keep_embedding(config, run.folder))
     logging.info(
         "%s: %s parameters; labels %s; %s",
         config.model,
@@ -140,7 +162,17 @@ def fit(run: runs.Run, splits: dict[str, data.Split]) -> keras.Model:
         every_epochs=max(1, config.epochs // 5),
         names=data.speaker_names(as_evaluated, splits["validation"]),
     )
-    training.fit(run, model, train, validation, steps, monitor="val_accuracy", callbacks=(panels,))
+    training.fit(
+        run,
+        model,
+        train,
+        validation,
+        steps,
+        monitor="val_accuracy",
+        callbacks=(panels,),
+        on_nan=on_nan,
+        batch_files=lambda step: data.batch_files(config, splits["train"], step),
+    )
     return model
 
 

@@ -131,9 +131,7 @@ def build_dataset(config: Config, split: Split, *, training: bool = False, initi
         steps = tf.data.Dataset.range(initial_step, 2**31 - 1)
 
         def draw(step: np.ndarray) -> np.ndarray:
-            return random_excerpts(
-                config, split, batch_examples, (config.seed * 1000 + 31 + share.seed_offset, int(step))
-            )
+            return random_excerpts(config, split, batch_examples, _training_seed(config, int(step), share))
 
         def batch(step: tf.Tensor) -> tf.Tensor:
             excerpts = tf.numpy_function(draw, [step], tf.float32, stateful=False)
@@ -145,6 +143,24 @@ def build_dataset(config: Config, split: Split, *, training: bool = False, initi
     return shards.finish(tf.data.Dataset.from_tensor_slices(excerpts).batch(batch_size))
 
 
+def _training_seed(config: Config, step: int, share: workers.Share) -> tuple[int, int]:
+    return config.seed * 1000 + 31 + share.seed_offset, step
+
+
+def batch_files(config: Config, split: Split, step: int) -> list[str]:
+    """Return what each example of a training batch was read from: the track, and where in it.
+
+    Args:
+        config: As for `build_dataset`.
+        split: The training split, from `prepare_split`.
+        step: How many training batches come before.
+    """
+    share = workers.share(config.batch_size)
+    num_excerpts = share.batch_size * config.discriminator_steps
+    places = random_places(config, split, num_excerpts, _training_seed(config, step, share))
+    return [split.bank.describe(track, start) for track, start in places]
+
+
 def random_excerpts(config: Config, split: Split, num_excerpts: int, seed: tuple[int, int]) -> np.ndarray:
     """Cut excerpts, from any place of any track, or any of those that follow each other.
 
@@ -153,13 +169,18 @@ def random_excerpts(config: Config, split: Split, num_excerpts: int, seed: tuple
     Returns:
         Waveforms `(num_excerpts, num_samples)`, float32.
     """
+    return _cut(config, split, random_places(config, split, num_excerpts, seed))
+
+
+def random_places(config: Config, split: Split, num_excerpts: int, seed: tuple[int, int]) -> list[tuple[int, int]]:
+    """Draw where `random_excerpts` cuts: track and first sample."""
     rng = np.random.default_rng(seed)
     if config.excerpts == "consecutive":
         places = consecutive_places(config, split)
-        return _cut(config, split, [places[index] for index in rng.integers(len(places), size=num_excerpts)])
+        return [places[index] for index in rng.integers(len(places), size=num_excerpts)]
     starts = np.array([len(pcm) - config.num_samples + 1 for pcm in split.bank.pcm])
     tracks = rng.choice(len(starts), num_excerpts, p=starts / starts.sum())
-    return _cut(config, split, zip(tracks, (rng.random(num_excerpts) * starts[tracks]).astype(int), strict=True))
+    return list(zip(tracks, (rng.random(num_excerpts) * starts[tracks]).astype(int), strict=True))
 
 
 def consecutive_places(config: Config, split: Split, hop_seconds: float | None = None) -> list[tuple[int, int]]:

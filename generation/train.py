@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 import tensorflow as tf
 
-from common import app, distribution, plots, runs, tensorboard, training
+from common import app, distribution, plots, runs, tensorboard, training, tuning
 from common import config as configs
 from common.corpora import manifest
 from generation import data, evaluation, references
@@ -53,6 +53,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
             flags.variant,
             shards_dir=flags.shards_dir,
             resume=flags.resume,
+            on_nan=flags.on_nan,
+            tune_jit_compile=not flags["jit_compile"].present,
         )
     print(evaluation.table_text(runs.read_metrics(run)))
     if not trained:
@@ -73,6 +75,8 @@ def train_run(
     *,
     shards_dir: str | Path = "data/shards",
     resume: bool = True,
+    on_nan: str = "stop",
+    tune_jit_compile: bool = True,
 ) -> tuple[runs.Run, bool]:
     """Train one run and judge it against the test tracks; a complete one is left as it is.
 
@@ -82,6 +86,8 @@ def train_run(
         variant: The variant that the configuration started from.
         shards_dir: Where decoded tracks are kept.
         resume: Whether to go on with what is in the folder; otherwise it is moved aside.
+        on_nan: What to do when the loss is not a number or explodes; see `common.watchdog`.
+        tune_jit_compile: Whether with `--precision=auto` XLA is chosen too; otherwise the configuration decides.
 
     Returns:
         The run, complete, and whether anything was left to do.
@@ -92,13 +98,22 @@ def train_run(
     training.prepare(config)
     table = data.load_corpus(config)
     splits = {split: data.prepare_split(config, table, split, shards_dir) for split in manifest.SPLITS}
+    config = tuning.resolve(
+        config,
+        folder,
+        TASK,
+        lambda tried: compiled_model(tried, splits["train"]),
+        lambda: data.build_dataset(config, splits["train"], training=True),
+        resume=resume,
+        tune_jit_compile=tune_jit_compile,
+    )
     run = runs.start(folder, config, TASK, variant, resume)
     if run.complete:
         return run, False
     runs.write_rejected(run, [split.bank.rejected for split in splits.values()])
     training.prepare(config)
 
-    model = fit(run, splits)
+    model = fit(run, splits, on_nan)
     figures = evaluation.evaluate(model, splits["train"], splits["test"])
     plots.save(draw_history(run), run.folder / "history.png")
     evaluation.draw_evolution(model, run.folder)
@@ -119,13 +134,19 @@ def draw_history(run: runs.Run) -> plots.Figure:
     return plots.panels(curves.assign(panel=curves["curve"].map(_PANELS)), x_name="epoch", title=str(run.folder))
 
 
-def fit(run: runs.Run, splits: dict[str, data.Split]) -> Gan:
+def compiled_model(config: Config, split: data.Split) -> Gan:
+    """Build the networks, with the scale of the training split's spectrograms, ready to fit it."""
+    model = build_model(config)
+    model.spectra.adapt([tf.constant(data.statistics_excerpts(config, split))])
+    compile_model(model, training.steps_per_execution(data.steps_per_epoch(config, split)))
+    return model
+
+
+def fit(run: runs.Run, splits: dict[str, data.Split], on_nan: str = "stop") -> Gan:
     """Build the networks and train them; returns them with the weights that are kept."""
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
-    model = build_model(config)
-    model.spectra.adapt([tf.constant(data.statistics_excerpts(config, splits["train"]))])
-    compile_model(model, training.steps_per_execution(steps))
+    model = compiled_model(config, splits["train"])
     logging.info(
         "%s: generator %s parameters, discriminator %s; %d frames of %d bands; %s",
         config.model,
@@ -141,7 +162,18 @@ def fit(run: runs.Run, splits: dict[str, data.Split]) -> Gan:
 
     validation = data.build_dataset(config, splits["validation"])
     watch = Watch(run, references.measure(config, model.spectra, splits["train"], splits["validation"]))
-    training.fit(run, model, train, validation, steps, monitor="frechet_distance", mode="min", callbacks=(watch,))
+    training.fit(
+        run,
+        model,
+        train,
+        validation,
+        steps,
+        monitor="frechet_distance",
+        mode="min",
+        callbacks=(watch,),
+        on_nan=on_nan,
+        batch_files=lambda step: data.batch_files(config, splits["train"], step),
+    )
     return model
 
 

@@ -142,6 +142,19 @@ def build_dataset(
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
 
 
+def batch_files(corpus: Corpus, prepared: shards.Shards, step: int) -> list[str]:
+    """Return the recording that each example of a training batch was read from; noise and clips mixed in are not told.
+
+    Args:
+        corpus: From `load_corpus`.
+        prepared: The training split, from `prepare_split`.
+        step: How many training batches come before.
+    """
+    share = workers.share(corpus.config.batch_size)
+    rows = shards.batch_rows(prepared, share.batch_size, corpus.config.seed, step, share)
+    return [str(path) for path in prepared.manifest["path"].iloc[rows]]
+
+
 def clip_batches(config: Config, prepared: shards.Shards) -> tf.data.Dataset:
     """Build batches of waveforms `(batch, num_samples)` alone, in stored order, of recordings without a class."""
     batch_size = distribution.evaluation_batch_size(len(prepared.rows), config.batch_size)

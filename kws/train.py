@@ -19,7 +19,7 @@ import pandas as pd
 import tensorflow as tf
 from absl import flags as absl_flags
 
-from common import app, audio, classifier, distribution, plots, runs, shards, tensorboard, training
+from common import app, audio, classifier, distribution, plots, runs, shards, tensorboard, training, tuning
 from common import config as configs
 from common import data_service as services
 from common.corpora import manifest
@@ -54,6 +54,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
             download=flags.download,
             resume=flags.resume,
             data_service=flags.data_service,
+            on_nan=flags.on_nan,
+            tune_jit_compile=not flags["jit_compile"].present,
         )
     print(evaluation.table(runs.read_metrics(run)))
     if not trained:
@@ -75,6 +77,8 @@ def train_run(
     download: bool = False,
     resume: bool = True,
     data_service: str = "",
+    on_nan: str = "stop",
+    tune_jit_compile: bool = True,
 ) -> tuple[runs.Run, bool]:
     """Train one run and evaluate it on the test split; a complete one is left as it is.
 
@@ -86,6 +90,8 @@ def train_run(
         download: Whether to fetch a corpus that is not there.
         resume: Whether to go on with what is in the folder; otherwise it is moved aside.
         data_service: HOST:PORT of a dispatcher whose workers make the training batches; empty to make them here.
+        on_nan: What to do when the loss is not a number or explodes; see `common.watchdog`.
+        tune_jit_compile: Whether with `--precision=auto` XLA is chosen too; otherwise the configuration decides.
 
     Returns:
         The run, complete, and whether anything was left to do.
@@ -99,6 +105,16 @@ def train_run(
     corpus = data.load_corpus(config, shards_dir, download=download)
     config = corpus.config
 
+    config = tuning.resolve(
+        config,
+        folder,
+        TASK,
+        lambda tried: compiled_model(tried, data.prepare_split(corpus, "train")),
+        lambda: data.build_dataset(corpus, data.prepare_split(corpus, "train"), training=True),
+        resume=resume,
+        tune_jit_compile=tune_jit_compile,
+    )
+    corpus = dataclasses.replace(corpus, config=config)
     if config.model == "embedding" and not Path(folder).exists():
         build_model(config)  # what cannot be embedded is refused before anything is written
     run = runs.start(folder, config, TASK, variant, resume)
@@ -111,13 +127,13 @@ def train_run(
     for number in range(config.num_teachers):
         teacher = _teacher_config(config, number)
         logging.info("teacher %d of %d", number + 1, config.num_teachers)
-        options = {"shards_dir": shards_dir, "resume": resume}
+        options = {"shards_dir": shards_dir, "resume": resume, "on_nan": on_nan}
         teachers.append(train_run(teacher, run.folder / "teachers" / str(number), variant, **options)[0].folder)
     models = [load_model(folder)[1] for folder in teachers]
     # The teachers have used up random numbers, and were loaded in float32.
     training.prepare(config)
 
-    model = fit(run, corpus, splits, models, data_service)
+    model = fit(run, corpus, splits, models, data_service, on_nan)
     threshold = rejection.store_threshold(model, corpus, splits["validation"], run.folder)
     figures, probabilities = evaluation.evaluate_split(model, corpus, splits["test"], "test")
     figures["rejection"], scores = rejection.evaluate_split(
@@ -144,18 +160,26 @@ def _teacher_config(config: Config, number: int) -> Config:
     )
 
 
+def compiled_model(config: Config, prepared: shards.Shards, embedding: Path | None = None) -> keras.Model:
+    """Build the network, ready to fit the training split."""
+    steps = data.steps_per_epoch(config, prepared)
+    model = build_model(config, embedding)
+    compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
+    return model
+
+
 def fit(
     run: runs.Run,
     corpus: data.Corpus,
     splits: dict[str, shards.Shards],
     teachers: Sequence[keras.Model] = (),
     data_service: str = "",
+    on_nan: str = "stop",
 ) -> keras.Model:
     """Build the network and train it; returns it with the weights of its best epoch."""
     config = corpus.config
     steps = data.steps_per_epoch(config, splits["train"])
-    model = build_model(config, classifier.keep_embedding(config, run.folder))
-    compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
+    model = compiled_model(config, splits["train"], classifier.keep_embedding(config, run.folder))
     logging.info(
         "%s: %s parameters; labels %s; clips: %s",
         config.model,
@@ -180,8 +204,17 @@ def fit(
     def served(first_step: int) -> tf.data.Dataset:
         return services.distribute(train(first_step), data_service)
 
-    batches = served if data_service else train
-    training.fit(run, model, batches, validation, steps, monitor="val_accuracy", callbacks=(panels,))
+    training.fit(
+        run,
+        model,
+        served if data_service else train,
+        validation,
+        steps,
+        monitor="val_accuracy",
+        callbacks=(panels,),
+        on_nan=on_nan,
+        batch_files=lambda step: data.batch_files(corpus, splits["train"], step),
+    )
     return model
 
 

@@ -166,16 +166,10 @@ def build_dataset(config: Config, split: Split, *, training: bool = False, initi
 def _training_dataset(config: Config, split: Split, initial_step: int) -> tf.data.Dataset:
     num_samples = mixing.cut_samples(config)
     share = workers.share(config.batch_size)
-    seed = config.seed * 1000 + 29 + share.seed_offset
+    seed = _training_seed(config, share)
 
     def cut(step: np.ndarray) -> np.ndarray:
-        if split.windows is None:
-            places = mixing.draw(config, split.bank, share.batch_size, num_samples, (seed, int(step)))
-        else:
-            rng = np.random.default_rng((seed, int(step)))
-            chosen = rng.integers(len(split.windows.tracks), size=share.batch_size)
-            places = mixing.Places(split.windows.tracks[chosen], split.windows.starts[chosen])
-        return mixing.cut(split.bank, places, num_samples)
+        return mixing.cut(split.bank, _training_places(config, split, int(step), share), num_samples)
 
     def example(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         cuts = _cut(config, cut, [step], num_samples)
@@ -183,6 +177,34 @@ def _training_dataset(config: Config, split: Split, initial_step: int) -> tf.dat
 
     steps = tf.data.Dataset.range(initial_step, 2**31 - 1)
     return shards.finish(steps.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
+
+
+def _training_seed(config: Config, share: workers.Share) -> int:
+    return config.seed * 1000 + 29 + share.seed_offset
+
+
+def _training_places(config: Config, split: Split, step: int, share: workers.Share) -> mixing.Places:
+    """Draw what a worker's share of a training batch is cut from."""
+    seed = _training_seed(config, share)
+    if split.windows is None:
+        return mixing.draw(config, split.bank, share.batch_size, mixing.cut_samples(config), (seed, step))
+    rng = np.random.default_rng((seed, step))
+    chosen = rng.integers(len(split.windows.tracks), size=share.batch_size)
+    return mixing.Places(split.windows.tracks[chosen], split.windows.starts[chosen])
+
+
+def batch_files(config: Config, split: Split, step: int) -> list[str]:
+    """Return what each example of a training batch was read from: tracks, and where in them; once where stems agree.
+
+    Args:
+        config: As for `build_dataset`.
+        split: The training split, from `prepare_split`.
+        step: How many training batches come before.
+    """
+    return [
+        " + ".join(dict.fromkeys(map(split.bank.describe, tracks, starts)))
+        for tracks, starts in zip(*_training_places(config, split, step, workers.share(config.batch_size)), strict=True)
+    ]
 
 
 def _cut(config: Config, function, arguments: list[tf.Tensor], num_samples: int) -> tf.Tensor:

@@ -8,6 +8,7 @@
 The same command goes on where an interrupted run stopped.
 """
 
+import dataclasses
 import logging
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import app, audio, distribution, plots, runs, tensorboard, training
+from common import app, audio, distribution, plots, runs, tensorboard, training, tuning
 from common import config as configs
 from common.corpora import manifest
 from separation import data, evaluation, separate
@@ -46,6 +47,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
             flags.variant,
             shards_dir=flags.shards_dir,
             resume=flags.resume,
+            on_nan=flags.on_nan,
+            tune_jit_compile=not flags["jit_compile"].present,
         )
     print(evaluation.table_text(runs.read_metrics(run)))
     if not trained:
@@ -66,6 +69,8 @@ def train_run(
     *,
     shards_dir: str | Path = "data/shards",
     resume: bool = True,
+    on_nan: str = "stop",
+    tune_jit_compile: bool = True,
 ) -> tuple[runs.Run, bool]:
     """Train one run and evaluate it on the test tracks; a complete one is left as it is.
 
@@ -75,6 +80,8 @@ def train_run(
         variant: The variant that the configuration started from.
         shards_dir: Where decoded tracks are kept.
         resume: Whether to go on with what is in the folder; otherwise it is moved aside.
+        on_nan: What to do when the loss is not a number or explodes; see `common.watchdog`.
+        tune_jit_compile: Whether with `--precision=auto` XLA is chosen too; otherwise the configuration decides.
 
     Returns:
         The run, complete, and whether anything was left to do.
@@ -86,6 +93,16 @@ def train_run(
     corpus = data.load_corpus(config, shards_dir)
     config = corpus.config
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
+    config = tuning.resolve(
+        config,
+        folder,
+        TASK,
+        lambda tried: compiled_model(tried, splits["train"]),
+        lambda: data.build_dataset(config, splits["train"], training=True),
+        resume=resume,
+        tune_jit_compile=tune_jit_compile,
+    )
+    corpus = dataclasses.replace(corpus, config=config)
     if not Path(folder).exists():
         # What cannot be built is refused before anything is written.
         build_model(config)
@@ -95,7 +112,7 @@ def train_run(
     runs.write_rejected(run, [split.bank.rejected for split in splits.values()])
     training.prepare(config)
 
-    model = fit(run, splits)
+    model = fit(run, splits, on_nan)
     figures, table = evaluation.evaluate_split(model, corpus, "test", train_groups=data.groups_of(corpus, "train"))
     figures |= {
         f"window_{name}": value
@@ -116,12 +133,19 @@ def train_run(
     return run, True
 
 
-def fit(run: runs.Run, splits: dict[str, data.Split]) -> keras.Model:
+def compiled_model(config: Config, split: data.Split) -> keras.Model:
+    """Build the network, ready to fit the training split."""
+    steps = data.steps_per_epoch(config, split)
+    model = build_model(config)
+    compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
+    return model
+
+
+def fit(run: runs.Run, splits: dict[str, data.Split], on_nan: str = "stop") -> keras.Model:
     """Build the network and train it; returns it with the weights that are kept."""
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
-    model = build_model(config)
-    compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
+    model = compiled_model(config, splits["train"])
     logging.info(
         "%s: %s parameters; %s at %d Hz, %s; %s",
         config.model,
@@ -137,7 +161,17 @@ def fit(run: runs.Run, splits: dict[str, data.Split]) -> keras.Model:
 
     validation = data.build_dataset(config, splits["validation"])
     panels = SeparationPanels(run.folder / "tensorboard", config, validation, every_epochs=max(1, config.epochs // 5))
-    training.fit(run, model, train, validation, steps, monitor="val_sdr", callbacks=(panels,))
+    training.fit(
+        run,
+        model,
+        train,
+        validation,
+        steps,
+        monitor="val_sdr",
+        callbacks=(panels,),
+        on_nan=on_nan,
+        batch_files=lambda step: data.batch_files(config, splits["train"], step),
+    )
     return model
 
 

@@ -139,8 +139,10 @@ class Weights(keras.callbacks.Callback):
         self.validated.append(self.model.trainable_variables[0].numpy())
 
 
-def test_the_moving_average_of_the_weights_is_validated_and_kept(tmp_path):
-    config = dataclasses.replace(AVERAGED, epochs=1)
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_the_moving_average_of_the_weights_is_validated_and_kept(tmp_path, precision):
+    config = dataclasses.replace(AVERAGED, epochs=1, precision=precision)
+    training.prepare(config)
     run = runs.start(tmp_path / "run", config, "kws", "default")
     model, weights = build_model(config), Weights()
     model.steps_per_execution = 1

@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import soundfile
 
 from common.errors import UserError
 from counting import data
@@ -70,3 +71,19 @@ def test_noise_of_the_split_is_used_where_there_is_some(corpus, tmp_path, rng):
     assert 3 * len(plain) <= len(data.prepare_split(varied, "train").noise) <= 5.2 * len(plain)
     assert len(data.prepare_split(varied, "test").noise) == len(data.prepare_split(loaded, "test").noise)
     assert data.prepare_split(corpus, "train").noise is None
+
+
+@pytest.mark.parametrize("step", [0, 5])
+def test_the_files_of_a_batch_are_those_it_was_mixed_from(corpus, step):
+    config = dataclasses.replace(corpus.config, max_speed=0.0, level_rule="mean")
+    split = data.prepare_split(corpus, "train")
+    waveforms, _ = next(iter(data.build_dataset(config, split, training=True, initial_step=step)))
+    files = data.batch_files(config, split, step)
+    assert {text.count(" + ") for text in files} == {0, 1}
+    for text, waveform in zip(files, waveforms.numpy(), strict=True):
+        cuts = []
+        for part in text.split(" + "):
+            path, seconds = part.removesuffix(" s").rsplit(" at ", 1)
+            start = round(float(seconds) * config.sample_rate)
+            cuts.append(soundfile.read(path, config.num_samples, start, dtype="float32")[0])
+        np.testing.assert_allclose(waveform, np.mean(cuts, axis=0), atol=1e-4)

@@ -103,3 +103,21 @@ def test_folds_deal_tracks(config):
         table = data.load_corpus(dataclasses.replace(config, split_rule="folds", num_folds=4, fold=fold))
         seen += list(table.loc[table["split"] == "test", "track"])
     assert sorted(seen) == sorted(set(seen)) and len(seen) == 8
+
+
+@pytest.mark.parametrize("excerpts", ["random", "consecutive"])
+def test_the_files_of_a_batch_are_those_it_was_cut_from(config, split, folder, excerpts):
+    config = dataclasses.replace(config, excerpts=excerpts, discriminator_steps=2)
+    batch = next(iter(data.build_dataset(config, split, training=True, initial_step=4))).numpy()
+    files = data.batch_files(config, split, 4)
+    assert len(files) == len(batch)
+    for text, excerpt in zip(files, batch, strict=True):
+        track, seconds = text.removesuffix(" s").rsplit(" at ", 1)
+        recorded, _ = soundfile.read(folder / f"{track}.wav", dtype="float32")
+        about = round(float(seconds) * RATE)
+        differences = [
+            np.abs(recorded[start : start + len(excerpt)] - excerpt).max()
+            for start in range(max(0, about - 111), about + 112)
+            if start + len(excerpt) <= len(recorded)
+        ]
+        assert min(differences) < 1e-4

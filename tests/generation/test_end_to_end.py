@@ -163,3 +163,14 @@ def test_a_killed_training_goes_on_where_it_was(tmp_path, train_flags):
     assert not (folder / "metrics.json").exists()
     assert run(train, *flags) == 0
     assert list(pd.read_csv(folder / "history.csv")["epoch"]) == [1, 2, 3, 4]
+
+
+def test_losses_that_are_no_numbers_are_answered_with_the_tracks(tmp_path, train_flags, caplog, capsys):
+    """Both networks and both optimizers go back; where that does not help, one line says so."""
+    flags = ("--learning_rate=1e30", "--discriminator_learning_rate=1e30", "--on_nan=restore")
+    assert run(train, *train_flags, *flags, f"--run_dir={tmp_path / 'run'}") == 2
+    assert caplog.text.count("back to the beginning and on with other batches") == 3
+    error = capsys.readouterr().err
+    assert "epoch 1, step" in error
+    assert "/riff/riff.0000" in error
+    assert "other batches did not help 3 times: start over" in error

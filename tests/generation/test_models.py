@@ -37,7 +37,7 @@ def train(model, steps, first=0):
 
 
 def values(model):
-    return [np.asarray(variable) for variable in runs._variables(model)]
+    return [np.asarray(variable) for variable in runs.state_variables(model)]
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -246,3 +246,15 @@ def test_recorded_noise_is_that_of_the_training_split(commands_dir, shards_dir):
     train = corpus.noise[corpus.noise["split"] == "train"]
     assert bank.shape == (sum(int(seconds) for seconds in train["duration"]), RATE)
     assert 0 < len(train) < len(corpus.noise)
+
+
+@pytest.mark.parametrize("step", [0, 9])
+def test_the_files_of_a_batch_are_those_it_was_read_from(corpus_config, shards_dir, step):
+    corpus = data.load_corpus(dataclasses.replace(corpus_config, max_shift_ms=0, max_gain_db=0), shards_dir)
+    prepared = data.prepare_split(corpus, "train")
+    waveforms, _ = next(iter(data.build_dataset(corpus, prepared, training=True, initial_step=step)))
+    files = data.batch_files(corpus, prepared, step)
+    assert len(files) == len(waveforms) == 8
+    for path, waveform in zip(files, waveforms.numpy(), strict=True):
+        recorded, _ = soundfile.read(path, dtype="float32")
+        np.testing.assert_allclose(waveform[: len(recorded)], recorded, atol=1e-4)

@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import soundfile
 
 from common.errors import UserError
 from separation import data
@@ -94,3 +95,23 @@ def test_whole_tracks_are_read_and_unusable_ones_left_out(load, caplog):
 def test_a_corpus_needs_its_folder(tmp_path):
     with pytest.raises(UserError, match="--corpus=musdb needs --data_dir"):
         data.load_corpus(dataclasses.replace(TINY, corpus="musdb"), tmp_path)
+
+
+@pytest.mark.parametrize("split_rule", ["official", "random"])
+def test_the_files_of_a_batch_are_those_it_was_cut_from(load, songs, split_rule):
+    unchanged = {"min_gain": 1.0, "max_gain": 1.0, "flip_probability": 0.0, "swap_probability": 0.0}
+    corpus = load(**unchanged, mix_probability=0.5, split_rule=split_rule, max_speed=0.0)
+    split = data.prepare_split(corpus, "train")
+    _, stems = next(iter(data.build_dataset(corpus.config, split, training=True, initial_step=3)))
+    files = data.batch_files(corpus.config, split, 3)
+    assert len(files) == len(stems)
+    for text, example in zip(files, stems.numpy(), strict=True):
+        track, seconds = text.split(" + ")[0].removesuffix(" s").rsplit(" at ", 1)
+        recorded, _ = soundfile.read(songs / track / "vocals.wav", dtype="float32")
+        vocals = example[corpus.config.stems.index("vocals")]
+        about = round(float(seconds) * RATE)
+        differences = [
+            np.abs(recorded[start : start + len(vocals)] - vocals[: len(recorded) - start]).max()
+            for start in range(max(0, about - 41), about + 42)
+        ]
+        assert min(differences) < 1e-4
