@@ -8,8 +8,10 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
+import tensorflow as tf
 from absl import flags
 
+from common import shards
 from common.config import FlagValues
 from common.distribution import STRATEGIES
 from common.errors import UserError
@@ -46,6 +48,12 @@ def run(
         return _fail(str(error).replace(" ?", "?"), f"{program} --help lists the flags")
     except UserError as error:
         return _fail(str(error))
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
+        # What is read while a model trains has no place of its own to catch this.
+        damaged = shards.damage(error)
+        if damaged is None:
+            raise
+        return _fail(str(damaged))
     except KeyboardInterrupt:
         print("interrupted; what was complete is kept, and the same command goes on", file=sys.stderr)
         return 130

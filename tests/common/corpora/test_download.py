@@ -278,7 +278,7 @@ HOSTILE = {
     "zip bomb": (_zip({"zeros": bytes(3_000_000)}), "more than 1000 files or 2000000 bytes"),
     "cut tar": (_tar({**FILES, "random": os.urandom(50_000)})[:30_000], "is damaged"),
     "cut zip": (_zip({**FILES, "random": os.urandom(50_000)})[:30_000], "is damaged"),
-    "a file twice as folder": (_tar({"yes": b"1", "yes/a.wav": b"2"}), "cannot download into"),
+    "a file twice as folder": (_tar({"yes": b"1", "yes/a.wav": b"2"}), "cannot unpack"),
     "no archive": (b"<html>moved</html>", "is damaged"),
     "nothing": (b"", "is damaged"),
 }
