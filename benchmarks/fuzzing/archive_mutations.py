@@ -34,7 +34,7 @@ _COMPRESSIONS = {
     b"\xfd7": (lzma.decompress, lambda content: lzma.compress(content, preset=0)),
 }
 # Of a bomb, before it is compressed.
-ZEROS_BYTES = 64 * 2**20
+ZEROS_BYTES = 20 * 2**20
 
 
 def tar_content(rng: random.Random, content: bytes) -> bytes:

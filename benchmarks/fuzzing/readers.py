@@ -27,7 +27,7 @@ class Reader(NamedTuple):
     read: Callable[[Path], object]
     targets: Sequence[str] = ("",)
     weight: float = 1.0
-    seconds: float = 20.0
+    seconds: float = 60.0
 
 
 class _Pipe(io.RawIOBase):
@@ -121,25 +121,25 @@ def _exhaust(blocks) -> None:
 
 
 READERS = {
-    "audio": Reader(audio_files, read_audio, weight=8),
-    "audio_blocks": Reader(audio_files, read_blocks, weight=6),
-    "standard_input": Reader(audio_files, read_standard_input, weight=4),
-    "tfio": Reader(audio_files, read_in_graph, weight=2),
-    "archive": Reader(archives, unpack, weight=6),
+    "audio": Reader(audio_files, read_audio, weight=5),
+    "audio_blocks": Reader(audio_files, read_blocks, weight=4),
+    "standard_input": Reader(audio_files, read_standard_input, weight=2),
+    "tfio": Reader(audio_files, read_in_graph, weight=1),
+    "archive": Reader(archives, unpack, weight=5),
     "manifest": Reader(table_readers.manifests, table_readers.read_manifest, weight=3),
     "folder": Reader(table_readers.metadata, table_readers.index_folder, (".csv",), weight=3),
     "speaker_folders": Reader(table_readers.speakers, table_readers.index_speakers, (".csv",), weight=3),
     "esc50": Reader(table_readers.esc50, table_readers.index_esc50, (".csv",), weight=3),
-    "librispeech": Reader(table_readers.librispeech, table_readers.index_librispeech, (".TXT",), weight=2),
-    "speech_commands": Reader(table_readers.commands, table_readers.index_commands, (".txt",), weight=2),
+    "librispeech": Reader(table_readers.librispeech, table_readers.index_librispeech, (".TXT",), weight=3),
+    "speech_commands": Reader(table_readers.commands, table_readers.index_commands, (".txt",), weight=3),
     "prepared": Reader(table_readers.prepared, table_readers.index_prepared, (".csv",), weight=3),
-    "config": Reader(run_readers.configs, run_readers.read_config, weight=8),
-    "figures": Reader(run_readers.figures, run_readers.read_figures, weight=4),
-    "track_bank": Reader(run_readers.track_banks, run_readers.open_track_bank, weight=3),
-    "shards": Reader(run_readers.shard_folders, run_readers.read_shards, weight=2, seconds=60),
-    "speech_bank": Reader(run_readers.speech_banks, run_readers.open_speech_bank, (".pcm", ".npz"), weight=3),
-    "backup": Reader(run_readers.backups, run_readers.restore, weight=3, seconds=60),
-    "weights": Reader(run_readers.weights, run_readers.load_weights, weight=3, seconds=60),
-    "snapshot": Reader(run_readers.snapshots, run_readers.load_snapshot, (".npz",), weight=2, seconds=60),
-    "run": Reader(run_readers.run_folders, run_readers.load_run, weight=0.4, seconds=120),
+    "config": Reader(run_readers.configs, run_readers.read_config, weight=14),
+    "figures": Reader(run_readers.figures, run_readers.read_figures, weight=8),
+    "track_bank": Reader(run_readers.track_banks, run_readers.open_track_bank, weight=2),
+    "shards": Reader(run_readers.shard_folders, run_readers.read_shards, weight=2),
+    "speech_bank": Reader(run_readers.speech_banks, run_readers.open_speech_bank, (".pcm", ".npz"), weight=2),
+    "backup": Reader(run_readers.backups, run_readers.restore, weight=3),
+    "weights": Reader(run_readers.weights, run_readers.load_weights, weight=3),
+    "snapshot": Reader(run_readers.snapshots, run_readers.load_snapshot, (".npz",), weight=2),
+    "run": Reader(run_readers.run_folders, run_readers.load_run, weight=0.2, seconds=120),
 }
