@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 from absl import flags
 
-from common import files, interruption
+from common import files, interruption, shards
 from common.config import FlagValues
 from common.distribution import STRATEGIES
 from common.errors import UserError
@@ -65,6 +65,11 @@ def run(
             raise
         return _fail(error.message.split(". ")[0], "leave --deterministic out, or choose another --model")
     except Exception as error:
+        if isinstance(error, tf.errors.OpError | UnicodeDecodeError):
+            # What is read while a model trains has no place of its own to catch this.
+            damaged = shards.damage(error)
+            if damaged is not None:
+                return _fail(str(damaged))
         reason = files.refusal(error)
         if reason is None:
             raise

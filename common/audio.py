@@ -25,6 +25,7 @@ LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 100, 10_000_000
 _READABLE = "WAV, FLAC, MP3, Ogg, AIFF or AU"
 _FFMPEG_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma")
 BLOCK_VALUES = 2**20
+_UNSEEKABLE = 40  # What libsndfile calls SFE_NOT_SEEKABLE.
 _UNKNOWN_LENGTH = 2**36 - 1  # The largest count that FLAC can state, and what damaged headers tend to.
 
 
@@ -253,9 +254,26 @@ class ForwardFile(soundfile.SoundFile):
     length, or states it wrongly, that fails.
     """
 
+    def __init__(self, source: str | BinaryIO):
+        super().__init__(source if isinstance(source, str) else _SeekableAnywhere(source))
+
     def seekable(self) -> bool:
         """Say no, so that reading does not seek."""
         return False
+
+
+class _SeekableAnywhere:
+    """A file object for libsndfile, which damaged headers send to places that Python refuses, printing a traceback."""
+
+    def __init__(self, file: BinaryIO):
+        self.read, self.tell, self._seek = file.read, file.tell, file.seek
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go there, or stay."""
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError):
+            return self.tell()
 
 
 def source_name(path_or_file: AudioSource) -> str:
@@ -309,6 +327,26 @@ def decode(file: ForwardFile, num_samples: int | None = None, block_values: int 
             return
 
 
+def skip(file: ForwardFile, num_samples: int) -> None:
+    """Go from the beginning of a file to a sample.
+
+    Ogg is decoded up to there: libsndfile 1.2 crashes if it seeks in some damaged ones. So is what knows no seeking, such
+    as GSM 6.10.
+
+    Raises:
+        soundfile.LibsndfileError: The file is damaged.
+    """
+    if file.format != "OGG":
+        try:
+            file.seek(num_samples)
+            return
+        except soundfile.LibsndfileError as error:
+            if error.code != _UNSEEKABLE:
+                raise
+    for _ in decode(file, num_samples):
+        pass
+
+
 def _open_source(path_or_file: AudioSource) -> tuple[str, str | BinaryIO]:
     """Return the name for messages and what soundfile can open; a file object is read whole, for pipes cannot seek."""
     name = source_name(path_or_file)
@@ -327,7 +365,7 @@ def _read_excerpt(file: ForwardFile, start: float, duration: float | None) -> np
     if first:
         if first >= file.frames:
             return np.empty((0, file.channels), np.float32)
-        file.seek(first)
+        skip(file, first)
     return np.concatenate(list(decode(file, wanted)))
 
 

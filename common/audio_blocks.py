@@ -71,7 +71,10 @@ def blocks(
                 raise audio.unreadable(name, error) from error
             pieces = iter([audio.read(path_or_file, sample_rate, mono, start, duration)[0]])
         else:
-            wanted = _seek(name, file, start, duration)
+            try:
+                wanted = _seek(name, file, start, duration)
+            except soundfile.LibsndfileError as error:
+                raise audio.unreadable(name, error) from error
             pieces = _resampled(name, file, sample_rate, max(block_seconds, _SHORTEST_READ_SECONDS), mono, wanted)
         yield from _cut(pieces, block_samples)
 
@@ -159,7 +162,7 @@ def _seek(name: str, file: audio.ForwardFile, start: float, duration: float | No
                 f"{name} has no samples at {start} s or later; expected an excerpt that begins within its"
                 f" {file.frames / file.samplerate:.3f} s"
             )
-        file.seek(first)
+        audio.skip(file, first)
     return None if duration is None else max(1, round(duration * file.samplerate))
 
 

@@ -27,7 +27,9 @@ _ENCODED = "encoded"
 class ClassifierConfig(TrainingConfig):
     """What a task that classifies clips has beside what every task has."""
 
-    sample_rate: int = field(16000, "rate the model works at, in hertz; files of any rate are resampled", minimum=1000)
+    sample_rate: int = field(
+        16000, "rate the model works at, in hertz; files of any rate are resampled", minimum=1000, maximum=192_000
+    )
     clip_seconds: float = field(1.0, "length of a clip in seconds", minimum=0.1, maximum=60)
     features: str = field(
         "log_mel",
@@ -35,11 +37,11 @@ class ClassifierConfig(TrainingConfig):
         " standardised clip by clip",
         choices=("log_mel", "mfcc", "spectrogram_db", "magnitude"),
     )
-    n_fft: int = field(512, "samples of the Fourier transform", minimum=16)
-    win_length: int = field(480, "samples of the analysis window", minimum=16)
-    hop_length: int = field(160, "samples between frames", minimum=1)
-    num_mels: int = field(40, "mel bands", minimum=1)
-    num_mfcc: int = field(13, "cepstral coefficients, with --features=mfcc", minimum=1)
+    n_fft: int = field(512, "samples of the Fourier transform", minimum=16, maximum=65_536)
+    win_length: int = field(480, "samples of the analysis window", minimum=16, maximum=65_536)
+    hop_length: int = field(160, "samples between frames", minimum=1, maximum=65_536)
+    num_mels: int = field(40, "mel bands", minimum=1, maximum=1024)
+    num_mfcc: int = field(13, "cepstral coefficients, with --features=mfcc", minimum=1, maximum=1024)
 
     model: str = field("bc_resnet", "the network", choices=tuple(ENCODERS))
     tau: float = field(2.0, "width of BC-ResNet", minimum=0.5, maximum=16)

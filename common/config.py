@@ -10,8 +10,8 @@ and becomes the flag `--num_mels`, a key of `config.json` and a checked attribut
 """
 
 import dataclasses
-import json
 import math
+import sys
 import typing
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -80,7 +80,7 @@ class TrainingConfig:
         "whose weights are kept: those of the best epoch on validation, or of the last",
         choices=("best", "last"),
     )
-    seed: int = field(0, "seed of the weights, the order and every random draw", minimum=0)
+    seed: int = field(0, "seed of the weights, the order and every random draw", minimum=0, maximum=2**31 - 1)
     precision: str = field(
         "float32",
         "compute precision; auto times some steps of training in each, with and without XLA unless --[no]jit_compile is"
@@ -100,7 +100,8 @@ class TrainingConfig:
 def _checked(item: dataclasses.Field, kind: Any, value: Any) -> Any:
     """Return `value` as its declared type, or raise the line that says why it cannot be."""
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        # An integer beyond all floats is as good as infinite.
+        value = float(value) if abs(value) <= sys.float_info.max else math.inf
     if typing.get_origin(kind) is tuple:
         value = tuple(value) if isinstance(value, list | tuple) else value
         good = isinstance(value, tuple) and all(isinstance(part, str) and part for part in value)
@@ -227,13 +228,11 @@ def load(config_class: type[ConfigType], task: str, path: str | Path) -> ConfigT
         UserError: The file is missing, is not JSON, is of another task, or holds an unknown key or value.
     """
     try:
-        saved = json.loads(Path(path).read_text(encoding="utf-8"))
+        saved = files.read_json(path, "train again with another --run_dir")
     except FileNotFoundError as error:
         raise UserError(
             f"{path} does not exist; --run_dir takes a folder that `python -m {task}.train` made"
         ) from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}; train again with another --run_dir") from error
     if not isinstance(saved, dict) or not isinstance(saved.get("config"), dict):
         raise UserError(f"{path} is no configuration of a run; train again with another --run_dir")
     if saved.get("task") != task:

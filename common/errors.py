@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+# Letters of a message; the middle of a longer one is left out.
+_LONGEST = 1500
+
 
 class UserError(Exception):
     """Something the user gave cannot be used; the message is one line.
@@ -12,7 +15,15 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str):
-        super().__init__(" ".join(str(message).split()))
+        # What a message quotes may come from a file that somebody else wrote: it could move the cursor, or never end.
+        line = "".join(_printable(letter) for letter in " ".join(str(message).split()))
+        if len(line) > _LONGEST:
+            line = f"{line[: _LONGEST * 2 // 3]} [...] {line[-_LONGEST // 3 :]}"
+        super().__init__(line)
+
+
+def _printable(letter: str) -> str:
+    return letter if letter.isprintable() else letter.encode("unicode_escape").decode()
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:

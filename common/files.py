@@ -197,6 +197,27 @@ def write_json(path: str | Path, value: object) -> None:
     write_text(path, json.dumps(_finite(value), indent=2, allow_nan=False, default=_plain) + "\n")
 
 
+def read_json(path: str | Path, way_out: str) -> object:
+    """Read a JSON file that the toolkit wrote once.
+
+    Args:
+        path: The file.
+        way_out: How to mend a damaged one, for the message.
+
+    Raises:
+        FileNotFoundError: It is missing, which means something else to every caller.
+        UserError: It cannot be read, or is not JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {error}; {way_out}") from error
+    except RecursionError as error:
+        raise UserError(f"cannot read {path}: it is nested too deeply; {way_out}") from error
+
+
 def _plain(value: object) -> object:
     """Turn numpy scalars and arrays into what JSON knows."""
     if hasattr(value, "tolist"):

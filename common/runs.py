@@ -13,27 +13,29 @@
 | `backup/` | the state after the last epoch; removed when the run completes |
 """
 
+import contextlib
 import dataclasses
 import json
 import logging
 import shutil
 import time
-import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
+from common import arrays, files, weight_file, workers
 from common import config as configs
-from common import files, workers
 from common.errors import UserError
 
 # What says how far a run is.
 _SHARED = ("config.json", "metrics.json", "model.keras", "backup/state.npz")
-# What a backup holds of a run beside the state of its model.
-_PROGRESS = ("history", "best", "skipped_batches", "restores", "clean_from")
+# What a backup counts, beside the history, the best figure and the state of the model.
+_COUNTS = ("skipped_batches", "restores", "clean_from")
 
 
 @dataclasses.dataclass
@@ -147,9 +149,13 @@ def _load_progress(run: Run) -> Run:
         # The last training may have been killed before it came to this.
         _remove_backup(run)
     elif run.state_path.exists():
-        progress = json.loads(str(_read_state(run.state_path)["progress"]))
-        for name in _PROGRESS:
-            setattr(run, name, progress.get(name, getattr(run, name)))
+        try:
+            progress = json.loads(str(_read_state(run.state_path)["progress"]))
+            run.history, run.best = [dict(logs) for logs in progress["history"]], float(progress["best"])
+            for name in _COUNTS:
+                setattr(run, name, int(progress.get(name, 0)))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise _damaged_backup(run.state_path, error) from error
         # Or between the state and the table.
         _write_history(run)
         if run.epoch:
@@ -170,7 +176,7 @@ def _write_history(run: Run) -> None:
 def save_state(run: Run, model: keras.Model) -> None:
     """Back up weights, optimizer, random states and progress after an epoch, and write `history.csv`."""
     arrays = {f"variable_{index:05d}": np.asarray(value) for index, value in enumerate(state_variables(model))}
-    progress = json.dumps({name: getattr(run, name) for name in _PROGRESS})
+    progress = json.dumps({name: getattr(run, name) for name in ("history", "best", *_COUNTS)})
     with files.atomic_path(run.state_path) as temporary:
         np.savez(temporary, progress=np.array(progress), **arrays)
     _write_history(run)
@@ -192,7 +198,10 @@ def restore_state(run: Run, model: keras.Model) -> None:
             f"{run.state_path} belongs to another network; give another --run_dir or --noresume to start over"
         )
     for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+        try:
+            variable.assign(value)
+        except (ValueError, TypeError) as error:
+            raise _damaged_backup(run.state_path, error) from error
 
 
 def write_rejected(run: Run, tables: list[pd.DataFrame]) -> None:
@@ -207,16 +216,56 @@ def read_metrics(run: Run) -> dict[str, Any]:
     Raises:
         UserError: The file is damaged.
     """
+    way_out = "delete it to have it made again"
+    metrics = files.read_json(run.metrics_path, way_out)
+    if not isinstance(metrics, dict):
+        raise UserError(f"{run.metrics_path} holds no figures by name; {way_out}")
+    return metrics
+
+
+def read_history(folder: str | Path) -> pd.DataFrame:
+    """Read `history.csv` of a run: a row an epoch, all of it numbers.
+
+    Raises:
+        UserError: The file is missing or damaged.
+    """
+    path = Path(folder) / "history.csv"
     try:
-        return json.loads(run.metrics_path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {run.metrics_path}: {error}; delete it to have it made again") from error
+        return pd.read_csv(path).astype(float)
+    except (OSError, ValueError, TypeError, OverflowError) as error:
+        raise UserError(f"cannot read {path}: {error}; train again with another --run_dir") from error
 
 
 def finish(run: Run, metrics: dict[str, Any]) -> None:
     """Write `metrics.json`, which completes the run, and remove the backup."""
     files.write_json(run.metrics_path, metrics)
     _remove_backup(run)
+
+
+@contextlib.contextmanager
+def rebuilding(folder: str | Path) -> Iterator[None]:
+    """Turn what Keras says of a configuration that no network can be built from into one line.
+
+    Each value of a `config.json` is checked where it is declared; whether layers fit together only Keras knows.
+
+    Raises:
+        UserError: The network cannot be built.
+    """
+    try:
+        yield
+    except (
+        ArithmeticError,
+        LookupError,
+        MemoryError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        tf.errors.OpError,
+    ) as error:
+        raise UserError(
+            f"cannot rebuild the network of {folder}: {error or type(error).__name__}; its config.json is damaged:"
+            " train again with another --run_dir"
+        ) from error
 
 
 def load_weights(model: keras.Model, folder: str | Path) -> None:
@@ -231,8 +280,9 @@ def load_weights(model: keras.Model, folder: str | Path) -> None:
     if not path.exists():
         raise UserError(f"{path} does not exist: the run has not completed an epoch yet; train it first")
     try:
+        weight_file.check(path)
         model.load_weights(path)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"cannot load {path}: {error}; train again with another --run_dir") from error
 
 
@@ -249,7 +299,10 @@ def state_variables(model: keras.Model) -> list[keras.Variable]:
 
 def _read_state(path: Path) -> dict[str, np.ndarray]:
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            return dict(archive)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"cannot read the backup {path}: {error}; --noresume starts over") from error
+        return arrays.read(path)
+    except ValueError as error:
+        raise _damaged_backup(path, error) from error
+
+
+def _damaged_backup(path: Path, error: Exception) -> UserError:
+    return UserError(f"cannot read the backup {path}: {error}; --noresume starts over")

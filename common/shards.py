@@ -12,12 +12,14 @@ import hashlib
 import json
 import logging
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tqdm import tqdm
 
 from common import audio, files, progress, tfio, workers
@@ -27,6 +29,12 @@ _VERSION = 1
 _SHARD_BYTES = 16 * 2**20
 _SHUFFLE_BYTES = 256 * 2**20
 _PCM_SCALE = 32768.0
+# The name of the operation that parses records, and what it says if a record is none: so its errors are known.
+_PARSING = "parse_recordings"
+_NO_RECORD = "Could not parse example"
+# A TFRecord is its length, a checksum of that, the content, and a checksum of it.
+_LENGTH = struct.Struct("<Q")
+_FRAME_BYTES = 16
 NUM_PARALLEL = os.cpu_count() or 1
 
 
@@ -125,10 +133,27 @@ def read(shards: Shards, num_samples: int, batch_size: int) -> tf.data.Dataset:
 
 def recordings(shards: Shards) -> Iterator[tuple[int, np.ndarray]]:
     """Read every record once at its own length, in stored order: its row and int16 samples, shape `(samples,)`."""
-    for serialized in tf.data.TFRecordDataset(list(shards.paths)):
-        example = tf.train.Example.FromString(serialized.numpy())
-        pcm = np.frombuffer(example.features.feature["waveform"].bytes_list.value[0], "<i2")
-        yield example.features.feature["row"].int64_list.value[0], pcm
+    try:
+        for serialized in tf.data.TFRecordDataset(list(shards.paths)):
+            feature = tf.train.Example.FromString(serialized.numpy()).features.feature
+            row = feature["row"].int64_list.value[0]
+            if not 0 <= row < len(shards.manifest):
+                raise ValueError(f"a record is of row {row} of {len(shards.manifest)}")
+            yield row, np.frombuffer(feature["waveform"].bytes_list.value[0], "<i2")
+    except (tf.errors.OpError, DecodeError, ValueError, IndexError) as error:
+        raise _damaged(shards.folder, error) from error
+
+
+def damage(error: tf.errors.OpError | UnicodeDecodeError) -> UserError | None:
+    """Return the line that an error means if it comes from a damaged shard, which only reading shows; else None."""
+    # TensorFlow quotes the record, which Python then may not be able to decode.
+    quoted = isinstance(error, UnicodeDecodeError)
+    message = error.object.decode("utf-8", "replace") if quoted else error.message
+    if isinstance(error, tf.errors.DataLossError) or _PARSING in message or _NO_RECORD in message:
+        return UserError(
+            f"decoded recordings are damaged ({message}); delete the folder of --shards_dir to have them made again"
+        )
+    return None
 
 
 def stream(
@@ -280,20 +305,51 @@ def _serialize(waveform: np.ndarray, row: int) -> bytes:
 
 def _parse(serialized: tf.Tensor, num_samples: int) -> tuple[tf.Tensor, tf.Tensor]:
     features = {"waveform": tf.io.FixedLenFeature([], tf.string), "row": tf.io.FixedLenFeature([], tf.int64)}
-    records = tf.io.parse_example(serialized, features)
+    records = tf.io.parse_example(serialized, features, name=_PARSING)
     pcm = tf.io.decode_raw(records["waveform"], tf.int16, little_endian=True, fixed_length=2 * num_samples)
     return tf.cast(pcm, tf.float32) / _PCM_SCALE, records["row"]
 
 
+def _check_lengths(path: Path, num_records: int) -> None:
+    """Follow the records to the end of a file: TensorFlow takes the memory that a record asks for, if it is there or not.
+
+    Raises:
+        ValueError: There are more or fewer records, or they end before or beyond the file.
+    """
+    num_bytes = path.stat().st_size
+    position = found = 0
+    # Only where the records begin is read.
+    with path.open("rb", buffering=0) as file:
+        while position < num_bytes:
+            file.seek(position)
+            header = file.read(_LENGTH.size)
+            if len(header) < _LENGTH.size:
+                raise ValueError(f"{path.name} ends within a record")
+            position += _LENGTH.unpack(header)[0] + _FRAME_BYTES
+            found += 1
+    if (position, found) != (num_bytes, num_records):
+        raise ValueError(f"{path.name} has {found} records of {position} bytes; expected {num_records} of {num_bytes}")
+
+
+def _way_out(folder: Path) -> str:
+    return f"delete {folder} to have it made again"
+
+
+def _damaged(folder: Path, error: Exception) -> UserError:
+    return UserError(f"the shards in {folder} are damaged ({error}); {_way_out(folder)}")
+
+
 def _open(folder: Path, num_shards: int, manifest: pd.DataFrame, sample_rate: int, max_rejected: float) -> Shards:
     try:
-        reports = [json.loads(_report_path(folder, index).read_text()) for index in range(num_shards)]
+        reports = [files.read_json(_report_path(folder, index), _way_out(folder)) for index in range(num_shards)]
         rows = np.array([row for report in reports for row in report["rows"]], np.int64)
-        rejections = [(manifest["path"][row], reason) for report in reports for row, reason in report["rejected"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"the shards in {folder} are damaged ({error}); delete that folder to have them made again"
-        ) from error
+        rejections = [(manifest["path"][row], str(reason)) for report in reports for row, reason in report["rejected"]]
+        if rows.size and not 0 <= rows.min() <= rows.max() < len(manifest):
+            raise ValueError(f"rows are out of 0 to {len(manifest) - 1}")
+        for index, report in enumerate(reports):
+            _check_lengths(_shard_path(folder, index), len(report["rows"]))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise _damaged(folder, error) from error
     rejected = pd.DataFrame(rejections, columns=["path", "reason"])
     if not rejected.empty:
         listing = folder / "rejected.csv"

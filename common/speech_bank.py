@@ -7,14 +7,13 @@ Of the sound only what is read takes memory; the notes take about 3 GB for
 """
 
 import dataclasses
-import zipfile
 from collections.abc import Sequence
 
 import librosa
 import numpy as np
 import pandas as pd
 
-from common import files, progress
+from common import arrays, files, progress
 from common.errors import UserError
 from common.shards import Shards, recordings
 
@@ -113,12 +112,12 @@ def build(shards: Shards, description: str = "listening") -> SpeechBank:
         with files.atomic_path(index_path) as temporary, temporary.open("wb") as target:
             np.savez(target, rows=rows, lengths=lengths, active=activity)
     try:
-        with index_path.open("rb") as file, np.load(file) as index:
-            rows, lengths, active = index["rows"], index["lengths"], index["active"]
+        index = arrays.read(index_path)
+        rows, lengths, active = index["rows"], index["lengths"], index["active"]
         pcm = np.memmap(pcm_path, "<i2", "r") if sum(lengths) else np.zeros(0, "<i2")
         if len(pcm) != sum(lengths) or sorted(rows) != sorted(shards.rows):
             raise ValueError("its parts do not belong together")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{pcm_path} is damaged ({error}); delete {shards.folder} to have it made again") from error
     table = shards.manifest.loc[rows, ["path", "speaker", "sex"]].reset_index(drop=True)
     starts = (shards.manifest.loc[rows, "start"].to_numpy() * shards.sample_rate).round().astype(np.int64)

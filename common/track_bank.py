@@ -130,8 +130,9 @@ def _open(
 ) -> TrackBank:
     names, pcm, rejected = [], [], []
     for name, path in paths.items():
+        way_out = "delete it and its .json to have it made again"
         try:
-            report = json.loads(path.with_suffix(".json").read_text())
+            report = files.read_json(path.with_suffix(".json"), way_out)
             if report["reason"]:
                 rejected.append((tracks[name]["path"].iloc[0], report["reason"]))
                 continue
@@ -140,7 +141,7 @@ def _open(
                 raise ValueError("it has another length than its report says")
             pcm.append(np.memmap(path, "<i2", "r", shape=shape))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged ({error}); delete it and its .json to have it made again") from error
+            raise UserError(f"{path} is damaged ({error}); {way_out}") from error
         names.append(name)
     table = pd.DataFrame(rejected, columns=["path", "reason"])
     if rejected:

@@ -148,10 +148,10 @@ def _check_settings(config: Config, folder: Path, splits: dict[str, data.Split])
     settings["recordings"] = {name: _fingerprint(split) for name, split in splits.items()}
     path = folder / _SETTINGS
     if path.exists():
-        try:
-            stored = dict(json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise UserError(f"{path} is damaged ({error}); delete {folder} or give another --output_dir") from error
+        way_out = f"delete {folder} or give another --output_dir"
+        stored = files.read_json(path, way_out)
+        if not isinstance(stored, dict):
+            raise UserError(f"{path} holds no settings by name; {way_out}")
         if (
             all(stored.get(name) == settings[name] for name in _FIELDS)
             and stored.get("recordings") != (settings["recordings"])

@@ -101,7 +101,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         run, _ = train_run(
             config, folder / network, _VARIANTS[network], shards_dir=flags.shards_dir, download=flags.download
         )
-        histories[network] = pd.read_csv(run.folder / "history.csv")
+        histories[network] = runs.read_history(run.folder)
         measured[network] = run_figures(run, histories[network], flags.shards_dir)
         keras.backend.clear_session()
 

@@ -44,7 +44,7 @@ class Config(TrainingConfig):
     clip_seconds: float = field(6.0, "length of an excerpt in seconds", minimum=0.5, maximum=60)
     features: str = field("mel", "bands of the mel scale, or bins of the Fourier transform", choices=("mel", "linear"))
     n_fft: int = field(400, "length of the Fourier transform in samples", minimum=64, maximum=16384)
-    hop_length: int = field(200, "distance between frames in samples", minimum=16)
+    hop_length: int = field(200, "distance between frames in samples", minimum=16, maximum=16_384)
     num_mels: int = field(64, "mel bands", minimum=8, maximum=512)
     scaling: str = field(
         "range",
@@ -54,9 +54,11 @@ class Config(TrainingConfig):
     phase_iterations: int = field(64, "iterations of Griffin-Lim on the way back to audio", minimum=1, maximum=1000)
 
     model: str = field("native", "the pair of networks", choices=MODELS)
-    width: int = field(32, "channels of the networks' finest level", minimum=1)
-    noise_dim: int = field(128, "numbers that the generator starts from, in each step of time", minimum=1)
-    style_dim: int = field(64, "of these, how many stay the same through all of a piece (native)", minimum=0)
+    width: int = field(32, "channels of the networks' finest level", minimum=1, maximum=1024)
+    noise_dim: int = field(128, "numbers that the generator starts from, in each step of time", minimum=1, maximum=4096)
+    style_dim: int = field(
+        64, "of these, how many stay the same through all of a piece (native)", minimum=0, maximum=4096
+    )
     noise: str = field("normal", "distribution of the noise", choices=("normal", "uniform"))
     picture: str = field(
         "native",

@@ -269,6 +269,7 @@ def load_model(run_dir: str | Path) -> tuple[Config, Gan]:
     """
     config = configs.load(Config, TASK, Path(run_dir) / "config.json")
     keras.config.set_dtype_policy("float32")
-    model = build_model(config)
+    with runs.rebuilding(run_dir):
+        model = build_model(config)
     runs.load_weights(model, run_dir)
     return config, model

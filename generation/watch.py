@@ -7,14 +7,13 @@ that of recordings, and how near samples are to training excerpts.
 """
 
 import logging
-import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from common import audio, files, plots, runs
+from common import arrays, audio, files, plots, runs
 from common.errors import UserError
 from generation import noise
 from generation import references as reference_embeddings
@@ -175,7 +174,6 @@ def load_snapshot(model: Gan, folder: str | Path, epoch: int) -> None:
         found = ", ".join(map(str, snapshots(folder))) or "none"
         raise UserError(f"--epoch: there is no snapshot of epoch {epoch}, only of {found}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            model.average.set_weights([archive[name] for name in archive.files])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        model.average.set_weights(list(arrays.read(path).values()))
+    except (ValueError, TypeError) as error:
         raise UserError(f"cannot read {path}: {error}; choose another --epoch") from error

@@ -12,7 +12,6 @@ of training alone, without validation; largest difference of the exports' probab
 """
 
 import dataclasses
-import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -110,10 +109,10 @@ def train_row(name: str, config: Config, run_dir: Path, shards_dir: str, downloa
     if trained or not report_path.exists():
         report = export_run(run_dir, shards_dir=shards_dir)
     else:
-        report = json.loads(report_path.read_text(encoding="utf-8"))
+        report = files.read_json(report_path, "delete it to have it made again")
     figures = runs.read_metrics(run)
     config, model = load_model(run_dir)
-    history = pd.read_csv(run_dir / "history.csv")
+    history = runs.read_history(run_dir)
     split = data.prepare_split(data.load_corpus(config, shards_dir), "train")
     examples = data.steps_per_epoch(config, split) * config.batch_size
     low, high = figures["accuracy_interval"]

@@ -46,7 +46,8 @@ def load_model(run_dir: str | Path) -> tuple[Config, keras.Model]:
 def _restore(run_dir: Path) -> tuple[Config, keras.Model]:
     """Rebuild the network of a run under the policy that is set."""
     config = configs.load(Config, TASK, run_dir / "config.json")
-    model = build_model(config, classifier.kept_embedding(run_dir))
+    with runs.rebuilding(run_dir):
+        model = build_model(config, classifier.kept_embedding(run_dir))
     runs.load_weights(model, run_dir)
     return config, model
 

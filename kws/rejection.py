@@ -8,7 +8,6 @@ The threshold is the largest that accepts a share (`keep_keywords`) of the valid
 not. It is chosen after training and stored in the run directory's `threshold.json`.
 """
 
-import json
 import logging
 from pathlib import Path
 
@@ -93,16 +92,17 @@ def load_threshold(run_dir: str | Path) -> float:
         UserError: The file is damaged.
     """
     path = Path(run_dir) / FILE
+    way_out = f"delete it to have {_WITHOUT_FILE:g} taken"
     try:
-        threshold = json.loads(path.read_text(encoding="utf-8"))["threshold"]
+        threshold = files.read_json(path, way_out)["threshold"]
         if not 0 <= threshold <= 1:
             raise ValueError(f"the threshold is {threshold}")
         return float(threshold)
     except FileNotFoundError:
         logging.info("%s does not exist, so the threshold is %g", path, _WITHOUT_FILE)
         return _WITHOUT_FILE
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"cannot read {path}: {error}; delete it to have {_WITHOUT_FILE:g} taken") from error
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise UserError(f"cannot read {path}: {error}; {way_out}") from error
 
 
 def evaluate_split(

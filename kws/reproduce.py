@@ -104,7 +104,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         logging.info("%s, %s, seed %d: %d of %d", name, SOURCES[split_rule], seed, number, len(planned))
         config = row_config(report, row, split_rule, seed, flags.quick)
         run, _ = train_run(config, folder / f"{name}_{split_rule}_{seed}", "report", shards_dir=flags.shards_dir)
-        history = pd.read_csv(run.folder / "history.csv")
+        history = runs.read_history(run.folder)
         measured.append(
             {"epochs": row.epochs, "batch_size": row.batch_size, "source": split_rule, "seed": seed}
             | run_figures(runs.read_metrics(run), history)

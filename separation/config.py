@@ -39,16 +39,16 @@ class Config(TrainingConfig):
     song_seconds: float = field(12.0, "length of a song of the synthetic corpus, in seconds", minimum=2)
 
     n_fft: int = field(1024, "length of the Fourier transform in samples", minimum=64, maximum=16384)
-    hop_length: int = field(256, "distance between frames in samples", minimum=16)
-    num_frames: int = field(128, "frames of the window that the network sees at once", minimum=16)
+    hop_length: int = field(256, "distance between frames in samples", minimum=16, maximum=16_384)
+    num_frames: int = field(128, "frames of the window that the network sees at once", minimum=16, maximum=8192)
 
     model: str = field("tfc_tdf", "the network", choices=MODELS)
     depth: int = field(3, "how often the network halves time and frequency", minimum=1, maximum=8)
-    width: int = field(32, "channels of the network's first level", minimum=1)
-    growth: int = field(32, "channels that each level adds (tfc_tdf)", minimum=0)
-    subbands: int = field(8, "bands of the spectrum that are folded into channels (tfc_tdf)", minimum=1)
-    blocks: int = field(1, "blocks on each level, down and up (tfc_tdf)", minimum=1)
-    bottleneck: int = field(4, "by how much a frame's frequencies are squeezed (tfc_tdf)", minimum=1)
+    width: int = field(32, "channels of the network's first level", minimum=1, maximum=1024)
+    growth: int = field(32, "channels that each level adds (tfc_tdf)", minimum=0, maximum=1024)
+    subbands: int = field(8, "bands of the spectrum that are folded into channels (tfc_tdf)", minimum=1, maximum=64)
+    blocks: int = field(1, "blocks on each level, down and up (tfc_tdf)", minimum=1, maximum=32)
+    bottleneck: int = field(4, "by how much a frame's frequencies are squeezed (tfc_tdf)", minimum=1, maximum=1024)
     dropout: float = field(0.0, "dropout rate", minimum=0, maximum=0.9)
     mask: str = field(
         "complex",

@@ -7,7 +7,6 @@ import shutil
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
@@ -111,9 +110,15 @@ def unpack(archive: str | Path, folder: str | Path, max_files: int = MAX_FILES, 
                 shutil.copyfileobj(source, target, _CHUNK_BYTES)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
-        if isinstance(error, tarfile.TarError | zipfile.BadZipFile | zlib.error | EOFError):
-            raise UserError(f"{archive} is damaged ({error}); delete it and download again") from error
-        raise
+        if isinstance(error, UserError) or not isinstance(error, Exception):
+            raise
+        if isinstance(error, OSError) and error.filename is not None:
+            raise UserError(
+                f"cannot unpack {archive} to {error.filename}: {error.strerror or error}; check the folder and the space,"
+                " or delete the archive and download again"
+            ) from error
+        # Each kind of archive and of compression has exceptions of its own, some of them an OSError without a file.
+        raise UserError(f"{archive} is damaged ({error}); delete it and download again") from error
 
 
 class _Member(NamedTuple):

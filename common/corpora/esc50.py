@@ -39,7 +39,7 @@ def index(root: str | Path) -> pd.DataFrame:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
         table["fold"] = table["fold"].astype(int)
         names, folds, labels, sources = (table[name] for name in ("filename", "fold", "category", "src_file"))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, OverflowError) as error:
         raise UserError(
             f"cannot read {path}: {error}; expected the columns filename, fold, category, src_file"
         ) from error

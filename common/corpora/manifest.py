@@ -150,4 +150,7 @@ def read(path: str | Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise UserError(f"{path} lacks the manifest columns {', '.join(missing)}; delete it to have it made again")
-    return table[list(COLUMNS)].astype(_TYPES)
+    try:
+        return table[list(COLUMNS)].astype(_TYPES)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError(f"cannot read the manifest {path}: {error}; delete it to have it made again") from error

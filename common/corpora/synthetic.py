@@ -14,7 +14,6 @@ inaudible samples.
 """
 
 import hashlib
-import json
 import logging
 import unicodedata
 from collections.abc import Sequence
@@ -294,7 +293,11 @@ def _folder_name(word: str) -> str:
 def _write_description(folder: Path, language: str, seed: int, words: dict[str, str]) -> None:
     path = folder / "synthetic.json"
     if path.exists():
-        words = {**json.loads(path.read_text(encoding="utf-8"))["words"], **words}
+        way_out = "delete it; what it lists is made again"
+        described = files.read_json(path, way_out)
+        if not isinstance(described, dict) or not isinstance(described.get("words"), dict):
+            raise UserError(f"{path} lists no words; {way_out}")
+        words = {**described["words"], **words}
     description = {
         "made_by": f"espeak-ng {speech_synthesis.version()}",
         "language": language,

@@ -340,3 +340,36 @@ def test_a_folder_in_the_place_of_the_file_is_told(tmp_path, tone):
     with pytest.raises(UserError, match="cannot write .*a.wav"):
         audio.write(tmp_path / "a.wav", tone, RATE)
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_an_excerpt_of_what_cannot_be_sought_is_read(tmp_path, tone):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone, 16000, subtype="GSM610")
+    whole, _ = audio.read(path)
+    excerpt, _ = audio.read(path, start=0.1, duration=0.05)
+    np.testing.assert_array_equal(excerpt, whole[1600:2400])
+
+
+def test_a_header_that_leads_before_the_beginning_of_a_pipe_prints_nothing(capfd):
+    # An AIFF whose sound claims to begin beyond the end, and one of a negative size: libsndfile seeks there.
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(800), 8000, format="AIFF")
+    content = file.getvalue()
+    for name in (b"COMM", b"SSND"):
+        at = content.index(name) + 4
+        for size in (b"\xff\xff\xff\xff", b"\x80\0\0\0", b"\x7f\xff\xff\xff"):
+            try:
+                audio.read(io.BytesIO(content[:at] + size + content[at + 4 :]))
+            except UserError as error:
+                assert "standard input" in str(error)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_an_ogg_whose_last_page_is_damaged_is_not_sought(tmp_path, tone, monkeypatch):
+    """libsndfile 1.2 reads memory that is not there when it seeks in some."""
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, tone, 16000)
+    whole, _ = audio.read(path)
+    monkeypatch.setattr(audio.ForwardFile, "seek", lambda *arguments: pytest.fail("it was sought"))
+    excerpt, _ = audio.read(path, start=0.1, duration=0.05)
+    np.testing.assert_allclose(excerpt, whole[1600:2400], atol=1e-6)

@@ -88,3 +88,10 @@ def test_a_damaged_or_foreign_configuration_is_refused(tmp_path, text, expected)
 def test_a_missing_configuration_says_what_run_dir_takes(tmp_path):
     with pytest.raises(UserError, match="--run_dir takes a folder"):
         configs.load(Config, "kws", tmp_path / "config.json")
+
+
+def test_an_integer_beyond_all_floats_is_told(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"task": "kws", "config": {"gain_db": 10**400}}))
+    with pytest.raises(UserError, match="--gain_db: expected a finite number"):
+        configs.load(Config, "kws", path)

@@ -172,3 +172,26 @@ def test_json_takes_numpy_and_has_no_nan(tmp_path):
 
 def test_nearest_is_silent_when_nothing_comes_close():
     assert nearest("xyz", ["epochs", "seed"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a": ', "Expecting value"),
+        (b"\xff\xfe", "codec"),
+        (b"9" * 5000, "digits"),
+    ],
+)
+def test_json_that_is_none_is_told(tmp_path, content, reason):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(UserError, match=f"cannot read .*a.json: .*{reason}.*; make it again"):
+        files.read_json(tmp_path / "a.json", "make it again")
+    with pytest.raises(FileNotFoundError):
+        files.read_json(tmp_path / "absent.json", "make it again")
+
+
+def test_what_an_error_quotes_cannot_move_the_cursor_or_fill_the_screen():
+    assert str(UserError("a\n  \x1b[2J\x07\ud800 ü")) == "a \\x1b[2J\\x07\\ud800 ü"
+    long = str(UserError("begin " + "x" * 100_000 + " end"))
+    assert len(long) < 1600 and long.startswith("begin x") and long.endswith("x end")

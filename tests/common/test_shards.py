@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
 
-from common import files, shards
+from common import app, files, shards
 from common.corpora import manifest
 from common.errors import UserError
 
@@ -147,3 +149,54 @@ def test_random_draws_differ_between_batches_and_passes(clips, tmp_path):
     prepared = shards.prepare(clips[0], tmp_path / "shards", RATE)
     draws = [tuple(draw) for _, draw in order_of(prepared, 1, 0, 10)]
     assert len(set(draws)) == 10
+
+
+def _change_record(prepared, change):
+    """Change the first record's content, with its right length and checksums."""
+    path = prepared.paths[0]
+    records = [record.numpy() for record in tf.data.TFRecordDataset(path)]
+    with tf.io.TFRecordWriter(path) as writer:
+        for number, record in enumerate(records):
+            writer.write(record if number else change(record))
+
+
+def test_a_record_that_asks_for_more_than_there_is_is_refused_before_it_is_read(clips, tmp_path):
+    table, _ = clips
+    path = Path(shards.prepare(table, tmp_path / "shards", RATE).paths[0])
+    whole = path.read_bytes()
+    for content in (whole[:-5], b"\xff" * 7 + b"\x7f" + whole[8:], whole + whole, b"", whole[:5]):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="are damaged .*delete"):
+            shards.prepare(table, tmp_path / "shards", RATE)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\xa4\x19\n\x0c", b"no record"])
+def test_a_forged_record_is_one_line(clips, tmp_path, content, capsys):
+    table, _ = clips
+    prepared = shards.prepare(table, tmp_path / "shards", RATE)
+    _change_record(prepared, lambda record: content)
+    with pytest.raises(UserError, match="are damaged"):
+        list(shards.recordings(prepared))
+    main = lambda flags, arguments: list(shards.read(prepared, SAMPLES, 4))  # noqa: E731
+    assert app.run(main, lambda flag_values: None, []) == 2
+    assert "error: decoded recordings are damaged" in capsys.readouterr().err
+
+
+def test_a_flipped_bit_is_one_line(clips, tmp_path, capsys):
+    table, _ = clips
+    prepared = shards.prepare(table, tmp_path / "shards", RATE)
+    path = Path(prepared.paths[0])
+    content = path.read_bytes()
+    path.write_bytes(content[:300] + bytes([content[300] ^ 1]) + content[301:])
+    main = lambda flags, arguments: list(shards.read(prepared, SAMPLES, 4))  # noqa: E731
+    assert app.run(main, lambda flag_values: None, []) == 2
+    assert "error: decoded recordings are damaged" in capsys.readouterr().err
+
+
+def test_reports_of_other_rows_are_told(clips, tmp_path):
+    table, _ = clips
+    report = next(shards.prepare(table, tmp_path / "shards", RATE).folder.glob("*.json"))
+    for text in ("[" * 100_000, '{"rows": [99], "rejected": []}', '{"rows": 1e999, "rejected": []}', "[]"):
+        report.write_text(text)
+        with pytest.raises(UserError, match="delete"):
+            shards.prepare(table, tmp_path / "shards", RATE)

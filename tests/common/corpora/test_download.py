@@ -278,7 +278,7 @@ HOSTILE = {
     "zip bomb": (_zip({"zeros": bytes(3_000_000)}), "more than 1000 files or 2000000 bytes"),
     "cut tar": (_tar({**FILES, "random": os.urandom(50_000)})[:30_000], "is damaged"),
     "cut zip": (_zip({**FILES, "random": os.urandom(50_000)})[:30_000], "is damaged"),
-    "a file twice as folder": (_tar({"yes": b"1", "yes/a.wav": b"2"}), "cannot download into"),
+    "a file twice as folder": (_tar({"yes": b"1", "yes/a.wav": b"2"}), "cannot unpack"),
     "no archive": (b"<html>moved</html>", "is damaged"),
     "nothing": (b"", "is damaged"),
 }
@@ -308,3 +308,37 @@ def test_an_archive_that_does_not_fit_on_the_disk_is_refused(tmp_path, monkeypat
     monkeypatch.setattr(usage, "free", 5)
     with _server(content) as (url, _), pytest.raises(UserError, match=f"needs {len(content)} bytes and 5 are free"):
         download.fetch(url, tmp_path / "corpus", _sha256(content))
+
+
+def _zip_with(position: int, value: bytes, compression: int = zipfile.ZIP_STORED) -> bytes:
+    """Return a zip in whose directory a field is changed."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        archive.writestr("a.wav", os.urandom(1000))
+    content = buffer.getvalue()
+    begin = content.index(b"PK\1\2") + position
+    return content[:begin] + value + content[begin + len(value) :]
+
+
+DAMAGED = {
+    "encrypted": (_zip_with(8, b"\1"), "is damaged"),
+    "an unknown compression": (_zip_with(10, b"\x63"), "is damaged"),
+    "an offset that leads nowhere": (_zip_with(42, b"\xff\xff\xff\x7f"), "is damaged"),
+    "broken LZMA": (
+        _zip_with(0, b"PK\1\2", zipfile.ZIP_LZMA).replace(b"a.wav", b"a.wav", 1)[:45] + bytes(900),
+        "is damaged",
+    ),
+    "a name without letters": (_zip({"": b"1"}), "is damaged|cannot unpack"),
+    "a name that is too long": (_tar({"a" * 300: b"1"}), "cannot unpack"),
+    "a folder's own name": (_tar({".": b"1"}), "cannot unpack"),
+    "broken bzip2": (_tar(FILES, mode="w:bz2")[:100] + bytes(200), "is damaged"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damage_of_any_kind_is_one_line_and_leaves_nothing(tmp_path, name):
+    content, words = DAMAGED[name]
+    (tmp_path / "archive").write_bytes(content)
+    with pytest.raises(UserError, match=words) as caught:
+        download.unpack(tmp_path / "archive", tmp_path / "unpacked")
+    assert str(caught.value).isprintable() and not (tmp_path / "unpacked").exists()

@@ -47,3 +47,12 @@ def test_what_is_not_the_corpus_is_told(tmp_path):
     (tmp_path / "meta" / "esc50.csv").write_text("file,class\na,b\n")
     with pytest.raises(UserError, match="cannot read .*esc50.csv.*expected the columns"):
         esc50.index(tmp_path)
+
+
+@pytest.mark.parametrize("fold", ["9" * 30, "one", ""])
+def test_a_fold_that_is_no_number_is_told(tmp_path, fold):
+    root = _corpus(tmp_path, 5)
+    path = root / "meta" / "esc50.csv"
+    path.write_text(path.read_text().replace(",3,", f",{fold},"))
+    with pytest.raises(UserError, match="cannot read .*esc50.csv"):
+        esc50.index(root)
