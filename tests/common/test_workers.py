@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib
-import signal
 import sys
 import time
 
@@ -108,7 +107,8 @@ def test_training_goes_on_after_a_worker_was_killed(tmp_path, corpora):
     while not history.exists():
         assert chief.poll() is None and other.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
-    other.send_signal(signal.SIGKILL)
+    other.kill()
+    other.wait()
     assert chief.wait(200) == 2
     assert "another worker was lost" in log.with_suffix(".0").read_text().splitlines()[-1]
 
