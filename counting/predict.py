@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from absl import flags as absl_flags
 
-from common import app, audio, audio_blocks, inputs, plots
+from common import app, audio, audio_blocks, files, inputs, plots
 from common import config as configs
 from common.errors import UserError
 from counting import answers
@@ -55,6 +55,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Answer for every file named on the command line."""
     named = list(inputs.recordings(arguments))
     config, model = load_model(flags.run_dir)
+    if flags.plot_dir:
+        files.check_writable(flags.plot_dir)
     writer = {"text": TextWriter, "json": JsonWriter, "csv": CsvWriter}[flags.output_format]()
     pictures = []
     failures = 0

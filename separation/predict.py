@@ -16,7 +16,7 @@ import numpy as np
 import soxr
 from absl import flags as absl_flags
 
-from common import app, audio, audio_blocks, audio_writer, inputs, progress, tracks
+from common import app, audio, audio_blocks, audio_writer, files, inputs, progress, tracks
 from common import config as configs
 from common.errors import UserError, nearest
 from separation import evaluate, separate
@@ -69,6 +69,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     stems = chosen_stems(config, flags.stems)
     subtype = ENCODINGS[flags.encoding] if flags.format in ("wav", "flac") else None
     audio_writer.format_of(path_of(flags, "track", "stem"), subtype)
+    files.check_writable(flags.output_dir)
     failures = 0
     used: set[str] = set()
     for name, source, _ in named:
