@@ -91,12 +91,14 @@ class Run:
 
 
 def check_folder(folder: str | Path) -> None:
-    """Refuse a run directory that a training cannot write to, before corpora are made for it; a complete one is only read.
+    """Refuse a run directory that a training cannot write to, before corpora are made for it.
+
+    A complete one is only read, and workers that are not the chief have another.
 
     Raises:
         UserError: It cannot be written to, or is a file.
     """
-    if not (Path(folder) / "metrics.json").exists():
+    if not workers.worker_index() and not (Path(folder) / "metrics.json").exists():
         files.check_writable(folder)
 
 

@@ -88,6 +88,7 @@ def train_run(
         UserError: The recordings, the configuration or the folder cannot be used.
     """
     training.prepare(config)
+    runs.check_folder(folder)
     corpus = data.load_corpus(config, shards_dir, download=download)
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
     for name, split in splits.items():

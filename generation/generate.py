@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from absl import flags as absl_flags
 
-from common import app, audio, plots
+from common import app, audio, files, plots
 from common import config as configs
 from common.errors import UserError
 from generation import noise, pieces, watch
@@ -54,6 +54,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     app.refuse_arguments(arguments)
     if flags.to_seed is not None and flags.num_samples < 2:
         raise UserError("--to_seed: a way from one piece to another takes --num_samples of at least 2")
+    files.check_writable(flags.output_dir)
     config, model = load_model(flags.run_dir)
     if flags.epoch is not None:
         watch.load_snapshot(model, flags.run_dir, flags.epoch)

@@ -96,6 +96,7 @@ def train_run(
         UserError: The tracks, the configuration or the folder cannot be used.
     """
     training.prepare(config)
+    runs.check_folder(folder)
     table = data.load_corpus(config)
     splits = {split: data.prepare_split(config, table, split, shards_dir) for split in manifest.SPLITS}
     config = tuning.resolve(

@@ -102,6 +102,7 @@ def train_run(
     if data_service and config.num_teachers:
         raise UserError("--num_teachers: teachers answer in this process, not in a data service; leave one of both out")
     training.prepare(config)
+    runs.check_folder(folder)
     corpus = data.load_corpus(config, shards_dir, download=download)
     config = corpus.config
 

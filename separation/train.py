@@ -90,6 +90,7 @@ def train_run(
         UserError: The tracks, the configuration or the folder cannot be used.
     """
     training.prepare(config)
+    runs.check_folder(folder)
     corpus = data.load_corpus(config, shards_dir)
     config = corpus.config
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
