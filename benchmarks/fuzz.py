@@ -10,6 +10,7 @@ The table is printed and written to runs/fuzz/fuzz.csv, the findings to runs/fuz
 
 import collections
 import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -29,6 +30,8 @@ from common.errors import UserError
 _KEPT = 3
 _LARGEST_JOB = 10_000
 _START_SECONDS = 300.0
+# A process that does not compute hangs as well, after this many times the limit.
+_MOST_WAITING = 20
 
 
 def define_flags(flag_values: FlagValues) -> None:
@@ -168,6 +171,7 @@ class _Child:
         self.process.start()
         other.close()
         self.started = self.since = time.perf_counter()
+        self.since_cpu = 0.0
         self.ready = self.over = self.done = False
         self.fault = ""
 
@@ -176,7 +180,7 @@ class _Child:
         try:
             while self.connection.poll():
                 message = self.connection.recv()
-                self.since = time.perf_counter()
+                self.since, self.since_cpu = time.perf_counter(), self._cpu_seconds()
                 if message == "ready":
                     self.ready = True
                 elif isinstance(message, int) and message < self.last and not self.done:
@@ -185,7 +189,8 @@ class _Child:
                     self.done = isinstance(message, tuple) and message[0].number == self.last - 1
                     yield message
             limit = READERS[self.name].seconds if self.ready else _START_SECONDS
-            if time.perf_counter() - self.since > limit:
+            waited, worked = time.perf_counter() - self.since, self._cpu_seconds() - self.since_cpu
+            if worked > limit or waited > _MOST_WAITING * limit:
                 self.fault = "hang"
                 self.process.kill()
         except EOFError:
@@ -195,6 +200,14 @@ class _Child:
                 raise RuntimeError(f"{self.name} cannot begin: {self.last_words()}") from None
             if self.process.exitcode:
                 self.fault = self.fault or f"crash (exit code {self.process.exitcode})"
+
+    def _cpu_seconds(self) -> float:
+        """Return what the process has computed: on a busy machine it may wait long without being to blame."""
+        try:
+            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def last_words(self) -> str:
         """Return the end of what the process wrote."""

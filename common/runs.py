@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import arrays, files, weight_file, workers
+from common import arrays, files, tables, weight_file, workers
 from common import config as configs
 from common.errors import UserError
 
@@ -233,7 +233,7 @@ def read_history(folder: str | Path) -> pd.DataFrame:
     """
     path = Path(folder) / "history.csv"
     try:
-        return pd.read_csv(path).astype(float)
+        return tables.read(path).astype(float)
     except (OSError, ValueError, TypeError, OverflowError) as error:
         raise UserError(f"cannot read {path}: {error}; train again with another --run_dir") from error
 

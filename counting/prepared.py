@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common import audio
+from common import audio, tables
 from common.corpora import manifest
 from common.errors import UserError
 from counting.config import Config
@@ -55,7 +55,7 @@ def index(root: Path, config: Config) -> pd.DataFrame:
     if not path.is_file():
         raise UserError(f"{path} does not exist; `python -m counting.prepare --output_dir={root}` makes such a folder")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = tables.read(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {error}; prepare the folder again") from error
     missing = [name for name in _NEEDED if name not in table]

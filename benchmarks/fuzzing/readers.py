@@ -20,14 +20,14 @@ class Reader(NamedTuple):
         read: Reads an input that lies in a folder.
         targets: Ends of the paths of the files to damage; all files unless given.
         weight: How many inputs it gets, beside the others; dear readers get few.
-        seconds: How long an input may take.
+        seconds: How long an input may compute.
     """
 
     seeds: Callable[[Path], list[Input]]
     read: Callable[[Path], object]
     targets: Sequence[str] = ("",)
     weight: float = 1.0
-    seconds: float = 60.0
+    seconds: float = 20.0
 
 
 class _Pipe(io.RawIOBase):

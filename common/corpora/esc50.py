@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from common import tables
 from common.corpora import manifest
 from common.errors import UserError
 
@@ -36,7 +37,7 @@ def index(root: str | Path) -> pd.DataFrame:
     if not path.is_file() or not (root / "audio").is_dir():
         raise UserError(f"{root} is not ESC-50; expected {LAYOUT}")
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = tables.read(path, dtype=str, keep_default_na=False)
         table["fold"] = table["fold"].astype(int)
         names, folds, labels, sources = (table[name] for name in ("filename", "fold", "category", "src_file"))
     except (OSError, ValueError, KeyError, OverflowError) as error:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from common import tables
 from common.corpora import manifest, splits
 from common.corpora.speech_commands import BACKGROUND_NOISE, noise_rows, speaker_of
 from common.errors import UserError
@@ -167,7 +168,7 @@ def read_table(path: Path, required: Sequence[str], optional: Sequence[str], thi
     """
     columns = ",".join(required)
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+        table = tables.read(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {error}; expected CSV with the columns {columns}") from error
     table.columns = [str(name).strip().lower() for name in table.columns]

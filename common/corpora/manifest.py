@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from common import files
+from common import files, tables
 from common.errors import UserError
 
 COLUMNS = ("path", "start", "duration", "split", "label", "speaker", "sex", "track", "stem", "channel")
@@ -144,7 +144,7 @@ def read(path: str | Path) -> pd.DataFrame:
     """
     text_columns = {name: str for name in COLUMNS if name not in _TYPES}
     try:
-        table = pd.read_csv(path, dtype=text_columns, keep_default_na=False, na_values={"duration": ""})
+        table = tables.read(path, dtype=text_columns, keep_default_na=False, na_values={"duration": ""})
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read the manifest {path}: {error}; delete it to have it made again") from error
     missing = [name for name in COLUMNS if name not in table.columns]

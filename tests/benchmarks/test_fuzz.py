@@ -10,7 +10,7 @@ from benchmarks.fuzzing import array_mutations, mutations, readers, worker
 from benchmarks.fuzzing.readers import READERS, Reader
 
 # The dear ones get a handful.
-COUNTS = dict.fromkeys(READERS, 25) | {"run": 1, "shards": 5, "standard_input": 15, "tfio": 10}
+COUNTS = dict.fromkeys(READERS, 20) | {"run": 1, "shards": 4, "standard_input": 10, "tfio": 10}
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -1,0 +1,17 @@
+import pytest
+
+from common import tables
+
+
+def test_options_are_those_of_pandas(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("\ufefffile, label\n1,\n", encoding="utf-8")
+    table = tables.read(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
+    assert table.to_dict("records") == [{"file": "1", "label": ""}]
+
+
+@pytest.mark.parametrize("line", ["a," * 1000 + "a", "\n\n" + "," * 500_000])
+def test_too_many_columns_are_refused_at_once(tmp_path, line):
+    (tmp_path / "a.csv").write_text(f"{line}\n1,2\n")
+    with pytest.raises(ValueError, match="columns; expected at most 1000"):
+        tables.read(tmp_path / "a.csv")
