@@ -17,7 +17,7 @@ GENERATION_DIR ?= runs/generation/default
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format bench tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean
+.PHONY: help setup test lint format bench bench-devices bench-scale bench-kills bench-fuzz tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -131,6 +131,18 @@ bench: $(BENCH_VENV)/.installed  ## measure networks, features and pipeline besi
 	$(BENCH_VENV)/bin/python -m benchmarks.inversion
 	$(BENCH_VENV)/bin/python -m benchmarks.features
 	$(BENCH_VENV)/bin/python -m benchmarks.pipeline
+
+bench-devices: setup  ## train a few steps of every task in every precision on the devices at hand
+	$(BIN)/python -m benchmarks.devices $(ARGS)
+
+bench-scale: setup  ## measure what a corpus and several workers cost
+	$(BIN)/python -m benchmarks.scale $(ARGS)
+
+bench-kills: setup  ## kill every command at random moments, and compare what comes of it with an undisturbed run
+	$(BIN)/python -m benchmarks.kills $(ARGS)
+
+bench-fuzz: setup  ## feed hostile input to every reader
+	$(BIN)/python -m benchmarks.fuzz $(ARGS)
 
 clean:  ## remove the environments; recordings and runs stay
 	rm -rf $(VENV) $(TFIO_VENV) $(BENCH_VENV)
