@@ -106,6 +106,7 @@ class Pool:
                     continue
                 running.remove(child)
                 self.wall_seconds[child.name] += time.perf_counter() - child.started
+                print(f"{child.name}: {sum(self.kinds[child.name].values())} inputs so far", flush=True)
                 if child.fault:
                     self._find(child.name, worker.Result(child.number, child.fault, child.last_words()))
                     if child.number + 1 < child.last:

@@ -1,5 +1,7 @@
 """CSV tables that somebody else may have written."""
 
+import csv
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,13 @@ def read(path: str | Path, **options: Any) -> pd.DataFrame:
         ValueError: It is no CSV, or has more columns than any table here; pandas takes minutes over a hundred thousand.
         OSError: It cannot be read.
     """
-    encoding = options.get("encoding")
-    num_columns = pd.read_csv(path, header=None, nrows=1, dtype=str, encoding=encoding).shape[1]
+    with open(path, newline="", encoding=options.get("encoding", "utf-8"), errors="replace") as file:
+        rows = (row for row in csv.reader(file) if row)
+        try:
+            # From the header and the first line below it pandas takes the number of columns; longer lines it refuses.
+            num_columns = max(map(len, itertools.islice(rows, 2)), default=0)
+        except csv.Error as error:
+            raise ValueError(str(error)) from error
     if num_columns > _MOST_COLUMNS:
         raise ValueError(f"it has {num_columns} columns; expected at most {_MOST_COLUMNS}")
     return pd.read_csv(path, **options)

@@ -10,8 +10,14 @@ def test_options_are_those_of_pandas(tmp_path):
     assert table.to_dict("records") == [{"file": "1", "label": ""}]
 
 
-@pytest.mark.parametrize("line", ["a," * 1000 + "a", "\n\n" + "," * 500_000])
+@pytest.mark.parametrize("line", ["a," * 1000 + "a", "\n\n" + "," * 500_000, "a,b\n" + "1," * 100_000])
 def test_too_many_columns_are_refused_at_once(tmp_path, line):
     (tmp_path / "a.csv").write_text(f"{line}\n1,2\n")
     with pytest.raises(ValueError, match="columns; expected at most 1000"):
+        tables.read(tmp_path / "a.csv")
+
+
+def test_a_quote_that_never_ends_is_told(tmp_path):
+    (tmp_path / "a.csv").write_text('"' + "a" * 200_000)
+    with pytest.raises(ValueError):
         tables.read(tmp_path / "a.csv")
