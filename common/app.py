@@ -34,6 +34,9 @@ def run(
         pass through.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    if hasattr(sys.stdout, "reconfigure"):
+        # Answers name files, and not every name is text.
+        sys.stdout.reconfigure(errors="surrogateescape")
     program = f"python -m {_module_name(main)}"
     flag_values = FlagValues()
     flags.DEFINE_bool("help", False, "show this text and stop", short_name="h", flag_values=flag_values)

@@ -255,7 +255,8 @@ class ForwardFile(soundfile.SoundFile):
     """
 
     def __init__(self, source: str | BinaryIO):
-        super().__init__(source if isinstance(source, str) else _SeekableAnywhere(source))
+        # Names are bytes: Linux takes some that are no text.
+        super().__init__(os.fsencode(source) if isinstance(source, str) else _SeekableAnywhere(source))
 
     def seekable(self) -> bool:
         """Say no, so that reading does not seek."""

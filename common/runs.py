@@ -206,10 +206,9 @@ def restore_state(run: Run, model: keras.Model) -> None:
             raise _damaged_backup(run.state_path, error) from error
 
 
-def write_rejected(run: Run, tables: list[pd.DataFrame]) -> None:
+def write_rejected(run: Run, rejected: list[pd.DataFrame]) -> None:
     """Write `rejected.csv`: the recordings that could not be used, with the reason."""
-    with files.atomic_path(run.folder / "rejected.csv") as temporary:
-        pd.concat(tables).to_csv(temporary, index=False)
+    tables.write(pd.concat(rejected), run.folder / "rejected.csv")
 
 
 def read_metrics(run: Run) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tqdm import tqdm
 
-from common import audio, files, progress, tfio, workers
+from common import audio, files, progress, tables, tfio, workers
 from common.errors import UserError
 
 _VERSION = 1
@@ -252,7 +252,7 @@ def _key(manifest: pd.DataFrame, sample_rate: int, clip_seconds: float | None) -
             stamp = f"{status.st_size}|{status.st_mtime_ns}"
         except OSError:
             stamp = "missing"
-        digest.update(f"{path}|{start!r}|{duration!r}|{stamp}\n".encode())
+        digest.update(f"{path}|{start!r}|{duration!r}|{stamp}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
 
 
@@ -355,8 +355,7 @@ def _open(folder: Path, num_shards: int, manifest: pd.DataFrame, sample_rate: in
         listing = folder / "rejected.csv"
         # The folder may be read-only once it is complete.
         if not listing.exists():
-            with files.atomic_path(listing) as temporary:
-                rejected.to_csv(temporary, index=False)
+            tables.write(rejected, listing)
         share = len(rejected) / len(manifest)
         summary = f"{len(rejected)} of {len(manifest)} recordings cannot be used (listed in {listing})"
         if share > max_rejected or not len(rows):

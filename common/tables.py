@@ -1,4 +1,4 @@
-"""CSV tables that somebody else may have written."""
+"""CSV tables: those that somebody else may have written, and those that name files."""
 
 import csv
 import itertools
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+from common import files
 
 _MOST_COLUMNS = 1000
 
@@ -31,3 +33,15 @@ def read(path: str | Path, **options: Any) -> pd.DataFrame:
     if num_columns > _MOST_COLUMNS:
         raise ValueError(f"it has {num_columns} columns; expected at most {_MOST_COLUMNS}")
     return pd.read_csv(path, **options)
+
+
+def write(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a CSV file, whole or not at all; names of files that are no UTF-8 come back by `surrogateescape`."""
+    text = table.to_csv(index=False)
+    try:
+        content = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        # Text of a damaged file, quoted in the reason.
+        content = text.encode(errors="backslashreplace")
+    with files.atomic_path(path) as temporary:
+        temporary.write_bytes(content)

@@ -165,5 +165,9 @@ def _digest(key: str, rows: pd.DataFrame) -> str:
             stamp = f"{status.st_size}|{status.st_mtime_ns}"
         except OSError:
             stamp = "missing"
-        digest.update(f"{row.path}|{row.start!r}|{row.duration!r}|{row.stem}|{row.channel}|{stamp}\n".encode())
+        digest.update(
+            f"{row.path}|{row.start!r}|{row.duration!r}|{row.stem}|{row.channel}|{stamp}\n".encode(
+                errors="surrogateescape"
+            )
+        )
     return digest.hexdigest()[:16]

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import files, runs
+from common import runs, tables
 from common.errors import UserError
 
 ANSWERS = ("stop", "restore")
@@ -149,9 +149,8 @@ def _report(
     if table.empty:
         return report
     path = run.folder / "bad_batches.csv"
-    known = [pd.read_csv(path)] if path.exists() else []
-    with files.atomic_path(path) as temporary:
-        pd.concat([*known, table]).drop_duplicates().to_csv(temporary, index=False)
+    known = [tables.read(path, encoding_errors="surrogateescape")] if path.exists() else []
+    tables.write(pd.concat([*known, table]).drop_duplicates(), path)
     bad = [(step + 1, example + 1) for step in steps for example in _bad_examples(train, origin + step)]
     if bad:
         step, example = bad[0]

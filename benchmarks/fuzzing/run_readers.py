@@ -169,7 +169,9 @@ def open_speech_bank(folder: Path) -> None:
 
     paths = (str(folder / "shards" / "shard-00000.tfrecord"),)
     table = _manifest(_MISSING)
-    prepared = shards.Shards(folder / "shards", paths, (len(table),), table, np.arange(len(table)), pd.DataFrame(), _RATE)
+    prepared = shards.Shards(
+        folder / "shards", paths, (len(table),), table, np.arange(len(table)), pd.DataFrame(), _RATE
+    )
     bank = speech_bank.build(prepared)
     places = bank.places(400, 0.5)
     speech_bank.cut(bank, np.concatenate([[-1], *places.values()]).astype(np.int64), 400)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from common import files, tables
+from common import tables
 from common.errors import UserError
 
 COLUMNS = ("path", "start", "duration", "split", "label", "speaker", "sex", "track", "stem", "channel")
@@ -132,8 +132,7 @@ def select(manifest: pd.DataFrame, split: str) -> pd.DataFrame:
 
 def write(manifest: pd.DataFrame, path: str | Path) -> None:
     """Write a manifest as CSV, whole or not at all."""
-    with files.atomic_path(path) as temporary:
-        manifest.to_csv(temporary, index=False)
+    tables.write(manifest, path)
 
 
 def read(path: str | Path) -> pd.DataFrame:
@@ -144,7 +143,13 @@ def read(path: str | Path) -> pd.DataFrame:
     """
     text_columns = {name: str for name in COLUMNS if name not in _TYPES}
     try:
-        table = tables.read(path, dtype=text_columns, keep_default_na=False, na_values={"duration": ""})
+        table = tables.read(
+            path,
+            dtype=text_columns,
+            keep_default_na=False,
+            na_values={"duration": ""},
+            encoding_errors="surrogateescape",
+        )
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read the manifest {path}: {error}; delete it to have it made again") from error
     missing = [name for name in COLUMNS if name not in table.columns]

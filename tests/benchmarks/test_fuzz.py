@@ -1,6 +1,7 @@
 """A few hundred hostile inputs, the same ones every time; `python -m benchmarks.fuzz` tries as many as one likes."""
 
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -11,6 +12,14 @@ from benchmarks.fuzzing.readers import READERS, Reader
 
 # The dear ones get a handful.
 COUNTS = dict.fromkeys(READERS, 20) | {"run": 1, "shards": 4, "standard_input": 10, "tfio": 10}
+
+
+@pytest.fixture(autouse=True)
+def silent():
+    """Hostile text in the log could not be passed on by whoever runs tests in several processes."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -200,3 +201,12 @@ def test_reports_of_other_rows_are_told(clips, tmp_path):
         report.write_text(text)
         with pytest.raises(UserError, match="delete"):
             shards.prepare(table, tmp_path / "shards", RATE)
+
+
+def test_a_file_whose_name_is_no_text_is_read(tmp_path, rng):
+    name = os.fsdecode(b"caf\xe9.wav")
+    soundfile.write(os.fsencode(tmp_path / name), rng.normal(0, 0.1, 1600), 16000, format="WAV")
+    (tmp_path / os.fsdecode(b"broken\xe9.wav")).write_bytes(b"RIFF")
+    rows = [{"path": path, "duration": 0.1} for path in sorted(tmp_path.glob("*.wav"))]
+    prepared = shards.prepare(manifest.from_rows(rows), tmp_path / "shards", 16000, max_rejected=0.5)
+    assert len(prepared.rows) == 1 and len(prepared.rejected) == 1

@@ -1,3 +1,6 @@
+import os
+
+import pandas as pd
 import pytest
 
 from common import tables
@@ -21,3 +24,16 @@ def test_a_quote_that_never_ends_is_told(tmp_path):
     (tmp_path / "a.csv").write_text('"' + "a" * 200_000)
     with pytest.raises(ValueError):
         tables.read(tmp_path / "a.csv")
+
+
+def test_names_that_are_no_text_come_back(tmp_path):
+    """Linux takes any bytes for the name of a file; old archives have Latin-1."""
+    name = os.fsdecode(b"caf\xe9.wav")
+    tables.write(pd.DataFrame({"path": [name]}), tmp_path / "table.csv")
+    table = tables.read(tmp_path / "table.csv", encoding_errors="surrogateescape")
+    assert table["path"].tolist() == [name]
+
+
+def test_text_that_cannot_be_written_is_quoted(tmp_path):
+    tables.write(pd.DataFrame({"reason": ["half of a pair: \ud800"]}), tmp_path / "table.csv")
+    assert tables.read(tmp_path / "table.csv")["reason"].tolist() == ["half of a pair: \\ud800"]
