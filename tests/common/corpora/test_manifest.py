@@ -82,11 +82,11 @@ def test_selecting_a_split():
         manifest.select(table, "tset")
 
 
-@pytest.mark.parametrize("cell", ["", "yes", "9" * 400])
+@pytest.mark.parametrize("cell", ["", "yes", "1.5.2"])
 def test_a_cell_that_is_no_number_is_told(tmp_path, cell):
     manifest.write(_table(), tmp_path / "manifest.csv")
     lines = (tmp_path / "manifest.csv").read_text().splitlines()
-    lines[1] = lines[1].rpartition(",")[0] + f",{cell}"
+    lines[-1] = lines[-1].rpartition(",")[0] + f",{cell}"
     (tmp_path / "manifest.csv").write_text("\n".join(lines))
     with pytest.raises(UserError, match="cannot read the manifest .*delete it"):
         manifest.read(tmp_path / "manifest.csv")
