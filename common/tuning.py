@@ -82,8 +82,10 @@ def resolve(
         saved = configs.load(type(config), task, path)
         chosen = Candidate(saved.precision, saved.jit_compile if tune_jit_compile else config.jit_compile)
     else:
+        # XLA does not compile what several workers exchange, and the attempt crashes at the end of the process.
+        both = tune_jit_compile and workers.num_workers() == 1
         tried = candidates(
-            bool(tf.config.list_logical_devices("GPU")), (False, True) if tune_jit_compile else (config.jit_compile,)
+            bool(tf.config.list_logical_devices("GPU")), (False, True) if both else (config.jit_compile,)
         )
         logging.info("precision: timing %d candidates, which takes some steps of training each", len(tried))
         rates = {one: config.batch_size / seconds for one, seconds in measure(config, tried, build, batches()).items()}
@@ -148,7 +150,6 @@ def measure(
         for candidate, model in models.items():
             # The first step after a change finds caches full of something else.
             seconds[candidate] += train_steps(model, dataset, 1 + _STEPS_PER_ROUND).seconds[1:]
-    keras.utils.clear_session()
     medians = workers.mean_over_workers([np.array(statistics.median(steps)) for steps in seconds.values()])
     return {candidate: float(median) for candidate, median in zip(seconds, medians, strict=True)}
 

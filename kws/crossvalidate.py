@@ -8,11 +8,11 @@ Prints a table and writes it as folds.csv and folds.json beside the runs; the sa
 """
 
 import dataclasses
+import gc
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 from absl import flags as absl_flags
@@ -61,7 +61,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
                 download=flags.download,
             )
             figures.append(runs.read_metrics(run))
-            keras.backend.clear_session()
+            # Keras' own clearing of the session would end the strategy's scope.
+            gc.collect()
     rows, summary = summarize(figures)
     with files.atomic_path(folder / "folds.csv") as temporary:
         rows.to_csv(temporary, index=False)
