@@ -126,6 +126,12 @@ def define_training_flags(flag_values: FlagValues) -> None:
         "take --batch_size and --learning_rate as those of one device: with several, both are so many times as large",
         flag_values=flag_values,
     )
+    flags.DEFINE_string(
+        "data_service",
+        "",
+        "HOST:PORT of a dispatcher whose workers make the training batches (python -m common.data_service)",
+        flag_values=flag_values,
+    )
     flags.DEFINE_enum(
         "on_nan",
         "stop",

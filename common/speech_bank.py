@@ -47,6 +47,11 @@ class SpeechBank:
         """Samples of a frame of `active`."""
         return round(_FRAME_SECONDS * self.sample_rate)
 
+    @property
+    def tracks(self) -> tuple[np.ndarray]:
+        """All recordings as one track of one column, as `common.cuts` reads it."""
+        return (self.pcm[:, None, None],)
+
     def places(self, cut_samples: int, min_activity: float) -> dict[str, np.ndarray]:
         """List where cuts may begin.
 
@@ -135,24 +140,6 @@ def _activity(pcm: np.ndarray, frame_samples: int) -> np.ndarray:
     )[0, : len(pcm) // frame_samples]
     peak = rms.max()
     return rms > peak * 10 ** (-_ACTIVE_DB / 20) if peak > 0 else np.zeros(len(rms), bool)
-
-
-def cut(bank: SpeechBank, positions: np.ndarray, cut_samples: int) -> np.ndarray:
-    """Read cuts.
-
-    Args:
-        bank: What to read from.
-        positions: Where each begins in `bank.pcm`, any shape; -1 for none.
-        cut_samples: Length of a cut.
-
-    Returns:
-        int16, shape `(*positions.shape, cut_samples)`; zeros where there is none.
-    """
-    cuts = np.zeros((positions.size, cut_samples), np.int16)
-    for index, position in enumerate(positions.ravel()):
-        if position >= 0:
-            cuts[index] = bank.pcm[position : position + cut_samples]
-    return cuts.reshape(*positions.shape, cut_samples)
 
 
 def sexes(bank: SpeechBank, speakers: Sequence[str]) -> np.ndarray:

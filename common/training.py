@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from common import data_service as services
 from common import files, runs, watchdog, workers
 from common.averages import AveragedWeights
 from common.config import AUTO, TrainingConfig
@@ -66,7 +67,7 @@ def steps_per_execution(steps_per_epoch: int) -> int:
 def fit(
     run: Run,
     model: keras.Model,
-    train: Callable[[int], tf.data.Dataset],
+    train: Callable[..., tf.data.Dataset],
     validation: tf.data.Dataset,
     steps_per_epoch: int,
     *,
@@ -75,6 +76,7 @@ def fit(
     callbacks: tuple[keras.callbacks.Callback, ...] = (),
     on_nan: str = "stop",
     batch_files: Callable[[int], list[str]] = lambda step: [],
+    data_service: str = "",
 ) -> None:
     """Train a compiled model to the run's last epoch, from wherever the run stands.
 
@@ -84,7 +86,8 @@ def fit(
     Args:
         run: The run directory, from `runs.start`.
         model: A compiled model.
-        train: Gives the training batches without end, from the step on that it is asked for.
+        train: Gives the training batches without end, from the step on that it is asked for; told `num_batches` too, such
+            as other machines can make.
         validation: Batches of the validation split.
         steps_per_epoch: Batches of `train` that make an epoch.
         monitor: The metric that chooses the epoch to keep; an epoch in which it is not a number is not kept.
@@ -92,10 +95,18 @@ def fit(
         callbacks: The task's own; their logs reach TensorBoard and the history.
         on_nan: What to do when the loss is not a number or explodes; see `common.watchdog.guard`.
         batch_files: Says what each example of the training batch of a number was read from.
+        data_service: HOST:PORT of a dispatcher whose workers make the training batches; empty to make them here.
 
     Raises:
         UserError: The backup is damaged, or the loss is not a number.
     """
+
+    def batches() -> tf.data.Dataset:
+        first_step = run.first_batch(steps_per_epoch)
+        if not data_service:
+            return train(first_step)
+        num_batches = (run.config.epochs - run.epoch) * steps_per_epoch
+        return services.distribute(train(first_step, num_batches=num_batches), data_service)
 
     def fit_on() -> None:
         board = keras.callbacks.TensorBoard(str(run.folder / "tensorboard"), write_graph=False)
@@ -103,7 +114,7 @@ def fit(
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         averages = AveragedWeights(train(run.clean_from)) if optimizer.use_ema else keras.callbacks.Callback()
         model.fit(
-            workers.training_batches(train(run.first_batch(steps_per_epoch))),
+            workers.training_batches(batches()),
             validation_data=validation,
             epochs=run.config.epochs,
             initial_epoch=run.epoch,

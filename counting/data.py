@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import audio, distribution, shards, speech_bank, workers
+from common import audio, cuts, distribution, shards, speech_bank, workers
 from common.corpora import CORPORA, manifest, noise
 from common.errors import UserError
 from counting import mixtures, prepared
@@ -125,6 +125,7 @@ def build_dataset(
     *,
     training: bool = False,
     initial_step: int = 0,
+    num_batches: int | None = None,
     num_examples: int | None = None,
     sexes_needed: bool = True,
 ) -> tf.data.Dataset:
@@ -136,6 +137,7 @@ def build_dataset(
         training: Whether to go on without end, every mixture new; otherwise one pass over mixtures that are always the
             same, all counts in turn.
         initial_step: How many batches training has seen.
+        num_batches: How many there are to be, of training batches that other machines make; see `cuts.drawn_batches`.
         num_examples: How many mixtures a pass has; prepared mixtures are as many as there are.
         sexes_needed: Whether the head `sex` needs to know everybody's sex; without, labels of who did not tell are men's.
 
@@ -152,7 +154,6 @@ def build_dataset(
         share = workers.share(config.batch_size)
         seed = _training_seed(config)
         mix_seed = seed + share.seed_offset
-        steps = tf.data.Dataset.range(initial_step, 2**31 - 1)
 
         def numbers(step: int) -> np.ndarray:
             return _training_numbers(config, step, share)
@@ -160,24 +161,25 @@ def build_dataset(
     else:
         num_examples = num_examples or num_evaluated(config, split)
         seed = mix_seed = FIXED_SEED[split.name]
-        steps = tf.data.Dataset.range(-(-num_examples // _GROUP))
 
         def numbers(step: int) -> np.ndarray:
             return step * _GROUP + np.arange(_GROUP)
 
-    def cut(step: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def draw(step: int) -> tuple[np.ndarray, ...]:
         drawn = _draw(config, source, numbers(int(step)), seed)
-        cuts = speech_bank.cut(source.bank, drawn.positions, source.cut_samples)
-        return cuts, drawn.counts, label_indices(config, mixtures.truth(config, source, drawn))
+        return drawn.positions, drawn.counts, label_indices(config, mixtures.truth(config, source, drawn))
 
-    def example(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        cuts, counts, labels = tf.numpy_function(cut, [step], [tf.int16, tf.int32, tf.int32], stateful=False)
-        cuts = tf.ensure_shape(cuts, (None, config.max_speakers, source.cut_samples))
-        counts, labels = tf.ensure_shape(counts, (None,)), tf.ensure_shape(labels, (None,))
-        waveforms = mixtures.mix(config, cuts, counts, tf.stack([mix_seed, tf.cast(step, tf.int32)]), split.noise)
+    def example(step: tf.Tensor, positions: tf.Tensor, counts: tf.Tensor, labels: tf.Tensor) -> tuple:
+        # All recordings are one file.
+        places = (tf.minimum(positions, 0), positions)
+        cut = cuts.read_tensor(source.bank.tracks, places, source.cut_samples, anywhere=num_batches is not None)[..., 0]
+        waveforms = mixtures.mix(config, cut, counts, tf.stack([mix_seed, tf.cast(step, tf.int32)]), split.noise)
         return waveforms, tf.one_hot(labels, len(config.labels))
 
-    batches = steps.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True)
+    batches = cuts.drawn_batches(draw, initial_step, num_batches)
+    if not training:
+        batches = batches.take(-(-num_examples // _GROUP))
+    batches = batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True)
     if not training:
         batch_size = distribution.evaluation_batch_size(num_examples, config.batch_size)
         batches = batches.unbatch().take(num_examples).batch(batch_size)

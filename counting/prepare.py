@@ -25,7 +25,7 @@ import pandas as pd
 import tensorflow as tf
 from absl import flags as absl_flags
 
-from common import app, audio, files, plots, progress, shards, speech_bank
+from common import app, audio, cuts, files, plots, progress, shards
 from common import config as configs
 from common.corpora import manifest
 from common.errors import UserError
@@ -253,14 +253,17 @@ def _mixed(
     """Mix what is missing, a group at once; groups are the same in every run, for a group shares its random draws."""
 
     @tf.function
-    def mix(cuts: tf.Tensor, counts: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return mixtures.mix(config, cuts, counts, seed, split.noise)
+    def mix(cut: tf.Tensor, counts: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return mixtures.mix(config, cut, counts, seed, split.noise)
 
     for group in np.unique(missing // _AT_ONCE):
         numbers = np.arange(group * _AT_ONCE, (group + 1) * _AT_ONCE)
-        cuts = speech_bank.cut(source.bank, drawn.positions[numbers], source.cut_samples)
+        positions = drawn.positions[numbers]
+        cut = cuts.read(source.bank.tracks, cuts.Places(np.minimum(positions, 0), positions), source.cut_samples)[
+            ..., 0
+        ]
         seed = tf.constant([_seed(config, split.name), group], tf.int32)
-        waveforms = mix(cuts, drawn.counts[numbers], seed).numpy()
+        waveforms = mix(cut, drawn.counts[numbers], seed).numpy()
         chosen = np.isin(numbers, missing)
         yield numbers[chosen], waveforms[chosen]
 

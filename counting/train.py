@@ -44,6 +44,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
             shards_dir=flags.shards_dir,
             download=flags.download,
             resume=flags.resume,
+            data_service=flags.data_service,
             on_nan=flags.on_nan,
             tune_jit_compile=not flags["jit_compile"].present,
         )
@@ -66,6 +67,7 @@ def train_run(
     shards_dir: str | Path = "data/shards",
     download: bool = False,
     resume: bool = True,
+    data_service: str = "",
     on_nan: str = "stop",
     tune_jit_compile: bool = True,
 ) -> tuple[runs.Run, bool]:
@@ -78,6 +80,7 @@ def train_run(
         shards_dir: Where decoded recordings are kept.
         download: Whether to fetch a corpus that is not there.
         resume: Whether to go on with what is in the folder; otherwise it is moved aside.
+        data_service: HOST:PORT of a dispatcher whose workers make the training batches; empty to make them here.
         on_nan: What to do when the loss is not a number or explodes; see `common.watchdog`.
         tune_jit_compile: Whether with `--precision=auto` XLA is chosen too; otherwise the configuration decides.
 
@@ -111,7 +114,7 @@ def train_run(
     runs.write_rejected(run, [split.shards.rejected for split in splits.values()])
     training.prepare(config)
 
-    model = fit(run, splits, on_nan)
+    model = fit(run, splits, data_service, on_nan)
     figures, probabilities = evaluation.evaluate_split(
         model, data.as_evaluated(config), splits["test"], data.speakers_of(corpus, "train")
     )
@@ -136,7 +139,7 @@ def compiled_model(config: Config, split: data.Split, embedding: Path | None = N
     return model
 
 
-def fit(run: runs.Run, splits: dict[str, data.Split], on_nan: str = "stop") -> keras.Model:
+def fit(run: runs.Run, splits: dict[str, data.Split], data_service: str = "", on_nan: str = "stop") -> keras.Model:
     """Build the network and train it; returns it with the weights that are kept."""
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
@@ -149,8 +152,10 @@ def fit(run: runs.Run, splits: dict[str, data.Split], on_nan: str = "stop") -> k
         "; ".join(data.describe(split) for split in splits.values()),
     )
 
-    def train(first_step: int) -> tf.data.Dataset:
-        return data.build_dataset(config, splits["train"], training=True, initial_step=first_step)
+    def train(first_step: int, num_batches: int | None = None) -> tf.data.Dataset:
+        return data.build_dataset(
+            config, splits["train"], training=True, initial_step=first_step, num_batches=num_batches
+        )
 
     as_evaluated = data.as_evaluated(config)
     validation = data.build_dataset(as_evaluated, splits["validation"])
@@ -173,6 +178,7 @@ def fit(run: runs.Run, splits: dict[str, data.Split], on_nan: str = "stop") -> k
         callbacks=(panels,),
         on_nan=on_nan,
         batch_files=lambda step: data.batch_files(config, splits["train"], step),
+        data_service=data_service,
     )
     return model
 

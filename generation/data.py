@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import distribution, shards, track_bank, workers
+from common import cuts, distribution, shards, track_bank, workers
 from common.corpora import CORPORA, manifest, splits
+from common.cuts import Places
 from common.errors import UserError, nearest
 from common.tracks import MIXTURE
 from generation.config import Config
@@ -112,7 +113,9 @@ def _long_enough(config: Config, rows: pd.DataFrame, bank: track_bank.TrackBank)
     return dataclasses.replace(bank, **parts, rejected=rejected)
 
 
-def build_dataset(config: Config, split: Split, *, training: bool = False, initial_step: int = 0) -> tf.data.Dataset:
+def build_dataset(
+    config: Config, split: Split, *, training: bool = False, initial_step: int = 0, num_batches: int | None = None
+) -> tf.data.Dataset:
     """Build the batches of a split.
 
     Args:
@@ -121,6 +124,7 @@ def build_dataset(config: Config, split: Split, *, training: bool = False, initi
         training: Whether to go on without end, from random places unless `--excerpts=consecutive`; otherwise one pass over
             the excerpts that follow each other.
         initial_step: How many batches training has seen.
+        num_batches: How many there are to be, of training batches that other machines make; see `cuts.drawn_batches`.
 
     Returns:
         Batches of waveforms `(batch, num_samples)`, float32.
@@ -128,16 +132,16 @@ def build_dataset(config: Config, split: Split, *, training: bool = False, initi
     if training:
         share = workers.share(config.batch_size)
         batch_examples = share.batch_size * config.discriminator_steps
-        steps = tf.data.Dataset.range(initial_step, 2**31 - 1)
 
-        def draw(step: np.ndarray) -> np.ndarray:
-            return random_excerpts(config, split, batch_examples, _training_seed(config, int(step), share))
+        def draw(step: int) -> Places:
+            return random_places(config, split, batch_examples, _training_seed(config, int(step), share))
 
-        def batch(step: tf.Tensor) -> tf.Tensor:
-            excerpts = tf.numpy_function(draw, [step], tf.float32, stateful=False)
-            return tf.ensure_shape(excerpts, (batch_examples, config.num_samples))
+        def batch(step: tf.Tensor, *places: tf.Tensor) -> tf.Tensor:
+            excerpts = cuts.read_tensor(split.bank.pcm, places, config.num_samples, anywhere=num_batches is not None)
+            return tf.cast(excerpts[..., 0], tf.float32) / 2**15
 
-        return shards.finish(steps.map(batch, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
+        batches = cuts.drawn_batches(draw, initial_step, num_batches)
+        return shards.finish(batches.map(batch, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
     excerpts = consecutive_excerpts(config, split)
     batch_size = distribution.evaluation_batch_size(len(excerpts), config.batch_size)
     return shards.finish(tf.data.Dataset.from_tensor_slices(excerpts).batch(batch_size))
@@ -158,7 +162,7 @@ def batch_files(config: Config, split: Split, step: int) -> list[str]:
     share = workers.share(config.batch_size)
     num_excerpts = share.batch_size * config.discriminator_steps
     places = random_places(config, split, num_excerpts, _training_seed(config, step, share))
-    return [split.bank.describe(track, start) for track, start in places]
+    return [split.bank.describe(track, start) for track, start in zip(*places, strict=True)]
 
 
 def random_excerpts(config: Config, split: Split, num_excerpts: int, seed: tuple[int, int]) -> np.ndarray:
@@ -172,25 +176,23 @@ def random_excerpts(config: Config, split: Split, num_excerpts: int, seed: tuple
     return _cut(config, split, random_places(config, split, num_excerpts, seed))
 
 
-def random_places(config: Config, split: Split, num_excerpts: int, seed: tuple[int, int]) -> list[tuple[int, int]]:
-    """Draw where `random_excerpts` cuts: track and first sample."""
+def random_places(config: Config, split: Split, num_excerpts: int, seed: tuple[int, int]) -> Places:
+    """Draw where `random_excerpts` cuts."""
     rng = np.random.default_rng(seed)
     if config.excerpts == "consecutive":
         places = consecutive_places(config, split)
-        return [places[index] for index in rng.integers(len(places), size=num_excerpts)]
+        chosen = rng.integers(len(places.tracks), size=num_excerpts)
+        return Places(places.tracks[chosen], places.starts[chosen])
     starts = np.array([len(pcm) - config.num_samples + 1 for pcm in split.bank.pcm])
     tracks = rng.choice(len(starts), num_excerpts, p=starts / starts.sum())
-    return list(zip(tracks, (rng.random(num_excerpts) * starts[tracks]).astype(int), strict=True))
+    return Places(tracks, (rng.random(num_excerpts) * starts[tracks]).astype(np.int64))
 
 
-def consecutive_places(config: Config, split: Split, hop_seconds: float | None = None) -> list[tuple[int, int]]:
-    """List excerpts of every track that follow each other, or begin every `hop_seconds`: track and first sample."""
+def consecutive_places(config: Config, split: Split, hop_seconds: float | None = None) -> Places:
+    """List excerpts of every track that follow each other, or begin every `hop_seconds`."""
     hop = round((hop_seconds or config.clip_seconds) * config.sample_rate)
-    return [
-        (track, start)
-        for track, pcm in enumerate(split.bank.pcm)
-        for start in range(0, len(pcm) - config.num_samples + 1, hop)
-    ]
+    starts = [np.arange(0, len(pcm) - config.num_samples + 1, hop) for pcm in split.bank.pcm]
+    return Places(np.repeat(np.arange(len(starts)), [len(own) for own in starts]), np.concatenate(starts))
 
 
 def consecutive_excerpts(config: Config, split: Split, hop_seconds: float | None = None) -> np.ndarray:
@@ -207,9 +209,8 @@ def tracks(split: Split) -> list[np.ndarray]:
     return [pcm[:, 0, 0].astype(np.float32) / 2**15 for pcm in split.bank.pcm]
 
 
-def _cut(config: Config, split: Split, places) -> np.ndarray:
-    cuts = [split.bank.pcm[track][start : start + config.num_samples, 0, 0] for track, start in places]
-    return np.stack(cuts).astype(np.float32) / 2**15
+def _cut(config: Config, split: Split, places: Places) -> np.ndarray:
+    return cuts.read(split.bank.pcm, places, config.num_samples)[..., 0].astype(np.float32) / 2**15
 
 
 def statistics_excerpts(config: Config, split: Split) -> np.ndarray:

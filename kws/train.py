@@ -17,11 +17,9 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from absl import flags as absl_flags
 
 from common import app, audio, classifier, distribution, plots, runs, shards, tensorboard, training, tuning
 from common import config as configs
-from common import data_service as services
 from common.corpora import manifest
 from common.errors import UserError
 from kws import data, evaluation, rejection
@@ -33,12 +31,6 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     app.define_training_flags(flag_values)
     app.define_corpus_flags(flag_values)
-    absl_flags.DEFINE_string(
-        "data_service",
-        "",
-        "HOST:PORT of a dispatcher whose workers read and augment the training clips (python -m common.data_service)",
-        flag_values=flag_values,
-    )
     configs.define_flags(flag_values, VARIANTS)
 
 
@@ -189,7 +181,7 @@ def fit(
         ", ".join(f"{split} {len(prepared.rows):,}" for split, prepared in splits.items()),
     )
 
-    def train(first_step: int) -> tf.data.Dataset:
+    def train(first_step: int, num_batches: int | None = None) -> tf.data.Dataset:
         return data.build_dataset(corpus, splits["train"], training=True, initial_step=first_step, teachers=teachers)
 
     validation = data.build_dataset(corpus, splits["validation"])
@@ -202,19 +194,17 @@ def fit(
         every_epochs=max(1, config.epochs // 5),
     )
 
-    def served(first_step: int) -> tf.data.Dataset:
-        return services.distribute(train(first_step), data_service)
-
     training.fit(
         run,
         model,
-        served if data_service else train,
+        train,
         validation,
         steps,
         monitor="val_accuracy",
         callbacks=(panels,),
         on_nan=on_nan,
         batch_files=lambda step: data.batch_files(corpus, splits["train"], step),
+        data_service=data_service,
     )
     return model
 

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import audio, distribution, shards, track_bank, tracks, workers
+from common import audio, cuts, distribution, shards, track_bank, tracks, workers
 from common.corpora import CORPORA, manifest, splits
+from common.cuts import Places
 from common.errors import UserError
 from separation import mixing
 from separation.config import Config
@@ -48,7 +49,7 @@ class Split:
 
     name: str
     bank: track_bank.TrackBank
-    windows: mixing.Places | None
+    windows: Places | None
 
 
 def load_corpus(config: Config, shards_dir: str | Path) -> Corpus:
@@ -113,7 +114,7 @@ def prepare_split(corpus: Corpus, split: str) -> Split:
     return Split(split, bank, _random_windows(config, bank, split) if random else None)
 
 
-def _random_windows(config: Config, bank: track_bank.TrackBank, split: str) -> mixing.Places:
+def _random_windows(config: Config, bank: track_bank.TrackBank, split: str) -> Places:
     """Divide the windows of all tracks, one after another in each, among the splits: tracks are on all sides."""
     places = _grid(config, bank)
     order = np.random.default_rng(0).permutation(len(places.tracks))
@@ -121,19 +122,21 @@ def _random_windows(config: Config, bank: track_bank.TrackBank, split: str) -> m
     if low == high:
         raise UserError(f"{len(order)} windows are too few to divide at random; add tracks or take fewer --num_frames")
     chosen = order[low:high]
-    return mixing.Places(places.tracks[chosen], places.starts[chosen])
+    return Places(places.tracks[chosen], places.starts[chosen])
 
 
-def _grid(config: Config, bank: track_bank.TrackBank) -> mixing.Places:
+def _grid(config: Config, bank: track_bank.TrackBank) -> Places:
     """List windows that follow each other in every track; a track shorter than a window has one."""
     counts = [max(1, len(pcm) // config.window_samples) for pcm in bank.pcm]
     tracks = np.repeat(np.arange(len(counts)), counts)
     starts = np.concatenate([np.arange(count) * config.window_samples for count in counts])
     stems = len(bank.stems)
-    return mixing.Places(np.tile(tracks[:, None], stems), np.tile(starts[:, None], stems))
+    return Places(np.tile(tracks[:, None], stems), np.tile(starts[:, None], stems))
 
 
-def build_dataset(config: Config, split: Split, *, training: bool = False, initial_step: int = 0) -> tf.data.Dataset:
+def build_dataset(
+    config: Config, split: Split, *, training: bool = False, initial_step: int = 0, num_batches: int | None = None
+) -> tf.data.Dataset:
     """Build the batches of a split.
 
     Args:
@@ -142,55 +145,59 @@ def build_dataset(config: Config, split: Split, *, training: bool = False, initi
         training: Whether to go on without end, every excerpt drawn and changed anew; otherwise one pass over windows
             that are always the same and as they are.
         initial_step: How many batches training has seen.
+        num_batches: How many there are to be, of training batches that other machines make; see `cuts.drawn_batches`.
 
     Returns:
         Batches of (mixture `(batch, window_samples, channels)`, stems `(batch, stems, window_samples, channels)`),
         float32.
     """
     if training:
-        return _training_dataset(config, split, initial_step)
+        return _training_dataset(config, split, initial_step, num_batches)
     places = _fixed_windows(config, split)
     num_examples = len(places.tracks)
     batch_size = distribution.evaluation_batch_size(num_examples, config.batch_size)
     batches = tf.data.Dataset.from_tensor_slices(tuple(places)).batch(batch_size)
 
-    def cut(tracks: np.ndarray, starts: np.ndarray) -> np.ndarray:
-        return mixing.cut(split.bank, mixing.Places(tracks, starts), config.window_samples)
-
-    def example(tracks: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return _pair(config, tf.cast(_cut(config, cut, [tracks, starts], config.window_samples), tf.float32) / 2**15)
+    def example(*places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return _pair(tf.cast(_cut(split, places, config.window_samples), tf.float32) / 2**15)
 
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
 
 
-def _training_dataset(config: Config, split: Split, initial_step: int) -> tf.data.Dataset:
+def _training_dataset(config: Config, split: Split, initial_step: int, num_batches: int | None) -> tf.data.Dataset:
     num_samples = mixing.cut_samples(config)
     share = workers.share(config.batch_size)
     seed = _training_seed(config, share)
 
-    def cut(step: np.ndarray) -> np.ndarray:
-        return mixing.cut(split.bank, _training_places(config, split, int(step), share), num_samples)
+    def draw(step: int) -> Places:
+        return _training_places(config, split, int(step), share)
 
-    def example(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        cuts = _cut(config, cut, [step], num_samples)
-        return _pair(config, mixing.change(config, cuts, tf.stack([seed, tf.cast(step, tf.int32)])))
+    def example(step: tf.Tensor, *places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        stems = _cut(split, places, num_samples, anywhere=num_batches is not None)
+        return _pair(mixing.change(config, stems, tf.stack([seed, tf.cast(step, tf.int32)])))
 
-    steps = tf.data.Dataset.range(initial_step, 2**31 - 1)
-    return shards.finish(steps.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
+    batches = cuts.drawn_batches(draw, initial_step, num_batches)
+    return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
+
+
+def _cut(split: Split, places: tuple[tf.Tensor, ...], num_samples: int, *, anywhere: bool = False) -> tf.Tensor:
+    """Read the stems of excerpts, int16 `(batch, stems, num_samples, channels)`."""
+    bank = split.bank
+    return cuts.read_tensor(bank.pcm, places, num_samples, np.arange(len(bank.stems)), anywhere=anywhere)
 
 
 def _training_seed(config: Config, share: workers.Share) -> int:
     return config.seed * 1000 + 29 + share.seed_offset
 
 
-def _training_places(config: Config, split: Split, step: int, share: workers.Share) -> mixing.Places:
+def _training_places(config: Config, split: Split, step: int, share: workers.Share) -> Places:
     """Draw what a worker's share of a training batch is cut from."""
     seed = _training_seed(config, share)
     if split.windows is None:
         return mixing.draw(config, split.bank, share.batch_size, mixing.cut_samples(config), (seed, step))
     rng = np.random.default_rng((seed, step))
     chosen = rng.integers(len(split.windows.tracks), size=share.batch_size)
-    return mixing.Places(split.windows.tracks[chosen], split.windows.starts[chosen])
+    return Places(split.windows.tracks[chosen], split.windows.starts[chosen])
 
 
 def batch_files(config: Config, split: Split, step: int) -> list[str]:
@@ -207,21 +214,16 @@ def batch_files(config: Config, split: Split, step: int) -> list[str]:
     ]
 
 
-def _cut(config: Config, function, arguments: list[tf.Tensor], num_samples: int) -> tf.Tensor:
-    cuts = tf.numpy_function(function, arguments, tf.int16, stateful=False)
-    return tf.ensure_shape(cuts, (None, len(config.stems), num_samples, config.channels))
-
-
-def _pair(config: Config, stems: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _pair(stems: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.reduce_sum(stems, axis=1), stems
 
 
-def _fixed_windows(config: Config, split: Split) -> mixing.Places:
+def _fixed_windows(config: Config, split: Split) -> Places:
     """Choose the windows of a pass: at most `validation_excerpts`, spread over the tracks."""
     places = split.windows or _grid(config, split.bank)
     order = np.random.default_rng(_FIXED_SEED[split.name]).permutation(len(places.tracks))
     chosen = np.sort(order[: config.validation_excerpts])
-    return mixing.Places(places.tracks[chosen], places.starts[chosen])
+    return Places(places.tracks[chosen], places.starts[chosen])
 
 
 def steps_per_epoch(config: Config, split: Split) -> int:

@@ -5,24 +5,17 @@ Step i of a seed is always the same, whatever was drawn before, so a resumed tra
 """
 
 import dataclasses
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from common import augment
+from common.cuts import Places
 from common.track_bank import TrackBank
 from separation.config import Config
 
 # A cut this much longer than the window still fills it when it is played faster.
 _FFT_LENGTH = 1024
-
-
-class Places(NamedTuple):
-    """Where excerpts begin: numbers of tracks and first samples, each of shape `(examples, stems)`."""
-
-    tracks: np.ndarray
-    starts: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,27 +70,6 @@ def draw(config: Config, bank: TrackBank, num_examples: int, num_samples: int, s
     # Short tracks begin with the excerpt; of others every sample is about as likely.
     starts = np.floor(places * np.maximum(lengths[tracks] - num_samples + 1, 1)).astype(np.int64)
     return Places(tracks, starts)
-
-
-def cut(bank: TrackBank, places: Places, num_samples: int) -> np.ndarray:
-    """Read excerpts.
-
-    Args:
-        bank: The tracks.
-        places: Where.
-        num_samples: Length of an excerpt; silence follows where the track ends.
-
-    Returns:
-        int16, shape `(examples, stems, num_samples, channels)`.
-    """
-    num_examples, num_stems = places.tracks.shape
-    cuts = np.zeros((num_examples, num_stems, num_samples, bank.pcm[0].shape[2]), np.int16)
-    for example in range(num_examples):
-        for stem in range(num_stems):
-            start = places.starts[example, stem]
-            found = bank.pcm[places.tracks[example, stem]][start : start + num_samples, stem]
-            cuts[example, stem, : len(found)] = found
-    return cuts
 
 
 def change(config: Config, cuts: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

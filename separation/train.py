@@ -47,6 +47,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
             flags.variant,
             shards_dir=flags.shards_dir,
             resume=flags.resume,
+            data_service=flags.data_service,
             on_nan=flags.on_nan,
             tune_jit_compile=not flags["jit_compile"].present,
         )
@@ -69,6 +70,7 @@ def train_run(
     *,
     shards_dir: str | Path = "data/shards",
     resume: bool = True,
+    data_service: str = "",
     on_nan: str = "stop",
     tune_jit_compile: bool = True,
 ) -> tuple[runs.Run, bool]:
@@ -80,6 +82,7 @@ def train_run(
         variant: The variant that the configuration started from.
         shards_dir: Where decoded tracks are kept.
         resume: Whether to go on with what is in the folder; otherwise it is moved aside.
+        data_service: HOST:PORT of a dispatcher whose workers make the training batches; empty to make them here.
         on_nan: What to do when the loss is not a number or explodes; see `common.watchdog`.
         tune_jit_compile: Whether with `--precision=auto` XLA is chosen too; otherwise the configuration decides.
 
@@ -113,7 +116,7 @@ def train_run(
     runs.write_rejected(run, [split.bank.rejected for split in splits.values()])
     training.prepare(config)
 
-    model = fit(run, splits, on_nan)
+    model = fit(run, splits, data_service, on_nan)
     figures, table = evaluation.evaluate_split(model, corpus, "test", train_groups=data.groups_of(corpus, "train"))
     figures |= {
         f"window_{name}": value
@@ -142,7 +145,7 @@ def compiled_model(config: Config, split: data.Split) -> keras.Model:
     return model
 
 
-def fit(run: runs.Run, splits: dict[str, data.Split], on_nan: str = "stop") -> keras.Model:
+def fit(run: runs.Run, splits: dict[str, data.Split], data_service: str = "", on_nan: str = "stop") -> keras.Model:
     """Build the network and train it; returns it with the weights that are kept."""
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
@@ -157,8 +160,10 @@ def fit(run: runs.Run, splits: dict[str, data.Split], on_nan: str = "stop") -> k
         "; ".join(data.describe(split) for split in splits.values()),
     )
 
-    def train(first_step: int) -> tf.data.Dataset:
-        return data.build_dataset(config, splits["train"], training=True, initial_step=first_step)
+    def train(first_step: int, num_batches: int | None = None) -> tf.data.Dataset:
+        return data.build_dataset(
+            config, splits["train"], training=True, initial_step=first_step, num_batches=num_batches
+        )
 
     validation = data.build_dataset(config, splits["validation"])
     panels = SeparationPanels(run.folder / "tensorboard", config, validation, every_epochs=max(1, config.epochs // 5))
@@ -172,6 +177,7 @@ def fit(run: runs.Run, splits: dict[str, data.Split], on_nan: str = "stop") -> k
         callbacks=(panels,),
         on_nan=on_nan,
         batch_files=lambda step: data.batch_files(config, splits["train"], step),
+        data_service=data_service,
     )
     return model
 

@@ -165,7 +165,7 @@ def open_speech_bank(folder: Path) -> None:
     """Open the bank, and cut from it."""
     import pandas as pd
 
-    from common import shards, speech_bank
+    from common import cuts, shards, speech_bank
 
     paths = (str(folder / "shards" / "shard-00000.tfrecord"),)
     table = _manifest(_MISSING)
@@ -174,7 +174,8 @@ def open_speech_bank(folder: Path) -> None:
     )
     bank = speech_bank.build(prepared)
     places = bank.places(400, 0.5)
-    speech_bank.cut(bank, np.concatenate([[-1], *places.values()]).astype(np.int64), 400)
+    positions = np.concatenate([[-1], *places.values()]).astype(np.int64)
+    cuts.read(bank.tracks, cuts.Places(np.minimum(positions, 0), positions), 400)
     bank.locate(bank.table["first"].to_numpy())
 
 

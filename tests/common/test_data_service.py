@@ -1,33 +1,72 @@
+import importlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from absl import flags as absl_flags
 
-from common import app, data_service
+from common import app, config, data_service
 from common.errors import UserError
-from kws import train
+from kws import train as kws_train
 from tests.two_workers import free_ports
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def service():
-    """A dispatcher and two workers, as on three machines."""
+    """A dispatcher, and a worker in another process, as on another machine: Python functions do not get there."""
     dispatcher = data_service.start_dispatcher()
     address = dispatcher.target.removeprefix("grpc://")
-    workers = [data_service.start_worker(address) for _ in range(2)]
+    flags = [f"--dispatcher={address}", "--host=localhost"]
+    worker = subprocess.Popen([sys.executable, "-m", "common.data_service", *flags], stderr=subprocess.PIPE, text=True)
+    assert any(f"worker of {address}" in line for line in worker.stderr)
     yield address
-    for worker in workers:
-        worker.stop()
+    worker.kill()
+    worker.communicate()
 
 
 def test_every_batch_is_made_once(service):
     batches = tf.data.Dataset.range(20).map(lambda step: tf.random.stateless_uniform([3], [step, step]))
+    helper = data_service.start_worker(service)
     received = np.sort(np.stack(list(data_service.distribute(batches, service).as_numpy_iterator())), axis=0)
+    helper.stop()
     np.testing.assert_array_equal(received, np.sort(np.stack(list(batches.as_numpy_iterator())), axis=0))
 
 
-def test_a_keyword_spotter_trains_on_what_others_prepare(tmp_path, service, train_flags):
-    flags = [*train_flags, "--epochs=1", "--max_shift_ms=100", f"--data_service={service}"]
-    assert app.run(train.main, train.define_flags, [*flags, f"--run_dir={tmp_path / 'run'}"]) == 0
+def training_batches(task, flags, shards_dir):
+    """Return what gives a task's training batches, made here or drawn in advance."""
+    train, data = importlib.import_module(f"{task}.train"), importlib.import_module(f"{task}.data")
+    flag_values = absl_flags.FlagValues()
+    train.define_flags(flag_values)
+    flag_values([task, *flags])
+    settings = config.from_flags(flag_values, importlib.import_module(f"{task}.config").VARIANTS)
+    if task == "generation":
+        split = data.prepare_split(settings, data.load_corpus(settings), "train", shards_dir)
+    else:
+        corpus = data.load_corpus(settings, shards_dir)
+        settings, split = corpus.config, data.prepare_split(corpus, "train")
+    return lambda **options: data.build_dataset(settings, split, training=True, initial_step=2, **options)
+
+
+@pytest.mark.parametrize("task", ["counting", "separation", "generation"])
+def test_another_machine_makes_the_batches_that_would_be_made_here(service, task_flags, task, tmp_path):
+    batches = training_batches(task, task_flags[task], tmp_path)
+    here = [tf.nest.flatten(batch) for batch in batches().take(3)]
+    there = [tf.nest.flatten(batch) for batch in data_service.distribute(batches(num_batches=3), service).take(3)]
+    for parts in zip(*there, strict=True):
+        assert not np.array_equal(parts[0], parts[1])
+    # One worker makes them in order.
+    for ours, theirs in zip(here, there, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("task", ["kws", "counting"])
+def test_a_training_takes_what_others_prepare(service, task_flags, task, tmp_path):
+    train = importlib.import_module(f"{task}.train")
+    flags = [f"--data_service={service}", f"--shards_dir={tmp_path / 'shards'}", f"--run_dir={tmp_path / 'run'}"]
+    assert app.run(train.main, train.define_flags, [*task_flags[task], *flags]) == 0
     assert (tmp_path / "run" / "metrics.json").exists()
 
 
@@ -48,4 +87,4 @@ def test_a_port_that_is_taken_is_one_line(service):
 def test_what_python_computes_stays_here(tmp_path, service, train_flags):
     """Teachers are models in this process."""
     flags = [*train_flags, f"--data_service={service}", "--num_teachers=1", f"--run_dir={tmp_path / 'run'}"]
-    assert app.run(train.main, train.define_flags, flags) == 2
+    assert app.run(kws_train.main, kws_train.define_flags, flags) == 2

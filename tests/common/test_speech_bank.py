@@ -53,14 +53,6 @@ def test_voiced_cuts_lie_where_somebody_speaks_and_in_one_recording(prepared):
     assert (bank.locate(everywhere["bert"]) == bank.table.index[bank.table["num_samples"] == RATE // 2][0]).sum() == 1
 
 
-def test_cuts_are_read_and_missing_ones_are_silent(prepared):
-    bank = speech_bank.build(prepared)
-    cuts = speech_bank.cut(bank, np.array([[5, -1], [100, 7]]), 50)
-    assert cuts.shape == (2, 2, 50)
-    assert not cuts[0, 1].any()
-    np.testing.assert_array_equal(cuts[1, 0], bank.pcm[100:150])
-
-
 def test_the_bank_is_found_again_and_damage_is_named(prepared):
     speech_bank.build(prepared)
     path = prepared.folder / "bank.pcm"

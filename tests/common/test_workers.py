@@ -16,9 +16,6 @@ from common.errors import UserError
 from counting import config as counting_config
 from counting import data as counting_data
 from tests import two_workers
-from tests.riffs import write_riffs
-from tests.songs import write_songs
-from tests.voices import write_speakers
 
 # The same fit on one process and on two: each worker gets its half of every batch.
 DENSE = """
@@ -47,25 +44,8 @@ with distribution.scope("auto"):
 """
 
 
-@pytest.fixture(scope="module")
-def corpora(tmp_path_factory, corpus_dir):
-    """A tiny corpus for each task, and the flags that train on it."""
-    root = tmp_path_factory.mktemp("corpora")
-    write_speakers(root / "voices", seconds=1.5)
-    write_songs(root / "songs")
-    write_riffs(root / "music")
-    return {
-        "kws": (corpus_dir, ["--batch_size=8", "--max_shift_ms=100"]),
-        "counting": (root / "voices", ["--max_speakers=2", "--average_momentum=0.9"]),
-        "separation": (root / "songs", ["--stems=vocals,accompaniment"]),
-        "generation": (root / "music", ["--r1_every=2"]),
-    }
-
-
-def train_arguments(corpora, task, folder, *more):
-    data_dir, flags = corpora[task]
-    flags = ["--variant=tiny", "--corpus=folder", f"--data_dir={data_dir}", *flags, "--epochs=2", *more]
-    return [task, str(folder), *flags, f"--shards_dir={folder / 'shards'}", f"--run_dir={folder / 'run'}"]
+def train_arguments(flags, task, folder, *more):
+    return [task, str(folder), *flags, *more, f"--shards_dir={folder / 'shards'}", f"--run_dir={folder / 'run'}"]
 
 
 def history_of(folder):
@@ -85,22 +65,24 @@ def assert_same_on_both(task, folder):
 
 
 @pytest.mark.parametrize("task", ["counting", "separation", "generation"])
-def test_two_workers_train_a_task_to_the_same_history_and_weights(tmp_path, corpora, task):
+def test_two_workers_train_a_task_to_the_same_history_and_weights(tmp_path, task_flags, task):
     log = tmp_path / "log"
-    two_workers.finish(two_workers.start(two_workers.TRAIN, train_arguments(corpora, task, tmp_path), log), log)
+    two_workers.finish(
+        two_workers.start(two_workers.TRAIN, train_arguments(task_flags[task], task, tmp_path), log), log
+    )
     assert len(history_of(tmp_path / "run")) == 2
     assert (tmp_path / "run" / "metrics.json").exists()
     assert_same_on_both(task, tmp_path)
 
 
-def test_training_goes_on_after_a_worker_was_killed(tmp_path, corpora):
+def test_training_goes_on_after_a_worker_was_killed(tmp_path, task_flags):
     """The other worker notices and says so; the same commands go on and end where undisturbed ones do."""
     log = tmp_path / "log"
-    arguments = train_arguments(corpora, "kws", tmp_path / "undisturbed", "--epochs=4")
+    arguments = train_arguments(task_flags["kws"], "kws", tmp_path / "undisturbed", "--epochs=4")
     two_workers.finish(two_workers.start(two_workers.TRAIN, arguments, log), log)
     assert_same_on_both("kws", tmp_path / "undisturbed")
 
-    arguments = train_arguments(corpora, "kws", tmp_path / "killed", "--epochs=4")
+    arguments = train_arguments(task_flags["kws"], "kws", tmp_path / "killed", "--epochs=4")
     chief, other = two_workers.start(two_workers.TRAIN, arguments, log)
     history = tmp_path / "killed" / "run" / "history.csv"
     deadline = time.monotonic() + 200
@@ -188,11 +170,11 @@ def test_every_recording_is_read_by_one_worker(tmp_path, corpus_dir, monkeypatch
     assert len(set(seen[0])) == len(seen[0]) and len(seen[0]) + len(seen[1]) > 50
 
 
-def test_two_workers_mix_together_what_one_would_mix(tmp_path, corpora, as_worker):
+def test_two_workers_mix_together_what_one_would_mix(tmp_path, task_dirs, as_worker):
     config = dataclasses.replace(
         counting_config.VARIANTS["tiny"],
         corpus="folder",
-        data_dir=str(corpora["counting"][0]),
+        data_dir=str(task_dirs["counting"]),
         max_speakers=2,
         level_rule="mean",
         batch_size=8,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from common import cuts
 from common.errors import UserError
-from common.speech_bank import SpeechBank, cut
+from common.speech_bank import SpeechBank
 from counting import mixtures
 from counting.config import Config
 
@@ -41,8 +42,9 @@ def draw(config, source, num_mixtures=30, seed=0):
 
 
 def mix(config, source, drawn, seed=(1, 2), noise=None):
-    cuts = cut(source.bank, drawn.positions, source.cut_samples)
-    return mixtures.mix(config, tf.constant(cuts), tf.constant(drawn.counts), tf.constant(seed), noise).numpy()
+    places = cuts.Places(np.minimum(drawn.positions, 0), drawn.positions)
+    cut = cuts.read(source.bank.tracks, places, source.cut_samples)[..., 0]
+    return mixtures.mix(config, tf.constant(cut), tf.constant(drawn.counts), tf.constant(seed), noise).numpy()
 
 
 def test_a_mixture_has_different_speakers_and_counts_are_balanced():

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from common import cuts
 from common.track_bank import TrackBank
 from separation import mixing
 from separation.config import VARIANTS
@@ -36,17 +37,9 @@ def test_stems_are_of_one_song_or_of_several(bank):
     assert 0.4 < (mixed.starts[:, 0] == mixed.starts[:, 1]).mean() < 0.6
 
 
-def test_cuts_are_what_is_in_the_bank_and_silence_follows_a_short_track(bank):
-    places = mixing.Places(np.array([[0, 1]]), np.array([[123, 0]]))
-    cuts = mixing.cut(bank, places, 1984)
-    np.testing.assert_array_equal(cuts[0, 0], bank.pcm[0][123 : 123 + 1984, 0])
-    np.testing.assert_array_equal(cuts[0, 1, :1000], bank.pcm[1][:, 1])
-    assert not cuts[0, 1, 1000:].any()
-
-
 def cuts_of(bank, config):
     places = mixing.draw(config, bank, 64, mixing.cut_samples(config), (0, 0))
-    return tf.constant(mixing.cut(bank, places, mixing.cut_samples(config)))
+    return tf.constant(cuts.read(bank.pcm, places, mixing.cut_samples(config), [0, 1]))
 
 
 def test_without_changes_stems_are_as_they_are(bank):
