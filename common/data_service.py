@@ -2,10 +2,10 @@
 
   python -m common.data_service --port=5050                   the dispatcher, on one machine
   python -m common.data_service --dispatcher=HOST:5050        a worker, on every machine that is to help
-  python -m kws.train --data_service=HOST:5050 …              the training
+  python -m counting.train --data_service=HOST:5050 …         the training, of any task
 
 Workers read the shards, so that --shards_dir has to be a folder that all of them see under the same name. Batches come in
-the order in which workers finish them; each recording is still heard once a pass.
+the order in which workers finish them; each is still made once.
 """
 
 import logging
@@ -106,7 +106,7 @@ def distribute(batches: tf.data.Dataset, address: str) -> tf.data.Dataset:
     """Have the workers of a service make the batches; each is made once, by whoever is free.
 
     Args:
-        batches: A dataset of TensorFlow operations alone: Python functions do not travel.
+        batches: A dataset of TensorFlow operations alone: Python functions do not travel (see `common.cuts`).
         address: HOST:PORT of the dispatcher.
 
     Raises:
