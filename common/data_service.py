@@ -9,6 +9,7 @@ the order in which workers finish them; each is still made once.
 """
 
 import logging
+import os
 import socket
 import sys
 import time
@@ -121,4 +122,8 @@ def distribute(batches: tf.data.Dataset, address: str) -> tf.data.Dataset:
 
 
 if __name__ == "__main__":
-    sys.exit(app.run(main, define_flags))
+    status = app.run(main, define_flags)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A worker from which somebody still wants batches would wait for them to be fetched; there is nothing to lose.
+    os._exit(status)

@@ -14,16 +14,25 @@ from tests.two_workers import free_ports
 
 
 @pytest.fixture(scope="module")
-def service():
-    """A dispatcher, and a worker in another process, as on another machine: Python functions do not get there."""
-    dispatcher = data_service.start_dispatcher()
-    address = dispatcher.target.removeprefix("grpc://")
-    flags = [f"--dispatcher={address}", "--host=localhost"]
-    worker = subprocess.Popen([sys.executable, "-m", "common.data_service", *flags], stderr=subprocess.PIPE, text=True)
-    assert any(f"worker of {address}" in line for line in worker.stderr)
-    yield address
-    worker.kill()
-    worker.communicate()
+def dispatcher():
+    server = data_service.start_dispatcher()
+    yield server.target.removeprefix("grpc://")
+
+
+@pytest.fixture(scope="module")
+def worker(dispatcher):
+    """A process of its own, as on another machine: Python functions do not get there."""
+    flags = [f"--dispatcher={dispatcher}", "--host=localhost"]
+    process = subprocess.Popen([sys.executable, "-m", "common.data_service", *flags], stderr=subprocess.PIPE, text=True)
+    assert any(f"worker of {dispatcher}" in line for line in process.stderr)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture
+def service(dispatcher, worker):
+    return dispatcher
 
 
 def test_every_batch_is_made_once(service):
@@ -88,3 +97,12 @@ def test_what_python_computes_stays_here(tmp_path, service, train_flags):
     """Teachers are models in this process."""
     flags = [*train_flags, f"--data_service={service}", "--num_teachers=1", f"--run_dir={tmp_path / 'run'}"]
     assert app.run(kws_train.main, kws_train.define_flags, flags) == 2
+
+
+def test_a_worker_ends_when_told_though_batches_are_wanted(service, worker):
+    endless = tf.data.Dataset.range(10**9).map(lambda step: tf.random.stateless_uniform([1000], [step, step]))
+    batches = iter(data_service.distribute(endless, service))
+    next(batches)
+    worker.terminate()
+    assert worker.wait(30) == 143
+    del batches
