@@ -27,6 +27,11 @@ class Config(ClassifierConfig):
         "synthetic (voices made on the spot), librispeech, folder (one folder a speaker), or prepared (mixtures that"
         " python -m counting.prepare wrote)",
     )
+    subsets: tuple[str, ...] = field(
+        (),
+        "subsets of LibriSpeech to use, and with --download to fetch, separated by commas; unless given all that are"
+        " there, and dev-clean, test-clean and train-clean-100 are fetched",
+    )
     language: str = field("en", "language of the synthetic corpus, as espeak-ng names it")
     num_voices: int = field(160, "speakers of the synthetic corpus", minimum=12)
     utterances_per_voice: int = field(3, "recordings of each speaker of the synthetic corpus", minimum=1)

@@ -74,8 +74,8 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
                 raise UserError(
                     f"--download: the corpus {config.corpus} has no public address; give its folder by --data_dir"
                 )
-            module.download(root)
-        options = {}
+            module.download(root, *([config.subsets] if config.corpus == "librispeech" else []))
+        options = {"subsets": config.subsets} if config.corpus == "librispeech" else {}
         if config.corpus == "synthetic":
             options = {
                 "language": config.language,
@@ -91,7 +91,7 @@ def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Con
     """Return a trained configuration that looks at another corpus or folder; None keeps the one trained on."""
     if corpus is None and data_dir is None:
         return config
-    return dataclasses.replace(config, corpus=corpus or config.corpus, data_dir=data_dir or "")
+    return dataclasses.replace(config, corpus=corpus or config.corpus, data_dir=data_dir or "", subsets=())
 
 
 def _folder(config: Config) -> Path:

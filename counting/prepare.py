@@ -35,7 +35,7 @@ from counting.config import PREPARED, VARIANTS, Config
 _SIZES = (100_000, 10_000, 10_000)
 _AT_ONCE = 64
 _FIELDS = (
-    *("corpus", "data_dir", "language", "num_voices", "utterances_per_voice", "seed", "max_rejected"),
+    *("corpus", "data_dir", "subsets", "language", "num_voices", "utterances_per_voice", "seed", "max_rejected"),
     *("min_speakers", "max_speakers", "clip_seconds", "sample_rate", "cuts", "min_activity", "label_rule"),
     *("level_rule", "speaker_gain_db", "min_level_db", "max_level_db", "max_speed"),
     *("noise_dir", "noise_probability", "min_snr_db", "max_snr_db"),

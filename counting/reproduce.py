@@ -70,6 +70,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     fields = (
         "corpus",
         "data_dir",
+        "subsets",
         "epochs",
         "epoch_examples",
         "batch_size",

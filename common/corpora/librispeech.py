@@ -36,11 +36,13 @@ SHA256 = {
     "train-other-500": "ddb22f27f96ec163645d53215559df6aa36515f26e01dd70798188350adcb6d2",
 }
 
+USUAL = ("dev-clean", "test-clean", "train-clean-100")
+
 _FOLDER = "LibriSpeech"
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
 
-def index(root: str | Path) -> pd.DataFrame:
+def index(root: str | Path, subsets: Sequence[str] = ()) -> pd.DataFrame:
     """List the recordings with their speakers and the sex of these.
 
     Where recordings of all three kinds are there, `train-*`, `dev-*` and `test-*`, these are the splits; no reader is in
@@ -48,23 +50,30 @@ def index(root: str | Path) -> pd.DataFrame:
 
     Args:
         root: The folder that holds the subsets, or holds them in a folder `LibriSpeech`.
+        subsets: Which of them to list; all that are there unless given.
 
     Returns:
         A manifest (`common.corpora.manifest`) without labels. The sex is empty where `SPEAKERS.TXT` does not tell it.
 
     Raises:
-        UserError: The folder is missing, or holds no subsets or no recordings.
+        UserError: The folder is missing, or holds no subsets, not those wanted, or no recordings.
     """
     root = Path(root).absolute()
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; expected LibriSpeech laid out as {LAYOUT} (--download fetches it)")
     home = _home(root)
-    subsets = _subsets(home)
-    if not subsets:
+    found = {subset.name: subset for subset in _subsets(home)}
+    if not found:
         hint = f"; give the folder above it, {root.parent}" if _kind(root.name) in _SPLITS else ""
         raise UserError(
             f"{root} holds no subsets of LibriSpeech{hint}; expected {LAYOUT} (--download fetches the corpus)"
         )
+    for name in subsets:
+        if name not in found:
+            raise UserError(
+                f"--subsets: {home} has {', '.join(found)}, not {name!r} (--download fetches it).{nearest(name, found)}"
+            )
+    chosen = [subset for name, subset in found.items() if name in subsets or not subsets]
     sexes = _read_sexes(home / SPEAKERS)
     rows = [
         {
@@ -73,14 +82,14 @@ def index(root: str | Path) -> pd.DataFrame:
             "speaker": speaker.name,
             "sex": sexes.get(speaker.name, ""),
         }
-        for subset in subsets
+        for subset in chosen
         for speaker in manifest.class_folders(subset)
         for chapter in manifest.class_folders(speaker)
         for path in manifest.audio_files(chapter)
     ]
     if not rows:
         raise UserError(
-            f"no recordings in {', '.join(subset.name for subset in subsets)} of {home}; expected LibriSpeech laid out"
+            f"no recordings in {', '.join(subset.name for subset in chosen)} of {home}; expected LibriSpeech laid out"
             f" as {LAYOUT} (--download fetches a subset whose folder is removed)"
         )
     if {row["split"] for row in rows} != set(manifest.SPLITS):
@@ -89,16 +98,14 @@ def index(root: str | Path) -> pd.DataFrame:
     return manifest.from_rows(rows)
 
 
-def download(
-    root: str | Path, subsets: Sequence[str] = ("dev-clean", "test-clean", "train-clean-100"), url: str | None = None
-) -> Path:
-    """Fetch subsets (the usual three: 7 GB, 111 hours, CC BY 4.0), check and unpack them.
+def download(root: str | Path, subsets: Sequence[str] = (), url: str | None = None) -> Path:
+    """Fetch subsets (CC BY 4.0), check and unpack them.
 
     A subset that is there is left alone. Interrupted at any point, the same call goes on.
 
     Args:
         root: The folder to fill; subsets go where others lie already, `root` or `root/LibriSpeech`.
-        subsets: Keys of `SHA256`.
+        subsets: Keys of `SHA256`; unless given dev-clean, test-clean and train-clean-100 (7 GB, 111 hours).
         url: The folder of the archives, for a mirror; None takes the environment's `LIBRISPEECH_URL`, else the official
             address.
 
@@ -109,11 +116,11 @@ def download(
         UserError: A subset is unknown.
         UserError: As `common.corpora.download.fetch`.
     """
+    subsets = subsets or USUAL
     unknown = [name for name in subsets if name not in SHA256]
     if unknown:
         raise UserError(
-            f'LibriSpeech has no subset "{unknown[0]}"; expected some of {", ".join(SHA256)}.'
-            f"{nearest(unknown[0], SHA256)}"
+            f"--subsets: expected some of {', '.join(SHA256)}, got {unknown[0]!r}.{nearest(unknown[0], SHA256)}"
         )
     root = Path(root).absolute()
     url = (url or os.environ.get("LIBRISPEECH_URL", URL)).rstrip("/")

@@ -9,6 +9,7 @@ import os
 import shutil
 import tarfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -167,6 +168,14 @@ def test_the_usual_subsets_are_fetched_once(tmp_path, mirror):
     assert _tree(tmp_path / "libri") == WHOLE
 
 
+def test_chosen_subsets_are_listed_alone(tmp_path):
+    root = _corpus(tmp_path, THREE)
+    table = librispeech.index(root, ("dev-clean", "test-clean"))
+    assert {Path(path).relative_to(root).parts[0] for path in table["path"]} == {"dev-clean", "test-clean"}
+    with pytest.raises(UserError, match="--subsets: .*not 'test-claen'.*Did you mean \"test-clean\""):
+        librispeech.index(root, ("test-claen",))
+
+
 def test_a_subset_that_is_there_is_left_alone_and_others_join_it(tmp_path, mirror):
     root = tmp_path / "libri"
     _corpus(root / "LibriSpeech", ["dev-clean/999"])
@@ -218,7 +227,7 @@ def test_interrupted_anywhere_the_same_call_goes_on(tmp_path, mirror, monkeypatc
 
 
 def test_what_cannot_be_fetched_is_told(tmp_path, mirror):
-    with pytest.raises(UserError, match='no subset "dev-claen"; .*Did you mean "dev-clean"') as caught:
+    with pytest.raises(UserError, match="--subsets: expected .*'dev-claen'.*Did you mean \"dev-clean\"") as caught:
         librispeech.download(tmp_path / "libri", ("test-clean", "dev-claen"))
     assert "\n" not in str(caught.value) and not (tmp_path / "libri").exists()
     with pytest.raises(UserError, match="cannot download .*dev-other.tar.gz"):
