@@ -177,10 +177,11 @@ DEFAULT = Config(
 # Minutes on the synthetic corpus: `make train-counting`.
 _SYNTHETIC = dataclasses.replace(
     DEFAULT,
-    epochs=14,
+    epochs=20,
     epoch_examples=6000,
     warmup_epochs=1,
     average_momentum=0.99,
+    num_voices=320,
     # What makes it hold elsewhere takes longer to learn than minutes.
     noise_probability=0.1,
     min_snr_db=5.0,
