@@ -23,6 +23,7 @@ def counting_flags(voices_dir, shards_dir):
         f"--shards_dir={shards_dir}",
         "--max_speakers=2",
         "--epochs=6",
+        "--schedule=cosine",  # with a constant rate the last epoch's accuracy differs by 15 points between seeds
         "--epoch_examples=320",
         "--dropout=0.1",
         "--max_time_mask=0",

@@ -26,7 +26,7 @@ def run(script, *arguments):
 
 def test_training_learns_and_leaves_everything(counting_run):
     figures = json.loads((counting_run / "metrics.json").read_text())
-    assert figures["accuracy"] > 0.8
+    assert figures["accuracy"] > 0.75  # 0.90 to 0.95 over twelve seeds; guessing is 0.5
     assert figures["sex_accuracy"] > 0.6
     assert figures["mean_absolute_error"] == pytest.approx(1 - figures["accuracy"])  # of one or two
     assert figures["protocol"]["num_speakers_shared_with_training"] == 0
