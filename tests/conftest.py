@@ -45,6 +45,7 @@ def train_flags(corpus_dir, shards_dir):
         f"--data_dir={corpus_dir}",
         f"--shards_dir={shards_dir}",
         "--epochs=30",
+        "--schedule=cosine",
         "--batch_size=4",
         "--max_shift_ms=400",
         "--max_time_mask=0",
