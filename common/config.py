@@ -60,7 +60,7 @@ class TrainingConfig:
     """
 
     corpus: str = field("synthetic", "the corpus, or several separated by commas")
-    data_dir: str = field("", "folder of the corpus in its native layout; one each, separated by commas, for several")
+    data_dir: str = field("", "folder of the corpus in its native layout")
     epochs: int = field(30, "epochs of training", minimum=1)
     epoch_examples: int = field(0, "examples that make an epoch; 0 for as many as the training split has", minimum=0)
     batch_size: int = field(64, "examples a step, over all devices together", minimum=1)

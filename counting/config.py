@@ -91,6 +91,8 @@ class Config(ClassifierConfig):
         if self.corpus not in COUNTING_CORPORA:
             hint = nearest(self.corpus, COUNTING_CORPORA)
             raise UserError(f"--corpus: expected one of {', '.join(COUNTING_CORPORA)}, got {self.corpus!r}.{hint}")
+        if self.subsets and self.corpus != "librispeech":
+            raise UserError(f"--subsets are those of --corpus=librispeech; --corpus={self.corpus} has none")
         if self.max_speakers <= self.min_speakers:
             raise UserError(
                 f"--max_speakers: expected more than --min_speakers={self.min_speakers}, got {self.max_speakers};"

@@ -40,6 +40,9 @@ class Config(ClassifierConfig):
         "synthetic",
         "synthetic, speech_commands, folder, clusters (of untranscribed speech), or several separated by commas",
     )
+    data_dir: str = field(
+        "", "folder of the corpus in its native layout; with several corpora one each, separated by commas"
+    )
     words: tuple[str, ...] = field(
         (), "the keywords, separated by commas; unless given the ten command words, or every class of a folder"
     )

@@ -181,6 +181,7 @@ def fit(
         ", ".join(f"{split} {len(prepared.rows):,}" for split, prepared in splits.items()),
     )
 
+    # Nothing here is drawn in advance for other machines: shards are read by TensorFlow alone.
     def train(first_step: int, num_batches: int | None = None) -> tf.data.Dataset:
         return data.build_dataset(corpus, splits["train"], training=True, initial_step=first_step, teachers=teachers)
 
