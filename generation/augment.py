@@ -11,7 +11,6 @@ _GAIN = 0.2
 _CONTRAST = 0.25
 _BAND_SHIFT = 3
 _TIME_CUT, _BAND_CUT = 0.25, 0.25
-_NUM_CHANGES = 5
 
 
 def augment(spectrograms: tf.Tensor, probability: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -22,39 +21,45 @@ def augment(spectrograms: tf.Tensor, probability: tf.Tensor, seed: tf.Tensor) ->
         probability: How likely each change is to be made, for each example.
         seed: Shape `(2,)`; the same seed gives the same changes.
     """
-    seeds = tf.unstack(tf.random.split(seed, 2 * _NUM_CHANGES))
-    changes = (_gain, _contrast, _time_shift, _band_shift, _cut_out)
-    for change, draw_seed, seed_of_change in zip(changes, seeds[::2], seeds[1::2], strict=True):
-        made = _uniform(spectrograms, draw_seed) < probability
-        spectrograms = tf.where(made, change(spectrograms, seed_of_change), spectrograms)
+    changes = {_gain: 1, _contrast: 1, _time_shift: 1, _band_shift: 1, _cut_out: 3}
+    # Drawn at once: this is traced four times in a training step, and a draw is many operations.
+    num_draws = sum(changes.values()) + len(changes)
+    shape = (num_draws, tf.shape(spectrograms)[0], 1, 1, 1)
+    draws = iter(tf.unstack(tf.random.stateless_uniform(shape, seed, alg="philox")))
+    for change, num_numbers in changes.items():
+        made = next(draws) < probability
+        changed = change(spectrograms, *(next(draws) for _ in range(num_numbers)))
+        spectrograms = tf.where(made, changed, spectrograms)
     return spectrograms
 
 
-def _uniform(x: tf.Tensor, seed: tf.Tensor, low: float = 0.0, high: float = 1.0) -> tf.Tensor:
-    """Draw a number for each example, of a shape that goes with `(batch, frames, bands, 1)`."""
-    return tf.random.stateless_uniform((tf.shape(x)[0], 1, 1, 1), seed, low, high, alg="philox")
+# Each change takes numbers from 0 to 1, `(batch, 1, 1, 1)`, that decide how far it goes.
 
 
-def _gain(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    return x + _uniform(x, seed, -_GAIN, _GAIN)
+def _between(low: float, high: float, drawn: tf.Tensor) -> tf.Tensor:
+    return low + (high - low) * drawn
 
 
-def _contrast(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _gain(x: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
+    return x + _between(-_GAIN, _GAIN, drawn)
+
+
+def _contrast(x: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     mean = tf.reduce_mean(x, axis=(1, 2, 3), keepdims=True)
-    return mean + (x - mean) * _uniform(x, seed, 1 - _CONTRAST, 1 + _CONTRAST)
+    return mean + (x - mean) * _between(1 - _CONTRAST, 1 + _CONTRAST, drawn)
 
 
-def _time_shift(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _time_shift(x: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     """Move what is at the end to the beginning."""
     frames = x.shape[1]
-    shift = tf.cast(_uniform(x, seed)[:, 0, 0] * frames, tf.int32)
+    shift = tf.cast(drawn[:, 0, 0] * frames, tf.int32)
     return tf.gather(x, (tf.range(frames)[None] + shift) % frames, axis=1, batch_dims=1)
 
 
-def _band_shift(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _band_shift(x: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     """Move up or down by some bands; the outermost stands for what is missing."""
     bands = x.shape[2]
-    shift = tf.round(_uniform(x, seed, -_BAND_SHIFT - 0.5, _BAND_SHIFT + 0.5))
+    shift = tf.round(_between(-_BAND_SHIFT - 0.5, _BAND_SHIFT + 0.5, drawn))
     padded = tf.concat(
         [tf.repeat(x[:, :, :1], _BAND_SHIFT, axis=2), x, tf.repeat(x[:, :, -1:], _BAND_SHIFT, axis=2)], 2
     )
@@ -67,12 +72,12 @@ def _band_shift(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     )
 
 
-def _cut_out(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def _cut_out(x: tf.Tensor, drawn_time: tf.Tensor, drawn_band: tf.Tensor, drawn_which: tf.Tensor) -> tf.Tensor:
     """Set a stretch of time or of bands to the middle of the scale."""
-    seeds = tf.unstack(tf.random.split(seed, 3))
-    in_time = tf.cast(_uniform(x, seeds[2]) < 0.5, x.dtype)
+    in_time = tf.cast(drawn_which < 0.5, x.dtype)
     frames, bands = tf.linspace(0.0, 1.0, x.shape[1]), tf.linspace(0.0, 1.0, x.shape[2])
-    time_start, band_start = _uniform(x, seeds[0], -_TIME_CUT, 1.0), _uniform(x, seeds[1], -_BAND_CUT, 1.0)
-    time = tf.cast(tf.abs(frames[None, :, None, None] - time_start - _TIME_CUT / 2) < _TIME_CUT / 2, x.dtype)
-    band = tf.cast(tf.abs(bands[None, None, :, None] - band_start - _BAND_CUT / 2) < _BAND_CUT / 2, x.dtype)
+    time_middle = _between(-_TIME_CUT, 1.0, drawn_time) + _TIME_CUT / 2
+    band_middle = _between(-_BAND_CUT, 1.0, drawn_band) + _BAND_CUT / 2
+    time = tf.cast(tf.abs(frames[None, :, None, None] - time_middle) < _TIME_CUT / 2, x.dtype)
+    band = tf.cast(tf.abs(bands[None, None, :, None] - band_middle) < _BAND_CUT / 2, x.dtype)
     return x * (1 - in_time * time - (1 - in_time) * band)

@@ -10,7 +10,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from generation import metrics
+from generation import metrics, replays
 from generation.config import Config
 from generation.data import Split, consecutive_excerpts, tracks
 from generation.embedding import NAME, TextureEmbedding
@@ -31,7 +31,7 @@ class References:
         held_out: Excerpts of tracks that training does not hear, one each half second.
         held_out_apart: Those that follow each other.
         train_tracks: The whole training tracks in decibels, each `(frames, bands)`: what a generator could replay.
-        held_out_excerpts: Held-out excerpts that follow each other in decibels, `(excerpts, frames, bands)`.
+        held_out_nearest: How near held-out excerpts that follow each other come to training tracks, `(excerpts,)`.
     """
 
     embedding: TextureEmbedding
@@ -40,7 +40,7 @@ class References:
     held_out: np.ndarray
     held_out_apart: np.ndarray
     train_tracks: list[np.ndarray]
-    held_out_excerpts: np.ndarray
+    held_out_nearest: np.ndarray
 
 
 def measure(config: Config, spectra: Spectra, train: Split, held_out: Split) -> References:
@@ -49,14 +49,15 @@ def measure(config: Config, spectra: Spectra, train: Split, held_out: Split) -> 
     embedding = TextureEmbedding.fit(train_spectrograms, config.sample_rate, config.hop_length)
 
     held_out_excerpts = decibels(spectra, consecutive_excerpts(config, held_out))
+    train_tracks = [decibels(spectra, track[None])[0] for track in tracks(train)]
     return References(
         embedding=embedding,
         train=embedding(train_spectrograms),
         train_apart=embedding(decibels(spectra, consecutive_excerpts(config, train))),
         held_out=embedding(decibels(spectra, consecutive_excerpts(config, held_out, DENSE_SECONDS))),
         held_out_apart=embedding(held_out_excerpts),
-        train_tracks=[decibels(spectra, track[None])[0] for track in tracks(train)],
-        held_out_excerpts=held_out_excerpts,
+        train_tracks=train_tracks,
+        held_out_nearest=replays.nearest_distances(held_out_excerpts, train_tracks),
     )
 
 
@@ -67,11 +68,10 @@ def replay_figures(references: References, spectrograms_db: np.ndarray) -> dict[
         `nearest_ratio`, the median distance to the nearest stretch of a training track over that of held-out recordings,
         and `replays`, the share of the spectrograms that are copies.
     """
-    nearest = metrics.nearest_distances(spectrograms_db, references.train_tracks)
-    others = metrics.nearest_distances(references.held_out_excerpts, references.train_tracks)
+    nearest = replays.nearest_distances(spectrograms_db, references.train_tracks)
     return {
-        "nearest_ratio": float(np.median(nearest) / np.median(others)),
-        "replays": metrics.replays(spectrograms_db, references.train_tracks, references.held_out_excerpts),
+        "nearest_ratio": float(np.median(nearest) / np.median(references.held_out_nearest)),
+        "replays": replays.share_of_copies(nearest, references.held_out_nearest),
     }
 
 

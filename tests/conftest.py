@@ -1,5 +1,6 @@
 """What all tests share: real recordings where they are at hand, and waveforms made on the spot."""
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,14 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real recordings at {REAL_DATA}")
     return REAL_DATA
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_looking_at_old_graphs():
+    """TensorFlow keeps graphs for good, millions of objects; Python's garbage collector is to look through them once only."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -13,6 +13,12 @@ def pictures(rng):
     return tf.constant(rng.uniform(-1, 1, (16, 40, 16, 1)), tf.float32)
 
 
+@pytest.fixture
+def drawn(rng):
+    """What three numbers from 0 to 1 each example draws."""
+    return [tf.constant(rng.uniform(size=(16, 1, 1, 1)), tf.float32) for _ in range(3)]
+
+
 def test_nothing_changes_at_probability_0(pictures):
     np.testing.assert_array_equal(augment(pictures, tf.constant(0.0), SEED), pictures)
 
@@ -31,14 +37,14 @@ def test_about_as_many_examples_change_as_are_meant_to(pictures):
     assert 0.3 < changed.mean() < 1 - 0.9**5 + 0.05
 
 
-def test_a_shift_in_time_keeps_every_frame(pictures):
-    shifted = module._time_shift(pictures, SEED).numpy()
+def test_a_shift_in_time_keeps_every_frame(pictures, drawn):
+    shifted = module._time_shift(pictures, drawn[0]).numpy()
     np.testing.assert_allclose(np.sort(shifted, axis=1), np.sort(pictures, axis=1))
     assert np.abs(shifted - pictures).max() > 0.1
 
 
-def test_a_shift_in_frequency_moves_all_frames_alike(pictures):
-    shifted = module._band_shift(pictures, SEED).numpy()
+def test_a_shift_in_frequency_moves_all_frames_alike(pictures, drawn):
+    shifted = module._band_shift(pictures, drawn[0]).numpy()
     for before, after in zip(pictures.numpy(), shifted, strict=True):
         shift = next(
             shift
@@ -48,8 +54,8 @@ def test_a_shift_in_frequency_moves_all_frames_alike(pictures):
         assert -3 <= shift <= 3
 
 
-def test_what_is_cut_out_is_the_middle_of_the_scale(pictures):
-    cut = module._cut_out(pictures, SEED).numpy()
+def test_what_is_cut_out_is_the_middle_of_the_scale(pictures, drawn):
+    cut = module._cut_out(pictures, *drawn).numpy()
     changed = cut != pictures.numpy()
     assert np.all(cut[changed] == 0) and 0.02 < changed.mean() < 0.3
 

@@ -25,7 +25,7 @@ def test_excerpts_are_counted_as_said(measured):
     config, _, splits, found = measured
     seconds = 5.0 - config.clip_seconds
     assert len(found.train) == 4 * (1 + int(seconds / references.DENSE_SECONDS))
-    assert len(found.held_out_apart) == 2 * 5 == len(found.held_out_excerpts)
+    assert len(found.held_out_apart) == 2 * 5 == len(found.held_out_nearest)
     assert [track.shape[0] for track in found.train_tracks] == [552] * 4
 
 
