@@ -39,7 +39,7 @@ import kws.train
 import separation.config
 import separation.data
 import separation.train
-from common import app, distribution, files, training, tuning
+from common import app, distribution, errors, files, training, tuning
 from common import config as configs
 from common.errors import UserError
 from common.progress import bar
@@ -209,7 +209,7 @@ def measure(cell: Cell, settings: Settings) -> dict:
         found["loss"] = round(timing.loss, 4)
         found["error"] = "" if np.isfinite(timing.loss) else "the loss is not a number"
     except Exception as error:  # every failure is a row of the table
-        found["error"] = f"{type(error).__name__}: {str(error).strip()}".split("\n")[0]
+        found["error"] = f"{type(error).__name__}: {errors.reason(error)}"
     return found
 
 

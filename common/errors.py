@@ -1,10 +1,20 @@
 """The error that a user can mend, told in one line."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 # Letters of a message; the middle of a longer one is left out.
 _LONGEST = 1500
+# How lines begin that stand before what happened.
+_WRAPPERS = (
+    "Exception encountered when calling",
+    "Graph execution error",
+    "Detected at node",
+    "<stack traces unavailable>",
+    "File ",
+)
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class UserError(Exception):
@@ -20,6 +30,18 @@ class UserError(Exception):
         if len(line) > _LONGEST:
             line = f"{line[: _LONGEST * 2 // 3]} [...] {line[-_LONGEST // 3 :]}"
         super().__init__(line)
+
+
+def reason(error: Exception) -> str:
+    """Return the line of an exception's message that says what happened: Keras and TensorFlow put others before it.
+
+    Example:
+        >>> reason(ValueError("Exception encountered when calling Dense.call().\\n\\nInvalid input shape"))
+        'Invalid input shape'
+    """
+    lines = [_COLOUR.sub("", line).strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line] or [type(error).__name__]
+    return next((line for line in lines if not line.startswith(_WRAPPERS)), lines[0])
 
 
 def _printable(letter: str) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from common import config as configs
-from common import shards, training, workers
+from common import errors, shards, training, workers
 from common.config import AUTO, ConfigType
 from common.errors import UserError
 
@@ -138,7 +138,7 @@ def measure(
             loss = train_steps(model, dataset, _WARM_UP_STEPS).loss
             reason = "" if np.isfinite(loss) else f"its loss is {loss}"
         except (tf.errors.OpError, ValueError, TypeError, NotImplementedError) as error:
-            reason = str(error).strip().split("\n")[0]
+            reason = errors.reason(error)
         if reason:
             logging.warning("precision: %s is left out: %s", candidate, reason)
         else:

@@ -34,6 +34,8 @@ class Spectra(keras.layers.Layer):
         self.config = config
         self.low = self.add_weight(shape=(config.bands,), initializer="zeros", trainable=False, name="low")
         self.high = self.add_weight(shape=(config.bands,), initializer="ones", trainable=False, name="high")
+        # All weights are there; under several devices Keras calls models with layers that are not built on a batch.
+        self.built = True
 
     def call(self, waveforms):
         """Turn waveforms into scaled spectrograms."""

@@ -143,10 +143,13 @@ class Watch(keras.callbacks.Callback):
 
 
 def sample(model: Gan, num_samples: int, seed: tuple[int, int] = _SEED) -> np.ndarray:
-    """Make scaled spectrograms `(num_samples, frames, bands)`, always the same ones for the same weights and seed."""
+    """Make scaled spectrograms `(num_samples, frames, bands)`, always the same ones for the same weights and seed.
+
+    On one device, not by `predict`, which would wait for all workers: only the chief has all that is to be looked at.
+    """
     steps = noise.draw(model.config, num_samples, seed)
-    pictures = model.predict(steps, batch_size=_BATCH, verbose=0)
-    return pictures[:, : model.config.frames]
+    pictures = [model(steps[start : start + _BATCH]).numpy() for start in range(0, num_samples, _BATCH)]
+    return np.concatenate(pictures)[:, : model.config.frames]
 
 
 def _snapshot_path(folder: str | Path, epoch: int) -> Path:

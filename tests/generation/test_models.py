@@ -41,6 +41,12 @@ def values(model):
     return [np.asarray(variable) for variable in runs.state_variables(model)]
 
 
+def test_every_layer_is_built_before_the_first_batch():
+    """Of several devices Keras would otherwise call the model on waveforms, which takes noise."""
+    model = models.build_model(TINY)
+    assert [layer.name for layer in model._flatten_layers() if not layer.built] == []
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_step_moves_both_networks_and_the_average(loss):
     model = build(dataclasses.replace(TINY, loss=loss, discriminator_steps=2))

@@ -56,6 +56,12 @@ def test_a_look_leaves_what_can_be_seen_heard_and_generated_from(watcher):
         watch.load_snapshot(watcher.model, folder, 7)
 
 
+def test_samples_wait_for_no_other_worker(watcher, monkeypatch):
+    """After a resumed training only the chief has all snapshots to draw; `predict` would wait for the others for ever."""
+    monkeypatch.setattr(watcher.model, "predict", lambda *arguments, **options: pytest.fail("all workers have to join"))
+    assert watch.sample(watcher.model, 17).shape == (17, watcher.config.frames, watcher.config.bands)
+
+
 @pytest.mark.parametrize("watcher", [{"watch_epochs": 5}], indirect=True)
 def test_between_looks_the_history_has_gaps(watcher):
     logs = {"loss": 1.0}
