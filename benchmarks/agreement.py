@@ -52,7 +52,10 @@ TASKS = {
         ("accuracy",),
     ),
     "separation": Training(
-        ("--variant=synthetic", "--num_songs=12", "--width=16", "--growth=16", "--epochs=3", "--epoch_examples=300"),
+        (
+            *("--variant=synthetic", "--num_songs=12", "--width=16", "--growth=16"),
+            *("--epochs=4", "--epoch_examples=300", "--average_momentum=0.9"),
+        ),
         ("si_sdr", "vocals"),
     ),
     "generation": Training(

@@ -19,6 +19,8 @@ from common.config import ConfigType
 from common.errors import UserError
 
 STRATEGIES = ("auto", "single", "mirrored", "multiworker")
+# In the message of XLA: https://www.tensorflow.org/xla/known_issues
+_XLA_REFUSAL = "tfvariable_on_a_different_device"
 
 
 @contextlib.contextmanager
@@ -26,11 +28,18 @@ def scope(name: str) -> Iterator[None]:
     """Compute what the block computes on the devices that `--strategy` names; see `strategy`.
 
     Raises:
-        UserError: One of several workers was lost.
+        UserError: One of several workers was lost, or XLA does not compile what these devices share.
     """
     with strategy(name).scope():
         try:
             yield
+        except tf.errors.InvalidArgumentError as error:
+            if _XLA_REFUSAL not in str(error):
+                raise
+            raise UserError(
+                "--jit_compile: XLA does not compile a step whose variables lie on several devices here; leave it out, or"
+                " use --strategy=single"
+            ) from error
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
             if workers.num_workers() == 1:
                 raise

@@ -12,6 +12,7 @@ from common import data_service as services
 from common import files, runs, watchdog, workers
 from common.averages import AveragedWeights
 from common.config import AUTO, TrainingConfig
+from common.errors import UserError
 from common.runs import Run
 
 _MOMENTUM = 0.9
@@ -19,7 +20,14 @@ _MAX_STEPS_PER_EXECUTION = 10
 
 
 def prepare(config: TrainingConfig) -> None:
-    """Seed every random generator and set the precision, before anything is built."""
+    """Seed every random generator and set the precision, before anything is built.
+
+    Raises:
+        UserError: XLA was asked for, which does not compile what several workers exchange.
+    """
+    if config.jit_compile and workers.num_workers() > 1:
+        # The attempt would crash at the end of the process.
+        raise UserError("--jit_compile: XLA does not compile what several workers exchange; leave it out")
     keras.utils.set_random_seed(config.seed)
     # What is not chosen yet is float32: data and refusals come before the choice.
     keras.config.set_dtype_policy("float32" if config.precision == AUTO else config.precision)

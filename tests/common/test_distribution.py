@@ -46,6 +46,14 @@ def test_mirroring_on_one_device_is_one_line():
         distribution.strategy("mirrored")
 
 
+def test_what_xla_does_not_compile_on_several_devices_is_one_line():
+    refusal = "Cf. https://www.tensorflow.org/xla/known_issues#tfvariable_on_a_different_device"
+    with pytest.raises(UserError, match="--jit_compile: XLA does not"), distribution.scope("single"):
+        raise tf.errors.InvalidArgumentError(None, None, refusal)
+    with pytest.raises(tf.errors.InvalidArgumentError), distribution.scope("single"):
+        raise tf.errors.InvalidArgumentError(None, None, "shapes differ")
+
+
 def test_two_devices_train_and_evaluate_as_one_does(tmp_path, train_flags, shards_dir):
     """Two logical CPUs in a process of their own, because devices are fixed when TensorFlow starts."""
     folder = tmp_path / "mirrored"

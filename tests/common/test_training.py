@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from common import averages, runs, training
+from common import averages, runs, training, workers
 from common.config import TrainingConfig
 from common.errors import UserError
 
@@ -81,6 +81,12 @@ def test_training_leaves_history_best_weights_and_dashboard(tmp_path):
     assert table["val_loss"].iloc[-1] < table["val_loss"].iloc[0]
     assert run.model_path.exists()
     assert list((run.folder / "tensorboard").rglob("events*"))
+
+
+def test_several_workers_refuse_xla_at_once(monkeypatch):
+    monkeypatch.setattr(workers, "num_workers", lambda: 2)
+    with pytest.raises(UserError, match="--jit_compile: XLA does not compile what several workers"):
+        training.prepare(TrainingConfig(jit_compile=True))
 
 
 def test_every_weight_moves(tmp_path):
