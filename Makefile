@@ -17,7 +17,7 @@ GENERATION_DIR ?= runs/generation/default
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format bench bench-devices bench-scale bench-kills bench-fuzz tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean
+.PHONY: help setup test lint format bench bench-devices bench-agreement bench-scale bench-kills bench-fuzz tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -134,6 +134,9 @@ bench: $(BENCH_VENV)/.installed  ## measure networks, features and pipeline besi
 
 bench-devices: setup  ## train a few steps of every task in every precision on the devices at hand
 	$(BIN)/python -m benchmarks.devices $(ARGS)
+
+bench-agreement: setup  ## train every task in every way that has to learn the same, and compare
+	$(BIN)/python -m benchmarks.agreement $(ARGS)
 
 bench-scale: setup  ## measure what a corpus and several workers cost
 	$(BIN)/python -m benchmarks.scale $(ARGS)

@@ -3,11 +3,11 @@
   python -m benchmarks.agreement
   python -m benchmarks.agreement --tasks=counting --ways=single,workers --num_seeds=5
 
-Every training is a short one on a corpus made on the spot, in a process of its own with one thread for the network,
-judged on what it has not heard; ways take turns. `mirrored` divides the CPU in two, `workers` are
-two processes on loopback. The table gives each way's figure over the seeds, by how much its mean differs from that of
-`single` (float32, one device) with a 95 % interval of Student's t, and how many times as fast the steps are (median over the
-seeds; of each training, the median of all epochs but the first, which traces). It is printed, and written with every training's figures to
+Every training is a short one on a corpus made on the spot, in a process of its own with one thread for the network, judged
+on what it has not heard; ways take turns. `mirrored` divides the CPU in two, `workers` are two processes on loopback. The
+table gives each way's figure over the seeds, by how much its mean differs from that of `single` (float32, one device) with
+a 95 % interval of Student's t, and how many times as fast the steps are: the median over the seeds, of each training the
+median of all epochs but the first, which traces. It is printed, and every training's figures are written to
 runs/benchmarks/agreement.csv, row by row, so that the same command goes on after an interruption.
 """
 
