@@ -54,7 +54,7 @@ TASKS = {
     "separation": Training(
         (
             *("--variant=synthetic", "--num_songs=12", "--width=16", "--growth=16"),
-            *("--epochs=4", "--epoch_examples=300", "--average_momentum=0.9"),
+            *("--epochs=4", "--epoch_examples=300", "--batch_size=4", "--average_momentum=0.9"),
         ),
         ("si_sdr", "vocals"),
     ),
