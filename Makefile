@@ -99,7 +99,7 @@ reproduce-counting: setup  ## train the student report's counters beside its fig
 	$(BIN)/python -m counting.reproduce --data_dir=$(LIBRISPEECH) $(ARGS)
 
 train-separation: setup  ## train a separator on synthetic songs, evaluate it, take a song apart
-	$(BIN)/python -m separation.train --variant=synthetic --run_dir=$(SEPARATION_DIR) $(ARGS)
+	$(BIN)/python -m separation.train --variant=synthetic --precision=auto --nojit_compile --run_dir=$(SEPARATION_DIR) $(ARGS)
 	$(BIN)/python -m separation.predict --run_dir=$(SEPARATION_DIR) --output_dir=$(SEPARATION_DIR)/stems $(SEPARATION_DIR)/example/mixture.wav
 
 evaluate-separation: setup  ## evaluate the separator of SEPARATION_DIR beside ideal masks

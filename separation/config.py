@@ -178,9 +178,10 @@ VARIANTS = {
     # Half the frames and smaller batches: as many steps as fit into minutes.
     "synthetic": dataclasses.replace(
         DEFAULT,
-        epochs=10,
+        epochs=18,
         epoch_examples=1200,
         batch_size=3,
+        num_songs=64,
         hop_length=512,
         num_frames=64,
         loss=("waveform_l1",),
