@@ -34,7 +34,7 @@ class Spectra(keras.layers.Layer):
         self.config = config
         self.low = self.add_weight(shape=(config.bands,), initializer="zeros", trainable=False, name="low")
         self.high = self.add_weight(shape=(config.bands,), initializer="ones", trainable=False, name="high")
-        # All weights are there; under several devices Keras calls models with layers that are not built on a batch.
+        # All weights are there. On several devices Keras builds what is not by calling the model on a batch: of waveforms.
         self.built = True
 
     def call(self, waveforms):
