@@ -45,7 +45,7 @@ class Training(NamedTuple):
 
 TASKS = {
     "kws": Training(
-        ("--variant=synthetic", "--clips_per_word=100", "--epochs=6", "--epoch_examples=1600"), ("accuracy",)
+        ("--variant=synthetic", "--clips_per_word=100", "--epochs=12", "--epoch_examples=1600"), ("accuracy",)
     ),
     "counting": Training(
         ("--variant=synthetic", "--num_voices=80", "--epochs=3", "--epoch_examples=2400", "--test_mixtures=600"),
@@ -54,7 +54,7 @@ TASKS = {
     "separation": Training(
         (
             *("--variant=synthetic", "--num_songs=12", "--width=16", "--growth=16"),
-            *("--epochs=4", "--epoch_examples=300", "--batch_size=4", "--average_momentum=0.9"),
+            *("--epochs=4", "--epoch_examples=600", "--batch_size=4", "--average_momentum=0.9"),
         ),
         ("si_sdr", "vocals"),
     ),
@@ -125,7 +125,11 @@ def train(task: str, way: str, seed: int) -> tuple[float, float]:
         flags = [*TASKS[task].flags, f"--seed={seed}", *WAYS[way], f"--run_dir={root / 'run'}"]
         if way == WORKERS:
             log = root / "log"
-            two_workers.finish(two_workers.start(two_workers.TRAIN, [task, folder, *flags], log), log, timeout=3600)
+            try:
+                two_workers.finish(two_workers.start(two_workers.TRAIN, [task, folder, *flags], log), log, timeout=3600)
+            except AssertionError as error:
+                said = str(error).strip().splitlines()[-1]
+                raise UserError(f"{task}, two workers, seed {seed}: the training failed: {said}") from error
         else:
             how = ["-c", _TRAIN_ON_TWO, task] if way == MIRRORED else ["-m", f"{task}.train"]
             ended = subprocess.run([sys.executable, *how, *flags], capture_output=True, text=True)
