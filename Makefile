@@ -17,7 +17,7 @@ GENERATION_DIR ?= runs/generation/default
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format bench bench-devices bench-agreement bench-scale bench-kills bench-fuzz tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean
+.PHONY: help setup test lint format bench bench-devices bench-agreement bench-options bench-scale bench-kills bench-fuzz tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -137,6 +137,9 @@ bench-devices: setup  ## train a few steps of every task in every precision on t
 
 bench-agreement: setup  ## train every task in every way that has to learn the same, and compare
 	$(BIN)/python -m benchmarks.agreement $(ARGS)
+
+bench-options: setup  ## train what a task can be, one option at a time: make bench-options ARGS=--task=separation
+	$(BIN)/python -m benchmarks.options $(ARGS)
 
 bench-scale: setup  ## measure what a corpus and several workers cost
 	$(BIN)/python -m benchmarks.scale $(ARGS)

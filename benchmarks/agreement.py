@@ -11,21 +11,19 @@ median of all epochs but the first, which traces. It is printed, and every train
 runs/benchmarks/agreement.csv, row by row, so that the same command goes on after an interruption.
 """
 
-import csv
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 from absl import flags as absl_flags
 from scipy import stats
 
+from benchmarks import trainings
 from common import app, files
 from common.config import FlagValues
 from common.errors import UserError
@@ -131,17 +129,12 @@ def train(task: str, way: str, seed: int) -> tuple[float, float]:
                 said = str(error).strip().splitlines()[-1]
                 raise UserError(f"{task}, two workers, seed {seed}: the training failed: {said}") from error
         else:
-            how = ["-c", _TRAIN_ON_TWO, task] if way == MIRRORED else ["-m", f"{task}.train"]
-            ended = subprocess.run([sys.executable, *how, *flags], capture_output=True, text=True)
-            if ended.returncode:
-                said = (ended.stderr.strip() or "nothing").splitlines()[-1]
-                raise UserError(f"{task}, {way}, seed {seed}: the training ended with code {ended.returncode}: {said}")
+            how = ["-c", _TRAIN_ON_TWO, task] if way == MIRRORED else []
+            trainings.train(f"{task}, {way}, seed {seed}", task, flags, how)
         figure = json.loads((root / "run" / "metrics.json").read_text())
         for key in TASKS[task].figure:
             figure = figure[key]
-        with (root / "run" / "history.csv").open() as file:
-            speeds = [float(row["examples_per_second"]) for row in csv.DictReader(file)]
-    return figure, float(np.median(speeds[1:]))
+        return figure, trainings.examples_per_second(root / "run")
 
 
 def compare(table: pd.DataFrame) -> pd.DataFrame:
