@@ -164,6 +164,40 @@ def bars(table: pd.DataFrame, quantity: str, title: str = "", *, stacked: bool =
     return figure
 
 
+def dots(table: pd.DataFrame, group: str, series: str, value: str, quantity: str, title: str = "") -> Figure:
+    """Draw every value as a dot, with the median of each series in each group as a line.
+
+    Args:
+        table: A row a value.
+        group: The column that the horizontal axis is divided by.
+        series: The column that stands side by side, in colours, within a group.
+        value: The column of the values; those that are not finite are left out.
+        quantity: What the vertical axis is called.
+        title: Stands above.
+    """
+    groups, names = (list(dict.fromkeys(table[column])) for column in (group, series))
+    figure = Figure(figsize=(max(5.0, 0.7 * len(groups) * len(names) + 3), 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    width = 0.8 / len(names)
+    for number, name in enumerate(names):
+        for place, one in enumerate(groups):
+            values = table.loc[(table[group] == one) & (table[series] == name), value]
+            values = np.sort(values[np.isfinite(values)])
+            if not len(values):
+                continue
+            middle = place + width * (number - (len(names) - 1) / 2)
+            # Neighbours in height stand apart, each always at the same place.
+            apart = 0.6 * width * (np.arange(len(values)) * 0.618 % 1 - 0.5)
+            axes.plot(middle + apart, values, ".", color=f"C{number}", alpha=0.6)
+            axes.hlines(np.median(values), middle - 0.4 * width, middle + 0.4 * width, color=f"C{number}", lw=2)
+    axes.set_xticks(range(len(groups)), groups)
+    axes.set(ylabel=quantity, title=title, xlabel=group, xlim=(-0.5, len(groups) - 0.5))
+    axes.grid(axis="y", alpha=0.3)
+    handles = [Line2D([], [], color=f"C{number}", marker=".", label=name) for number, name in enumerate(names)]
+    axes.legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
 def examples(clips: dict[str, tuple[np.ndarray, np.ndarray]], sample_rate: int) -> Figure:
     """Draw waveforms, each above its spectrogram.
 

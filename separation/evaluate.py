@@ -99,7 +99,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         oracles=oracle.NAMES if flags.oracle else (),
     )
     files.write_json(output, figures)
-    written = [output, *evaluation.save(figures, table, output.with_suffix(""))]
+    written = [output, *evaluation.save(table, output.with_suffix(""))]
     print(evaluation.table_text(figures))
     print(f"\nwritten: {', '.join(map(str, written))}")
 

@@ -177,11 +177,10 @@ def _decibels(value: float | None) -> str:
     return f"{'–':>7}" if value is None or np.isnan(value) else f"{value:7.2f}"
 
 
-def save(figures: dict, table: pd.DataFrame, stem: Path) -> list[Path]:
+def save(table: pd.DataFrame, stem: Path) -> list[Path]:
     """Write the table (CSV) and a picture of its SDRs (PNG).
 
     Args:
-        figures: From `evaluate_split`.
         table: From `evaluate_split`.
         stem: Path that the names of the files begin with.
 
@@ -191,9 +190,5 @@ def save(figures: dict, table: pd.DataFrame, stem: Path) -> list[Path]:
     paths = [stem.with_name(f"{stem.name}_tracks.csv"), stem.with_name(f"{stem.name}_sdr.png")]
     with files.atomic_path(paths[0]) as temporary:
         table.to_csv(temporary, index=False, float_format="%.4f")
-    means = {
-        name: [values["sdr"][stem] for stem in figures["sdr"]]
-        for name, values in {"model": figures, **figures["oracles"]}.items()
-    }
-    plots.save(plots.bars(pd.DataFrame(means, index=pd.Index(figures["sdr"], name="stem")), "SDR in dB"), paths[1])
+    plots.save(plots.dots(table, "stem", "estimator", "sdr", "SDR in dB, a dot a track"), paths[1])
     return paths

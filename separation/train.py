@@ -124,7 +124,7 @@ def train_run(
             data.build_dataset(config, splits["test"]), verbose=0, return_dict=True
         ).items()
     }
-    pictures = evaluation.save(figures, table, run.folder / "test")
+    pictures = evaluation.save(table, run.folder / "test")
     pictures.append(write_example(model, corpus, run.folder / "example"))
     tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])
     plots.save(plots.history(pd.DataFrame(run.history), ("loss", "sdr"), str(run.folder)), run.folder / "history.png")

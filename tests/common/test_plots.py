@@ -47,6 +47,22 @@ def test_a_grid_has_a_panel_for_each_training_and_quantity_with_marks():
     assert legend == ["training", "test", "published"]
 
 
+def test_dots_show_every_finite_value_and_its_median():
+    table = pd.DataFrame(
+        {
+            "stem": ["vocals"] * 4 + ["drums"] * 2,
+            "estimator": ["model", "model", "model", "ideal"] + ["model", "ideal"],
+            "sdr": [1.0, 9.0, 2.0, 12.0, np.nan, 11.0],
+        }
+    )
+    axes = plots.dots(table, "stem", "estimator", "sdr", "SDR in dB").axes[0]
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[1, 2, 9], [12], [11]]
+    medians = [lines.get_segments()[0][0, 1] for lines in axes.collections]
+    assert medians == [2, 12, 11]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["model", "ideal"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["vocals", "drums"]
+
+
 def test_a_figure_becomes_the_pixels_of_an_image_summary():
     pixels = plots.to_image(plots.spectrogram(np.linspace(-90, 0, 200).reshape(20, 10), 0.01, 8000.0))
     assert pixels.shape[0] == 1
