@@ -49,6 +49,12 @@ def _of_stems(metrics: dict) -> dict[str, object]:
     }
 
 
+def _of_samples(metrics: dict) -> dict[str, object]:
+    """Show the distances of samples beside the floor, that of training tracks."""
+    names = ("frechet_distance", "floor", "precision", "recall", "density", "coverage", "spread_ratio", "nearest_ratio")
+    return {name: round(metrics[name], 2) for name in names}
+
+
 TASKS = {
     "separation": Options(
         # Five levels of the U-Net, trained for minutes.
@@ -82,6 +88,27 @@ TASKS = {
             "two stems": "--mask=softmax --corpus=synthetic --split_rule=official",
         },
         _of_stems,
+    ),
+    "generation": Options(
+        "--variant=synthetic --epochs=6 --epoch_examples=400 --watch_epochs=6",
+        {
+            "bce": "--loss=bce --real_label=0.9",
+            "wgan_gp": "--loss=wgan_gp",
+            "no spectral norm": "--nospectral_norm",
+            "no R1": "--r1_weight=0",
+            "no augmentation": "--augment=none",
+            "fixed augmentation": "--augment=fixed --augment_probability=0.3",
+            "no average": "--average_momentum=0",
+            "two discriminator steps": "--discriminator_steps=2 --batch_size=16",
+            "no styles": "--style_dim=0",
+            "uniform noise": "--noise=uniform",
+            "consecutive excerpts": "--excerpts=consecutive",
+            "scaled by bands": "--scaling=bands",
+            "report": "--variant=report",
+            "report-reduced": "--variant=report-reduced",
+            "specgan": "--variant=specgan",
+        },
+        _of_samples,
     ),
 }
 

@@ -6,10 +6,15 @@ from absl import flags as absl_flags
 
 from benchmarks import options
 from common import config as configs
+from generation import config as generation_config
+from generation import train as generation_train
+from separation import config as separation_config
 from separation import train as separation_train
-from separation.config import VARIANTS
 
-TRAINS = {"separation": (separation_train, VARIANTS)}
+TRAINS = {
+    "separation": (separation_train, separation_config.VARIANTS),
+    "generation": (generation_train, generation_config.VARIANTS),
+}
 
 
 def complete_run(folder, vocals):
