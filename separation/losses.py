@@ -49,9 +49,11 @@ def waveform_l1(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]
 
 
 def si_sdr(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
-    """Negative scale-invariant signal-to-distortion ratio in dB / 10, the mean over stems and channels that sound.
+    """Negative scale-invariant signal-to-distortion ratio in dB / 10, and what keeps level and sign.
 
-    J. Le Roux et al., "SDR – half-baked or well done?", ICASSP 2019; without removal of the mean.
+    J. Le Roux et al., "SDR – half-baked or well done?", ICASSP 2019; without removal of the mean. A stem of any level and
+    upside down has the same ratio: alone it leaves stems that do not fit their mixture. So the squared distance from 1
+    of the factor by which a stem is too loud is added. The mean over stems and channels that sound.
     """
     estimated = estimate["stems"]
     energy = tf.reduce_sum(tf.square(truth), axis=2, keepdims=True)
@@ -59,8 +61,9 @@ def si_sdr(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> 
     target = scale * truth
     distortion = tf.reduce_sum(tf.square(estimated - target), axis=2)
     ratio = tf.math.log((tf.reduce_sum(tf.square(target), axis=2) + EPSILON) / (distortion + EPSILON))
+    values = tf.square(scale[:, :, 0] - 1) - ratio / tf.math.log(10.0)
     sounds = tf.cast(energy[:, :, 0] > 1e-4 * truth.shape[2] * 1e-3, tf.float32)
-    return -tf.math.divide_no_nan(tf.reduce_sum(ratio * sounds), tf.reduce_sum(sounds)) / tf.math.log(10.0)
+    return tf.math.divide_no_nan(tf.reduce_sum(values * sounds), tf.reduce_sum(sounds))
 
 
 def multi_stft(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:

@@ -41,11 +41,20 @@ def test_the_distances_are_what_they_say(truth):
 
 
 def test_si_sdr_is_the_metrics(truth, rng):
-    estimate = 3 * truth + rng.normal(0, 0.05, truth.shape).astype(np.float32)
+    estimate = truth + rng.normal(0, 0.05, truth.shape).astype(np.float32)
+    # What was added has no part of the stem, so that the level is right.
+    estimate /= ((truth * estimate).sum(axis=2) / (truth**2).sum(axis=2))[:, :, None]
     expected = np.mean(
         [metrics.si_sdr(one, other, zero_mean=False) for one, other in zip(truth, estimate, strict=True)]
     )
     assert float(losses.si_sdr(CONFIG, truth, outputs(estimate))) == pytest.approx(-expected / 10, rel=1e-3)
+
+
+def test_si_sdr_sees_level_and_sign(truth, rng):
+    estimate = truth + rng.normal(0, 0.05, truth.shape).astype(np.float32)
+    right = float(losses.si_sdr(CONFIG, truth, outputs(estimate)))
+    assert float(losses.si_sdr(CONFIG, truth, outputs(1.5 * estimate))) == pytest.approx(right + 0.25, abs=0.02)
+    assert float(losses.si_sdr(CONFIG, truth, outputs(-estimate))) == pytest.approx(right + 4, abs=0.1)
 
 
 def test_silent_stems_do_not_count_for_si_sdr(truth):
