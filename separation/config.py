@@ -178,10 +178,11 @@ VARIANTS = {
     # Half the frames and smaller batches: as many steps as fit into minutes.
     "synthetic": dataclasses.replace(
         DEFAULT,
-        epochs=18,
+        epochs=17,
         epoch_examples=1200,
         batch_size=3,
-        num_songs=64,
+        learning_rate=8e-3,
+        num_songs=160,
         hop_length=512,
         num_frames=64,
         loss=("waveform_l1",),

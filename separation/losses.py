@@ -7,6 +7,8 @@ from separation.config import Config
 from separation.layers import EPSILON
 
 _RESOLUTIONS = (2048, 1024, 512)
+# Of a stem's energy: -30 dB.
+_SMALLEST_DISTORTION = 1e-3
 
 
 def ideal_binary_masks(magnitudes: tf.Tensor) -> tf.Tensor:
@@ -53,16 +55,20 @@ def si_sdr(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> 
 
     J. Le Roux et al., "SDR – half-baked or well done?", ICASSP 2019; without removal of the mean. A stem of any level and
     upside down has the same ratio: alone it leaves stems that do not fit their mixture. So the squared distance from 1
-    of the factor by which a stem is too loud is added. The mean over stems and channels that sound.
+    of the factor by which a stem is too loud is added, and what is upside down counts as distortion. Ratios are held
+    below 30 dB (S. Wisdom et al., "Unsupervised sound separation using mixture invariant training", NeurIPS 2020), without
+    which the faint stems of a network that knows nothing yet have gradients that drown the level's. The mean over stems
+    and channels that sound.
     """
     estimated = estimate["stems"]
-    energy = tf.reduce_sum(tf.square(truth), axis=2, keepdims=True)
-    scale = tf.reduce_sum(truth * estimated, axis=2, keepdims=True) / (energy + EPSILON)
-    target = scale * truth
+    energy = tf.reduce_sum(tf.square(truth), axis=2)
+    scale = tf.reduce_sum(truth * estimated, axis=2) / (energy + EPSILON)
+    target = tf.nn.relu(scale)[:, :, None] * truth
     distortion = tf.reduce_sum(tf.square(estimated - target), axis=2)
-    ratio = tf.math.log((tf.reduce_sum(tf.square(target), axis=2) + EPSILON) / (distortion + EPSILON))
-    values = tf.square(scale[:, :, 0] - 1) - ratio / tf.math.log(10.0)
-    sounds = tf.cast(energy[:, :, 0] > 1e-4 * truth.shape[2] * 1e-3, tf.float32)
+    floor = _SMALLEST_DISTORTION * energy + EPSILON
+    ratio = tf.math.log((tf.reduce_sum(tf.square(target), axis=2) + floor) / (distortion + floor))
+    values = tf.square(scale - 1) - ratio / tf.math.log(10.0)
+    sounds = tf.cast(energy > 1e-4 * truth.shape[2] * 1e-3, tf.float32)
     return tf.math.divide_no_nan(tf.reduce_sum(values * sounds), tf.reduce_sum(sounds))
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -40,21 +41,40 @@ def test_the_distances_are_what_they_say(truth):
     )
 
 
-def test_si_sdr_is_the_metrics(truth, rng):
-    estimate = truth + rng.normal(0, 0.05, truth.shape).astype(np.float32)
-    # What was added has no part of the stem, so that the level is right.
-    estimate /= ((truth * estimate).sum(axis=2) / (truth**2).sum(axis=2))[:, :, None]
-    expected = np.mean(
-        [metrics.si_sdr(one, other, zero_mean=False) for one, other in zip(truth, estimate, strict=True)]
+def noisy(truth, rng, amplitude):
+    """What was added has no part of the stem, so that the level is right."""
+    estimate = truth + rng.normal(0, amplitude, truth.shape).astype(np.float32)
+    return estimate / ((truth * estimate).sum(axis=2) / (truth**2).sum(axis=2))[:, :, None]
+
+
+def test_si_sdr_is_the_metrics_with_at_most_30_db(truth, rng):
+    estimate = noisy(truth, rng, 0.05)
+    ratios = 10 ** (
+        np.array([metrics.si_sdr(one, other, zero_mean=False) for one, other in zip(truth, estimate, strict=True)]) / 10
     )
-    assert float(losses.si_sdr(CONFIG, truth, outputs(estimate))) == pytest.approx(-expected / 10, rel=1e-3)
+    expected = np.log10((1 + 1e-3) / (1 / ratios + 1e-3)).mean()
+    assert float(losses.si_sdr(CONFIG, truth, outputs(estimate))) == pytest.approx(-expected, rel=1e-3)
+    assert float(losses.si_sdr(CONFIG, truth, outputs(truth))) == pytest.approx(-3, abs=1e-2)
 
 
 def test_si_sdr_sees_level_and_sign(truth, rng):
-    estimate = truth + rng.normal(0, 0.05, truth.shape).astype(np.float32)
+    estimate = noisy(truth, rng, 0.05)
     right = float(losses.si_sdr(CONFIG, truth, outputs(estimate)))
-    assert float(losses.si_sdr(CONFIG, truth, outputs(1.5 * estimate))) == pytest.approx(right + 0.25, abs=0.02)
-    assert float(losses.si_sdr(CONFIG, truth, outputs(-estimate))) == pytest.approx(right + 4, abs=0.1)
+    assert float(losses.si_sdr(CONFIG, truth, outputs(1.5 * estimate))) == pytest.approx(right + 0.25, abs=0.03)
+    # Four by the level, and of what is heard nothing is the stem's.
+    wrong = 4 - np.log10(1e-3 / 1.25)
+    assert float(losses.si_sdr(CONFIG, truth, outputs(-estimate))) == pytest.approx(wrong, abs=0.03)
+
+
+def test_si_sdr_makes_a_faint_stem_that_is_upside_down_louder_and_turns_it(truth, rng):
+    estimate = tf.Variable(-0.01 * noisy(truth, rng, 0.05))
+    optimizer = keras.optimizers.Adam(1e-3)
+    for _ in range(200):
+        with tf.GradientTape() as tape:
+            loss = losses.si_sdr(CONFIG, truth, outputs(estimate))
+        optimizer.apply(tape.gradient(loss, [estimate]), [estimate])
+    scales = (truth * estimate).numpy().sum(axis=2) / (truth**2).sum(axis=2)
+    assert scales.min() > 0.5
 
 
 def test_silent_stems_do_not_count_for_si_sdr(truth):
