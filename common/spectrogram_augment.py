@@ -96,7 +96,9 @@ class SpecAugment(_RandomLayer):
         hidden_frames = self._hidden(batch, frames, self.num_time_masks, self.max_time_frames)
         hidden_bins = self._hidden(batch, bins, self.num_frequency_masks, self.max_frequency_bins)
         hidden = tf.logical_or(hidden_frames[:, :, tf.newaxis], hidden_bins[:, tf.newaxis, :])
-        return tf.where(hidden, tf.reduce_mean(inputs, axis=(1, 2), keepdims=True), inputs)
+        # The sum of a clip's values can be more than float16 holds.
+        mean = tf.reduce_mean(tf.cast(inputs, tf.float32), axis=(1, 2), keepdims=True)
+        return tf.where(hidden, tf.cast(mean, inputs.dtype), inputs)
 
     def _hidden(self, batch, size, num_masks, max_width):
         """Draw masks along one axis; returns booleans of shape (batch, size)."""

@@ -91,6 +91,13 @@ def test_spec_augment_trains_in_graphs(spectrograms, jit_compile, policy):
     assert np.all(kept | filled) and 0.1 < filled.mean() < 0.7
 
 
+def test_spec_augment_hides_by_the_mean_in_float16(rng):
+    soft = rng.normal(-13.0, 1.0, (4, 101, 80)).astype(np.float32)
+    outputs = SpecAugment(seed=1, dtype="mixed_float16")(soft, training=True).numpy()
+    assert outputs.dtype == np.float16 and np.isfinite(outputs).all()
+    np.testing.assert_allclose(outputs.mean(axis=(1, 2), dtype=np.float64), -13.0, atol=0.1)
+
+
 @pytest.mark.parametrize("name", [name for name in LAYERS if name != "spec_augment"])
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_every_example_draws_for_itself_in_graphs(name, policy, spectrograms):
