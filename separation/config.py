@@ -178,10 +178,12 @@ VARIANTS = {
     # Half the frames and smaller batches: as many steps as fit into minutes.
     "synthetic": dataclasses.replace(
         DEFAULT,
-        epochs=17,
+        epochs=16,
         epoch_examples=1200,
         batch_size=3,
         learning_rate=8e-3,
+        mix_probability=0.5,
+        min_gain=0.5,
         num_songs=160,
         hop_length=512,
         num_frames=64,
