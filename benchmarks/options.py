@@ -82,6 +82,7 @@ TASKS = {
             "windows at random": "--variant=report --schedule=cosine --split_rule=random",
             "vocals alone": "--stems=vocals",
             "default": "--variant=default --depth=3 --average_momentum=0.99 --batch_size=6",
+            "default spectrum": "--variant=default --depth=3 --average_momentum=0.99 --batch_size=6 --mask=spectrum",
             "default stereo": "--variant=default --depth=3 --average_momentum=0.99 --batch_size=6 --sample_rate=44100"
             " --channels=2 --n_fft=2048 --hop_length=512 --num_frames=64 --corpus=synthetic --split_rule=official",
             "four stems": "--stems=vocals,drums,bass,other --mask=softmax --corpus=synthetic --split_rule=official",

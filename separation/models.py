@@ -35,7 +35,9 @@ def build_model(config: Config) -> keras.Model:
     mixture = keras.Input((config.window_samples, channels), name="mixture", dtype="float32")
     spectrum = MixtureSpectrum(dtype="float32", name="spectrum", **framing)(mixture)
     is_complex = config.mask in ("complex", "spectrum")
-    features = SpectrumFeatures(parts=config.model == "tfc_tdf", name="features")(spectrum)
+    # Phases that are not the mixture's cannot be told from magnitudes.
+    parts = config.model == "tfc_tdf" or config.mask == "spectrum"
+    features = SpectrumFeatures(parts=parts, name="features")(spectrum)
     answers = _NETWORKS[config.model](config, features, num_stems * channels * (2 if is_complex else 1))
     outputs = {}
     if is_complex:

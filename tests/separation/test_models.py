@@ -24,10 +24,14 @@ def test_waveform_in_stems_out(model, mask, rng):
         **(SMALL_UNET if model == "unet" else {"model": model}),
     )
     mixture = rng.normal(0, 0.1, (2, config.window_samples, 2)).astype(np.float32)
-    outputs = build_model(config)(mixture)
+    network = build_model(config)
+    outputs = network(mixture)
     assert outputs["stems"].shape == (2, 3, config.window_samples, 2)
     assert outputs["spectra"].shape == (2, 3, 2, 2, 32, 129)
     assert ("masks" in outputs) == (mask not in ("complex", "spectrum"))
+    # Masks turn with their mixture; what gives spectra has to see that it turned.
+    turned = network(-mixture)["stems"].numpy()
+    assert np.abs(turned - outputs["stems"].numpy()).max() > 1e-4
     if mask in ("ratio", "softmax"):
         # Masks that share out the mixture give it back.
         np.testing.assert_allclose(outputs["stems"].numpy().sum(axis=1), mixture, atol=1e-4)
