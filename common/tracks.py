@@ -10,6 +10,8 @@ from common.errors import UserError
 
 MIXTURE = "mixture"
 ACCOMPANIMENT = "accompaniment"
+# No name that a file could have.
+REST = "<rest>"
 # A stem whose loudest sample is below -80 dB of full scale holds nothing to learn from.
 _SILENT_PEAK = 1e-4
 # A stem this near to the mixture, in parts of the mixture's energy, is the mixture.
@@ -26,9 +28,10 @@ def read(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read a track and take it apart.
 
-    A stem that the track has is read; `mixture` is the track itself, for what needs no taking apart; `accompaniment`, where it is no file, is all other stems together, or what the
-    mixture has beside the stems that were asked for. Mono files are heard on both channels of a stereo track; a mono
-    track is the mean of both.
+    A stem that the track has is read; `mixture` is the track itself, for what needs no taking apart; `accompaniment`,
+    where it is no file, is all other stems together, or what the mixture has beside the stems that were asked for; `REST`
+    is what the mixture has beside them in any case, which may be nothing. Mono files are heard on both channels of a
+    stereo track; a mono track is the mean of both.
 
     Args:
         rows: The track's rows of a manifest.
@@ -62,9 +65,11 @@ def read(
         elif stem in files_of_stems:
             taken[stem] = files_of_stems[stem]
         elif stem == ACCOMPANIMENT:
-            taken[stem] = _accompaniment(name, sounds, [other for other in stems if other != ACCOMPANIMENT])
-        else:
+            taken[stem] = _accompaniment(name, sounds, [other for other in stems if other not in (ACCOMPANIMENT, REST)])
+        elif stem != REST:
             raise UserError(f"{name} has no stem {stem!r} (it has {', '.join(lengths)}); name others by --stems")
+    if REST in stems:
+        taken[REST] = mixture - sum(taken.values())
     return mixture, np.stack([taken[stem] for stem in stems])
 
 
@@ -81,6 +86,8 @@ def check(name: str, mixture: np.ndarray, stems: dict[str, np.ndarray]) -> None:
     """
     energy = float(np.square(mixture, dtype=np.float64).sum())
     for stem, sound in stems.items():
+        if stem == REST:
+            continue
         if np.abs(sound).max(initial=0.0) < _SILENT_PEAK:
             raise UserError(f"{name}: its stem {stem} is silent; leave the track out or record the stem")
         if stem != MIXTURE and np.square(mixture - sound, dtype=np.float64).sum() < _SAME_ENERGY * energy:

@@ -98,6 +98,10 @@ class Config(TrainingConfig):
             raise UserError(
                 f"--stems: expected different parts of a song, such as vocals,drums; got {','.join(self.stems)}"
             )
+        if "bce" in self.loss and len(self.stems) < 2:
+            raise UserError(
+                "--loss=bce asks which stem is the loudest; name two or more by --stems, or take another loss"
+            )
         if "bce" in self.loss and self.mask not in ("sigmoid", "binary", "softmax"):
             raise UserError("--loss=bce compares masks; use --mask=sigmoid, binary or softmax")
         if self.mask in ("ratio", "softmax", "binary") and len(self.stems) < 2:

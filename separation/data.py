@@ -105,7 +105,8 @@ def prepare_split(corpus: Corpus, split: str) -> Split:
     bank = track_bank.prepare(
         corpus.manifest if random else manifest.select(corpus.manifest, split),
         corpus.shards_dir,
-        config.stems,
+        # A mixture is made of all that its song has, also of what is not asked for.
+        config.stems if tracks.ACCOMPANIMENT in config.stems else (*config.stems, tracks.REST),
         config.sample_rate,
         config.channels,
         max_rejected=config.max_rejected,
@@ -159,7 +160,7 @@ def build_dataset(
     batches = tf.data.Dataset.from_tensor_slices(tuple(places)).batch(batch_size)
 
     def example(*places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return _pair(tf.cast(_cut(split, places, config.window_samples), tf.float32) / 2**15)
+        return _pair(config, tf.cast(_cut(split, places, config.window_samples), tf.float32) / 2**15)
 
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
 
@@ -174,7 +175,7 @@ def _training_dataset(config: Config, split: Split, initial_step: int, num_batch
 
     def example(step: tf.Tensor, *places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         stems = _cut(split, places, num_samples, anywhere=num_batches is not None)
-        return _pair(mixing.change(config, stems, tf.stack([seed, tf.cast(step, tf.int32)])))
+        return _pair(config, mixing.change(config, stems, tf.stack([seed, tf.cast(step, tf.int32)])))
 
     batches = cuts.drawn_batches(draw, initial_step, num_batches)
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
@@ -214,8 +215,8 @@ def batch_files(config: Config, split: Split, step: int) -> list[str]:
     ]
 
 
-def _pair(stems: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return tf.reduce_sum(stems, axis=1), stems
+def _pair(config: Config, parts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.reduce_sum(parts, axis=1), parts[:, : len(config.stems)]
 
 
 def _fixed_windows(config: Config, split: Split) -> Places:

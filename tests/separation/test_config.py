@@ -21,6 +21,7 @@ def test_every_variant_is_sound_and_the_report_is_as_published():
         ({"loss": ()}, "--loss: expected one or more"),
         ({"stems": ("vocals", "vocals")}, "--stems: expected different parts"),
         ({"stems": ("vocals", "mixture")}, "--stems: expected different parts"),
+        ({"loss": ("bce",), "mask": "sigmoid", "stems": ("vocals",)}, "--loss=bce asks which stem is the loudest"),
         ({"loss": ("bce",), "mask": "complex"}, "--loss=bce compares masks"),
         ({"stems": ("vocals",), "mask": "softmax"}, "--mask=softmax divides a song among stems"),
         ({"fold": 5}, "--fold: expected at most 4"),

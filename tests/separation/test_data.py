@@ -44,6 +44,25 @@ def test_the_mixture_is_the_sum_of_its_stems(load):
         np.testing.assert_allclose(mixture, stems.numpy().sum(axis=1), atol=1e-6)
 
 
+@pytest.mark.parametrize("stems", [("vocals",), ("vocals", "drums")])
+@pytest.mark.parametrize("training", [True, False])
+def test_a_mixture_has_all_of_its_song_whatever_is_asked_for(load, stems, training):
+    pairs = []
+    for asked in (stems, ("vocals", "accompaniment")):
+        corpus = load(stems=asked)
+        split = data.prepare_split(corpus, "train")
+        plain = dataclasses.replace(
+            corpus.config, mix_probability=0.0, min_gain=1.0, max_gain=1.0, flip_probability=0.0
+        )
+        plain = dataclasses.replace(plain, swap_probability=0.0)
+        pairs.append(next(iter(data.build_dataset(plain, split, training=training))))
+    (mixture, found), (whole, both) = pairs
+    assert found.shape[1] == len(stems)
+    np.testing.assert_allclose(mixture, whole, atol=1e-3)
+    np.testing.assert_allclose(found[:, 0], both[:, 0], atol=1e-6)
+    assert np.abs(mixture - found.numpy().sum(axis=1)).max() > 0.01
+
+
 def test_a_resumed_training_hears_what_it_would_have_heard(load):
     corpus = load()
     split = data.prepare_split(corpus, "train")
