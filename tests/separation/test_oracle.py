@@ -30,6 +30,13 @@ def test_binary_masks_share_out_the_mixture(track):
         np.testing.assert_allclose(oracle.estimate(name, CONFIG, mixture, stems).sum(axis=0), mixture, atol=1e-3)
 
 
+def test_what_is_not_asked_for_takes_its_share(track):
+    mixture, stems = track
+    for name in oracle.NAMES[1:]:
+        both = oracle.estimate(name, CONFIG, mixture, stems)
+        np.testing.assert_allclose(oracle.estimate(name, CONFIG, mixture, stems[:1])[0], both[0], atol=1e-3)
+
+
 def test_a_song_of_one_sample():
     stems = np.full((2, 1, 1), 0.5, np.float32)
     assert oracle.estimate(oracle.BINARY, CONFIG, stems.sum(axis=0), stems).shape == (2, 1, 1)
