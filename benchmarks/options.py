@@ -2,10 +2,10 @@
 
   python -m benchmarks.options --task=separation
   python -m benchmarks.options --task=separation --train_flags="--corpus=mir1k --data_dir=DIR --split_rule=folds"
-  python -m benchmarks.options --task=separation --names=sigmoid,softmax --output_dir=runs/benchmarks/masks
+  python -m benchmarks.options --task=separation --names=base,softmax --output_dir=runs/benchmarks/masks
 
 The first row is the base; every other row is the base with the flags beside it. The trainings are short: the table shows that
-an option trains, and roughly what it costs and gains, with one seed. Of --names all, unless given. The runs lie side by
+an option trains, and roughly what it costs and gains, with one seed. The runs lie side by
 side in --output_dir, where `table.csv` is written too, and the same command goes on where it stopped.
 """
 
