@@ -1,3 +1,3 @@
 """Measurements beside other implementations, in one run."""
 
-from common import quiet as quiet
+from common import startup as startup

@@ -1,3 +1,3 @@
 """Music generation: new audio in the texture of a genre, learnt from a few recordings."""
 
-from common import quiet as quiet  # first of all: it imports TensorFlow without its notes
+from common import startup as startup  # first of all: how TensorFlow is loaded

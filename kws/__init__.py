@@ -1,3 +1,3 @@
 """Keyword spotting: which of a few words was spoken."""
 
-from common import quiet as quiet  # first of all: it imports TensorFlow without its notes
+from common import startup as startup  # first of all: how TensorFlow is loaded

@@ -37,7 +37,7 @@ def test_every_task_has_the_named_variants_and_a_page(task):
 
 ELSEWHERE = {
     "common/errors.py": "common/test_files.py",
-    "common/quiet.py": "common/test_app.py",
+    "common/startup.py": "common/test_app.py",
     "common/progress.py": "common/test_shards.py",
     "common/runs.py": "common/test_training.py",
     "common/averages.py": "common/test_training.py",

