@@ -135,12 +135,24 @@ class Gan(keras.Model):
         config = self.config
         waveforms, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         reals = self.judged(self.spectra(waveforms)[..., None])
-        seed = self._seed()
-        parts = tf.split(reals, config.discriminator_steps) if config.discriminator_steps > 1 else [reals]
-        seeds = tf.unstack(tf.random.split(seed, config.discriminator_steps + 1))
-        for part, own in zip(parts, seeds[:-1], strict=True):
-            real_logits, fake_logits, discriminator_loss = self._improve_discriminator(part, own)
-        generator_loss = self._improve_generator(tf.shape(parts[0])[0], seeds[-1])
+        num_steps = config.discriminator_steps
+        parts = tf.split(reals, num_steps) if num_steps > 1 else [reals]
+        num_samples = tf.shape(parts[0])[0]
+        *seeds, generator_seed = tf.unstack(tf.random.split(self._seed(), 2 * num_steps + 1))
+        *earlier, last = zip(parts, seeds[:num_steps], seeds[num_steps:], strict=True)
+        for part, noise_seed, seed in earlier:
+            self._improve_discriminator(part, self._fakes(num_samples, noise_seed), seed)
+        part, noise_seed, seed = last
+        with tf.GradientTape() as tape:
+            fakes = self._fakes(num_samples, noise_seed)
+            with tape.stop_recording():
+                real_logits, fake_logits, discriminator_loss = self._improve_discriminator(part, fakes, seed)
+            # The improved discriminator judges the same fakes: one pass of the generator less.
+            logits = self._judge(fakes, generator_seed)
+            generator_loss = losses.generator_loss(config.loss, logits, config.real_label)
+            total = _scaled(self.optimizer, generator_loss)
+        variables = self.generator.trainable_variables
+        self.optimizer.apply(tape.gradient(total, variables), variables)
         self._follow()
         self._adapt(real_logits)
         values = {
@@ -181,22 +193,23 @@ class Gan(keras.Model):
     def _fakes(self, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return self.judged(self.generator(noise.draw(self.config, num_samples, seed), training=True))
 
-    def _improve_discriminator(self, reals: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _improve_discriminator(
+        self, reals: tf.Tensor, fakes: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         config = self.config
-        seeds = tf.unstack(tf.random.split(seed, 4))
-        fakes = self._fakes(tf.shape(reals)[0], seeds[0])
+        seeds = tf.unstack(tf.random.split(seed, 3))
         variables = self.discriminator.trainable_variables
         with tf.GradientTape() as tape:
-            real_logits, fake_logits = self._judge(reals, seeds[1]), self._judge(fakes, seeds[2])
+            real_logits, fake_logits = self._judge(reals, seeds[0]), self._judge(fakes, seeds[1])
             loss = losses.discriminator_loss(config.loss, real_logits, fake_logits, config.real_label)
             total = loss
             if config.loss == "wgan_gp":
                 penalty = losses.gradient_penalty(
-                    lambda x: self._judge(x, seeds[1], training=False), reals, fakes, seeds[3]
+                    lambda x: self._judge(x, seeds[0], training=False), reals, fakes, seeds[2]
                 )
                 total += config.gradient_penalty * penalty
             if config.r1_weight:
-                total += self._lazy_r1(reals, seeds[1])
+                total += self._lazy_r1(reals, seeds[0])
             total = _scaled(self.discriminator_optimizer, total)
         self.discriminator_optimizer.apply(tape.gradient(total, variables), variables)
         return real_logits, fake_logits, loss
@@ -214,16 +227,6 @@ class Gan(keras.Model):
             # XLA cannot differentiate the gradient of a branch (TensorFlow 2.21).
             return tf.where(due, penalty(), 0.0)
         return tf.cond(due, penalty, lambda: 0.0)
-
-    def _improve_generator(self, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        seeds = tf.unstack(tf.random.split(seed, 2))
-        variables = self.generator.trainable_variables
-        with tf.GradientTape() as tape:
-            logits = self._judge(self._fakes(num_samples, seeds[0]), seeds[1])
-            loss = losses.generator_loss(self.config.loss, logits, self.config.real_label)
-            total = _scaled(self.optimizer, loss)
-        self.optimizer.apply(tape.gradient(total, variables), variables)
-        return loss
 
     def _follow(self) -> None:
         """Move the averaged weights towards the generator's; statistics are taken over as they are."""
