@@ -193,20 +193,22 @@ _SPECGAN = Config(
 )
 
 DEFAULT = Config(
-    epochs=100,
-    epoch_examples=480,
+    epochs=60,
+    epoch_examples=400,
     batch_size=8,
     learning_rate=1e-3,
     average_momentum=0.99,
+    width=16,
     spectral_norm=True,
     r1_weight=1.0,
     augment="adaptive",
+    watch_epochs=6,
 )
 
 VARIANTS = {
     "default": DEFAULT,
     # Minutes on the synthetic corpus: `make train-generation`.
-    "synthetic": dataclasses.replace(DEFAULT, epochs=24, epoch_examples=400, width=16, watch_epochs=4),
+    "synthetic": dataclasses.replace(DEFAULT, epochs=16, watch_epochs=4),
     "report": _REPORT,
     "report-reduced": dataclasses.replace(_REPORT, picture="reduced"),
     "specgan": _SPECGAN,
