@@ -15,10 +15,12 @@ import os
 
 from common import interruption
 
+_SILENT = "3"
+
 
 def _import_tensorflow() -> None:
     """Load TensorFlow with standard error closed for native code; Python's exceptions pass as ever."""
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = _SILENT
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
@@ -35,5 +37,6 @@ def _import_tensorflow() -> None:
 
 interruption.end_at_once()
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-if "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+# Processes that a command starts find the variable as it was set here.
+if os.environ.get("TF_CPP_MIN_LOG_LEVEL", _SILENT) == _SILENT:
     _import_tensorflow()

@@ -1,6 +1,9 @@
 """An entry point for the tests of `app.run`."""
 
 import errno
+import os
+import subprocess
+import sys
 
 import pytest
 import tensorflow as tf
@@ -122,3 +125,14 @@ def test_help_shows_purpose_flags_and_defaults(capsys):
 def test_arguments_are_refused_where_none_are_taken():
     with pytest.raises(UserError, match='unexpected "epochs=3"'):
         app.refuse_arguments(["epochs=3"])
+
+
+@pytest.mark.parametrize("inherited", [{}, {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}])
+def test_tensorflow_loads_silently_and_with_onednn_unless_told_otherwise(inherited):
+    """A process that a command starts inherits what the command has set."""
+    names = ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
+    environment = {name: value for name, value in os.environ.items() if name not in names} | inherited
+    program = "import os, kws, tensorflow; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == inherited.get("TF_ENABLE_ONEDNN_OPTS", "1")
+    assert done.stderr == ""
