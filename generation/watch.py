@@ -90,6 +90,8 @@ class Watch(keras.callbacks.Callback):
             return f"{logs['replays']:.0%} of its samples are training excerpts played again"
         if logs["frechet_distance"] > _LOST_FACTOR * best:
             return f"its samples are {logs['frechet_distance'] / best:.1f} times as far from recordings as at best"
+        if had_time and past and logs["frechet_distance"] >= past[0]["frechet_distance"]:
+            return "its samples are no nearer to recordings than at the first look: it does not learn"
         return ""
 
     def _show(self, number: int, spectrograms: np.ndarray) -> None:

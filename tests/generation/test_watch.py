@@ -94,6 +94,13 @@ def test_what_never_varied_has_collapsed_after_a_quarter_of_the_training(watcher
     assert watcher._fault(5, look) == "" and "collapsed" in watcher._fault(15, look)
 
 
+def test_what_is_no_nearer_after_a_quarter_of_the_training_does_not_learn(watcher):
+    watcher.run.history.append(GOOD)
+    no_nearer = GOOD | {"frechet_distance": 1.2 * GOOD["frechet_distance"]}
+    assert watcher._fault(5, no_nearer) == "" and "does not learn" in watcher._fault(15, no_nearer)
+    assert watcher._fault(15, GOOD | {"frechet_distance": 0.9 * GOOD["frechet_distance"]}) == ""
+
+
 def test_restoring_goes_back_and_slows_down(watcher, caplog):
     model = watcher.model
     model.save(watcher.run.model_path)
