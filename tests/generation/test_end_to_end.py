@@ -152,7 +152,7 @@ _FAULTS = re.compile(r"epoch (\d+): its samples (vary|are \d|are no nearer)")
     [("stop", 0.05, "training stops, the best epoch is kept"), ("restore", 0.002, "best averaged weights, at half")],
 )
 def test_a_collapse_provoked_on_purpose_is_answered(answer, rate, said, tmp_path, train_flags, caplog):
-    flags = ("--epochs=6", "--watch_epochs=1", f"--learning_rate={rate}", "--discriminator_learning_rate=0")
+    flags = ("--epochs=4", "--watch_epochs=1", f"--learning_rate={rate}", "--discriminator_learning_rate=0")
     flags += (f"--on_collapse={answer}", f"--run_dir={tmp_path / 'run'}")
     assert run(train, *train_flags, *flags) == 0
     first = _FAULTS.search(caplog.text)
