@@ -90,8 +90,8 @@ class Config(TrainingConfig):
     watch_samples: int = field(128, "samples of a look", minimum=16)
     on_collapse: str = field(
         "restore",
-        "when samples collapse or repeat the training excerpts: restore the best averaged weights and go on slower,"
-        " stop, or ignore",
+        "when samples collapse, come no nearer or repeat the training excerpts: restore the best averaged weights and go on"
+        " slower, stop, or ignore",
         choices=ON_COLLAPSE,
     )
 

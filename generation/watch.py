@@ -29,7 +29,8 @@ _BATCH = 16
 # Samples collapse when they vary less than this against recordings, once they varied by half or a quarter of training is over.
 _COLLAPSED_SPREAD, _HEALTHY_SPREAD = 0.25, 0.5
 _PATIENT_SHARE = 0.25
-# Or when they are so many times as far from the recordings as they were at best.
+# Or when they are so many times as far from the recordings as they were at best; or, after the same share of training,
+# no nearer than at the first look.
 _LOST_FACTOR = 2.5
 _REPLAYED_SHARE = 0.2
 _SLOWER = 0.5
