@@ -141,7 +141,7 @@ def train_run(
     tensorboard.write_hyper_parameters(
         run.folder / "tensorboard", configs.to_dict(config), {"test_accuracy": figures["accuracy"]}
     )
-    save_example(corpus, splits["test"], run.folder / "example.wav")
+    save_example(corpus, splits["test"], probabilities, threshold, run.folder / "example.wav")
     runs.finish(run, figures)
     return run, True
 
@@ -210,10 +210,21 @@ def fit(
     return model
 
 
-def save_example(corpus: data.Corpus, prepared: shards.Shards, path: Path) -> None:
-    """Write a clip of the test split into the run directory, to try the model on."""
-    waveforms, _ = next(iter(data.build_dataset(corpus, prepared)))
-    audio.write(path, np.asarray(waveforms[0]), corpus.config.sample_rate)
+def save_example(
+    corpus: data.Corpus, prepared: shards.Shards, probabilities: np.ndarray, threshold: float, path: Path
+) -> None:
+    """Write a clip of the test split into the run directory, to try the model on.
+
+    It is the first one that the model answers and gets right: whoever tries the commands sees an answer. What it gets wrong
+    is in the evaluation.
+    """
+    config = corpus.config
+    targets = data.target_indices(config, prepared.manifest["label"].iloc[prepared.rows])
+    kept = rejection.keyword_scores(probabilities, config.labels) >= threshold
+    # The first clip of all where there is no such one.
+    number = int(np.argmax(kept & (probabilities.argmax(axis=1) == targets)))
+    waveform, _ = next(iter(data.build_dataset(corpus, prepared).unbatch().skip(number)))
+    audio.write(path, np.asarray(waveform), config.sample_rate)
 
 
 if __name__ == "__main__":

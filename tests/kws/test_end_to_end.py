@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from common import app, export
-from kws import evaluate, predict, train
+from kws import data, evaluate, predict, train
 from kws import export as export_script
 from kws.config import Config
 from kws.models import load_model
@@ -55,6 +55,22 @@ def test_the_dashboard_shows_scalars_confusion_worst_clips_and_hyper_parameters(
     assert {"confusion", "worst_clips/1", "worst_spectrograms/1", "test_accuracy"} <= shown
     assert {"training_clips/1", "training_spectrograms/1", "test/confusion", "test/roc"} <= shown
     assert "_hparams_/session_start_info" in shown or any("hparams" in name for name in shown)
+
+
+def test_the_example_is_the_first_clip_that_is_answered_and_right(run_dir, shards_dir, tmp_path):
+    config, _ = load_model(run_dir)
+    corpus = data.load_corpus(config, shards_dir)
+    test = data.prepare_split(corpus, "test")
+    targets = data.target_indices(config, test.manifest["label"].iloc[test.rows])
+    # All are wrong but two, of which one is not sure enough.
+    probabilities = np.eye(len(config.labels))[(targets + 1) % len(config.labels)]
+    probabilities[3] = 0.4 * np.eye(len(config.labels))[targets[3]]
+    probabilities[5] = np.eye(len(config.labels))[targets[5]]
+    train.save_example(corpus, test, probabilities, 0.5, tmp_path / "example.wav")
+    written, _ = soundfile.read(tmp_path / "example.wav", dtype="float32")
+    clips = np.concatenate([waveforms for waveforms, _ in data.build_dataset(corpus, test).as_numpy_iterator()])
+    np.testing.assert_allclose(written, clips[5], atol=1e-4)
+    assert np.abs(clips[5] - clips[3]).max() > 0.01
 
 
 def test_a_network_learns_from_teachers_that_it_trains_first(train_flags, tmp_path, capsys):
