@@ -16,7 +16,7 @@ Example:
 import keras
 import tensorflow as tf
 
-from common import signal
+from common import framing, signal
 from common.errors import UserError, nearest
 
 
@@ -80,7 +80,7 @@ class FramedLayer(keras.layers.Layer):
         *leading, samples = waveform_shape
         if samples is None:
             return (*leading, None, num_bins)
-        num_frames = signal.num_frames(samples, self.n_fft, self.hop_length, self.center, self.pad_mode)
+        num_frames = framing.num_frames(samples, self.n_fft, self.hop_length, self.center, self.pad_mode)
         return (*leading, num_frames, num_bins)
 
     def _waveform_shape(self, spectrogram_shape, length):

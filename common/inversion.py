@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from common import signal
 from common.errors import UserError
+from common.framing import frame, overlap_and_add
 
 # Silence has this power in decibels, the `amin` of `signal.power_to_db`.
 FLOOR_DB = -100.0
@@ -168,38 +169,18 @@ def _transforms(n_fft, hop_length, num_frames):
     """
     window = signal.window_samples("hann", None, n_fft)
     margin = n_fft // 2
-    overlap = _overlap_add(tf.broadcast_to(tf.square(window), [num_frames, n_fft]), hop_length)[margin:-margin]
+    overlap = overlap_and_add(tf.broadcast_to(tf.square(window), [num_frames, n_fft]), hop_length)[margin:-margin]
     overlap = tf.where(overlap > 1e-6, overlap, 1.0)
 
     def to_waveform(spectrum):
         frames = tf.signal.irfft(spectrum) * window
-        return _overlap_add(frames, hop_length)[..., margin:-margin] / overlap
+        return overlap_and_add(frames, hop_length)[..., margin:-margin] / overlap
 
     def to_spectrum(waveform):
         waveform = tf.pad(waveform, [[0, 0]] * (waveform.shape.rank - 1) + [[margin, margin]])
-        return tf.signal.rfft(signal.frame(waveform, n_fft, hop_length) * window)
+        return tf.signal.rfft(frame(waveform, n_fft, hop_length) * window)
 
     return to_waveform, to_spectrum
-
-
-def _overlap_add(frames, hop_length):
-    """Undo `signal.frame` but for adding what overlaps: (..., frames, n_fft) to (..., samples)."""
-    n_fft = frames.shape[-1]
-    if n_fft % hop_length:
-        return tf.signal.overlap_and_add(frames, hop_length)
-    # Frames of whole hops are added as shifted slices, several times as fast as the general way.
-    hops_per_frame = n_fft // hop_length
-    leading = [[0, 0]] * (frames.shape.rank - 2)
-    hops = tf.add_n(
-        [
-            tf.pad(
-                frames[..., index * hop_length : (index + 1) * hop_length],
-                [*leading, [index, hops_per_frame - 1 - index], [0, 0]],
-            )
-            for index in range(hops_per_frame)
-        ]
-    )
-    return tf.reshape(hops, tf.concat([tf.shape(hops)[:-2], [-1]], axis=0))
 
 
 def _check_iterations(num_iterations):

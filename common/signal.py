@@ -19,61 +19,12 @@ import scipy.fft
 import scipy.signal
 import tensorflow as tf
 
+from common import framing
 from common.errors import UserError
+from common.framing import cut, frame, overlap_and_add, static_shape
 
 # Transforms of other lengths than a power of two are matrix products up to this length: LiteRT has no other way.
 MAX_MATRIX_LENGTH = 1024
-
-
-def frame(waveform, frame_length: int, hop_length: int):
-    """Cut a waveform into frames that overlap.
-
-    Args:
-        waveform: Shape (..., samples), with at least `frame_length` samples.
-        frame_length: Length of a frame in samples.
-        hop_length: Distance from one frame to the next in samples.
-
-    Returns:
-        Shape (..., frames, frame_length) with frames = 1 + (samples - frame_length) // hop_length; samples that fill no
-        frame are left out.
-
-    Raises:
-        UserError: The waveform is shorter than one frame.
-    """
-    if waveform.shape[-1] is not None:
-        num_frames(waveform.shape[-1], frame_length, hop_length, center=False)
-    if frame_length % hop_length:
-        return tf.signal.frame(waveform, frame_length, hop_length)
-    # Frames of whole hops are slices of one array, which under XLA halves the time of the general way.
-    *leading, samples = _shape(waveform)
-    num_hops, hops_per_frame = samples // hop_length, frame_length // hop_length
-    frames = num_hops - hops_per_frame + 1
-    hops = tf.reshape(waveform[..., : num_hops * hop_length], [*leading, num_hops, hop_length])
-    slices = [hops[..., first : first + frames, :] for first in range(hops_per_frame)]
-    return tf.reshape(tf.stack(slices, axis=-2), [*leading, frames, frame_length])
-
-
-def num_frames(samples: int, n_fft: int, hop_length: int, center: bool = True, pad_mode: str = "constant") -> int:
-    """Return how many frames `stft` makes of a waveform.
-
-    Raises:
-        UserError: The waveform is too short for one frame, or to be reflected.
-
-    Example:
-        >>> num_frames(22050, n_fft=2048, hop_length=512)
-        44
-    """
-    margin = n_fft // 2 if center else 0
-    if center and pad_mode == "reflect" and samples <= margin:
-        raise UserError(
-            f"{samples} samples are too short to reflect {margin}; use pad_mode=constant or a smaller n_fft"
-        )
-    if samples + 2 * margin < n_fft:
-        raise UserError(
-            f"a waveform of {samples} samples is shorter than one frame of {n_fft}; "
-            "use a longer waveform or a smaller n_fft"
-        )
-    return 1 + (samples + 2 * margin - n_fft) // hop_length
 
 
 def stft(
@@ -117,7 +68,7 @@ def stft_parts(waveform, n_fft=2048, hop_length=512, win_length=None, window="ha
     """
     waveform = tf.cast(waveform, tf.float32)
     if waveform.shape[-1] is not None:
-        num_frames(waveform.shape[-1], n_fft, hop_length, center, pad_mode)
+        framing.num_frames(waveform.shape[-1], n_fft, hop_length, center, pad_mode)
     if center:
         margins = [[0, 0]] * (waveform.shape.rank - 1) + [[n_fft // 2, n_fft // 2]]
         waveform = tf.pad(waveform, margins, mode=pad_mode.upper())
@@ -157,12 +108,13 @@ def istft(
 def istft_parts(real, imaginary, n_fft=2048, hop_length=512, win_length=None, window="hann", center=True, length=None):
     """Compute `istft` from the real and the imaginary part, each float32 of shape (..., frames, 1 + n_fft // 2)."""
     weights = window_samples(window, win_length, n_fft)
-    waveform = tf.signal.overlap_and_add(_irfft(real, imaginary, n_fft) * weights, hop_length)
-    squares = tf.broadcast_to(tf.square(weights), [_shape(real)[-2], n_fft])
-    overlap = tf.signal.overlap_and_add(squares, hop_length)
+    waveform = overlap_and_add(_irfft(real, imaginary, n_fft) * weights, hop_length)
+    squares = tf.broadcast_to(tf.square(weights), [static_shape(real)[-2], n_fft])
+    overlap = overlap_and_add(squares, hop_length)
     waveform /= tf.where(overlap > 1e-6, overlap, 1.0)
     margin = n_fft // 2 if center else 0
-    waveform = waveform[..., margin : _shape(waveform)[-1] - (0 if length is not None else margin)]
+    kept = static_shape(waveform)[-1] - margin * (1 if length is not None else 2)
+    waveform = cut(waveform, margin, kept)
     return waveform if length is None else _fit_length(waveform, length)
 
 
@@ -197,7 +149,7 @@ def griffin_lim(
         float32 of shape (..., samples), as `istft`.
     """
     magnitude = tf.cast(magnitude, tf.float32)
-    *_, frames, bins = _shape(magnitude)
+    *_, frames, bins = static_shape(magnitude)
     if n_fft is None:
         n_fft = 2 * (bins - 1)
     framing = (n_fft, hop_length, win_length, window, center)
@@ -386,7 +338,7 @@ def _irfft(real, imaginary, n_fft):
 
 def _hartley(real, imaginary, n_fft):
     """Unfold a half spectrum (..., 1 + n_fft // 2) to real minus imaginary part of the whole, (..., n_fft)."""
-    mirrored = tf.reverse((real + imaginary)[..., 1 : (n_fft + 1) // 2], axis=[-1])
+    mirrored = tf.reverse(cut(real + imaginary, 1, (n_fft + 1) // 2 - 1), axis=[-1])
     return tf.concat([real - imaginary, mirrored], axis=-1)
 
 
@@ -425,12 +377,7 @@ def _decibels(power):
 
 def _fit_length(waveform, length):
     """Cut a waveform to a length, or fill it up with zeros."""
-    waveform = waveform[..., :length]
-    missing = length - _shape(waveform)[-1]
-    return tf.pad(waveform, [[0, 0]] * (waveform.shape.rank - 1) + [[0, missing]])
-
-
-def _shape(tensor):
-    """Return the shape, as plain integers where they are known."""
-    dynamic = tf.shape(tensor)
-    return [dynamic[axis] if size is None else size for axis, size in enumerate(tensor.shape)]
+    samples = static_shape(waveform)[-1]
+    # Plain integers where both are known: nothing is left to do then for most.
+    kept = min(samples, length) if isinstance(samples, int) and isinstance(length, int) else tf.minimum(samples, length)
+    return tf.pad(cut(waveform, 0, kept), [[0, 0]] * (waveform.shape.rank - 1) + [[0, length - kept]])

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from common import signal
+from common import framing
 from common.config import TrainingConfig, field
 from common.errors import UserError
 
@@ -130,7 +130,7 @@ class Config(TrainingConfig):
     @property
     def frames(self) -> int:
         """Frames of an excerpt's spectrogram."""
-        frames = signal.num_frames(self.num_samples, self.n_fft, self.hop_length)
+        frames = framing.num_frames(self.num_samples, self.n_fft, self.hop_length)
         # An even number of bins and frames, as SpecGAN has them: the last of each is left out.
         return frames - 1 if self.features == "linear" else frames
 

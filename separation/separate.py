@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from common import framing
 from common.errors import UserError
 from separation import wiener
 from separation.config import Config
@@ -153,8 +154,8 @@ def overlap_add(model: keras.Model, config: Config, mixture: tf.Tensor) -> tf.Te
 
     signature = tf.TensorSpec((num_stems, size, config.channels), tf.float32)
     stems = tf.map_fn(window, tf.range(num_windows), fn_output_signature=signature, parallel_iterations=1)
-    sums = tf.signal.overlap_and_add(tf.transpose(stems, [1, 3, 0, 2]), hop)
-    total = tf.signal.overlap_and_add(tf.broadcast_to(weights, (num_windows, size)), hop)
+    sums = framing.overlap_and_add(tf.transpose(stems, [1, 3, 0, 2]), hop)
+    total = framing.overlap_and_add(tf.broadcast_to(weights, (num_windows, size)), hop)
     return tf.transpose(sums / total, [0, 2, 1])[:, :length]
 
 

@@ -89,18 +89,6 @@ def test_istft_ignores_what_a_real_waveform_cannot_have():
     )
 
 
-@pytest.mark.parametrize("samples", [64, 65, 99, 200, 1000])
-@pytest.mark.parametrize(("frame_length", "hop_length"), [(64, 16), (64, 64), (50, 20), (33, 7), (10, 64)])
-def test_frames_are_those_of_librosa(samples, frame_length, hop_length):
-    waveform = np.arange(2 * samples, dtype=np.float32).reshape(2, samples)
-    expected = transposed(librosa.util.frame(waveform, frame_length=frame_length, hop_length=hop_length))
-    np.testing.assert_array_equal(signal.frame(waveform, frame_length, hop_length), expected)
-    traced = tf.function(
-        lambda waveform: signal.frame(waveform, frame_length, hop_length), input_signature=[tf.TensorSpec((None, None))]
-    )
-    np.testing.assert_array_equal(traced(waveform), expected)
-
-
 @pytest.mark.parametrize("ref", [1.0, 0.05, "max"])
 @pytest.mark.parametrize("top_db", [None, 30.0, 80.0])
 def test_decibels_equal_those_of_librosa_clip_by_clip(recordings, ref, top_db):

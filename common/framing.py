@@ -1,0 +1,97 @@
+"""Frames of waveforms: cut out, counted, and added up again.
+
+All that is cut here is cut by `tf.slice`: the gradient of an index like `[..., 5:9]` took ten times as long (TensorFlow 2.21, a
+CPU), an eighth of a training step of separation.
+"""
+
+import tensorflow as tf
+
+from common.errors import UserError
+
+
+def frame(waveform, frame_length: int, hop_length: int):
+    """Cut a waveform into frames that overlap.
+
+    Args:
+        waveform: Shape (..., samples), with at least `frame_length` samples.
+        frame_length: Length of a frame in samples.
+        hop_length: Distance from one frame to the next in samples.
+
+    Returns:
+        Shape (..., frames, frame_length) with frames = 1 + (samples - frame_length) // hop_length; samples that fill no
+        frame are left out.
+
+    Raises:
+        UserError: The waveform is shorter than one frame.
+    """
+    if waveform.shape[-1] is not None:
+        num_frames(waveform.shape[-1], frame_length, hop_length, center=False)
+    if frame_length % hop_length:
+        return tf.signal.frame(waveform, frame_length, hop_length)
+    # Frames of whole hops are slices of one array, which under XLA halves the time of the general way.
+    *leading, samples = static_shape(waveform)
+    num_hops, hops_per_frame = samples // hop_length, frame_length // hop_length
+    frames = num_hops - hops_per_frame + 1
+    hops = tf.reshape(cut(waveform, 0, num_hops * hop_length), [*leading, num_hops, hop_length])
+    return tf.concat([cut(hops, first, frames, axis=-2) for first in range(hops_per_frame)], axis=-1)
+
+
+def overlap_and_add(frames, hop_length: int):
+    """Undo `frame` but for adding what overlaps, `tf.signal.overlap_and_add`.
+
+    Args:
+        frames: Shape (..., frames, frame_length).
+        hop_length: Distance from one frame to the next in samples.
+
+    Returns:
+        Shape (..., (frames - 1) * hop_length + frame_length).
+    """
+    *leading, num, frame_length = static_shape(frames)
+    if frame_length % hop_length:
+        return tf.signal.overlap_and_add(frames, hop_length)
+    # Frames of whole hops are added as shifted slices, several times as fast as the general way.
+    hops_per_frame = frame_length // hop_length
+    around = [[0, 0]] * len(leading)
+    hops = tf.add_n(
+        [
+            tf.pad(part, [*around, [index, hops_per_frame - 1 - index], [0, 0]])
+            for index, part in enumerate(tf.split(frames, hops_per_frame, axis=-1))
+        ]
+    )
+    return tf.reshape(hops, [*leading, (num + hops_per_frame - 1) * hop_length])
+
+
+def num_frames(samples: int, n_fft: int, hop_length: int, center: bool = True, pad_mode: str = "constant") -> int:
+    """Return how many frames `stft` makes of a waveform.
+
+    Raises:
+        UserError: The waveform is too short for one frame, or to be reflected.
+
+    Example:
+        >>> num_frames(22050, n_fft=2048, hop_length=512)
+        44
+    """
+    margin = n_fft // 2 if center else 0
+    if center and pad_mode == "reflect" and samples <= margin:
+        raise UserError(
+            f"{samples} samples are too short to reflect {margin}; use pad_mode=constant or a smaller n_fft"
+        )
+    if samples + 2 * margin < n_fft:
+        raise UserError(
+            f"a waveform of {samples} samples is shorter than one frame of {n_fft}; "
+            "use a longer waveform or a smaller n_fft"
+        )
+    return 1 + (samples + 2 * margin - n_fft) // hop_length
+
+
+def cut(tensor, start, size, axis: int = -1):
+    """Take `size` values from `start` on, along one axis."""
+    begin, sizes = [0] * tensor.shape.rank, [-1] * tensor.shape.rank
+    begin[axis], sizes[axis] = start, size
+    return tf.slice(tensor, begin, sizes)
+
+
+def static_shape(tensor) -> list:
+    """Return the shape, as plain integers where they are known."""
+    dynamic = tf.shape(tensor)
+    return [dynamic[axis] if size is None else size for axis, size in enumerate(tensor.shape)]
