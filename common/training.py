@@ -117,6 +117,8 @@ def fit(
         return services.distribute(train(first_step, num_batches=num_batches), data_service)
 
     def fit_on() -> None:
+        # Variables that a first step creates have TensorFlow trace that step twice: seconds before anything is learnt.
+        model.optimizer.build(model.trainable_variables)
         board = keras.callbacks.TensorBoard(str(run.folder / "tensorboard"), write_graph=False)
         # Under mixed_float16 Keras puts an optimizer that scales losses around the one that averages.
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)

@@ -83,6 +83,17 @@ def test_training_leaves_history_best_weights_and_dashboard(tmp_path):
     assert list((run.folder / "tensorboard").rglob("events*"))
 
 
+@pytest.mark.parametrize("averaged", [0.0, 0.9])
+def test_a_step_is_traced_once(tmp_path, monkeypatch, averaged):
+    """Tracing a large network takes longer than an epoch of a small corpus."""
+    traces = []
+    apply_gradients = keras.optimizers.Adam.apply_gradients
+    counted = lambda self, *args, **kwargs: traces.append(1) or apply_gradients(self, *args, **kwargs)  # noqa: E731
+    monkeypatch.setattr(keras.optimizers.Adam, "apply_gradients", counted)
+    train(tmp_path / "run", dataclasses.replace(CONFIG, average_momentum=averaged))
+    assert len(traces) == 1
+
+
 def test_several_workers_refuse_xla_at_once(monkeypatch):
     monkeypatch.setattr(workers, "num_workers", lambda: 2)
     with pytest.raises(UserError, match="--jit_compile: XLA does not compile what several workers"):
