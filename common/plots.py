@@ -265,55 +265,43 @@ def timeline(edges: np.ndarray, curves: pd.DataFrame, quantity: str, title: str 
     return figure
 
 
-def spectrogram(values_db: np.ndarray, hop_seconds: float, highest_hz: float, title: str = "") -> Figure:
-    """Draw a spectrogram in decibels.
-
-    Args:
-        values_db: Shape `(frames, bins)`.
-        hop_seconds: Time between frames.
-        highest_hz: Frequency of the last bin.
-        title: Stands above.
-    """
-    # Many are drawn while a model trains: a layout that is worked out anew takes twice as long as the picture itself.
-    figure = Figure(figsize=(5, 2.8))
-    axes = figure.subplots(gridspec_kw={"left": 0.11, "right": 1.0, "bottom": 0.18, "top": 0.84})
-    extent = (0, len(values_db) * hop_seconds, 0, highest_hz / 1000)
-    peak = float(values_db.max())
-    image = axes.imshow(
-        values_db.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=peak - 80, vmax=peak
-    )
-    figure.colorbar(image, ax=axes, label="dB")
-    axes.set(xlabel="time in s", ylabel="frequency in kHz")
-    axes.set_title(title, fontsize=10)
-    return figure
-
-
-def pictures(values_db: np.ndarray, titles: Sequence[str], hop_seconds: float, num_columns: int = 4) -> Figure:
-    """Draw spectrograms of bands in decibels as a grid, all in one scale of colours.
+def pictures(
+    values_db: np.ndarray,
+    titles: Sequence[str],
+    hop_seconds: float,
+    num_columns: int = 4,
+    highest_hz: float | None = None,
+    range_db: float | None = None,
+) -> Figure:
+    """Draw spectrograms in decibels as a grid, all in one scale of colours.
 
     Args:
         values_db: Shape `(pictures, frames, bands)`.
         titles: One a picture.
         hop_seconds: Time between frames.
         num_columns: Pictures side by side.
+        highest_hz: Frequency of the last bin, where bands are the bins of a Fourier transform.
+        range_db: How far below the loudest of all the colours reach; to the first percentile unless given.
     """
     num_columns = min(num_columns, len(values_db))
     num_rows = -(-len(values_db) // num_columns)
     figure = Figure(figsize=(max(4.5, 3.2 * num_columns), 0.6 + 1.6 * num_rows), layout="constrained")
     axes = figure.subplots(num_rows, num_columns, sharex=True, sharey=True, squeeze=False)
-    low, high = np.percentile(values_db, 1), float(values_db.max())
+    high = float(values_db.max())
+    low = np.percentile(values_db, 1) if range_db is None else high - range_db
     for panel in axes.flat[len(values_db) :]:
         panel.set_visible(False)
     for panel, values, title in zip(axes.flat, values_db, titles, strict=False):
-        extent = (0, len(values) * hop_seconds, 0, values.shape[1])
+        extent = (0, len(values) * hop_seconds, 0, highest_hz / 1000 if highest_hz else values.shape[1])
         image = panel.imshow(
             values.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=low, vmax=max(high, low + 1)
         )
         panel.set_title(title, fontsize=8)
+        panel.tick_params(labelsize=8)
     for panel in axes[-1]:
         panel.set_xlabel("time in s", fontsize=8)
     for panel in axes[:, 0]:
-        panel.set_ylabel("band", fontsize=8)
+        panel.set_ylabel("kHz" if highest_hz else "band", fontsize=8)
     figure.colorbar(image, ax=axes, label="dB")
     return figure
 

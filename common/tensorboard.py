@@ -13,6 +13,10 @@ from tensorboard.plugins.hparams import api as hparams_api
 from common import metrics, plots
 
 _N_FFT, _HOP_LENGTH = 512, 128
+_RANGE_DB = 80
+# Of the loudest bin: what never reaches it is shown as the silence that it is.
+_QUIETEST_POWER = 1e-2
+_NUM_COLUMNS = 3
 
 
 class ClassificationPanels(keras.callbacks.Callback):
@@ -62,12 +66,10 @@ class ClassificationPanels(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Write the clips that training begins with."""
-        waveforms, targets = next(iter(self.train))
+        waveforms, targets = (tensor[: self.num_clips].numpy() for tensor in next(iter(self.train)))
+        titles = [f'"{self.labels[target.argmax()]}" ({target.max():.2f})' for target in targets]
         with self.train_writer.as_default(step=0):
-            for rank in range(1, min(self.num_clips, len(waveforms)) + 1):
-                target = targets[rank - 1].numpy()
-                title = f'"{self.labels[target.argmax()]}" ({target.max():.2f}) as training hears it'
-                self._show_clip("training", rank, waveforms[rank - 1].numpy(), title)
+            self._show_clips("training", waveforms, titles, "as training hears them")
         self.train_writer.flush()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -81,21 +83,30 @@ class ClassificationPanels(keras.callbacks.Callback):
         worst = np.argsort(true_probability, kind="stable")[: self.num_clips]
         with self.writer.as_default(step=epoch):
             tf.summary.image("confusion", plots.to_image(plots.confusion(counts, f"validation, epoch {epoch + 1}")))
-            for rank, (index, waveform) in enumerate(zip(worst, self._waveforms(worst), strict=True), 1):
+            titles = []
+            for index in worst:
                 truth, answer = self.labels[targets[index]], self.labels[probabilities[index].argmax()]
                 title = f'true "{truth}" ({true_probability[index]:.2f}), predicted "{answer}" ({probabilities[index].max():.2f})'
-                title += f"\n{self.names[index]}" if len(self.names) else ""
-                self._show_clip("worst", rank, waveform, title)
+                titles.append(title + (f"\n{self.names[index]}" if len(self.names) else ""))
+            self._show_clips("worst", np.stack(self._waveforms(worst)), titles, f"validation, epoch {epoch + 1}")
         self.writer.flush()
 
-    def _show_clip(self, kind: str, rank: int, waveform: np.ndarray, title: str) -> None:
-        """Write a clip to hear and to see."""
-        # Augmentation may leave [-1, 1], where players would clip.
-        audible = waveform / max(1.0, np.abs(waveform).max())
-        tf.summary.audio(
-            f"{kind}_clips/{rank}", audible[None, :, None], self.sample_rate, max_outputs=1, description=title
+    def _show_clips(self, kind: str, waveforms: np.ndarray, titles: Sequence[str], title: str) -> None:
+        """Write clips `(clips, samples)` to hear, and all of them in one picture."""
+        for rank, (waveform, text) in enumerate(zip(waveforms, titles, strict=True), 1):
+            # Augmentation may leave [-1, 1], where players would clip.
+            audible = waveform / max(1.0, np.abs(waveform).max())
+            tf.summary.audio(
+                f"{kind}_clips/{rank}", audible[None, :, None], self.sample_rate, max_outputs=1, description=text
+            )
+        power = np.abs(librosa.stft(waveforms, n_fft=_N_FFT, hop_length=_HOP_LENGTH)) ** 2
+        loudest = np.maximum(power.max(axis=(1, 2), keepdims=True), _QUIETEST_POWER)
+        decibels = librosa.power_to_db(power / loudest, top_db=None).swapaxes(1, 2)
+        figure = plots.pictures(
+            decibels, titles, _HOP_LENGTH / self.sample_rate, _NUM_COLUMNS, self.sample_rate / 2, _RANGE_DB
         )
-        tf.summary.image(f"{kind}_spectrograms/{rank}", plots.to_image(self._spectrogram(waveform, title)))
+        figure.suptitle(title)
+        tf.summary.image(f"{kind}_spectrograms", plots.to_image(figure))
 
     def _waveforms(self, indices: np.ndarray) -> list[np.ndarray]:
         """Pick clips by their position, keeping one batch in memory at a time."""
@@ -105,12 +116,6 @@ class ClassificationPanels(keras.callbacks.Callback):
                 found[index] = waveforms[index - position].numpy()
             position += len(waveforms)
         return [found[index] for index in indices]
-
-    def _spectrogram(self, waveform: np.ndarray, title: str) -> plots.Figure:
-        power = np.abs(librosa.stft(waveform, n_fft=_N_FFT, hop_length=_HOP_LENGTH)) ** 2
-        return plots.spectrogram(
-            librosa.power_to_db(power).T, _HOP_LENGTH / self.sample_rate, self.sample_rate / 2, title
-        )
 
 
 def write_plots(log_dir: str | Path, paths: Iterable[Path]) -> None:

@@ -64,7 +64,7 @@ def test_dots_show_every_finite_value_and_its_median():
 
 
 def test_a_figure_becomes_the_pixels_of_an_image_summary():
-    pixels = plots.to_image(plots.spectrogram(np.linspace(-90, 0, 200).reshape(20, 10), 0.01, 8000.0))
+    pixels = plots.to_image(plots.pictures(np.linspace(-90, 0, 200).reshape(1, 20, 10), ["a"], 0.01))
     assert pixels.shape[0] == 1
     assert pixels.shape[3] == 3
     assert pixels.dtype == np.uint8
