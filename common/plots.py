@@ -285,8 +285,18 @@ def pictures(
     """
     num_columns = min(num_columns, len(values_db))
     num_rows = -(-len(values_db) // num_columns)
-    figure = Figure(figsize=(max(4.5, 3.2 * num_columns), 0.6 + 1.6 * num_rows), layout="constrained")
-    axes = figure.subplots(num_rows, num_columns, sharex=True, sharey=True, squeeze=False)
+    width, height = 1.4 + 3.1 * num_columns, 0.9 + 1.6 * num_rows
+    figure = Figure(figsize=(width, height))
+    # Many are drawn while a model trains: a layout that is worked out anew takes longer than all the rest.
+    edges = {"left": 0.5 / width, "right": 1 - 0.9 / width, "bottom": 0.45 / height, "top": 1 - 0.7 / height}
+    axes = figure.subplots(
+        num_rows,
+        num_columns,
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        gridspec_kw={**edges, "wspace": 0.08, "hspace": 0.42},
+    )
     high = float(values_db.max())
     low = np.percentile(values_db, 1) if range_db is None else high - range_db
     for panel in axes.flat[len(values_db) :]:
@@ -302,7 +312,8 @@ def pictures(
         panel.set_xlabel("time in s", fontsize=8)
     for panel in axes[:, 0]:
         panel.set_ylabel("kHz" if highest_hz else "band", fontsize=8)
-    figure.colorbar(image, ax=axes, label="dB")
+    colours = (1 - 0.75 / width, edges["bottom"], 0.15 / width, edges["top"] - edges["bottom"])
+    figure.colorbar(image, cax=figure.add_axes(colours), label="dB")
     return figure
 
 

@@ -127,9 +127,12 @@ def write_plots(log_dir: str | Path, paths: Iterable[Path]) -> None:
     """
     with tf.summary.create_file_writer(str(Path(log_dir) / "test")).as_default(step=0):
         for path in paths:
-            tf.summary.image(
-                path.stem.replace("_", "/", 1), tf.io.decode_png(path.read_bytes(), channels=3)[tf.newaxis]
-            )
+            tf.summary.image(path.stem.replace("_", "/", 1), pixels(path))
+
+
+def pixels(path: Path) -> tf.Tensor:
+    """Read a PNG as `tf.summary.image` takes it: what was saved need not be drawn again."""
+    return tf.io.decode_png(path.read_bytes(), channels=3)[tf.newaxis]
 
 
 def write_hyper_parameters(log_dir: str | Path, config: dict[str, Any], figures: dict[str, float]) -> None:

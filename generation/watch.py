@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common import arrays, audio, files, plots, runs
+from common import arrays, audio, files, plots, runs, tensorboard
 from common.errors import UserError
 from generation import noise
 from generation import references as reference_embeddings
@@ -102,10 +102,11 @@ class Watch(keras.callbacks.Callback):
         folder = self.run.folder / "samples"
         figure = plots.pictures(shown, [f"sample {index + 1}" for index in range(len(shown))], hop_seconds)
         figure.suptitle(f"epoch {number}")
-        plots.save(figure, folder / f"epoch_{number:04d}.png")
+        picture = folder / f"epoch_{number:04d}.png"
+        plots.save(figure, picture)
         waveforms = spectra.waveforms(tf.constant(spectrograms[:_NUM_HEARD])).numpy()
         with self.writer.as_default(step=number - 1):
-            tf.summary.image("samples", plots.to_image(figure))
+            tf.summary.image("samples", tensorboard.pixels(picture))
             for index, waveform in enumerate(waveforms, 1):
                 audio.write(folder / f"epoch_{number:04d}_{index}.wav", audio.at_peak(waveform), config.sample_rate)
                 tf.summary.audio(f"sample_{index}", audio.at_peak(waveform)[None, :, None], config.sample_rate)

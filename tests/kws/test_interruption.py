@@ -66,7 +66,7 @@ def test_preparing_goes_on_after_a_kill(tmp_path, rng, monkeypatch):
 def train_command(train_flags, folder):
     """The command that trains for a few epochs, into folders of its own."""
     flags = [flag for flag in train_flags if not flag.startswith(("--epochs", "--shards_dir"))]
-    flags += ["--epochs=8", f"--shards_dir={folder / 'shards'}", f"--run_dir={folder / 'run'}", "--deterministic"]
+    flags += ["--epochs=5", f"--shards_dir={folder / 'shards'}", f"--run_dir={folder / 'run'}", "--deterministic"]
     return [sys.executable, "-m", "kws.train", *flags]
 
 
@@ -78,10 +78,9 @@ def test_a_training_that_was_killed_again_and_again_gives_the_same_weights(train
     command = train_command(train_flags, folder)
     history = folder / "run" / "history.csv"
     kill_when(lambda: list(folder.glob("shards/*/.shard*")), command)
-    for num_epochs in (1, 4):
-        kill_when(lambda least=num_epochs: history.exists() and len(pd.read_csv(history)) >= least, command)
-        assert not [fault for path in readable.stamps(folder) if (fault := readable.fault(path))]
-        before = pd.read_csv(history)
+    kill_when(lambda: history.exists() and len(pd.read_csv(history)) >= 2, command)
+    assert not [fault for path in readable.stamps(folder) if (fault := readable.fault(path))]
+    before = pd.read_csv(history)
     result = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert result.returncode == 0, result.stderr[-2000:]
     assert f"going on after epoch {len(before)}" in result.stderr
