@@ -19,6 +19,14 @@ _QUIETEST_POWER = 1e-2
 _NUM_COLUMNS = 3
 
 
+class Scalars(keras.callbacks.TensorBoard):
+    """Keras' own, without what an epoch did not measure: TensorBoard would mark each such epoch in the curve."""
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Write the figures of an epoch that are numbers."""
+        super().on_epoch_end(epoch, {name: value for name, value in (logs or {}).items() if np.isfinite(value)})
+
+
 class ClassificationPanels(keras.callbacks.Callback):
     """Show what a classifier hears in training, its confusion matrix and its worst mistakes on the validation split.
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from common import data_service as services
-from common import files, runs, watchdog, workers
+from common import files, runs, tensorboard, watchdog, workers
 from common.averages import AveragedWeights
 from common.config import AUTO, TrainingConfig
 from common.errors import UserError
@@ -119,7 +119,7 @@ def fit(
     def fit_on() -> None:
         # Variables that a first step creates have TensorFlow trace that step twice: seconds before anything is learnt.
         model.optimizer.build(model.trainable_variables)
-        board = keras.callbacks.TensorBoard(str(run.folder / "tensorboard"), write_graph=False)
+        board = tensorboard.Scalars(str(run.folder / "tensorboard"), write_graph=False)
         # Under mixed_float16 Keras puts an optimizer that scales losses around the one that averages.
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         averages = AveragedWeights(train(run.clean_from)) if optimizer.use_ema else keras.callbacks.Callback()

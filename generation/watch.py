@@ -106,10 +106,10 @@ class Watch(keras.callbacks.Callback):
         plots.save(figure, picture)
         waveforms = spectra.waveforms(tf.constant(spectrograms[:_NUM_HEARD])).numpy()
         with self.writer.as_default(step=number - 1):
-            tf.summary.image("samples", tensorboard.pixels(picture))
+            tf.summary.image("samples/pictures", tensorboard.pixels(picture))
             for index, waveform in enumerate(waveforms, 1):
                 audio.write(folder / f"epoch_{number:04d}_{index}.wav", audio.at_peak(waveform), config.sample_rate)
-                tf.summary.audio(f"sample_{index}", audio.at_peak(waveform)[None, :, None], config.sample_rate)
+                tf.summary.audio(f"samples/{index}", audio.at_peak(waveform)[None, :, None], config.sample_rate)
         self.writer.flush()
 
     def _answer(self, number: int, fault: str) -> None:

@@ -65,9 +65,12 @@ def test_training_comes_nearer_and_leaves_everything(run_dir):
 def test_the_dashboard_lets_hear_and_see(run_dir):
     shown = set()
     for folder in {path.parent for path in (run_dir / "tensorboard").rglob("events*")}:
-        tags = EventAccumulator(str(folder)).Reload().Tags()
+        events = EventAccumulator(str(folder)).Reload()
+        tags = events.Tags()
+        if "epoch_frechet_distance" in tags["tensors"]:
+            assert [event.step + 1 for event in events.Tensors("epoch_frechet_distance")] == [1, 4, 8, 12]
         shown |= {*tags["images"], *tags["audio"], *tags["scalars"], *tags["tensors"]}
-    assert {"samples", "sample_1", "epoch_generator_loss", "epoch_frechet_distance", "evolution"} <= shown
+    assert {"samples/pictures", "samples/1", "epoch_generator_loss", "epoch_frechet_distance", "evolution"} <= shown
 
 
 def test_the_same_command_says_that_the_run_is_complete(run_dir, train_flags, caplog):
