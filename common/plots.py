@@ -285,7 +285,9 @@ def pictures(
     """
     num_columns = min(num_columns, len(values_db))
     num_rows = -(-len(values_db) // num_columns)
-    width, height = 1.4 + 3.1 * num_columns, 0.9 + 1.6 * num_rows
+    # What lasts long is drawn wide.
+    panel_width = np.clip(0.5 * values_db.shape[1] * hop_seconds, 3.1, 12)
+    width, height = 1.4 + panel_width * num_columns, 0.9 + 1.6 * num_rows
     figure = Figure(figsize=(width, height))
     # Many are drawn while a model trains: a layout that is worked out anew takes longer than all the rest.
     edges = {"left": 0.5 / width, "right": 1 - 0.9 / width, "bottom": 0.45 / height, "top": 1 - 0.7 / height}
