@@ -118,7 +118,8 @@ def fit(
 
     def fit_on() -> None:
         # Variables that a first step creates have TensorFlow trace that step twice: seconds before anything is learnt.
-        model.optimizer.build(model.trainable_variables)
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
         board = tensorboard.Scalars(str(run.folder / "tensorboard"), write_graph=False)
         # Under mixed_float16 Keras puts an optimizer that scales losses around the one that averages.
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
