@@ -287,13 +287,19 @@ def load_weights(model: keras.Model, folder: str | Path) -> None:
         raise UserError(f"cannot load {path}: {error}; train again with another --run_dir") from error
 
 
+def build_optimizer(model: keras.Model) -> None:
+    """Give the optimizer its variables, once: Keras' LossScaleOptimizer adds more whenever it is built."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+
+
 def state_variables(model: keras.Model) -> list[keras.Variable]:
     """Return all that training changes: weights, statistics, random states (dropout, masks), and the optimizer's."""
     if hasattr(model, "optimizers"):
         # Of networks that play against each other each has its own, built with them.
         optimizers = model.optimizers()
     else:
-        model.optimizer.build(model.trainable_variables)
+        build_optimizer(model)
         optimizers = [model.optimizer]
     return [*model.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]
 

@@ -118,8 +118,7 @@ def fit(
 
     def fit_on() -> None:
         # Variables that a first step creates have TensorFlow trace that step twice: seconds before anything is learnt.
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
+        runs.build_optimizer(model)
         board = tensorboard.Scalars(str(run.folder / "tensorboard"), write_graph=False)
         # Under mixed_float16 Keras puts an optimizer that scales losses around the one that averages.
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)

@@ -94,6 +94,14 @@ def test_a_step_is_traced_once(tmp_path, monkeypatch, averaged):
     assert len(traces) == 1
 
 
+def test_a_state_has_the_same_variables_however_often_it_is_saved():
+    keras.config.set_dtype_policy("mixed_float16")
+    model = build_model()
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    first = runs.state_variables(model)
+    assert [id(variable) for variable in runs.state_variables(model)] == [id(variable) for variable in first]
+
+
 def test_several_workers_refuse_xla_at_once(monkeypatch):
     monkeypatch.setattr(workers, "num_workers", lambda: 2)
     with pytest.raises(UserError, match="--jit_compile: XLA does not compile what several workers"):
