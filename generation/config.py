@@ -90,7 +90,7 @@ class Config(TrainingConfig):
     watch_samples: int = field(128, "samples of a look", minimum=16)
     on_collapse: str = field(
         "restore",
-        "when samples collapse, come no nearer or repeat the training excerpts: restore the best averaged weights and go on"
+        "when samples collapse, come no nearer or repeat training excerpts: restore the best averaged weights and go on"
         " slower, stop, or ignore",
         choices=ON_COLLAPSE,
     )

@@ -30,8 +30,9 @@ _BATCH = 16
 _COLLAPSED_SPREAD, _HEALTHY_SPREAD = 0.25, 0.5
 _PATIENT_SHARE = 0.25
 # Or when they are so many times as far from the recordings as they were at best; or, after the same share of training,
-# no nearer than at the first look.
+# no nearer than at the first look, or not half as near where the discriminator gives both the same logits.
 _LOST_FACTOR = 2.5
+_TOLD_APART, _STILL_FAR = 0.05, 0.5
 _REPLAYED_SHARE = 0.2
 _SLOWER = 0.5
 _MOST_RESTORES = 4
@@ -91,8 +92,14 @@ class Watch(keras.callbacks.Callback):
             return f"{logs['replays']:.0%} of its samples are training excerpts played again"
         if logs["frechet_distance"] > _LOST_FACTOR * best:
             return f"its samples are {logs['frechet_distance'] / best:.1f} times as far from recordings as at best"
-        if had_time and past and logs["frechet_distance"] >= past[0]["frechet_distance"]:
+        if not had_time or not past:
+            return ""
+        share_left = logs["frechet_distance"] / past[0]["frechet_distance"]
+        if share_left >= 1:
             return "its samples are no nearer to recordings than at the first look: it does not learn"
+        # Of samples that are as good as recordings it can tell nothing either.
+        if logs["real_logit"] - logs["fake_logit"] < _TOLD_APART and share_left > _STILL_FAR:
+            return "its discriminator does not tell samples from recordings, and they are still far from them"
         return ""
 
     def _show(self, number: int, spectrograms: np.ndarray) -> None:

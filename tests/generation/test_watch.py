@@ -11,7 +11,7 @@ from generation import data, models, references, watch
 from generation.config import VARIANTS
 from tests.riffs import write_riffs
 
-GOOD = {"frechet_distance": 1.0, "spread_ratio": 0.9, "replays": 0.0}
+GOOD = {"frechet_distance": 1.0, "spread_ratio": 0.9, "replays": 0.0, "real_logit": 0.5, "fake_logit": -0.5}
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,15 @@ def test_what_is_wrong_is_said(watcher, history, look, fault):
 def test_what_never_varied_has_collapsed_after_a_quarter_of_the_training(watcher):
     look = GOOD | {"spread_ratio": 0.1}
     assert watcher._fault(5, look) == "" and "collapsed" in watcher._fault(15, look)
+
+
+@pytest.mark.parametrize(("distance", "is_fault"), [(0.7, True), (0.3, False)])
+def test_a_discriminator_that_tells_nothing_is_a_fault_unless_samples_are_near(watcher, distance, is_fault):
+    watcher.run.history.append(GOOD)
+    look = GOOD | {"frechet_distance": distance, "fake_logit": 0.49}
+    assert watcher._fault(5, look) == ""
+    assert ("its discriminator does not tell" in watcher._fault(15, look)) == is_fault
+    assert watcher._fault(15, look | {"fake_logit": 0.3}) == ""
 
 
 def test_what_is_no_nearer_after_a_quarter_of_the_training_does_not_learn(watcher):
