@@ -88,7 +88,12 @@ def cut(tensor, start, size, axis: int = -1):
     """Take `size` values from `start` on, along one axis."""
     begin, sizes = [0] * tensor.shape.rank, [-1] * tensor.shape.rank
     begin[axis], sizes[axis] = start, size
-    return tf.slice(tensor, begin, sizes)
+    found = tf.slice(tensor, begin, sizes)
+    # Where one place or size is known only later, TensorFlow forgets those that are known.
+    shape = tensor.shape.as_list()
+    shape[axis] = size if isinstance(size, int) and size >= 0 else None
+    found.set_shape(shape)
+    return found
 
 
 def static_shape(tensor) -> list:

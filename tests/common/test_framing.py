@@ -49,6 +49,17 @@ def test_cutting_and_adding_are_each_other_s_gradient(frame_length, hop_length, 
     assert not gradient[:, length:].numpy().any()
 
 
+def test_sizes_that_are_known_stay_known():
+    @tf.function(input_signature=[tf.TensorSpec((None, 3, 7)), tf.TensorSpec((), tf.int32)])
+    def part(tensor, start):
+        found = framing.cut(tensor, start, 2)
+        assert found.shape.as_list() == [None, 3, 2]
+        assert framing.cut(found, 0, start, axis=1).shape.as_list() == [None, None, 2]
+        return found
+
+    np.testing.assert_array_equal(part(tf.reshape(tf.range(21.0), (1, 3, 7)), 4)[0, 1], [11, 12])
+
+
 def test_a_waveform_shorter_than_a_frame_is_refused():
     with pytest.raises(UserError, match="10 samples is shorter than one frame of 16"):
         framing.frame(tf.zeros((2, 10)), 16, 4)
