@@ -96,6 +96,11 @@ class TrainingConfig:
         for item in dataclasses.fields(self):
             object.__setattr__(self, item.name, _checked(item, types[item.name], getattr(self, item.name)))
 
+    @property
+    def step_examples(self) -> int:
+        """How many examples a training step takes."""
+        return self.batch_size
+
 
 def _checked(item: dataclasses.Field, kind: Any, value: Any) -> Any:
     """Return `value` as its declared type, or raise the line that says why it cannot be."""

@@ -131,7 +131,7 @@ def fit(
             steps_per_epoch=steps_per_epoch,
             shuffle=False,  # the dataset is shuffled already
             callbacks=[
-                _Throughput(run.config.batch_size * steps_per_epoch),
+                _Throughput(run.config.step_examples * steps_per_epoch),
                 watchdog.Watchdog(run),
                 averages,
                 *callbacks,

@@ -123,6 +123,11 @@ class Config(TrainingConfig):
             )
 
     @property
+    def step_examples(self) -> int:
+        """How many excerpts a training step takes: a batch for each step of the discriminator."""
+        return self.batch_size * self.discriminator_steps
+
+    @property
     def num_samples(self) -> int:
         """Length of an excerpt."""
         return round(self.clip_seconds * self.sample_rate)
@@ -208,7 +213,7 @@ DEFAULT = Config(
 VARIANTS = {
     "default": DEFAULT,
     # Minutes on the synthetic corpus: `make train-generation`. Excerpts of half the length: twice as many steps in that time.
-    "synthetic": dataclasses.replace(DEFAULT, epochs=20, watch_epochs=5, clip_seconds=3.0),
+    "synthetic": dataclasses.replace(DEFAULT, epochs=18, watch_epochs=6, clip_seconds=3.0),
     "report": _REPORT,
     "report-reduced": dataclasses.replace(_REPORT, picture="reduced"),
     "specgan": _SPECGAN,

@@ -223,7 +223,7 @@ def statistics_excerpts(config: Config, split: Split) -> np.ndarray:
 def steps_per_epoch(config: Config, split: Split) -> int:
     """Return how many training batches make an epoch: as many examples as there are excerpts, unless told."""
     examples = config.epoch_examples or sum(len(pcm) // config.num_samples for pcm in split.bank.pcm)
-    return max(1, examples // (config.batch_size * config.discriminator_steps))
+    return max(1, examples // config.step_examples)
 
 
 def describe(split: Split) -> str:

@@ -67,6 +67,7 @@ def test_a_resumed_stream_goes_on_where_it_was(config, split):
 def test_a_batch_has_examples_for_every_step_of_the_discriminator(config, split):
     several = dataclasses.replace(config, discriminator_steps=3)
     assert next(iter(data.build_dataset(several, split, training=True))).shape[0] == 3 * config.batch_size
+    assert several.step_examples == 3 * config.step_examples == 3 * config.batch_size
     assert data.steps_per_epoch(several, split) == max(1, config.epoch_examples // (3 * config.batch_size))
 
 
