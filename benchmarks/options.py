@@ -104,7 +104,7 @@ TASKS = {
             "no styles": "--style_dim=0",
             "uniform noise": "--noise=uniform",
             "consecutive excerpts": "--excerpts=consecutive",
-            "scaled by bands": "--scaling=bands",
+            "scaled by range": "--scaling=range",
             "report": "--variant=report",
             "report-reduced": "--variant=report-reduced",
             # Fewer examples: it is made for a GPU.
