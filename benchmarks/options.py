@@ -104,7 +104,7 @@ TASKS = {
             "no styles": "--style_dim=0",
             "uniform noise": "--noise=uniform",
             "consecutive excerpts": "--excerpts=consecutive",
-            "scaled by range": "--scaling=range",
+            "scaled by bands": "--scaling=bands",
             "report": "--variant=report",
             "report-reduced": "--variant=report-reduced",
             # Fewer examples: it is made for a GPU.
