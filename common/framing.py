@@ -1,7 +1,7 @@
 """Frames of waveforms: cut out, counted, and added up again.
 
 All that is cut here is cut by `tf.slice`: the gradient of an index like `[..., 5:9]` took ten times as long (TensorFlow 2.21, a
-CPU), an eighth of a training step of separation.
+CPU), which made a training step of separation's `default` 8 % longer.
 """
 
 import tensorflow as tf
