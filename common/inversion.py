@@ -120,8 +120,10 @@ def griffin_lim(magnitude, hop_length: int = 512, num_iterations: int = 64, mome
     def improve(index, spectrum, last):
         new = to_spectrum(to_waveform(spectrum))
         ahead = new - weight * last
-        scale = magnitude / (tf.abs(ahead) + 1e-16)
-        return index + 1, tf.ensure_shape(tf.cast(scale, tf.complex64) * ahead, magnitude.shape), new
+        # `tf.abs` of complex numbers guards against overflow, value by value: the whole loop took 1.4 times as long.
+        real, imaginary = tf.math.real(ahead), tf.math.imag(ahead)
+        scale = magnitude / (tf.sqrt(tf.square(real) + tf.square(imaginary)) + 1e-16)
+        return index + 1, tf.ensure_shape(tf.complex(scale * real, scale * imaginary), magnitude.shape), new
 
     # XLA would choose another generator than the rest, and so begin with other phases.
     seeds = tf.stack([tf.cast(seed, tf.int64), 0])
