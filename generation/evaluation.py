@@ -148,8 +148,10 @@ def table_text(figures: dict) -> str:
     lines.append("")
     extrapolated = figures["frechet_distance_infinity"]
     beyond = "" if extrapolated is None else f"; extrapolated to any number {extrapolated:.2f}"
+    shared = protocol["num_tracks_shared_with_training"]
     lines.append(
-        f"{protocol['num_samples']} samples against {protocol['num_test_tracks']} tracks never heard{beyond};"
+        f"{protocol['num_samples']} samples against {protocol['num_test_tracks']} tracks, "
+        f"{f'{shared} of them trained on' if shared else 'none of them trained on'}{beyond};"
         f" {figures['ndb']} of 10 bins differ"
     )
     lines.append(

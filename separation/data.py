@@ -88,10 +88,14 @@ def _resolved(config: Config, table: pd.DataFrame) -> Config:
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration that looks at another corpus or folder; None keeps the one trained on."""
-    if corpus is None and data_dir is None:
-        return config
-    return dataclasses.replace(config, corpus=corpus or config.corpus, data_dir=data_dir or "", split_rule="official")
+    """Return a trained configuration that looks at another corpus or folder; None keeps the one trained on.
+
+    A folder alone is the same corpus at another place, and is divided as it was in training; a corpus that is named has its
+    own split.
+    """
+    if corpus is None:
+        return dataclasses.replace(config, data_dir=data_dir or config.data_dir)
+    return dataclasses.replace(config, corpus=corpus, data_dir=data_dir or "", split_rule="official")
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:
