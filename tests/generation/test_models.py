@@ -12,6 +12,8 @@ from tests.riffs import riff
 
 # Without a style a step has half the variables, and is compiled sooner.
 TINY = dataclasses.replace(VARIANTS["tiny"], r1_every=2, style_dim=0)
+# Compiled sooner still: what the discriminator sees is not changed, and it has no penalty.
+PLAIN = dataclasses.replace(TINY, augment="none", r1_weight=0.0)
 
 
 def build(config):
@@ -49,7 +51,9 @@ def test_every_layer_is_built_before_the_first_batch():
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_step_moves_both_networks_and_the_average(loss):
-    model = build(dataclasses.replace(TINY, loss=loss, discriminator_steps=2))
+    # All at once with one of the losses.
+    config = TINY if loss == "wgan_gp" else PLAIN
+    model = build(dataclasses.replace(config, loss=loss, discriminator_steps=2))
     parts = ("generator", "discriminator", "average")
     before = {name: getattr(model, name).get_weights() for name in parts}
     logs = train(model, 4)
@@ -61,10 +65,10 @@ def test_a_step_moves_both_networks_and_the_average(loss):
 
 def test_the_networks_are_trained_by_their_own_losses():
     """With one of them standing still the other wins: its loss falls."""
-    judge = build(dataclasses.replace(TINY, learning_rate=0.0, discriminator_learning_rate=0.01, augment="none"))
+    judge = build(dataclasses.replace(PLAIN, learning_rate=0.0, discriminator_learning_rate=0.01))
     history = [train(judge, 4, 4 * number)["discriminator_loss"][0] for number in range(4)]
     assert history[-1] < 0.5 * history[0]
-    forger = build(dataclasses.replace(TINY, learning_rate=0.01, discriminator_learning_rate=0.0, augment="none"))
+    forger = build(dataclasses.replace(PLAIN, learning_rate=0.01, discriminator_learning_rate=0.0))
     history = [train(forger, 4, 4 * number)["generator_loss"][0] for number in range(6)]
     assert history[-1] < history[0] - 0.2 * abs(history[0])
 
@@ -86,7 +90,7 @@ def test_resuming_gives_the_same_next_step(tmp_path):
 
 
 def test_the_average_follows_with_its_momentum():
-    model = build(dataclasses.replace(TINY, average_momentum=0.5, learning_rate=0.01))
+    model = build(dataclasses.replace(PLAIN, average_momentum=0.5, learning_rate=0.01))
     train(model, 30)
     before, kernel = model.average.get_weights()[0], model.generator.get_weights()[0]
     train(model, 1, first=30)
@@ -143,11 +147,11 @@ def test_xla_trains_to_about_the_same():
 
 
 def test_a_saved_model_comes_back(tmp_path):
-    model = build(TINY)
+    model = build(PLAIN)
     train(model, 2)
-    run = runs.start(tmp_path / "run", TINY, "generation", "tiny")
+    run = runs.start(tmp_path / "run", PLAIN, "generation", "tiny")
     model.save(run.model_path)
     config, loaded = models.load_model(run.folder)
-    assert config == TINY
+    assert config == PLAIN
     np.testing.assert_array_equal(loaded.sample(3, [0, 0]), model.sample(3, [0, 0]))
     np.testing.assert_array_equal(loaded.spectra.low, model.spectra.low)
