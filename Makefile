@@ -141,6 +141,9 @@ bench-agreement: setup  ## train every task in every way that has to learn the s
 bench-options: setup  ## train what a task can be, one option at a time: make bench-options ARGS=--task=separation
 	$(BIN)/python -m benchmarks.options $(ARGS)
 
+bench-separators: setup  ## train separators on folds, and compare them track by track: ARGS="--corpus=mir1k --data_dir=…"
+	$(BIN)/python -m benchmarks.separators $(ARGS)
+
 bench-scale: setup  ## measure what a corpus and several workers cost
 	$(BIN)/python -m benchmarks.scale $(ARGS)
 
