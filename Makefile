@@ -17,7 +17,7 @@ GENERATION_DIR ?= runs/generation/default
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format bench bench-devices bench-agreement bench-options bench-scale bench-kills bench-fuzz tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean
+.PHONY: help setup test lint format bench bench-devices bench-agreement bench-options bench-separators bench-scale bench-kills bench-fuzz tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
