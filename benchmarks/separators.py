@@ -19,11 +19,12 @@ from absl import flags as absl_flags
 
 from benchmarks import trainings
 from common import app, files
+from common import config as configs
 from common.config import FlagValues
 from common.errors import UserError, nearest
 from common.progress import bar
 from separation import evaluation
-from separation.config import SEPARATION_CORPORA, TASK
+from separation.config import SEPARATION_CORPORA, TASK, Config
 
 _NUM_FOLDS = 5
 _UNET = "--depth=5 --epochs=20 --batch_size=8 --schedule=cosine"
@@ -83,8 +84,8 @@ def main(flags: FlagValues, arguments: Sequence[str]) -> None:
 
 def tracks_of(run_dir: Path) -> pd.DataFrame:
     """Return the figures of a complete run's test tracks, with the minutes that its training steps took."""
-    config = files.read_json(run_dir / "config.json", "delete its folder to have it made again")
-    seconds = config["epoch_examples"] / pd.read_csv(run_dir / "history.csv")["examples_per_second"]
+    config = configs.load(Config, TASK, run_dir / "config.json")
+    seconds = config.epoch_examples / pd.read_csv(run_dir / "history.csv")["examples_per_second"]
     return pd.read_csv(run_dir / "test_tracks.csv").assign(minutes=seconds.sum() / 60)
 
 

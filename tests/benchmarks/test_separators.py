@@ -1,4 +1,4 @@
-import json
+import dataclasses
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,8 @@ def complete_run(folder, fold, better):
     rng = np.random.default_rng(fold)
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text("{}")
-    (folder / "config.json").write_text(json.dumps({"epoch_examples": 600}))
+    config = dataclasses.replace(VARIANTS["tiny"], epoch_examples=600)
+    configs.save(config, "separation", "tiny", folder / "config.json")
     pd.DataFrame({"examples_per_second": [5.0, 10.0]}).to_csv(folder / "history.csv", index=False)
     rows = [
         {
