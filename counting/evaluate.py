@@ -32,7 +32,9 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         "the corpus, if not the one trained on: synthetic, librispeech, folder, prepared",
         flag_values=flag_values,
     )
-    absl_flags.DEFINE_string("data_dir", None, "folder of the corpus", flag_values=flag_values)
+    absl_flags.DEFINE_string(
+        "data_dir", None, "folder of the corpus, if not where it was in training", flag_values=flag_values
+    )
     absl_flags.DEFINE_string(
         "noise_dir",
         None,

@@ -28,7 +28,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     define = {"flag_values": flag_values}
     corpora = ", ".join(GENERATION_CORPORA)
     absl_flags.DEFINE_string("corpus", None, f"the corpus, if not the one trained on: {corpora}", **define)
-    absl_flags.DEFINE_string("data_dir", None, "folder of the corpus", **define)
+    absl_flags.DEFINE_string("data_dir", None, "folder of the corpus, if not where it was in training", **define)
     absl_flags.DEFINE_enum(
         "split", "test", [*manifest.SPLITS, "all"], "which tracks: train, validation, test or all", **define
     )

@@ -31,7 +31,9 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         "the corpus, if not the one trained on: synthetic, musdb, mir1k, folder",
         flag_values=flag_values,
     )
-    absl_flags.DEFINE_string("data_dir", None, "folder of the corpus", flag_values=flag_values)
+    absl_flags.DEFINE_string(
+        "data_dir", None, "folder of the corpus, if not where it was in training", flag_values=flag_values
+    )
     absl_flags.DEFINE_enum(
         "split",
         "test",

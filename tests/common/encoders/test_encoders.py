@@ -96,7 +96,7 @@ def test_training_lowers_the_loss_in_mixed_float16(name, rng):
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_training_moves_every_weight_and_the_model_answers_the_same_under_xla_reloaded_exported_and_in_litert(name, rng, tmp_path):
+def test_training_moves_every_weight_and_xla_reloaded_and_exported_answer_the_same(name, rng, tmp_path):
     model = build(name)
     inputs, labels = examples(name, rng)
     before = model.get_weights()
