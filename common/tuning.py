@@ -22,6 +22,7 @@ from common import errors, shards, training, workers
 from common.config import AUTO, ConfigType
 from common.errors import UserError
 
+_CPU_INFO = Path("/proc/cpuinfo")
 _NUM_BATCHES = 4
 _WARM_UP_STEPS = 2
 _ROUNDS = 4
@@ -84,9 +85,13 @@ def resolve(
     else:
         # XLA does not compile what several workers exchange, and the attempt crashes at the end of the process.
         both = tune_jit_compile and workers.num_workers() == 1
-        tried = candidates(
-            bool(tf.config.list_logical_devices("GPU")), (False, True) if both else (config.jit_compile,)
-        )
+        has_gpu = bool(tf.config.list_logical_devices("GPU"))
+        # All workers have to time the same candidates.
+        share = workers.mean_over_workers([np.array(float(has_gpu or cpu_has_bfloat16()))])[0]
+        tried = candidates(has_gpu, share == 1, (False, True) if both else (config.jit_compile,))
+        if len(tried) == 1:
+            logging.info("precision: %s, as this CPU has no instructions for bfloat16", tried[0])
+            return dataclasses.replace(config, precision=tried[0].precision)
         logging.info("precision: timing %d candidates, which takes some steps of training each", len(tried))
         rates = {one: config.batch_size / seconds for one, seconds in measure(config, tried, build, batches()).items()}
         chosen = choose(rates)
@@ -95,9 +100,20 @@ def resolve(
     return dataclasses.replace(config, precision=chosen.precision, jit_compile=chosen.jit_compile)
 
 
-def candidates(has_gpu: bool, jit_compile: Sequence[bool] = (False, True)) -> list[Candidate]:
-    """List what can be tried, the most trusted first; half precision of 16 bits is for GPUs."""
-    precisions = ["float32", "mixed_bfloat16", *(["mixed_float16"] if has_gpu else [])]
+def cpu_has_bfloat16() -> bool:
+    """Say whether the CPU computes in bfloat16; where that is not known it may.
+
+    One that does not takes several times as long as in float32: a minute or two of timing for nothing.
+    """
+    try:
+        return "bf16" in _CPU_INFO.read_text()
+    except OSError:
+        return True
+
+
+def candidates(has_gpu: bool, has_bfloat16: bool, jit_compile: Sequence[bool] = (False, True)) -> list[Candidate]:
+    """List what can be tried, the most trusted first; float16 is for GPUs."""
+    precisions = ["float32", *(["mixed_bfloat16"] if has_bfloat16 else []), *(["mixed_float16"] if has_gpu else [])]
     return [Candidate(precision, compiled) for precision in precisions for compiled in jit_compile]
 
 

@@ -23,6 +23,15 @@ def float32_afterwards():
     keras.config.set_dtype_policy("float32")
 
 
+@pytest.fixture(autouse=True)
+def cpu_info(tmp_path, monkeypatch):
+    """A CPU that computes in bfloat16, whichever is here."""
+    path = tmp_path / "cpuinfo"
+    path.write_text("flags : fpu avx2 avx512_bf16 avx512_vnni\n")
+    monkeypatch.setattr(tuning, "_CPU_INFO", path)
+    return path
+
+
 def build(config):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(1, dtype="float32")])
     model.compile(training.build_optimizer(config, 10), "mse", jit_compile=config.jit_compile)
@@ -55,12 +64,23 @@ def test_float32_stays_unless_something_is_a_tenth_faster(rates, expected):
 
 
 def test_half_precision_is_for_gpus_and_a_given_compiler_is_kept():
-    assert tuning.candidates(has_gpu=False) == [FLOAT, FLOAT_XLA, BRAIN, BRAIN_XLA]
-    assert tuning.candidates(has_gpu=True, jit_compile=(True,)) == [
+    assert tuning.candidates(has_gpu=False, has_bfloat16=True) == [FLOAT, FLOAT_XLA, BRAIN, BRAIN_XLA]
+    assert tuning.candidates(has_gpu=True, has_bfloat16=True, jit_compile=(True,)) == [
         FLOAT_XLA,
         BRAIN_XLA,
         Candidate("mixed_float16", True),
     ]
+
+
+def test_a_cpu_without_bfloat16_is_not_timed_in_it(tmp_path, cpu_info, caplog):
+    cpu_info.write_text("flags : fpu avx2\n")
+    with caplog.at_level(logging.INFO):
+        assert resolve(AUTO, tmp_path / "run", build=None, tune_jit_compile=False).precision == "float32"
+        assert resolve(AUTO, tmp_path / "run").precision == "float32"
+    assert "float32, as this CPU has no instructions for bfloat16" in caplog.text
+    assert "timing 2 candidates" in caplog.text
+    cpu_info.unlink()
+    assert tuning.cpu_has_bfloat16()
 
 
 def test_what_was_given_is_left_alone(tmp_path):
