@@ -90,7 +90,7 @@ def resolve(
         share = workers.mean_over_workers([np.array(float(has_gpu or cpu_has_bfloat16()))])[0]
         tried = candidates(has_gpu, share == 1, (False, True) if both else (config.jit_compile,))
         if len(tried) == 1:
-            logging.info("precision: %s, as this CPU has no instructions for bfloat16", tried[0])
+            logging.info("precision: %s, as no CPU without instructions for bfloat16 is timed in it", tried[0])
             return dataclasses.replace(config, precision=tried[0].precision)
         logging.info("precision: timing %d candidates, which takes some steps of training each", len(tried))
         rates = {one: config.batch_size / seconds for one, seconds in measure(config, tried, build, batches()).items()}

@@ -148,11 +148,10 @@ def table_text(figures: dict) -> str:
     lines.append("")
     extrapolated = figures["frechet_distance_infinity"]
     beyond = "" if extrapolated is None else f"; extrapolated to any number {extrapolated:.2f}"
-    shared = protocol["num_tracks_shared_with_training"]
+    shared = protocol["num_tracks_shared_with_training"] or "none"
     lines.append(
         f"{protocol['num_samples']} samples against {protocol['num_test_tracks']} tracks, "
-        f"{f'{shared} of them trained on' if shared else 'none of them trained on'}{beyond};"
-        f" {figures['ndb']} of 10 bins differ"
+        f"{shared} of them trained on{beyond}; {figures['ndb']} of 10 bins differ"
     )
     lines.append(
         f"nearest training excerpt: {figures['nearest_ratio']:.2f} times as far as for other recordings; {verdict}"
