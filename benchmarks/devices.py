@@ -104,7 +104,8 @@ def main(flag_values: configs.FlagValues, arguments: Sequence[str]) -> None:
 
 def cells(tasks: Sequence[str]) -> list[Cell]:
     """List the rows."""
-    candidates = tuning.candidates(has_gpu=True)
+    # All of them: a row that this machine cannot run says so.
+    candidates = tuning.candidates(has_gpu=True, has_bfloat16=True)
     return [Cell(task, strategy, one) for task in tasks for strategy in STRATEGIES for one in candidates]
 
 
