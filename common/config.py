@@ -193,6 +193,23 @@ def given(flag_values: FlagValues, config: TrainingConfig) -> dict[str, Any]:
     return {name: flag_values[name].value for name in names if flag_values[name].present}
 
 
+def with_corpus(config: ConfigType, corpus: str | None, data_dir: str | None, **others: Any) -> ConfigType:
+    """Return a trained configuration that looks at another corpus or folder.
+
+    The corpus that was trained on, named or not, is divided as it was in training, wherever it lies now: else tracks would
+    be tested on that were trained on.
+
+    Args:
+        config: Of the training.
+        corpus: Name of a corpus; None is the one trained on.
+        data_dir: Its folder; None is where it was in training, or where another corpus usually lies.
+        **others: What fields that belong to the corpus trained on are for another.
+    """
+    if corpus in (None, config.corpus):
+        return dataclasses.replace(config, data_dir=data_dir or config.data_dir)
+    return dataclasses.replace(config, corpus=corpus, data_dir=data_dir or "", **others)
+
+
 def to_dict(config: TrainingConfig) -> dict[str, Any]:
     """Return the fields as JSON knows them."""
     return {

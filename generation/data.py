@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from common import config as configs
 from common import cuts, distribution, shards, track_bank, workers
 from common.corpora import CORPORA, manifest, splits
 from common.cuts import Places
@@ -68,14 +69,8 @@ def _of_genres(table: pd.DataFrame, genres: tuple[str, ...]) -> pd.DataFrame:
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration that looks at another corpus or folder; None keeps the one trained on.
-
-    A folder alone is the same corpus at another place, and is divided as it was in training; a corpus that is named has its
-    own split.
-    """
-    if corpus is None:
-        return dataclasses.replace(config, data_dir=data_dir or config.data_dir)
-    return dataclasses.replace(config, corpus=corpus, data_dir=data_dir or "", split_rule="official", genre=())
+    """Return a trained configuration that looks at another corpus or folder; see `common.config.with_corpus`."""
+    return configs.with_corpus(config, corpus, data_dir, split_rule="official", genre=())
 
 
 def prepare_split(config: Config, table: pd.DataFrame, split: str, shards_dir: str | Path) -> Split:

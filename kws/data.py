@@ -12,6 +12,7 @@ import tensorflow as tf
 from sklearn.model_selection import train_test_split
 
 from common import augment, distribution, shards, workers
+from common import config as configs
 from common.corpora import CORPORA, noise, splits
 from common.corpora import manifest as manifests
 from common.errors import UserError, nearest
@@ -71,12 +72,8 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration that looks at another corpus or folder; None keeps the one trained on."""
-    if corpus is None and data_dir is None:
-        return config
-    # The random split belongs to the corpus it was drawn from.
-    split_rule = config.split_rule if corpus in (None, config.corpus) else "official"
-    return dataclasses.replace(config, corpus=corpus or config.corpus, data_dir=data_dir or "", split_rule=split_rule)
+    """Return a trained configuration that looks at another corpus or folder; see `common.config.with_corpus`."""
+    return configs.with_corpus(config, corpus, data_dir, split_rule="official")
 
 
 def prepare_split(corpus: Corpus, split: str) -> shards.Shards:

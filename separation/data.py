@@ -10,6 +10,7 @@ import pandas as pd
 import tensorflow as tf
 
 from common import audio, cuts, distribution, shards, track_bank, tracks, workers
+from common import config as configs
 from common.corpora import CORPORA, manifest, splits
 from common.cuts import Places
 from common.errors import UserError
@@ -88,14 +89,8 @@ def _resolved(config: Config, table: pd.DataFrame) -> Config:
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration that looks at another corpus or folder; None keeps the one trained on.
-
-    A folder alone is the same corpus at another place, and is divided as it was in training; a corpus that is named has its
-    own split.
-    """
-    if corpus is None:
-        return dataclasses.replace(config, data_dir=data_dir or config.data_dir)
-    return dataclasses.replace(config, corpus=corpus, data_dir=data_dir or "", split_rule="official")
+    """Return a trained configuration that looks at another corpus or folder; see `common.config.with_corpus`."""
+    return configs.with_corpus(config, corpus, data_dir, split_rule="official")
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:

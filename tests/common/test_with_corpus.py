@@ -21,10 +21,11 @@ def test_a_folder_alone_is_the_same_corpus_elsewhere_and_divided_as_in_training(
     with_corpus = importlib.import_module(f"{task}.data").with_corpus
     assert with_corpus(config, None, "there") == dataclasses.replace(config, data_dir="there")
     assert with_corpus(config, None, None) == config
+    assert with_corpus(config, "folder", "there") == dataclasses.replace(config, data_dir="there")
 
 
 @pytest.mark.parametrize("task", SPLITS)
-def test_a_corpus_that_is_named_has_its_own_split(task):
+def test_another_corpus_has_its_own_split(task):
     other = importlib.import_module(f"{task}.data").with_corpus(trained(task), "synthetic", None)
     assert (other.corpus, other.data_dir) == ("synthetic", "")
     assert getattr(other, "split_rule", "official") == "official"
