@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 
 from common import files
@@ -335,29 +336,48 @@ def separations(
         highest_hz: Frequency of the last bin.
         title: Stands above.
     """
-    figure = Figure(figsize=(13, 2.4 * len(rows)), layout="constrained")
-    axes = figure.subplots(len(rows), 4, sharex=True, sharey=True, squeeze=False)
+    height = 2.0 * len(rows) + 1.0
+    figure = Figure(figsize=(13, height))
+    # As in `pictures`, a layout of fixed margins. Of seven columns two are bars of colours, and one keeps their labels apart.
+    cells = figure.add_gridspec(
+        nrows=len(rows),
+        ncols=7,
+        width_ratios=(1, 1, 1, 0.05, 0.14, 1, 0.05),
+        wspace=0.14,
+        hspace=0.25,
+        left=0.05,
+        right=0.96,
+        bottom=0.5 / height,
+        top=1 - 0.6 / height,
+    )
     extent = (0, len(mixture) * hop_seconds, 0, highest_hz / 1000)
     peak = 20 * np.log10(max(mixture.max(), 1e-5))
 
-    def draw(panel, values: np.ndarray, name: str) -> None:
-        decibels = 20 * np.log10(np.maximum(values, 1e-5))
-        image = panel.imshow(
-            decibels.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=peak - 80, vmax=peak
-        )
+    def draw(row: int, column: int, values: np.ndarray, name: str, **colours) -> AxesImage:
+        panel = figure.add_subplot(cells[row, column])
         panel.set_title(name, fontsize=9)
-        figure.colorbar(image, ax=panel, label="dB")
+        panel.tick_params(labelsize=8)
+        if row == len(rows) - 1:
+            panel.set_xlabel("time in s", fontsize=8)
+        else:
+            panel.set_xticks([])
+        if column == 0:
+            panel.set_ylabel("frequency in kHz", fontsize=8)
+        else:
+            panel.set_yticks([])
+        return panel.imshow(values.T, origin="lower", aspect="auto", extent=extent, **colours)
 
-    for panels, (name, (true, estimated, mask)) in zip(axes, rows, strict=True):
-        draw(panels[0], mixture, "mixture")
-        draw(panels[1], true, f"{name}, true")
-        draw(panels[2], estimated, f"{name}, estimated")
-        image = panels[3].imshow(mask.T, origin="lower", aspect="auto", extent=extent, cmap="viridis", vmin=0, vmax=1)
-        panels[3].set_title(f"{name}, estimate / mixture", fontsize=9)
-        figure.colorbar(image, ax=panels[3])
-        panels[0].set_ylabel("frequency in kHz")
-    for panel in axes[-1]:
-        panel.set_xlabel("time in s")
+    for row, (name, (true, estimated, mask)) in enumerate(rows):
+        for column, values, caption in (
+            (0, mixture, "mixture"),
+            (1, true, f"{name}, true"),
+            (2, estimated, f"{name}, estimated"),
+        ):
+            decibels = 20 * np.log10(np.maximum(values, 1e-5))
+            loudness = draw(row, column, decibels, caption, cmap="magma", vmin=peak - 80, vmax=peak)
+        share = draw(row, 5, mask, f"{name}, estimate / mixture", cmap="viridis", vmin=0, vmax=1)
+    for column, image, label in ((3, loudness, "dB"), (6, share, "")):
+        figure.colorbar(image, cax=figure.add_subplot(cells[:, column]), label=label).ax.tick_params(labelsize=8)
     figure.suptitle(title)
     return figure
 
