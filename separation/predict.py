@@ -9,7 +9,7 @@ cannot be gets its line on standard error, the others are separated, and the exi
 import contextlib
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,6 @@ FORMATS = ("wav", "flac", "ogg", "mp3")
 ENCODINGS = {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"}
 RESIDUAL = "residual"
 _BLOCK_SECONDS = 10.0
-Writer = Callable[[np.ndarray], None]
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -49,7 +48,10 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     )
     absl_flags.DEFINE_bool("residual", False, "also write what the written stems lack of the song", **define)
     absl_flags.DEFINE_bool(
-        "consistent", False, "spread what the stems lack of the song over them, so that they sum to it", **define
+        "consistent",
+        False,
+        "spread what the stems lack of the song evenly over them, so that they sum to it; also what is above half the model's rate",
+        **define,
     )
     absl_flags.DEFINE_float("offset", 0.0, "where to begin, in seconds", 0, **define)
     absl_flags.DEFINE_float("duration", None, "how much to separate, in seconds (default: to the end)", 0, **define)
@@ -189,69 +191,63 @@ def separate_file(
         # The first block is read before any file is opened: what is no audio leaves nothing behind.
         blocks = audio_blocks.blocks(path, config.sample_rate, _BLOCK_SECONDS, False, offset, duration)
         blocks = itertools.chain([next(blocks)], blocks)
-        writers = {}
-        for stem, target in paths.items():
-            write = stack.enter_context(audio_writer.opened(target, header.sample_rate, header.num_channels, subtype))
-            writers[stem] = _Writer(write, config.sample_rate, header, num_samples)
+        writers = {
+            stem: stack.enter_context(audio_writer.opened(target, header.sample_rate, header.num_channels, subtype))
+            for stem, target in paths.items()
+        }
+        # What resampling takes away, all above the model's highest frequency, is missing from the stems too.
+        song = None
+        if consistent or RESIDUAL in paths:
+            song = _Samples(audio_blocks.blocks(path, header.sample_rate, _BLOCK_SECONDS, False, offset, duration))
         meter = stack.enter_context(progress.bar(round(num_samples / header.sample_rate), path.name, "s"))
-        mixture = _Kept(header.num_channels)
-        for stems in separate.separate(run, config, mixture.passing(blocks)):
-            whole = mixture.take(stems.shape[1])
+        num_written = 0
+        for stems in _resampled(separate.separate(run, config, blocks), config.sample_rate, header.sample_rate):
+            stems = stems[:, : num_samples - num_written]
+            if song:
+                whole = song.take(stems.shape[1])
             if consistent:
                 stems = separate.make_consistent(stems, whole)
             sums = {stem: stems[indices].sum(axis=0) for stem, indices in parts.items()}
             if RESIDUAL in paths:
                 sums[RESIDUAL] = whole - sum(sums.values())
             for stem, waveform in sums.items():
-                writers[stem].add(waveform)
-            meter.update(min(round(mixture.num_taken / config.sample_rate), meter.total) - meter.n)
-        for writer in writers.values():
-            writer.finish()
+                writers[stem](waveform)
+            num_written += stems.shape[1]
+            meter.update(round(num_written / header.sample_rate) - meter.n)
     return list(paths.values())
 
 
-class _Kept:
-    """The mixture between its way into the model and the stems' way out."""
+class _Samples:
+    """Blocks of samples, taken in other lengths than they come in."""
 
-    def __init__(self, num_channels: int):
-        self.pending = np.zeros((0, num_channels), np.float32)
-        self.num_taken = 0
-
-    def passing(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        """Pass blocks on and keep them."""
-        for block in blocks:
-            self.pending = np.concatenate([self.pending, block])
-            yield block
+    def __init__(self, blocks: Iterator[np.ndarray]):
+        self.blocks = blocks
+        self.pending = next(blocks)
 
     def take(self, num_samples: int) -> np.ndarray:
-        """Return the next samples, and forget them."""
+        """Return the next samples; silence after the last."""
+        while len(self.pending) < num_samples and (block := next(self.blocks, None)) is not None:
+            self.pending = np.concatenate([self.pending, block])
         taken, self.pending = self.pending[:num_samples], self.pending[num_samples:]
-        self.num_taken += num_samples
-        return taken
+        return audio.fit_length(taken, num_samples)
 
 
-class _Writer:
-    """Writes a stem at the song's rate, as long as the song."""
-
-    def __init__(self, write: Callable[[np.ndarray], None], sample_rate: int, header: audio.AudioInfo, limit: int):
-        self.write = write
-        self.rates = (sample_rate, header.sample_rate)
-        self.resampler = soxr.ResampleStream(*self.rates, header.num_channels, dtype="float32", quality="HQ")
-        self.nothing = np.zeros((0, header.num_channels), np.float32)
-        self.limit = limit
-        self.num_written = 0
-
-    def add(self, waveform: np.ndarray, last: bool = False) -> None:
-        """Write a block `(samples, channels)` at the model's rate."""
-        if self.rates[0] != self.rates[1]:
-            waveform = self.resampler.resample_chunk(np.ascontiguousarray(waveform, np.float32), last=last)
-        waveform = waveform[: self.limit - self.num_written]
-        self.num_written += len(waveform)
-        self.write(waveform)
-
-    def finish(self) -> None:
-        """Write what the resampler still holds."""
-        self.add(self.nothing, last=True)
+def _resampled(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int) -> Iterator[np.ndarray]:
+    """Resample stems `(stems, samples, channels)` as they come; they join without a click."""
+    if from_rate == to_rate:
+        yield from blocks
+        return
+    resampler = None
+    for stems in blocks:
+        num_stems, _, channels = stems.shape
+        resampler = resampler or soxr.ResampleStream(
+            from_rate, to_rate, num_stems * channels, dtype="float32", quality="HQ"
+        )
+        flat = stems.transpose(1, 0, 2).reshape(-1, num_stems * channels)
+        flat = resampler.resample_chunk(np.ascontiguousarray(flat, np.float32))
+        yield flat.reshape(-1, num_stems, channels).transpose(1, 0, 2)
+    rest = resampler.resample_chunk(flat[:0], last=True)
+    yield rest.reshape(-1, num_stems, channels).transpose(1, 0, 2)
 
 
 if __name__ == "__main__":

@@ -121,6 +121,19 @@ def test_consistent_stems_sum_to_the_song(run_dir, song, tmp_path):
     assert np.abs(stems["residual"]).max() < 1e-4
 
 
+@pytest.mark.parametrize("consistent", [True, False])
+def test_what_a_song_has_above_the_models_rate_is_not_lost(run_dir, tmp_path, rng, consistent):
+    """Stems, with the residual or made consistent, sum to a stereo song of another rate."""
+    path = tmp_path / "bright.wav"
+    waveform = rng.uniform(-0.3, 0.3, (5 * RATE, 2)).astype(np.float32)
+    soundfile.write(path, waveform, 3 * RATE, subtype="FLOAT")
+    flags = [f"--run_dir={run_dir}", f"--output_dir={tmp_path}", "--encoding=float"]
+    assert run(predict, *flags, "--consistent" if consistent else "--residual", path) == 0
+    stems = [soundfile.read(stem)[0] for stem in (tmp_path / "bright").iterdir()]
+    assert len(stems) == (2 if consistent else 3)
+    np.testing.assert_allclose(sum(stems), waveform, atol=1e-4)
+
+
 def test_an_excerpt_chosen_stems_and_a_template(run_dir, song, tmp_path):
     flags = [f"--run_dir={run_dir}", f"--output_dir={tmp_path}", "--offset=0.5", "--duration=1.25", "--stems=vocals"]
     assert run(predict, *flags, "--template={stem} of {track}.{format}", "--format=flac", song) == 0
