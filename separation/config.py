@@ -44,7 +44,7 @@ class Config(TrainingConfig):
 
     model: str = field("tfc_tdf", "the network", choices=MODELS)
     depth: int = field(3, "how often the network halves time and frequency", minimum=1, maximum=8)
-    width: int = field(16, "channels of the network's first level", minimum=1, maximum=1024)
+    width: int = field(32, "channels of the network's first level", minimum=1, maximum=1024)
     growth: int = field(32, "channels that each level adds (tfc_tdf)", minimum=0, maximum=1024)
     subbands: int = field(8, "bands of the spectrum that are folded into channels (tfc_tdf)", minimum=1, maximum=64)
     blocks: int = field(1, "blocks on each level, down and up (tfc_tdf)", minimum=1, maximum=32)
@@ -158,7 +158,7 @@ _SPLEETER = dataclasses.replace(
     mix_probability=0.0,
 )
 
-# For an hour on two cores, also of a CPU without bfloat16; see README.md.
+# For an hour on two cores with bfloat16; see README.md.
 DEFAULT = Config(
     epochs=40,
     epoch_examples=1200,
@@ -182,7 +182,6 @@ VARIANTS = {
     # Half the frames and smaller batches: as many steps as fit into minutes.
     "synthetic": dataclasses.replace(
         DEFAULT,
-        width=32,
         epochs=16,
         epoch_examples=1200,
         batch_size=3,
