@@ -203,7 +203,7 @@ def separate_file(
         num_written = 0
         for stems in _resampled(separate.separate(run, config, blocks), config.sample_rate, header.sample_rate):
             stems = stems[:, : num_samples - num_written]
-            if song:
+            if song is not None:
                 whole = song.take(stems.shape[1])
             if consistent:
                 stems = separate.make_consistent(stems, whole)
