@@ -72,12 +72,13 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     config, model = load_model(flags.run_dir)
     output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
     files.check_writable(output.parent)
-    config = data.with_corpus(config, flags.corpus, flags.data_dir)
+    trained = config
+    config = data.with_corpus(trained, flags.corpus, flags.data_dir)
+    trained_on = config == trained
     if flags.noise_dir is not None:
         config = dataclasses.replace(config, noise_dir=flags.noise_dir)
     corpus = data.load_corpus(config, flags.shards_dir, download=flags.download)
     split = data.prepare_split(corpus, flags.split)
-    trained_on = flags.corpus is None and flags.data_dir is None
     train_speakers = data.speakers_of(corpus, "train") if trained_on else None
     figures, probabilities = evaluation.evaluate_split(
         model, data.as_evaluated(config), split, train_speakers, flags.num_mixtures

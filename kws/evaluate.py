@@ -67,8 +67,9 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     files.check_writable(output.parent)
     if flags.num_shifts > 1:
         model = average_over_shifts(model, config, flags.num_shifts)
-    config = data.with_corpus(config, flags.corpus, flags.data_dir)
-    trained_on = flags.corpus is None and flags.data_dir is None
+    trained = config
+    config = data.with_corpus(trained, flags.corpus, flags.data_dir)
+    trained_on = config == trained
     corpus = data.load_corpus(config, flags.shards_dir, download=flags.download, trained=not trained_on)
     prepared = data.prepare_split(corpus, flags.split)
     threshold = rejection.load_threshold(flags.run_dir)

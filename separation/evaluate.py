@@ -89,14 +89,14 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     config, model = load_model(flags.run_dir)
     output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
     files.check_writable(output.parent)
-    config = data.with_corpus(as_asked(config, flags), flags.corpus, flags.data_dir)
+    trained = as_asked(config, flags)
+    config = data.with_corpus(trained, flags.corpus, flags.data_dir)
     corpus = data.load_corpus(config, flags.shards_dir)
-    trained_on = flags.corpus is None and flags.data_dir is None
     figures, table = evaluation.evaluate_split(
         model,
         corpus,
         flags.split,
-        train_groups=data.groups_of(corpus, "train") if trained_on else None,
+        train_groups=data.groups_of(corpus, "train") if config == trained else None,
         full=flags.full,
         oracles=oracle.NAMES if flags.oracle else (),
     )

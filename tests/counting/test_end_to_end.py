@@ -74,9 +74,11 @@ def test_evaluate_repeats_training_and_adds_conditions(counting_run, shards_dir,
 def test_evaluate_takes_another_split_and_size(counting_run, shards_dir, tmp_path):
     output = tmp_path / "validation.json"
     flags = [f"--run_dir={counting_run}", f"--shards_dir={shards_dir}", f"--output={output}"]
-    assert run(evaluate, *flags, "--split=validation", "--num_mixtures=30", "--noconditions") == 0
+    flags += ["--corpus=folder", "--split=validation"]
+    assert run(evaluate, *flags, "--num_mixtures=30", "--noconditions") == 0
     figures = json.loads(output.read_text())
     assert figures["num_examples"] == 30
+    assert figures["protocol"]["num_speakers_shared_with_training"] == 0
     assert "conditions" not in figures
 
 

@@ -103,9 +103,11 @@ def test_evaluate_repeats_the_figures_of_training(run_dir, shards_dir, capsys):
 
 def test_evaluate_takes_another_split_and_output(run_dir, shards_dir, tmp_path):
     output = tmp_path / "all.json"
-    assert run(evaluate, f"--run_dir={run_dir}", f"--shards_dir={shards_dir}", "--split=all", f"--output={output}") == 0
+    flags = [f"--run_dir={run_dir}", f"--shards_dir={shards_dir}", "--split=all", f"--output={output}"]
+    assert run(evaluate, *flags, "--corpus=folder") == 0
     figures = json.loads(output.read_text())
     assert figures["num_examples"] == 72
+    assert figures["protocol"]["num_speakers_shared_with_training"] > 0
     confusion = pd.read_csv(tmp_path / "all_confusion.csv", index_col=0)
     assert confusion.to_numpy().sum() == 72
     assert (tmp_path / "all_roc.png").exists()

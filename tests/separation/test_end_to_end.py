@@ -88,10 +88,13 @@ def test_the_same_command_again_trains_nothing(run_dir, train_flags, capsys):
 
 
 def test_evaluate_repeats_the_figures_of_training_and_adds_oracles(run_dir, folders, capsys):
-    assert run(evaluate, f"--run_dir={run_dir}", f"--shards_dir={folders / 'shards'}", "--oracle") == 0
+    flags = [f"--run_dir={run_dir}", f"--shards_dir={folders / 'shards'}", "--oracle"]
+    assert run(evaluate, *flags, "--corpus=folder", f"--data_dir={folders / 'songs'}") == 0
     trained, evaluated = (json.loads((run_dir / name).read_text()) for name in ("metrics.json", "evaluation.json"))
     for name in ("sdr", "si_sdr", "usdr"):
         assert evaluated[name] == pytest.approx(trained[name], abs=1e-4)
+    shared = "num_groups_shared_with_training"
+    assert evaluated["protocol"][shared] == trained["protocol"][shared] == 0
     assert "ideal ratio mask (power)" in capsys.readouterr().out
     assert (run_dir / "evaluation_tracks.csv").exists()
 
