@@ -65,10 +65,12 @@ class TrainingConfig:
     epoch_examples: int = field(0, "examples that make an epoch; 0 for as many as the training split has", minimum=0)
     batch_size: int = field(64, "examples a step, over all devices together", minimum=1)
     learning_rate: float = field(1e-3, "peak learning rate", minimum=0)
-    optimizer: str = field("adam", "update rule", choices=("adam", "adamw", "sgd"))
+    optimizer: str = field("adam", "update rule", choices=("adam", "adamw", "muon", "sgd"))
     schedule: str = field("constant", "learning rate over time", choices=("constant", "cosine"))
     warmup_epochs: float = field(0.0, "epochs of linear warm-up before the schedule", minimum=0)
-    weight_decay: float = field(0.0, "weight decay: decoupled for adamw, L2 on the gradient for sgd", minimum=0)
+    weight_decay: float = field(
+        0.0, "weight decay: decoupled for adamw and muon, L2 on the gradient for sgd", minimum=0
+    )
     average_momentum: float = field(
         0.0,
         "what is kept is a moving average of the weights that holds on to this share a step (0.999); 0 for the weights",

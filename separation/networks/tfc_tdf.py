@@ -11,6 +11,7 @@ from keras import layers
 
 from common.encoders.normalization import FusedBatchNormalization
 from separation.config import Config
+from separation.layers import FrequencyDense
 
 
 def tfc_tdf(config: Config, features: keras.KerasTensor, num_answers: int) -> keras.KerasTensor:
@@ -70,8 +71,8 @@ def _block(config: Config, x: keras.KerasTensor, width: int, name: str) -> keras
     x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"{name}_tfc_0")(_activated(x, f"{name}_tfc_0"))
     bins = x.shape[2]
     hidden = max(1, bins // config.bottleneck)
-    y = layers.EinsumDense("btfc,fg->btgc", (None, hidden, width), name=f"{name}_tdf_0")(_activated(x, f"{name}_tdf_0"))
-    y = layers.EinsumDense("btfc,fg->btgc", (None, bins, width), name=f"{name}_tdf_1")(_activated(y, f"{name}_tdf_1"))
+    y = FrequencyDense(hidden, name=f"{name}_tdf_0")(_activated(x, f"{name}_tdf_0"))
+    y = FrequencyDense(bins, name=f"{name}_tdf_1")(_activated(y, f"{name}_tdf_1"))
     x = layers.Add(name=f"{name}_tdf")([x, y])
     x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"{name}_tfc_1")(_activated(x, f"{name}_tfc_1"))
     return layers.Add(name=f"{name}_out")([x, shortcut])

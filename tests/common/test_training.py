@@ -133,9 +133,10 @@ def test_the_last_epoch_is_kept_on_request(tmp_path):
 
 
 AVERAGED = dataclasses.replace(CONFIG, average_momentum=0.9)
+MUON = dataclasses.replace(AVERAGED, optimizer="muon", weight_decay=0.01)
 
 
-@pytest.mark.parametrize("config", [CONFIG, AVERAGED], ids=["plain", "averaged"])
+@pytest.mark.parametrize("config", [CONFIG, AVERAGED, MUON], ids=["plain", "averaged", "muon"])
 def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(tmp_path, config):
     undisturbed, _ = train(tmp_path / "undisturbed", config)
     with pytest.raises(KeyboardInterrupt):

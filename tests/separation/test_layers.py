@@ -91,7 +91,17 @@ def test_there_and_back(rng):
     np.testing.assert_allclose(stems, np.stack([mixture, 2 * mixture], axis=1), atol=1e-4)
 
 
-@pytest.mark.parametrize("layer", [layers.SpectrumFeatures(True), layers.Masks(2), layers.Masks(2, softmax=True)])
+def test_a_dense_layer_over_frequencies(rng):
+    inputs = rng.normal(size=(2, 6, 8, 4)).astype(np.float32)
+    layer = layers.FrequencyDense(3)
+    outputs = layer(inputs).numpy()
+    np.testing.assert_allclose(outputs, np.einsum("btfc,fg->btgc", inputs, layer.kernel.numpy()), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [layers.SpectrumFeatures(True), layers.Masks(2), layers.Masks(2, softmax=True), layers.FrequencyDense(3)],
+)
 def test_layers_are_sound(layer, spectrum, rng):
     inputs = spectrum if isinstance(layer, layers.SpectrumFeatures) else rng.normal(size=(2, 6, 8, 4)).astype("float32")
     check_layer(layer, inputs)
