@@ -51,7 +51,7 @@ TASKS = {
     ),
     "separation": Training(
         (
-            *("--variant=synthetic", "--num_songs=12", "--width=16", "--growth=16", "--learning_rate=0.002"),
+            *("--variant=synthetic", "--num_songs=12", "--optimizer=adamw", "--learning_rate=0.002"),
             *("--epochs=4", "--epoch_examples=600", "--batch_size=4", "--average_momentum=0.9"),
             *("--mix_probability=0.75", "--min_gain=0.25"),
         ),

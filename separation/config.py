@@ -44,8 +44,8 @@ class Config(TrainingConfig):
 
     model: str = field("tfc_tdf", "the network", choices=MODELS)
     depth: int = field(3, "how often the network halves time and frequency", minimum=1, maximum=8)
-    width: int = field(32, "channels of the network's first level", minimum=1, maximum=1024)
-    growth: int = field(32, "channels that each level adds (tfc_tdf)", minimum=0, maximum=1024)
+    width: int = field(16, "channels of the network's first level", minimum=1, maximum=1024)
+    growth: int = field(16, "channels that each level adds (tfc_tdf)", minimum=0, maximum=1024)
     subbands: int = field(8, "bands of the spectrum that are folded into channels (tfc_tdf)", minimum=1, maximum=64)
     blocks: int = field(1, "blocks on each level, down and up (tfc_tdf)", minimum=1, maximum=32)
     bottleneck: int = field(4, "by how much a frame's frequencies are squeezed (tfc_tdf)", minimum=1, maximum=1024)
@@ -158,7 +158,7 @@ _SPLEETER = dataclasses.replace(
     mix_probability=0.0,
 )
 
-# For an hour on two cores with bfloat16; see README.md.
+# For an hour of one core, also of one without bfloat16; see README.md. --width=32 --growth=32 is for those with more time.
 DEFAULT = Config(
     epochs=40,
     epoch_examples=1200,
@@ -180,7 +180,7 @@ DEFAULT = Config(
 VARIANTS = {
     "default": DEFAULT,
     # Minutes on the synthetic corpus, without bfloat16 too: `make train-separation`.
-    # Half the frames, half the width and smaller batches: as many steps as fit into minutes.
+    # Half the frames and smaller batches: as many steps as fit into minutes.
     "synthetic": dataclasses.replace(
         DEFAULT,
         epochs=12,
@@ -193,8 +193,6 @@ VARIANTS = {
         num_songs=160,
         hop_length=512,
         num_frames=64,
-        width=16,
-        growth=16,
         loss=("waveform_l1",),
         average_momentum=0.99,
     ),
