@@ -98,6 +98,8 @@ prepare-counting: setup  ## write a fixed set of mixtures: ARGS="--output_dir=â€
 reproduce-counting: setup  ## train the student report's counters beside its figures: LIBRISPEECH=â€¦ ARGS="--quick"
 	$(BIN)/python -m counting.reproduce --data_dir=$(LIBRISPEECH) $(ARGS)
 
+# On two cores two operations at once, of a thread each, train this small network 1.7 times as fast as two threads an operation.
+train-separation: export TF_NUM_INTRAOP_THREADS ?= 1
 train-separation: setup  ## train a separator on synthetic songs, evaluate it, take a song apart
 	$(BIN)/python -m separation.train --variant=synthetic --precision=auto --nojit_compile --run_dir=$(SEPARATION_DIR) $(ARGS)
 	$(BIN)/python -m separation.predict --run_dir=$(SEPARATION_DIR) --output_dir=$(SEPARATION_DIR)/stems $(SEPARATION_DIR)/example/mixture.wav
