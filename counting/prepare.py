@@ -19,13 +19,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import librosa
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 from absl import flags as absl_flags
 
-from common import app, audio, cuts, files, plots, progress, shards
+from common import app, audio, cuts, files, plots, progress, shards, signal
 from common import config as configs
 from common.corpora import manifest
 from common.errors import UserError
@@ -288,10 +287,10 @@ def pictures(config: Config, folder: Path, table: pd.DataFrame) -> dict[str, plo
     for count, rows in table.groupby("Speakers"):
         row = rows.iloc[0]
         waveform, _ = audio.read(folder / row["File"])
-        power = np.abs(librosa.stft(waveform, n_fft=512, hop_length=128)) ** 2
+        power = np.abs(signal.stft(waveform, n_fft=512, hop_length=128)) ** 2
         examples[f"{count}: {row['Speakers Sex'] or 'nobody'} ({row['File']})"] = (
             waveform,
-            librosa.power_to_db(power).T,
+            signal.power_to_db(power).numpy(),
         )
     return {
         "class_balance.png": plots.bars(balance, "mixtures", "mixtures of each number of speakers"),

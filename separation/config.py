@@ -183,7 +183,7 @@ VARIANTS = {
     # Half the frames and smaller batches: as many steps as fit into minutes.
     "synthetic": dataclasses.replace(
         DEFAULT,
-        epochs=12,
+        epochs=11,
         epoch_examples=1200,
         batch_size=3,
         learning_rate=8e-3,
@@ -195,6 +195,7 @@ VARIANTS = {
         num_frames=64,
         loss=("waveform_l1",),
         average_momentum=0.99,
+        validation_excerpts=60,
     ),
     "report": _REPORT,
     "spleeter": _SPLEETER,

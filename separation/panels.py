@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import keras
-import librosa
 import numpy as np
 import tensorflow as tf
 
-from common import plots
+from common import plots, signal
 from separation.config import Config
 
 _N_FFT, _HOP_LENGTH = 1024, 256
@@ -83,7 +82,8 @@ def compare(config: Config, mixture: np.ndarray, stems: np.ndarray, estimates: n
     """
 
     def magnitude(waveform: np.ndarray) -> np.ndarray:
-        return np.abs(librosa.stft(waveform.mean(axis=1), n_fft=_N_FFT, hop_length=_HOP_LENGTH)).T
+        # Not librosa's: in a new environment its first call compiles for 25 s.
+        return np.abs(signal.stft(waveform.mean(axis=1, dtype=np.float32), _N_FFT, _HOP_LENGTH))
 
     whole = magnitude(mixture)
     rows = []
