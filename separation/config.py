@@ -153,9 +153,7 @@ _SPLEETER = dataclasses.replace(
     _REPORT,
     split_rule="official",
     depth=6,
-    num_frames=128,
     loss=("magnitude_l1",),
-    mix_probability=0.0,
 )
 
 # For an hour of one core, also of one without bfloat16; see README.md. --width=32 --growth=32 is for those with more time.

@@ -14,8 +14,8 @@ from common.cuts import Places
 from common.track_bank import TrackBank
 from separation.config import Config
 
-# A cut this much longer than the window still fills it when it is played faster.
-_FFT_LENGTH = 1024
+# Cuts are multiples of this, lengths that the Fourier transform is fast with.
+_CUT_MULTIPLE = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +42,7 @@ def cut_samples(config: Config) -> int:
     factor = Changes.of(config).longest
     if factor == 1:
         return config.window_samples
-    # A length that the Fourier transform is fast with.
-    return int(np.ceil(config.window_samples * factor / _FFT_LENGTH)) * _FFT_LENGTH
+    return int(np.ceil(config.window_samples * factor / _CUT_MULTIPLE)) * _CUT_MULTIPLE
 
 
 def draw(config: Config, bank: TrackBank, num_examples: int, num_samples: int, seed: tuple[int, int]) -> Places:
