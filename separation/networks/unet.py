@@ -69,9 +69,11 @@ class FoldedConv2DTranspose(layers.Conv2DTranspose):
         phases = [tf.gather(tf.gather(kernel, taps[a], axis=0), taps[b], axis=1) for a in (0, 1) for b in (0, 1)]
         folded = tf.transpose(tf.stack(phases, axis=2), [0, 1, 4, 2, 3])
         folded = tf.reshape(folded, [3, 3, self.kernel.shape[3], 4 * self.filters])
+        # The bias before the rearrangement: TensorFlow adds it in the same pass as the convolution.
+        bias = tf.tile(tf.convert_to_tensor(self.bias), [4])
         outputs = tf.nn.conv2d(inputs, tf.cast(folded, inputs.dtype), 1, "SAME")
-        outputs = tf.nn.depth_to_space(outputs, 2)
-        return tf.nn.bias_add(outputs, tf.cast(tf.convert_to_tensor(self.bias), outputs.dtype))
+        outputs = tf.nn.bias_add(outputs, tf.cast(bias, outputs.dtype))
+        return tf.nn.depth_to_space(outputs, 2)
 
     def get_config(self):
         """Return the arguments of the layer."""

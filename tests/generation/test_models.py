@@ -16,11 +16,13 @@ TINY = dataclasses.replace(VARIANTS["tiny"], r1_every=2, style_dim=0)
 PLAIN = dataclasses.replace(TINY, augment="none", r1_weight=0.0)
 
 
-def build(config):
+def build(config, *, eager=False):
+    """Build a model; `eager` is for a few steps, which take less time than to trace one."""
     training.prepare(config)
     model = models.build_model(config)
     model.spectra.adapt([tf.constant(waveforms(config, 4))])
     models.compile_model(model)
+    model.run_eagerly = eager
     return model
 
 
@@ -51,12 +53,13 @@ def test_every_layer_is_built_before_the_first_batch():
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_step_moves_both_networks_and_the_average(loss):
-    # All at once with one of the losses.
-    config = TINY if loss == "wgan_gp" else PLAIN
-    model = build(dataclasses.replace(config, loss=loss, discriminator_steps=2))
+    # All at once with one of the losses, and in a graph.
+    whole = loss == "wgan_gp"
+    config = dataclasses.replace(TINY if whole else PLAIN, loss=loss, discriminator_steps=2)
+    model = build(config, eager=not whole)
     parts = ("generator", "discriminator", "average")
     before = {name: getattr(model, name).get_weights() for name in parts}
-    logs = train(model, 4)
+    logs = train(model, 2)
     for name in parts:
         moved = [np.abs(a - b).max() for a, b in zip(before[name], getattr(model, name).get_weights(), strict=True)]
         assert max(moved) > 1e-5, name
@@ -75,14 +78,14 @@ def test_the_networks_are_trained_by_their_own_losses():
 
 def test_resuming_gives_the_same_next_step(tmp_path):
     config = dataclasses.replace(TINY, augment="adaptive", augment_probability=0.3)
-    straight = build(config)
+    straight = build(config, eager=True)
     train(straight, 3)
     run = runs.start(tmp_path / "run", config, "generation", "tiny")
     run.history.append({"epoch": 1})
     runs.save_state(run, straight)
     expected = train(straight, 2, first=3)
 
-    resumed = build(dataclasses.replace(config))
+    resumed = build(dataclasses.replace(config), eager=True)
     runs.restore_state(runs.start(tmp_path / "run", config, "generation", "tiny"), resumed)
     assert train(resumed, 2, first=3) == expected
     for mine, other in zip(values(resumed), values(straight), strict=True):
@@ -100,7 +103,7 @@ def test_the_average_follows_with_its_momentum():
 
 
 def test_without_momentum_the_average_is_the_generator():
-    model = build(dataclasses.replace(VARIANTS["report-reduced"], clip_seconds=1.0, batch_size=4))
+    model = build(dataclasses.replace(VARIANTS["report-reduced"], clip_seconds=1.0, batch_size=4), eager=True)
     train(model, 2)
     for mean, value in zip(model.average.get_weights(), model.generator.get_weights(), strict=True):
         np.testing.assert_allclose(mean, value, atol=1e-7)
@@ -122,7 +125,7 @@ def test_r1_is_computed_every_so_many_steps_only():
 
     after = {}
     for every in (1, 2):
-        model = build(dataclasses.replace(TINY, r1_weight=1e4 / every, r1_every=every, augment="none"))
+        model = build(dataclasses.replace(TINY, r1_weight=1e4 / every, r1_every=every, augment="none"), eager=True)
         for step in range(2):
             train(model, 1, first=step)
             after[every, step] = model.discriminator.get_weights()[0]
@@ -141,13 +144,14 @@ def test_half_precision_trains(precision):
 
 
 def test_xla_trains_to_about_the_same():
-    plain, compiled = (build(dataclasses.replace(TINY, jit_compile=jit)) for jit in (False, True))
+    plain = build(TINY, eager=True)
+    compiled = build(dataclasses.replace(TINY, jit_compile=True))
     a, b = (train(model, 2)["discriminator_loss"][0] for model in (plain, compiled))
     assert a == pytest.approx(b, rel=0.05)
 
 
 def test_a_saved_model_comes_back(tmp_path):
-    model = build(PLAIN)
+    model = build(PLAIN, eager=True)
     train(model, 2)
     run = runs.start(tmp_path / "run", PLAIN, "generation", "tiny")
     model.save(run.model_path)
