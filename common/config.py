@@ -73,7 +73,8 @@ class TrainingConfig:
     )
     average_momentum: float = field(
         0.0,
-        "what is kept is a moving average of the weights that holds on to this share a step (0.999); 0 for the weights",
+        "what is kept is a moving average of the weights that holds on to this share a step (0.999), less where it would reach"
+        " back over more than a fifth of the training; 0 for the weights",
         minimum=0,
         maximum=0.99999,
     )

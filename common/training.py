@@ -17,6 +17,8 @@ from common.muon import Muon
 from common.runs import Run
 
 _MOMENTUM = 0.9
+# A training is at least so many times as long as its moving average of the weights reaches back.
+_AVERAGE_SPANS = 5
 _MAX_STEPS_PER_EXECUTION = 10
 
 
@@ -37,11 +39,13 @@ def prepare(config: TrainingConfig) -> None:
 def build_optimizer(config: TrainingConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Return the optimizer and learning-rate schedule that a configuration names.
 
-    The schedule counts the optimizer's own steps, so a resumed training continues it.
+    The schedule counts the optimizer's own steps, so a resumed training continues it. An average that reaches back over
+    more than a fifth of a training would still hold the weights that it began with: of a short one it reaches less far.
     """
     total_steps = config.epochs * steps_per_epoch
     warmup_steps = min(round(config.warmup_epochs * steps_per_epoch), total_steps - 1)
-    averages = {"use_ema": True, "ema_momentum": config.average_momentum} if config.average_momentum else {}
+    momentum = min(config.average_momentum, max(0.0, 1 - _AVERAGE_SPANS / total_steps))
+    averages = {"use_ema": True, "ema_momentum": momentum} if config.average_momentum else {}
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = config.learning_rate
     if config.schedule == "cosine":
         learning_rate = keras.optimizers.schedules.CosineDecay(

@@ -132,7 +132,7 @@ def test_the_last_epoch_is_kept_on_request(tmp_path):
     assert kept == pytest.approx(losses.iloc[-1])
 
 
-AVERAGED = dataclasses.replace(CONFIG, average_momentum=0.9)
+AVERAGED = dataclasses.replace(CONFIG, average_momentum=0.7)
 MUON = dataclasses.replace(AVERAGED, optimizer="muon", weight_decay=0.01)
 
 
@@ -167,7 +167,7 @@ class Weights(keras.callbacks.Callback):
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_the_moving_average_of_the_weights_is_validated_and_kept(tmp_path, precision):
-    config = dataclasses.replace(AVERAGED, epochs=1, precision=precision)
+    config = dataclasses.replace(AVERAGED, keep_epoch="last", precision=precision)
     training.prepare(config)
     run = runs.start(tmp_path / "run", config, "kws", "default")
     model, weights = build_model(config), Weights()
@@ -175,15 +175,21 @@ def test_the_moving_average_of_the_weights_is_validated_and_kept(tmp_path, preci
     training.fit(run, model, train_data, validation_data(), STEPS, monitor="val_accuracy", callbacks=(weights,))
     average = weights.steps[0]
     for step in weights.steps[1:]:
-        average = 0.9 * average + 0.1 * step
+        average = 0.7 * average + 0.3 * step
     assert np.abs(average - weights.steps[-1]).max() > 1e-3
     for kept in (weights.validated[-1], keras.saving.load_model(run.model_path).trainable_variables[0].numpy()):
         np.testing.assert_allclose(kept, average, atol=1e-5)
 
 
+@pytest.mark.parametrize(("epochs", "momentum"), [(1, 0.0), (2, 0.5), (20, 0.95), (1000, 0.999)])
+def test_an_average_reaches_back_over_a_fifth_of_a_training_at_most(epochs, momentum):
+    config = dataclasses.replace(CONFIG, average_momentum=0.999, epochs=epochs)
+    assert training.build_optimizer(config, STEPS).ema_momentum == pytest.approx(momentum)
+
+
 def test_averaged_weights_are_validated_with_statistics_of_their_own(tmp_path):
     """Those of the last steps' weights are others."""
-    config = dataclasses.replace(AVERAGED, epochs=2, average_momentum=0.95, learning_rate=0.03)
+    config = dataclasses.replace(AVERAGED, epochs=2, average_momentum=0.5, learning_rate=0.03)
     run, model = train(tmp_path / "run", config)
     normalization = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
     inside = keras.Model(model.input, normalization.input)
