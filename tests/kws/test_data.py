@@ -8,7 +8,7 @@ import soundfile
 import tensorflow as tf
 
 from common.errors import UserError
-from kws import data
+from kws import data, recordings
 from kws.config import COMMAND_WORDS, VARIANTS
 from kws.models import build_model
 from tests.whistles import PITCHES_HZ, RATE, write_words
@@ -128,10 +128,10 @@ def test_unseen_words_are_not_heard_from_synthetic_voices_either():
     rows = [("a/bed/1.wav", "_unknown_", "synthetic"), ("a/cat/1.wav", "_unknown_", "synthetic")]
     rows += [("b/bed/1.wav", "bed", "folder"), ("b/cat/1.wav", "cat", "folder")]
     others = pd.DataFrame(rows, columns=["path", "label", "corpus"]).assign(split="train")
-    assert data._is_kept_out(config, others).tolist() == [True, False, True, False]
-    assert not data._is_kept_out(config, others.assign(split="test")).any()
+    assert recordings._is_kept_out(config, others).tolist() == [True, False, True, False]
+    assert not recordings._is_kept_out(config, others.assign(split="test")).any()
     at_random = dataclasses.replace(config, split_rule="random")
-    assert data._is_kept_out(at_random, others.assign(split="test")).tolist() == [True, False, True, False]
+    assert recordings._is_kept_out(at_random, others.assign(split="test")).tolist() == [True, False, True, False]
 
 
 def test_folds_hold_each_speaker_and_each_other_word_out_once(many_words_dir, shards_dir):
