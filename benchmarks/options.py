@@ -84,7 +84,7 @@ TASKS = {
             "default": "--variant=default --depth=3 --average_momentum=0.99 --batch_size=6",
             "default spectrum": "--variant=default --depth=3 --average_momentum=0.99 --batch_size=6 --mask=spectrum",
             "default stereo": "--variant=default --depth=3 --average_momentum=0.99 --batch_size=6 --sample_rate=44100"
-            " --channels=2 --n_fft=2048 --hop_length=512 --num_frames=64 --corpus=synthetic --split_rule=official",
+            " --channels=2 --num_frames=64 --corpus=synthetic --split_rule=official",
             "four stems": "--stems=vocals,drums,bass,other --mask=softmax --corpus=synthetic --split_rule=official",
             "two stems": "--mask=softmax --corpus=synthetic --split_rule=official",
         },

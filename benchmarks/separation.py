@@ -43,7 +43,7 @@ _TRAINING_ROUNDS, _ROUNDS = 9, 5
 _SECONDS = 60
 _UNET = dataclasses.replace(VARIANTS["report"], sample_rate=16_000, channels=1)
 _DEFAULT = dataclasses.replace(VARIANTS["default"], sample_rate=16_000, channels=1)
-_STEREO = dataclasses.replace(_DEFAULT, sample_rate=44_100, channels=2, n_fft=2048, hop_length=512)
+_STEREO = dataclasses.replace(VARIANTS["default"], sample_rate=44_100, channels=2)
 _MEMORY = (
     "import resource, sys; from common import app; from separation import predict;"
     "code = app.run(predict.main, predict.define_flags, sys.argv[1:]);"

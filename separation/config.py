@@ -10,6 +10,8 @@ TASK = "separation"
 MODELS = ("unet", "tfc_tdf")
 LOSSES = ("bce", "magnitude_l1", "waveform_l1", "si_sdr", "multi_stft")
 SEPARATION_CORPORA = ("synthetic", "musdb", "mir1k", "folder")
+_FFT_MS = 64
+_SHORTEST_FFT = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +40,15 @@ class Config(TrainingConfig):
     num_songs: int = field(48, "songs of the synthetic corpus", minimum=6)
     song_seconds: float = field(12.0, "length of a song of the synthetic corpus, in seconds", minimum=2)
 
-    n_fft: int = field(1024, "length of the Fourier transform in samples", minimum=64, maximum=16384)
-    hop_length: int = field(256, "distance between frames in samples", minimum=16, maximum=16_384)
+    n_fft: int = field(
+        0,
+        "length of the Fourier transform in samples; 0 for the longest power of two within 64 ms",
+        minimum=0,
+        maximum=16384,
+    )
+    hop_length: int = field(
+        0, "distance between frames in samples; 0 for a quarter of --n_fft", minimum=0, maximum=16_384
+    )
     num_frames: int = field(128, "frames of the window that the network sees at once", minimum=16, maximum=8192)
 
     model: str = field("tfc_tdf", "the network", choices=MODELS)
@@ -89,6 +98,7 @@ class Config(TrainingConfig):
     def __post_init__(self):
         """Check the fields, and those that depend on one another."""
         super().__post_init__()
+        self._fill_in_framing()
         for name in self.loss:
             if name not in LOSSES:
                 raise UserError(f"--loss: expected any of {', '.join(LOSSES)}, got {name!r}.{nearest(name, LOSSES)}")
@@ -112,8 +122,24 @@ class Config(TrainingConfig):
             raise UserError(f"--fold: expected at most {self.num_folds - 1} with --num_folds={self.num_folds}")
         if self.min_gain > self.max_gain:
             raise UserError(f"--min_gain: expected at most --max_gain={self.max_gain}, got {self.min_gain}")
-        if self.n_fft % 2 or self.n_fft % self.hop_length:
-            raise UserError(f"--n_fft: expected an even multiple of --hop_length={self.hop_length}, got {self.n_fft}")
+        if self.n_fft:
+            self._check_framing()
+
+    def _fill_in_framing(self) -> None:
+        """Choose the framing that is left open, as soon as the sample rate is known."""
+        if self.sample_rate and not self.n_fft:
+            longest = max(_SHORTEST_FFT, self.sample_rate * _FFT_MS // 1000)
+            object.__setattr__(self, "n_fft", 2 ** (longest.bit_length() - 1))
+        if self.n_fft and not self.hop_length:
+            object.__setattr__(self, "hop_length", self.n_fft // 4)
+
+    def _check_framing(self) -> None:
+        frames_inside, rest = divmod(self.n_fft, self.hop_length or 1)
+        if self.n_fft < _SHORTEST_FFT or self.n_fft % 2 or rest or frames_inside < 2:
+            raise UserError(
+                f"--n_fft: expected an even number, {_SHORTEST_FFT} or more, that is --hop_length={self.hop_length} two or"
+                f" more times, got {self.n_fft}"
+            )
         step = 2**self.depth
         bins = self.n_fft // 2 // (self.subbands if self.model == "tfc_tdf" else 1)
         if self.num_frames % step or bins % step:

@@ -26,13 +26,34 @@ def test_every_variant_is_sound_and_the_report_is_as_published():
         ({"stems": ("vocals",), "mask": "softmax"}, "--mask=softmax divides a song among stems"),
         ({"fold": 5}, "--fold: expected at most 4"),
         ({"min_gain": 2.0}, "--min_gain: expected at most --max_gain=1.25"),
-        ({"hop_length": 300}, "--n_fft: expected an even multiple of --hop_length=300"),
-        ({"num_frames": 100}, "--depth=3 halves 100 frames and 64 bins that often; expected multiples of 8"),
+        (
+            {"n_fft": 1024, "hop_length": 300},
+            "--n_fft: expected an even number, 64 or more, that is --hop_length=300 two",
+        ),
+        ({"n_fft": 512, "hop_length": 512}, "--n_fft: expected .* two or more times, got 512"),
+        ({"n_fft": 2}, "--n_fft: expected an even number, 64 or more"),
+        (
+            {"n_fft": 1024, "num_frames": 100},
+            "--depth=3 halves 100 frames and 64 bins that often; expected multiples of 8",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_told(changes, line):
     with pytest.raises(UserError, match=line):
         dataclasses.replace(VARIANTS["default"], **changes)
+
+
+@pytest.mark.parametrize(
+    ("sample_rate", "n_fft"), [(8000, 512), (16_000, 1024), (22_050, 1024), (44_100, 2048), (48_000, 2048), (100, 64)]
+)
+def test_frames_last_as_long_at_every_sample_rate(sample_rate, n_fft):
+    """Up to 64 ms; where a frame's length is given it stays."""
+    unknown = VARIANTS["default"]
+    assert (unknown.n_fft, unknown.hop_length) == (0, 0)
+    config = dataclasses.replace(unknown, sample_rate=sample_rate, depth=2)
+    assert (config.n_fft, config.hop_length) == (n_fft, n_fft // 4)
+    told = dataclasses.replace(unknown, sample_rate=sample_rate, n_fft=4096)
+    assert (told.n_fft, told.hop_length) == (4096, 1024)
 
 
 def test_windows_follow_each_other_by_whole_frames():

@@ -10,6 +10,7 @@ from separation.networks.unet import FoldedConv2DTranspose, unet
 
 
 def build(config, channels=1):
+    config = dataclasses.replace(config, sample_rate=16_000)
     features = keras.Input((config.num_frames, config.n_fft // 2, channels))
     return keras.Model(features, unet(config, features, channels))
 
