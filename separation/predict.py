@@ -180,11 +180,13 @@ def separate_file(
         The files written.
 
     Raises:
-        UserError: The song cannot be read, has more than two channels, or a file cannot be written.
+        UserError: The song cannot be read, has more than two channels for a stereo model, or a file cannot be written.
     """
     parts = chosen_stems(config, [stem for stem in paths if stem != RESIDUAL])
     with inputs.on_disk(source) as path, contextlib.ExitStack() as stack:
         header = audio.info(path)
+        if header.num_channels > config.channels > 1:
+            raise UserError(f"{path} has {header.num_channels} channels, the model takes one or two: mix it down first")
         num_samples = max(0, header.num_samples - round(offset * header.sample_rate))
         if duration is not None:
             num_samples = min(num_samples, max(1, round(duration * header.sample_rate)))

@@ -11,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from common import framing
-from common.errors import UserError
 from separation import wiener
 from separation.config import Config
 
@@ -38,13 +37,11 @@ def separate(run: WindowFunction, config: Config, blocks: Iterable[np.ndarray]) 
     Args:
         run: From `window_function`.
         config: Of the model.
-        blocks: The mixture at the configuration's rate, `(samples, channels)` of any lengths that follow each other.
+        blocks: The mixture at the configuration's rate, `(samples, channels)` of any lengths that follow each other; one
+            or two channels for a stereo model.
 
     Yields:
         The stems `(stems, samples, channels)`, together as long as the mixture.
-
-    Raises:
-        UserError: The song has more than two channels, and the model two.
     """
     size, hop = config.window_samples, config.window_hop
     weights = triangle(config)[None, :, None]
@@ -80,8 +77,6 @@ def window_function(model: keras.Model, config: Config) -> WindowFunction:
 
     def run(windows: np.ndarray) -> np.ndarray:
         number, size, channels = windows.shape
-        if channels > config.channels > 1:
-            raise UserError(f"the song has {channels} channels, the model takes {config.channels}: mix it down first")
         if config.channels == 1:
             windows = windows.transpose(0, 2, 1).reshape(number * channels, size, 1)
         elif channels == 1:

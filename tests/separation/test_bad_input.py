@@ -1,11 +1,14 @@
 """What a user can get wrong: each gives its line on standard error and exit code 2, and nothing is half-written."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
 
 from common import app, runs
 from common import config as configs
+from common.errors import UserError
 from separation import data, evaluate, export, predict, train
 from separation.config import TASK, VARIANTS
 from separation.models import build_model
@@ -77,6 +80,15 @@ def test_what_is_no_song(separate, tmp_path):
     assert "contains NaN or infinite samples" in separate(late)
     assert "does not exist" in separate(tmp_path / "missing.wav")
     assert "no recording given" in separate()
+
+
+def test_more_channels_than_a_stereo_model_takes(tmp_path):
+    song = tmp_path / "six.wav"
+    soundfile.write(song, np.zeros((RATE, 6)), RATE)
+    config = dataclasses.replace(VARIANTS["tiny"], sample_rate=RATE, channels=2)
+    with pytest.raises(UserError, match=r"six\.wav has 6 channels, the model takes one or two"):
+        predict.separate_file(lambda windows: windows, config, song, {"vocals": tmp_path / "vocals.wav"})
+    assert not (tmp_path / "vocals.wav").exists()
 
 
 def test_one_sample_and_silence_are_songs(untrained, tmp_path):
