@@ -12,9 +12,7 @@ from absl import flags
 
 from common import files, interruption, shards
 from common.config import FlagValues
-from common.distribution import STRATEGIES
 from common.errors import UserError
-from common.watchdog import ANSWERS
 
 
 def run(
@@ -99,46 +97,6 @@ def define_run_flags(flag_values: FlagValues, task: str) -> None:
     """Define `--run_dir` for an entry point that works on a trained run."""
     flags.DEFINE_string(
         "run_dir", f"runs/{task}/default", "the run directory that training left", flag_values=flag_values
-    )
-
-
-def define_training_flags(flag_values: FlagValues) -> None:
-    """Define what every training takes beside its configuration."""
-    flags.DEFINE_string("run_dir", None, "the run directory (default runs/<task>/<variant>)", flag_values=flag_values)
-    flags.DEFINE_bool(
-        "resume",
-        True,
-        "go on with an interrupted run; --noresume moves it aside and starts over",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_bool(
-        "deterministic",
-        False,
-        "make the same weights bit for bit whenever the same command runs on the same device, somewhat slower",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_enum(
-        "strategy", "auto", STRATEGIES, f"devices to use: {', '.join(STRATEGIES)}", flag_values=flag_values
-    )
-    flags.DEFINE_bool(
-        "scale_to_devices",
-        False,
-        "take --batch_size and --learning_rate as those of one device: with several, both are so many times as large",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_string(
-        "data_service",
-        "",
-        "HOST:PORT of a dispatcher whose workers make the training batches (python -m common.data_service)",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_enum(
-        "on_nan",
-        "stop",
-        ANSWERS,
-        "when the loss is not a number or explodes: stop and say what was read there, or restore the last complete epoch"
-        " and go on with other batches, at most three times in an epoch",
-        flag_values=flag_values,
     )
 
 

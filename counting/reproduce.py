@@ -25,6 +25,7 @@ from absl import flags as absl_flags
 from common import app, files, plots, runs
 from common import config as configs
 from common.errors import UserError, nearest
+from common.training_options import Options
 from counting import answers, data, evaluation
 from counting.config import PREPARED, TASK, VARIANTS, Config
 from counting.models import load_model
@@ -99,9 +100,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     for number, network in enumerate(networks, 1):
         logging.info("%s: %d of %d", title(network), number, len(networks))
         config = dataclasses.replace(VARIANTS[_VARIANTS[network]], **changes)
-        run, _ = train_run(
-            config, folder / network, _VARIANTS[network], shards_dir=flags.shards_dir, download=flags.download
-        )
+        options = Options(shards_dir=flags.shards_dir, download=flags.download)
+        run, _ = train_run(config, folder / network, _VARIANTS[network], options)
         histories[network] = runs.read_history(run.folder)
         measured[network] = run_figures(run, histories[network], flags.shards_dir)
         keras.backend.clear_session()

@@ -18,9 +18,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import app, audio, classifier, distribution, plots, runs, tensorboard, training, tuning
+from common import app, audio, classifier, plots, runs, tensorboard, training, training_options, tuning
 from common import config as configs
 from common.corpora import manifest
+from common.training_options import Options
 from counting import data, evaluation
 from counting.config import TASK, VARIANTS, Config
 from counting.models import build_model, compile_model
@@ -28,7 +29,7 @@ from counting.models import build_model, compile_model
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    app.define_training_flags(flag_values)
+    training_options.define_flags(flag_values)
     app.define_corpus_flags(flag_values)
     configs.define_flags(flag_values, VARIANTS)
 
@@ -36,18 +37,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     app.refuse_arguments(arguments)
-    with distribution.scope(flags.strategy):
-        run, trained = train_run(
-            distribution.scaled(configs.from_flags(flags, VARIANTS), flags.scale_to_devices),
-            flags.run_dir or f"runs/{TASK}/{flags.variant}",
-            flags.variant,
-            shards_dir=flags.shards_dir,
-            download=flags.download,
-            resume=flags.resume,
-            data_service=flags.data_service,
-            on_nan=flags.on_nan,
-            tune_jit_compile=not flags["jit_compile"].present,
-        )
+    run, trained = training_options.train(train_run, TASK, VARIANTS, flags)
     print(evaluation.table(runs.read_metrics(run)))
     if not trained:
         logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
@@ -63,13 +53,7 @@ def train_run(
     config: Config,
     folder: str | Path,
     variant: str,
-    *,
-    shards_dir: str | Path = "data/shards",
-    download: bool = False,
-    resume: bool = True,
-    data_service: str = "",
-    on_nan: str = "stop",
-    tune_jit_compile: bool = True,
+    options: Options,
 ) -> tuple[runs.Run, bool]:
     """Train one run and evaluate it on the test split; a complete one is left as it is.
 
@@ -77,12 +61,7 @@ def train_run(
         config: What to train.
         folder: The run directory.
         variant: The variant that the configuration started from.
-        shards_dir: Where decoded recordings are kept.
-        download: Whether to fetch a corpus that is not there.
-        resume: Whether to go on with what is in the folder; otherwise it is moved aside.
-        data_service: HOST:PORT of a dispatcher whose workers make the training batches; empty to make them here.
-        on_nan: What to do when the loss is not a number or explodes; see `common.watchdog`.
-        tune_jit_compile: Whether with `--precision=auto` XLA is chosen too; otherwise the configuration decides.
+        options: How to train.
 
     Returns:
         The run, complete, and whether anything was left to do.
@@ -92,7 +71,7 @@ def train_run(
     """
     training.prepare(config)
     runs.check_folder(folder)
-    corpus = data.load_corpus(config, shards_dir, download=download)
+    corpus = data.load_corpus(config, options.shards_dir, download=options.download)
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
     for name, split in splits.items():
         # What cannot be mixed or built is refused before anything is written.
@@ -103,18 +82,18 @@ def train_run(
         TASK,
         lambda tried: compiled_model(tried, splits["train"]),
         lambda: data.build_dataset(config, splits["train"], training=True),
-        resume=resume,
-        tune_jit_compile=tune_jit_compile,
+        resume=options.resume,
+        tune_jit_compile=options.tune_jit_compile,
     )
     if not Path(folder).exists():
         build_model(config)
-    run = runs.start(folder, config, TASK, variant, resume)
+    run = runs.start(folder, config, TASK, variant, options.resume)
     if run.complete:
         return run, False
     runs.write_rejected(run, [split.shards.rejected for split in splits.values()])
     training.prepare(config)
 
-    model = fit(run, splits, data_service, on_nan)
+    model = fit(run, splits, options)
     figures, probabilities = evaluation.evaluate_split(
         model, data.as_evaluated(config), splits["test"], data.speakers_of(corpus, "train")
     )
@@ -139,7 +118,7 @@ def compiled_model(config: Config, split: data.Split, embedding: Path | None = N
     return model
 
 
-def fit(run: runs.Run, splits: dict[str, data.Split], data_service: str = "", on_nan: str = "stop") -> keras.Model:
+def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras.Model:
     """Build the network and train it; returns it with the weights that are kept."""
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
@@ -176,9 +155,9 @@ def fit(run: runs.Run, splits: dict[str, data.Split], data_service: str = "", on
         steps,
         monitor="val_accuracy",
         callbacks=(panels,),
-        on_nan=on_nan,
+        on_nan=options.on_nan,
         batch_files=lambda step: data.batch_files(config, splits["train"], step),
-        data_service=data_service,
+        data_service=options.data_service,
     )
     return model
 

@@ -17,9 +17,10 @@ from pathlib import Path
 import pandas as pd
 import tensorflow as tf
 
-from common import app, distribution, plots, runs, tensorboard, training, tuning
+from common import app, plots, runs, tensorboard, training, training_options, tuning
 from common import config as configs
 from common.corpora import manifest
+from common.training_options import Options
 from generation import data, evaluation, references
 from generation.config import TASK, VARIANTS, Config
 from generation.models import Gan, build_model, compile_model
@@ -38,7 +39,7 @@ _PANELS = {
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    app.define_training_flags(flag_values)
+    training_options.define_flags(flag_values)
     app.define_shards_flag(flag_values)
     configs.define_flags(flag_values, VARIANTS)
 
@@ -46,17 +47,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     app.refuse_arguments(arguments)
-    with distribution.scope(flags.strategy):
-        run, trained = train_run(
-            distribution.scaled(configs.from_flags(flags, VARIANTS), flags.scale_to_devices),
-            flags.run_dir or f"runs/{TASK}/{flags.variant}",
-            flags.variant,
-            shards_dir=flags.shards_dir,
-            resume=flags.resume,
-            data_service=flags.data_service,
-            on_nan=flags.on_nan,
-            tune_jit_compile=not flags["jit_compile"].present,
-        )
+    run, trained = training_options.train(train_run, TASK, VARIANTS, flags)
     print(evaluation.table_text(runs.read_metrics(run)))
     if not trained:
         logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
@@ -73,12 +64,7 @@ def train_run(
     config: Config,
     folder: str | Path,
     variant: str,
-    *,
-    shards_dir: str | Path = "data/shards",
-    resume: bool = True,
-    data_service: str = "",
-    on_nan: str = "stop",
-    tune_jit_compile: bool = True,
+    options: Options,
 ) -> tuple[runs.Run, bool]:
     """Train one run and judge it against the test tracks; a complete one is left as it is.
 
@@ -86,11 +72,7 @@ def train_run(
         config: What to train.
         folder: The run directory.
         variant: The variant that the configuration started from.
-        shards_dir: Where decoded tracks are kept.
-        resume: Whether to go on with what is in the folder; otherwise it is moved aside.
-        data_service: HOST:PORT of a dispatcher whose workers make the training batches; empty to make them here.
-        on_nan: What to do when the loss is not a number or explodes; see `common.watchdog`.
-        tune_jit_compile: Whether with `--precision=auto` XLA is chosen too; otherwise the configuration decides.
+        options: How to train.
 
     Returns:
         The run, complete, and whether anything was left to do.
@@ -101,23 +83,23 @@ def train_run(
     training.prepare(config)
     runs.check_folder(folder)
     table = data.load_corpus(config)
-    splits = {split: data.prepare_split(config, table, split, shards_dir) for split in manifest.SPLITS}
+    splits = {split: data.prepare_split(config, table, split, options.shards_dir) for split in manifest.SPLITS}
     config = tuning.resolve(
         config,
         folder,
         TASK,
         lambda tried: compiled_model(tried, splits["train"]),
         lambda: data.build_dataset(config, splits["train"], training=True),
-        resume=resume,
-        tune_jit_compile=tune_jit_compile,
+        resume=options.resume,
+        tune_jit_compile=options.tune_jit_compile,
     )
-    run = runs.start(folder, config, TASK, variant, resume)
+    run = runs.start(folder, config, TASK, variant, options.resume)
     if run.complete:
         return run, False
     runs.write_rejected(run, [split.bank.rejected for split in splits.values()])
     training.prepare(config)
 
-    model = fit(run, splits, data_service, on_nan)
+    model = fit(run, splits, options)
     figures = evaluation.evaluate(model, splits["train"], splits["test"])
     plots.save(draw_history(run), run.folder / "history.png")
     evaluation.draw_evolution(model, run.folder)
@@ -146,7 +128,7 @@ def compiled_model(config: Config, split: data.Split) -> Gan:
     return model
 
 
-def fit(run: runs.Run, splits: dict[str, data.Split], data_service: str = "", on_nan: str = "stop") -> Gan:
+def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> Gan:
     """Build the networks and train them; returns them with the weights that are kept."""
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
@@ -177,9 +159,9 @@ def fit(run: runs.Run, splits: dict[str, data.Split], data_service: str = "", on
         monitor="frechet_distance",
         mode="min",
         callbacks=(watch,),
-        on_nan=on_nan,
+        on_nan=options.on_nan,
         batch_files=lambda step: data.batch_files(config, splits["train"], step),
-        data_service=data_service,
+        data_service=options.data_service,
     )
     return model
 

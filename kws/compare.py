@@ -24,6 +24,7 @@ from absl import flags as absl_flags
 from common import app, export, files, runs
 from common import config as configs
 from common.errors import UserError, nearest
+from common.training_options import Options
 from kws import data
 from kws.config import MODELS, TASK, VARIANTS, Config
 from kws.export import export_run
@@ -104,7 +105,7 @@ def train_row(name: str, config: Config, run_dir: Path, shards_dir: str, downloa
     Returns:
         Its row of the table, but for the time of a clip.
     """
-    run, trained = train_run(config, run_dir, name, shards_dir=shards_dir, download=download)
+    run, trained = train_run(config, run_dir, name, Options(shards_dir=shards_dir, download=download))
     report_path = run_dir / "export" / "report.json"
     if trained or not report_path.exists():
         report = export_run(run_dir, shards_dir=shards_dir)

@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 from absl import flags as absl_flags
 
-from common import app, distribution, files, runs, workers
+from common import app, distribution, files, runs, training_options, workers
 from common import config as configs
 from common.errors import UserError
+from common.training_options import Options
 from kws import rejection
 from kws.config import TASK, VARIANTS
 from kws.train import train_run
@@ -30,13 +31,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_string(
         "output_dir", None, f"folder of the runs (default runs/{TASK}/<variant>_folds)", flag_values=flag_values
     )
-    absl_flags.DEFINE_enum(
-        "strategy",
-        "auto",
-        distribution.STRATEGIES,
-        f"devices to use: {', '.join(distribution.STRATEGIES)}",
-        flag_values=flag_values,
-    )
+    training_options.define_strategy_flag(flag_values)
     app.define_corpus_flags(flag_values)
     configs.define_flags(flag_values, VARIANTS)
 
@@ -57,8 +52,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
                 dataclasses.replace(config, fold=fold),
                 folder / f"fold_{fold}",
                 flags.variant,
-                shards_dir=flags.shards_dir,
-                download=flags.download,
+                Options(shards_dir=flags.shards_dir, download=flags.download),
             )
             figures.append(runs.read_metrics(run))
             # Keras' own clearing of the session would end the strategy's scope.

@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 from common import app, audio, files, metrics, plots, runs
 from common import config as configs
 from common.errors import UserError, nearest
+from common.training_options import Options
 from kws import data
 from kws.config import TASK, VARIANTS, Config
 from kws.train import train_run
@@ -103,7 +104,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         name = row_name(row)
         logging.info("%s, %s, seed %d: %d of %d", name, SOURCES[split_rule], seed, number, len(planned))
         config = row_config(report, row, split_rule, seed, flags.quick)
-        run, _ = train_run(config, folder / f"{name}_{split_rule}_{seed}", "report", shards_dir=flags.shards_dir)
+        options = Options(shards_dir=flags.shards_dir)
+        run, _ = train_run(config, folder / f"{name}_{split_rule}_{seed}", "report", options)
         history = runs.read_history(run.folder)
         measured.append(
             {"epochs": row.epochs, "batch_size": row.batch_size, "source": split_rule, "seed": seed}

@@ -18,10 +18,11 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import app, audio, classifier, distribution, plots, runs, shards, tensorboard, training, tuning
+from common import app, audio, classifier, plots, runs, shards, tensorboard, training, training_options, tuning
 from common import config as configs
 from common.corpora import manifest
 from common.errors import UserError
+from common.training_options import Options
 from kws import data, evaluation, rejection
 from kws.config import TASK, VARIANTS, Config
 from kws.models import build_model, compile_model, load_model
@@ -29,7 +30,7 @@ from kws.models import build_model, compile_model, load_model
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    app.define_training_flags(flag_values)
+    training_options.define_flags(flag_values)
     app.define_corpus_flags(flag_values)
     configs.define_flags(flag_values, VARIANTS)
 
@@ -37,18 +38,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     app.refuse_arguments(arguments)
-    with distribution.scope(flags.strategy):
-        run, trained = train_run(
-            distribution.scaled(configs.from_flags(flags, VARIANTS), flags.scale_to_devices),
-            flags.run_dir or f"runs/{TASK}/{flags.variant}",
-            flags.variant,
-            shards_dir=flags.shards_dir,
-            download=flags.download,
-            resume=flags.resume,
-            data_service=flags.data_service,
-            on_nan=flags.on_nan,
-            tune_jit_compile=not flags["jit_compile"].present,
-        )
+    run, trained = training_options.train(train_run, TASK, VARIANTS, flags)
     print(evaluation.table(runs.read_metrics(run)))
     if not trained:
         logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
@@ -64,13 +54,7 @@ def train_run(
     config: Config,
     folder: str | Path,
     variant: str,
-    *,
-    shards_dir: str | Path = "data/shards",
-    download: bool = False,
-    resume: bool = True,
-    data_service: str = "",
-    on_nan: str = "stop",
-    tune_jit_compile: bool = True,
+    options: Options,
 ) -> tuple[runs.Run, bool]:
     """Train one run and evaluate it on the test split; a complete one is left as it is.
 
@@ -78,12 +62,7 @@ def train_run(
         config: What to train.
         folder: The run directory.
         variant: The variant that the configuration started from.
-        shards_dir: Where decoded recordings are kept.
-        download: Whether to fetch a corpus that is not there.
-        resume: Whether to go on with what is in the folder; otherwise it is moved aside.
-        data_service: HOST:PORT of a dispatcher whose workers make the training batches; empty to make them here.
-        on_nan: What to do when the loss is not a number or explodes; see `common.watchdog`.
-        tune_jit_compile: Whether with `--precision=auto` XLA is chosen too; otherwise the configuration decides.
+        options: How to train.
 
     Returns:
         The run, complete, and whether anything was left to do.
@@ -91,11 +70,11 @@ def train_run(
     Raises:
         UserError: The recordings, the configuration or the folder cannot be used.
     """
-    if data_service and config.num_teachers:
+    if options.data_service and config.num_teachers:
         raise UserError("--num_teachers: teachers answer in this process, not in a data service; leave one of both out")
     training.prepare(config)
     runs.check_folder(folder)
-    corpus = data.load_corpus(config, shards_dir, download=download)
+    corpus = data.load_corpus(config, options.shards_dir, download=options.download)
     config = corpus.config
 
     config = tuning.resolve(
@@ -104,13 +83,13 @@ def train_run(
         TASK,
         lambda tried: compiled_model(tried, data.prepare_split(corpus, "train")),
         lambda: data.build_dataset(corpus, data.prepare_split(corpus, "train"), training=True),
-        resume=resume,
-        tune_jit_compile=tune_jit_compile,
+        resume=options.resume,
+        tune_jit_compile=options.tune_jit_compile,
     )
     corpus = dataclasses.replace(corpus, config=config)
     if config.model == "embedding" and not Path(folder).exists():
         build_model(config)  # what cannot be embedded is refused before anything is written
-    run = runs.start(folder, config, TASK, variant, resume)
+    run = runs.start(folder, config, TASK, variant, options.resume)
     if run.complete:
         return run, False
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
@@ -120,13 +99,12 @@ def train_run(
     for number in range(config.num_teachers):
         teacher = _teacher_config(config, number)
         logging.info("teacher %d of %d", number + 1, config.num_teachers)
-        options = {"shards_dir": shards_dir, "resume": resume, "on_nan": on_nan}
-        teachers.append(train_run(teacher, run.folder / "teachers" / str(number), variant, **options)[0].folder)
+        teachers.append(train_run(teacher, run.folder / "teachers" / str(number), variant, options)[0].folder)
     models = [load_model(folder)[1] for folder in teachers]
     # The teachers have used up random numbers, and were loaded in float32.
     training.prepare(config)
 
-    model = fit(run, corpus, splits, models, data_service, on_nan)
+    model = fit(run, corpus, splits, models, options)
     threshold = rejection.store_threshold(model, corpus, splits["validation"], run.folder)
     figures, probabilities = evaluation.evaluate_split(model, corpus, splits["test"], "test")
     figures["rejection"], scores = rejection.evaluate_split(
@@ -165,9 +143,8 @@ def fit(
     run: runs.Run,
     corpus: data.Corpus,
     splits: dict[str, shards.Shards],
-    teachers: Sequence[keras.Model] = (),
-    data_service: str = "",
-    on_nan: str = "stop",
+    teachers: Sequence[keras.Model],
+    options: Options,
 ) -> keras.Model:
     """Build the network and train it; returns it with the weights of its best epoch."""
     config = corpus.config
@@ -203,9 +180,9 @@ def fit(
         steps,
         monitor="val_accuracy",
         callbacks=(panels,),
-        on_nan=on_nan,
+        on_nan=options.on_nan,
         batch_files=lambda step: data.batch_files(corpus, splits["train"], step),
-        data_service=data_service,
+        data_service=options.data_service,
     )
     return model
 

@@ -19,9 +19,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import app, audio, distribution, plots, runs, tensorboard, training, tuning
+from common import app, audio, plots, runs, tensorboard, training, training_options, tuning
 from common import config as configs
 from common.corpora import manifest
+from common.training_options import Options
 from separation import data, evaluation, separate
 from separation.config import TASK, VARIANTS, Config
 from separation.models import build_model, compile_model
@@ -32,7 +33,7 @@ _EXAMPLE_SECONDS = 30.0
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    app.define_training_flags(flag_values)
+    training_options.define_flags(flag_values)
     app.define_shards_flag(flag_values)
     configs.define_flags(flag_values, VARIANTS)
 
@@ -40,17 +41,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     app.refuse_arguments(arguments)
-    with distribution.scope(flags.strategy):
-        run, trained = train_run(
-            distribution.scaled(configs.from_flags(flags, VARIANTS), flags.scale_to_devices),
-            flags.run_dir or f"runs/{TASK}/{flags.variant}",
-            flags.variant,
-            shards_dir=flags.shards_dir,
-            resume=flags.resume,
-            data_service=flags.data_service,
-            on_nan=flags.on_nan,
-            tune_jit_compile=not flags["jit_compile"].present,
-        )
+    run, trained = training_options.train(train_run, TASK, VARIANTS, flags)
     print(evaluation.table_text(runs.read_metrics(run)))
     if not trained:
         logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
@@ -67,12 +58,7 @@ def train_run(
     config: Config,
     folder: str | Path,
     variant: str,
-    *,
-    shards_dir: str | Path = "data/shards",
-    resume: bool = True,
-    data_service: str = "",
-    on_nan: str = "stop",
-    tune_jit_compile: bool = True,
+    options: Options,
 ) -> tuple[runs.Run, bool]:
     """Train one run and evaluate it on the test tracks; a complete one is left as it is.
 
@@ -80,11 +66,7 @@ def train_run(
         config: What to train.
         folder: The run directory.
         variant: The variant that the configuration started from.
-        shards_dir: Where decoded tracks are kept.
-        resume: Whether to go on with what is in the folder; otherwise it is moved aside.
-        data_service: HOST:PORT of a dispatcher whose workers make the training batches; empty to make them here.
-        on_nan: What to do when the loss is not a number or explodes; see `common.watchdog`.
-        tune_jit_compile: Whether with `--precision=auto` XLA is chosen too; otherwise the configuration decides.
+        options: How to train.
 
     Returns:
         The run, complete, and whether anything was left to do.
@@ -94,7 +76,7 @@ def train_run(
     """
     training.prepare(config)
     runs.check_folder(folder)
-    corpus = data.load_corpus(config, shards_dir)
+    corpus = data.load_corpus(config, options.shards_dir)
     config = corpus.config
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
     config = tuning.resolve(
@@ -103,20 +85,20 @@ def train_run(
         TASK,
         lambda tried: compiled_model(tried, splits["train"]),
         lambda: data.build_dataset(config, splits["train"], training=True),
-        resume=resume,
-        tune_jit_compile=tune_jit_compile,
+        resume=options.resume,
+        tune_jit_compile=options.tune_jit_compile,
     )
     corpus = dataclasses.replace(corpus, config=config)
     if not Path(folder).exists():
         # What cannot be built is refused before anything is written.
         build_model(config)
-    run = runs.start(folder, config, TASK, variant, resume)
+    run = runs.start(folder, config, TASK, variant, options.resume)
     if run.complete:
         return run, False
     runs.write_rejected(run, [split.bank.rejected for split in splits.values()])
     training.prepare(config)
 
-    model = fit(run, splits, data_service, on_nan)
+    model = fit(run, splits, options)
     figures, table = evaluation.evaluate_split(model, corpus, "test", train_groups=data.groups_of(corpus, "train"))
     figures |= {
         f"window_{name}": value
@@ -145,7 +127,7 @@ def compiled_model(config: Config, split: data.Split) -> keras.Model:
     return model
 
 
-def fit(run: runs.Run, splits: dict[str, data.Split], data_service: str = "", on_nan: str = "stop") -> keras.Model:
+def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras.Model:
     """Build the network and train it; returns it with the weights that are kept."""
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
@@ -175,9 +157,9 @@ def fit(run: runs.Run, splits: dict[str, data.Split], data_service: str = "", on
         steps,
         monitor="val_sdr",
         callbacks=(panels,),
-        on_nan=on_nan,
+        on_nan=options.on_nan,
         batch_files=lambda step: data.batch_files(config, splits["train"], step),
-        data_service=data_service,
+        data_service=options.data_service,
     )
     return model
 
