@@ -113,6 +113,23 @@ def define_shards_flag(flag_values: FlagValues) -> None:
     flags.DEFINE_string("shards_dir", "data/shards", "folder that keeps decoded recordings", flag_values=flag_values)
 
 
+def define_other_corpus_flags(flag_values: FlagValues, corpora: Sequence[str]) -> None:
+    """Define which corpus a trained run is tried on, if not the one that it was trained on."""
+    flags.DEFINE_string(
+        "corpus", None, f"the corpus, if not the one trained on: {', '.join(corpora)}", flag_values=flag_values
+    )
+    flags.DEFINE_string(
+        "data_dir", None, "folder of the corpus, if not where it was in training", flag_values=flag_values
+    )
+
+
+def define_evaluation_flag(flag_values: FlagValues) -> None:
+    """Define the file that figures are written to."""
+    flags.DEFINE_string(
+        "output", None, "the JSON file (default evaluation.json in the run directory)", flag_values=flag_values
+    )
+
+
 def refuse_arguments(arguments: Sequence[str]) -> None:
     """Refuse positional arguments where an entry point takes none.
 

@@ -10,13 +10,20 @@ from types import MappingProxyType
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import flags
 from ai_edge_litert.interpreter import Interpreter
 
 from common import files
+from common.config import FlagValues
 from common.errors import UserError, nearest
 
 FORMATS = ("saved_model", "litert")
 Serve = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+
+
+def define_formats_flag(flag_values: FlagValues) -> None:
+    """Define which files are written."""
+    flags.DEFINE_list("formats", list(FORMATS), f"any of {', '.join(FORMATS)}", flag_values=flag_values)
 
 
 def check_formats(names: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ from common import app, files
 from common import config as configs
 from common.corpora import manifest
 from counting import data, evaluation
-from counting.config import TASK
+from counting.config import COUNTING_CORPORA, TASK
 from counting.models import load_model
 
 
@@ -26,15 +26,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     app.define_run_flags(flag_values, TASK)
     app.define_corpus_flags(flag_values)
-    absl_flags.DEFINE_string(
-        "corpus",
-        None,
-        "the corpus, if not the one trained on: synthetic, librispeech, folder, prepared",
-        flag_values=flag_values,
-    )
-    absl_flags.DEFINE_string(
-        "data_dir", None, "folder of the corpus, if not where it was in training", flag_values=flag_values
-    )
+    app.define_other_corpus_flags(flag_values, COUNTING_CORPORA)
     absl_flags.DEFINE_string(
         "noise_dir",
         None,
@@ -61,9 +53,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         f"test under {len(evaluation.CONDITIONS)} conditions beside the run's own: cuts, levels, rooms and noise",
         flag_values=flag_values,
     )
-    absl_flags.DEFINE_string(
-        "output", None, "the JSON file (default evaluation.json in the run directory)", flag_values=flag_values
-    )
+    app.define_evaluation_flag(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:

@@ -26,15 +26,13 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     app.define_run_flags(flag_values, TASK)
     app.define_shards_flag(flag_values)
     define = {"flag_values": flag_values}
-    corpora = ", ".join(GENERATION_CORPORA)
-    absl_flags.DEFINE_string("corpus", None, f"the corpus, if not the one trained on: {corpora}", **define)
-    absl_flags.DEFINE_string("data_dir", None, "folder of the corpus, if not where it was in training", **define)
+    app.define_other_corpus_flags(flag_values, GENERATION_CORPORA)
     absl_flags.DEFINE_enum(
         "split", "test", [*manifest.SPLITS, "all"], "which tracks: train, validation, test or all", **define
     )
     absl_flags.DEFINE_integer("num_samples", evaluation.NUM_SAMPLES, "how many samples to draw", 16, **define)
     absl_flags.DEFINE_integer("epoch", None, "judge the generator as it was after this epoch", 1, **define)
-    absl_flags.DEFINE_string("output", None, "the JSON file (default evaluation.json in the run directory)", **define)
+    app.define_evaluation_flag(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:

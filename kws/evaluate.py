@@ -19,7 +19,7 @@ from common import app, files
 from common import config as configs
 from common.corpora import manifest
 from kws import background, data, evaluation, rejection
-from kws.config import TASK
+from kws.config import KWS_CORPORA, TASK
 from kws.models import average_over_shifts, load_model
 
 
@@ -27,15 +27,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     app.define_run_flags(flag_values, TASK)
     app.define_corpus_flags(flag_values)
-    absl_flags.DEFINE_string(
-        "corpus",
-        None,
-        "the corpus, if not the one trained on: synthetic, speech_commands, folder",
-        flag_values=flag_values,
-    )
-    absl_flags.DEFINE_string(
-        "data_dir", None, "folder of the corpus, if not where it was in training", flag_values=flag_values
-    )
+    app.define_other_corpus_flags(flag_values, KWS_CORPORA)
     absl_flags.DEFINE_enum(
         "split",
         "test",
@@ -54,9 +46,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         upper_bound=101,
         flag_values=flag_values,
     )
-    absl_flags.DEFINE_string(
-        "output", None, "the JSON file (default evaluation.json in the run directory)", flag_values=flag_values
-    )
+    app.define_evaluation_flag(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:

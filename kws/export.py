@@ -14,12 +14,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from absl import flags as absl_flags
 
 from common import app, export, files
 from common import config as configs
 from kws import data, rejection
-from kws.config import SILENCE, TASK, UNKNOWN, Config
+from kws.config import KWS_CORPORA, SILENCE, TASK, UNKNOWN, Config
 from kws.models import load_model
 
 _NUM_EXCERPTS = 32
@@ -30,13 +29,8 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     app.define_run_flags(flag_values, TASK)
     app.define_corpus_flags(flag_values)
-    absl_flags.DEFINE_list(
-        "formats", list(export.FORMATS), f"any of {', '.join(export.FORMATS)}", flag_values=flag_values
-    )
-    absl_flags.DEFINE_string(
-        "corpus", None, "corpus of the excerpts to compare on, if not the trained one", flag_values=flag_values
-    )
-    absl_flags.DEFINE_string("data_dir", None, "folder of that corpus", flag_values=flag_values)
+    app.define_other_corpus_flags(flag_values, KWS_CORPORA)
+    export.define_formats_flag(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:

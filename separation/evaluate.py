@@ -17,7 +17,7 @@ from common import app, files
 from common import config as configs
 from common.corpora import manifest
 from separation import data, evaluation, oracle
-from separation.config import TASK
+from separation.config import SEPARATION_CORPORA, TASK
 from separation.models import load_model
 
 
@@ -25,15 +25,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     app.define_run_flags(flag_values, TASK)
     app.define_shards_flag(flag_values)
-    absl_flags.DEFINE_string(
-        "corpus",
-        None,
-        "the corpus, if not the one trained on: synthetic, musdb, mir1k, folder",
-        flag_values=flag_values,
-    )
-    absl_flags.DEFINE_string(
-        "data_dir", None, "folder of the corpus, if not where it was in training", flag_values=flag_values
-    )
+    app.define_other_corpus_flags(flag_values, SEPARATION_CORPORA)
     absl_flags.DEFINE_enum(
         "split",
         "test",
@@ -51,9 +43,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         "full", True, "compute ISR, SIR and SAR too, which takes longer than separating", flag_values=flag_values
     )
     define_inference_flags(flag_values)
-    absl_flags.DEFINE_string(
-        "output", None, "the JSON file (default evaluation.json in the run directory)", flag_values=flag_values
-    )
+    app.define_evaluation_flag(flag_values)
 
 
 def define_inference_flags(flag_values: configs.FlagValues) -> None:

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from absl import flags as absl_flags
 
 from common import app, export, files
 from common import config as configs
 from separation import data, separate
-from separation.config import TASK
+from separation.config import SEPARATION_CORPORA, TASK
 from separation.models import load_model
 
 _NUM_EXCERPTS = 8
@@ -29,13 +28,8 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     app.define_run_flags(flag_values, TASK)
     app.define_shards_flag(flag_values)
-    absl_flags.DEFINE_list(
-        "formats", list(export.FORMATS), f"any of {', '.join(export.FORMATS)}", flag_values=flag_values
-    )
-    absl_flags.DEFINE_string(
-        "corpus", None, "corpus of the excerpts to compare on, if not the trained one", flag_values=flag_values
-    )
-    absl_flags.DEFINE_string("data_dir", None, "folder of that corpus", flag_values=flag_values)
+    app.define_other_corpus_flags(flag_values, SEPARATION_CORPORA)
+    export.define_formats_flag(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
