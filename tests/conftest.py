@@ -1,6 +1,7 @@
 """What all tests share: real recordings where they are at hand, and waveforms made on the spot."""
 
 import gc
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,13 @@ def without_looking_at_old_graphs():
     yield
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def with_control_c():
+    """A shell has what it runs in the background ignore Ctrl-C, and all processes that are started there inherit it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
