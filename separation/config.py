@@ -215,6 +215,7 @@ VARIANTS = {
         min_gain=0.5,
         max_speed=0.0,
         num_songs=160,
+        n_fft=1024,
         hop_length=512,
         num_frames=64,
         loss=("waveform_l1",),

@@ -56,6 +56,13 @@ def test_frames_last_as_long_at_every_sample_rate(sample_rate, n_fft):
     assert (told.n_fft, told.hop_length) == (4096, 1024)
 
 
+@pytest.mark.parametrize("sample_rate", [8000, 16_000, 44_100])
+def test_every_variant_takes_every_usual_rate(sample_rate):
+    for name, variant in VARIANTS.items():
+        config = dataclasses.replace(variant, sample_rate=sample_rate)
+        assert config.n_fft >= 2 * config.hop_length > 0, name
+
+
 def test_windows_follow_each_other_by_whole_frames():
     config = Config(n_fft=256, hop_length=64, num_frames=32, depth=2, subbands=2, overlap=0.25)
     assert config.window_samples == 31 * 64
