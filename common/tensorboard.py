@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import librosa
 import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_api
 
-from common import metrics, plots
+from common import metrics, plots, signal
 
 _N_FFT, _HOP_LENGTH = 512, 128
 _RANGE_DB = 80
@@ -107,9 +106,9 @@ class ClassificationPanels(keras.callbacks.Callback):
             tf.summary.audio(
                 f"{kind}_clips/{rank}", audible[None, :, None], self.sample_rate, max_outputs=1, description=text
             )
-        power = np.abs(librosa.stft(waveforms, n_fft=_N_FFT, hop_length=_HOP_LENGTH)) ** 2
+        power = np.abs(signal.stft(waveforms, _N_FFT, _HOP_LENGTH)) ** 2
         loudest = np.maximum(power.max(axis=(1, 2), keepdims=True), _QUIETEST_POWER)
-        decibels = librosa.power_to_db(power / loudest, top_db=None).swapaxes(1, 2)
+        decibels = signal.power_to_db(power / loudest, top_db=None).numpy()
         figure = plots.pictures(
             decibels, titles, _HOP_LENGTH / self.sample_rate, _NUM_COLUMNS, self.sample_rate / 2, _RANGE_DB
         )
