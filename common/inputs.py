@@ -42,7 +42,7 @@ def on_disk(source: AudioSource) -> Iterator[Path]:
     """Yield the path of a recording; one that comes through a pipe is first copied to a temporary file.
 
     Raises:
-        UserError: It cannot be copied.
+        UserError: It cannot be copied, or what is done with the copy failed: it is called "standard input" then.
     """
     if not hasattr(source, "read"):
         yield Path(source)
@@ -57,4 +57,7 @@ def on_disk(source: AudioSource) -> Iterator[Path]:
                 f"cannot copy standard input to a temporary file: {error.strerror or error}; expected room for all of"
                 " it: set TMPDIR to a folder that has it"
             ) from error
-        yield path
+        try:
+            yield path
+        except UserError as error:
+            raise UserError(str(error).replace(str(path), "standard input")) from error

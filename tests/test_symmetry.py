@@ -43,7 +43,6 @@ ELSEWHERE = {
     "common/averages.py": "common/test_training.py",
     "common/export.py": "kws/test_end_to_end.py",
     "common/tensorboard.py": "kws/test_end_to_end.py",
-    "common/inputs.py": "kws/test_end_to_end.py",
     **{f"counting/{name}.py": "counting/test_end_to_end.py" for name in ("train", "evaluate", "predict", "export")},
     "separation/panels.py": "separation/test_end_to_end.py",
     **{f"separation/{name}.py": "separation/test_end_to_end.py" for name in ("train", "evaluate", "predict", "export")},
