@@ -112,6 +112,12 @@ class Gan(keras.Model):
         """Turn noise into scaled spectrograms, by the averaged generator."""
         return self.enlarged(self.average(noise_steps, training=False))
 
+    # Operation by operation it takes twice the time: the default network's, 16 pieces of 6 seconds.
+    @tf.function(autograph=False, reduce_retracing=True)
+    def generate(self, noise_steps):
+        """Do what `call` does, in a graph."""
+        return self(noise_steps)
+
     def enlarged(self, pictures: tf.Tensor) -> tf.Tensor:
         """Turn the generator's pictures `(batch, …, …, 1)` into spectrograms `(batch, frames, bands)`."""
         if self.config.model == "native":

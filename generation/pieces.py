@@ -42,9 +42,9 @@ def spectrogram(model: Gan, steps: tf.Tensor, frames: int) -> tf.Tensor:
     """Make scaled spectrograms `(batch, frames, bands)` from noise as `draw` gives it."""
     config = model.config
     if config.model == "native":
-        return model(steps)[:, :frames]
+        return model.generate(steps)[:, :frames]
     batch, windows = tf.shape(steps)[0], steps.shape[1]
-    pictures = model(tf.reshape(steps, (-1, 1, config.noise_dim)))
+    pictures = model.generate(tf.reshape(steps, (-1, 1, config.noise_dim)))
     pictures = tf.reshape(pictures, (batch, windows, config.frames, config.bands))
     return _cross_fade(pictures, _hop(config))[:, :frames]
 

@@ -159,7 +159,7 @@ def sample(model: Gan, num_samples: int, seed: tuple[int, int] = _SEED) -> np.nd
     On one device, not by `predict`, which would wait for all workers: only the chief has all that is to be looked at.
     """
     steps = noise.draw(model.config, num_samples, seed)
-    pictures = [model(steps[start : start + _BATCH]).numpy() for start in range(0, num_samples, _BATCH)]
+    pictures = [model.generate(steps[start : start + _BATCH]).numpy() for start in range(0, num_samples, _BATCH)]
     return np.concatenate(pictures)[:, : model.config.frames]
 
 
