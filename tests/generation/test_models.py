@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from common import runs, training
-from generation import models
+from generation import models, noise
 from generation.config import LOSSES, VARIANTS
 from tests.riffs import riff
 
@@ -157,5 +157,20 @@ def test_a_saved_model_comes_back(tmp_path):
     model.save(run.model_path)
     config, loaded = models.load_model(run.folder)
     assert config == PLAIN
-    np.testing.assert_array_equal(loaded.sample(3, [0, 0]), model.sample(3, [0, 0]))
+    steps = noise.draw(PLAIN, 3, [0, 0])
+    np.testing.assert_array_equal(loaded.generate(steps), model.generate(steps))
     np.testing.assert_array_equal(loaded.spectra.low, model.spectra.low)
+
+
+def test_the_graph_that_generates_follows_the_weights():
+    model = build(PLAIN)
+    steps = noise.draw(PLAIN, 2, [0, 0])
+    before = model.generate(steps).numpy()
+    np.testing.assert_allclose(before, model(steps), atol=1e-5)
+    model.average.set_weights([2 * weight for weight in model.average.get_weights()])
+    after = model.generate(steps).numpy()
+    np.testing.assert_allclose(after, model(steps), atol=1e-5)
+    assert np.abs(after - before).max() > 0.01
+    # Longer pieces come out of the same graph.
+    longer = tf.concat([steps, steps], axis=1)
+    np.testing.assert_allclose(model.generate(longer), model(longer), atol=1e-5)

@@ -75,6 +75,18 @@ def test_mel_spectrograms_come_back_as_sound(spectra, waveforms):
     assert np.median(difference[loud]) < 2.0
 
 
+def test_the_graph_of_sound_follows_the_scale_and_takes_any_length(config, waveforms):
+    layer = Spectra(config)
+    # Of the function that is traced: operation by operation.
+    eagerly = layer.waveforms.python_function
+    for factor, frames in ((1.0, 40), (0.1, 40), (0.1, 60)):
+        layer.adapt([tf.constant(factor * waveforms)])
+        scaled = layer(waveforms[:2])[:, :frames]
+        found, expected = layer.waveforms(scaled).numpy(), eagerly(scaled).numpy()
+        assert found.shape == (2, (frames - 1) * config.hop_length)
+        np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+
+
 def test_excerpts_without_music_are_refused(config):
     with pytest.raises(UserError, match="hold no music"):
         Spectra(config).adapt([tf.zeros((2, config.num_samples))])
