@@ -68,3 +68,35 @@ def test_it_comes_back_from_its_configuration():
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert isinstance(again, Muon)
     assert again.get_config() == optimizer.get_config()
+
+
+class Counted(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises, and counts how often it is asked for."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, step):
+        self.calls += 1
+        return 0.01 * (1 + tf.cast(step, tf.float32))
+
+
+def test_decay_is_that_of_keras_and_the_schedule_is_not_asked_for_every_variable(rng):
+    """Matrices, which Muon moves, decay by one share, what AdamW moves by the other, and what is left out by none."""
+    starts = [rng.normal(size=shape).astype(np.float32) for shape in [(6, 10), (4, 3), (10,), (3,)]]
+    gradients = [rng.normal(size=start.shape).astype(np.float32) for start in starts]
+    results, schedules = [], []
+    for kind in (Muon, keras.optimizers.Muon):
+        variables = [keras.Variable(start, name=f"weight_{number}") for number, start in enumerate(starts)]
+        schedule = Counted()
+        optimizer = kind(schedule, weight_decay=0.5, adam_weight_decay=0.1)
+        optimizer.exclude_from_weight_decay(var_list=[variables[3]])
+        optimizer.build(variables)
+        for _ in range(2):
+            optimizer.apply([tf.constant(gradient) for gradient in gradients], variables)
+        results.append([variable.numpy() for variable in variables])
+        schedules.append(schedule.calls)
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    # Once for the decay and once for the step, twice; Keras' own asks once for every variable that decays.
+    assert schedules[0] == 4 < schedules[1]
