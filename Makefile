@@ -31,12 +31,14 @@ $(TFIO_VENV)/.installed: constraints-tfio.txt
 $(BENCH_VENV)/.installed: EXTRAS := speech,dev,bench
 $(BENCH_VENV)/.installed: constraints.txt
 
-# An environment a file of constraints: its last dependency names what is pinned.
+# An environment a file of constraints: its last dependency names what is pinned. pip would compile one file after another;
+# all cores do it here. What cannot be compiled is a template of a package, which pip passes over too.
 %/.installed: setup.cfg pyproject.toml
 	@echo "Setting up $*: TensorFlow is large, this takes a few minutes once."
 	$(PYTHON) -m venv $*
 	$*/bin/python -m pip install --disable-pip-version-check --quiet --upgrade pip
-	$*/bin/python -m pip install --disable-pip-version-check -c $(filter constraints%,$^) -e '.[$(EXTRAS)]'
+	$*/bin/python -m pip install --disable-pip-version-check --no-compile -c $(filter constraints%,$^) -e '.[$(EXTRAS)]'
+	$*/bin/python -m compileall -qq -j 0 $*/lib || true
 	@touch $@
 
 test: setup  ## run the tests
