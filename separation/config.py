@@ -208,7 +208,7 @@ VARIANTS = {
     "synthetic": dataclasses.replace(
         DEFAULT,
         epochs=11,
-        epoch_examples=1200,
+        epoch_examples=1140,
         batch_size=3,
         learning_rate=8e-3,
         mix_probability=0.5,
