@@ -24,11 +24,11 @@ help:  ## list the targets
 
 setup: $(VENV)/.installed  ## make the virtual environment and install everything
 
-$(VENV)/.installed: EXTRAS := speech,dev
+$(VENV)/.installed: EXTRAS := speech,ffmpeg,dev
 $(VENV)/.installed: constraints.txt
-$(TFIO_VENV)/.installed: EXTRAS := speech,dev,tfio
+$(TFIO_VENV)/.installed: EXTRAS := speech,ffmpeg,dev,tfio
 $(TFIO_VENV)/.installed: constraints-tfio.txt
-$(BENCH_VENV)/.installed: EXTRAS := speech,dev,bench
+$(BENCH_VENV)/.installed: EXTRAS := speech,ffmpeg,dev,bench
 $(BENCH_VENV)/.installed: constraints.txt
 
 # An environment a file of constraints: its last dependency names what is pinned. pip would compile one file after another;

@@ -4,29 +4,22 @@ Full scale is [-1, 1]. Files of floating-point samples may go beyond it, and so 
 samples are kept as they are, because cutting them would add distortion that the recording does not have.
 """
 
-import io
 import math
 import os
-import warnings
-from collections.abc import Iterator
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import soundfile
 import soxr
 
-from common import audio_writer
+from common import audio_writer, decoding
+from common.decoding import HIGHEST_SAMPLE_RATE as HIGHEST_SAMPLE_RATE
+from common.decoding import AudioSource
 from common.errors import UserError
 
-AudioSource = str | os.PathLike | BinaryIO
-
-LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 100, 10_000_000
-_READABLE = "WAV, FLAC, MP3, Ogg, AIFF or AU"
-_FFMPEG_SUFFIXES = (".m4a", ".mp4", ".aac", ".wma")
-BLOCK_VALUES = 2**20
-_UNSEEKABLE = 40  # What libsndfile calls SFE_NOT_SEEKABLE.
-_UNKNOWN_LENGTH = 2**36 - 1  # The largest count that FLAC can state, and what damaged headers tend to.
+# A recording whose loudest sample is below -80 dB of full scale is silence: nobody speaks, nothing sounds.
+SILENT_PEAK = 1e-4
+# Channels whose mean has less than this fraction of their own energy cancel each other out.
+_CANCELLED_ENERGY = 0.01
 
 
 class AudioInfo(NamedTuple):
@@ -52,13 +45,13 @@ def read(
 ) -> tuple[np.ndarray, int]:
     """Read an audio file, or an excerpt of it, as a float32 waveform.
 
-    Only the wanted excerpt is decoded. Memory follows the samples that are there, not the number the header claims. Of
-    an MP3 with variable bit rate and no Xing header libsndfile reads no more than the length it estimates.
+    Only the wanted excerpt is decoded. What is there is read, whatever the header claims; where something is missing, or
+    cannot be decoded, a warning says how much.
 
     Args:
         path_or_file: A path, or a binary file object (standard input is `sys.stdin.buffer`).
         sample_rate: Rate in Hz to resample to; None keeps the file's own.
-        mono: Whether to average the channels into one.
+        mono: Whether to make one channel of all, see `to_mono`.
         start: Where the excerpt begins, in seconds.
         duration: Length of the excerpt in seconds; None or NaN reads to the end. An excerpt that runs past the end is
             as long as what is there.
@@ -79,21 +72,14 @@ def read(
         >>> read(file)
         (array([0.25, 0.5 ], dtype=float32), 8000)
     """
-    if start < 0 or (duration is not None and duration <= 0):
-        raise UserError(f"an excerpt starts at 0 s or later and lasts more than 0 s; received {start} and {duration}")
-    name, source = _open_source(path_or_file)
-    length = None if duration is None or math.isnan(duration) else duration
-    try:
-        with ForwardFile(source) as file:
-            waveform, file_rate = _read_excerpt(file, start, length), file.samplerate
-    except (soundfile.LibsndfileError, TypeError) as error:
-        if not may_be_for_librosa(error, path_or_file):
-            raise unreadable(name, error) from error
-        try:
-            waveform, file_rate = _read_with_librosa(name, start, length)
-        except Exception as librosa_error:  # Each of its decoders has exceptions of its own.
-            raise unreadable(name, error) from librosa_error
-    return conform(name, waveform, file_rate, sample_rate, mono, start)
+    length = check_excerpt(start, duration)
+    with decoding.opened(path_or_file) as (name, recording):
+        file_rate = recording.sample_rate
+        first = round(start * file_rate)
+        wanted = None if length is None else max(1, round(length * file_rate))
+        blocks = list(recording.blocks(first, wanted))
+        waveform = np.concatenate(blocks) if blocks else np.empty((0, recording.num_channels), np.float32)
+        return conform(name, waveform, file_rate, sample_rate, mono, start)
 
 
 def conform(
@@ -106,7 +92,7 @@ def conform(
         waveform: Shape `(samples, channels)`, already cut to the excerpt.
         file_rate: Its rate in Hz.
         sample_rate: The wanted rate in Hz; None keeps the file's own.
-        mono: Whether to average the channels into one.
+        mono: Whether to make one channel of all, see `to_mono`.
         start: Where the excerpt began in seconds, for messages.
 
     Returns:
@@ -115,39 +101,82 @@ def conform(
     Raises:
         UserError: There are no samples, one is NaN or infinite, or the rate is absurd.
     """
-    check_rate(name, file_rate)
     if not len(waveform):
-        raise UserError(
-            f"{name} has no samples{f' at {start} s or later' if start else ''}; "
-            "expected at least one: delete the file, or record it again"
-        )
+        raise no_samples(name, start)
     if not np.isfinite(waveform).all():
         raise UserError(f"{name} contains NaN or infinite samples; expected finite ones: write the file again")
     if mono:
-        waveform = waveform[:, 0] if waveform.shape[1] == 1 else waveform.mean(axis=1, dtype=np.float32)
+        waveform = to_mono(waveform, name)
     if sample_rate is None:
         return waveform, file_rate
     return resample(waveform, file_rate, sample_rate), sample_rate
 
 
+def no_samples(name: str, start: float = 0.0) -> UserError:
+    """Return the error for a recording, or an excerpt that begins at `start` seconds, without samples."""
+    where = f" at {start} s or later" if start else ""
+    return UserError(f"{name} has no samples{where}; expected at least one: record it again, or leave it out")
+
+
+def check_excerpt(start: float, duration: float | None) -> float | None:
+    """Return the length of an excerpt in seconds, None for all that follows.
+
+    Raises:
+        UserError: It would begin before the recording, or be empty.
+    """
+    if start < 0 or (duration is not None and duration <= 0):
+        raise UserError(f"an excerpt starts at 0 s or later and lasts more than 0 s; received {start} and {duration}")
+    return None if duration is None or math.isnan(duration) else duration
+
+
+def to_mono(waveform: np.ndarray, name: str = "") -> np.ndarray:
+    """Make one channel of all: their mean, or the first of them where they cancel each other out.
+
+    A cable with swapped poles records one channel upside down: the mean is silence then, or nearly.
+
+    Args:
+        waveform: Shape `(samples, channels)`.
+        name: The recording, for the warning; none is given for an empty name.
+
+    Returns:
+        Shape `(samples,)`.
+
+    Example:
+        >>> to_mono(np.array([[0.5, -0.5], [0.25, -0.25]]))
+        array([0.5 , 0.25])
+    """
+    if waveform.shape[1] == 1:
+        return waveform[:, 0]
+    mean = waveform.mean(axis=1, dtype=waveform.dtype)
+    energies = np.square(waveform, dtype=np.float64).sum(axis=0)
+    if np.square(mean, dtype=np.float64).sum() >= _CANCELLED_ENERGY * energies.mean():
+        return mean
+    if name:
+        decoding.warn(name, "its channels cancel each other out, so one of them is read in place of their mean")
+    # Of channels as loud as each other the first; one of several may be silent.
+    return waveform[:, int(np.argmax(energies >= energies.max() / 2))]
+
+
+def is_silent(waveform: np.ndarray) -> bool:
+    """Whether there is nothing to hear: no sample reaches -80 dB of full scale.
+
+    Example:
+        >>> is_silent(np.zeros(100))
+        True
+    """
+    return float(np.abs(waveform).max(initial=0.0)) < SILENT_PEAK
+
+
 def info(path_or_file: AudioSource) -> AudioInfo:
     """Read the header of an audio file: rate, channels, samples and encoding.
 
-    A stream whose header leaves the length open, such as FLAC written into a pipe, is decoded to count its samples.
+    The length is that of what is there. Where only decoding tells, as of M4A, the samples are decoded to count them.
 
     Raises:
-        UserError: The file is missing, a folder, empty, or not audio that libsndfile reads.
+        UserError: The file is missing, a folder, empty, or not audio that can be read.
     """
-    name, source = _open_source(path_or_file)
-    try:
-        with ForwardFile(source) as file:
-            check_rate(name, file.samplerate)
-            num_samples = file.frames
-            if num_samples >= _UNKNOWN_LENGTH:
-                num_samples = sum(len(block) for block in decode(file))
-            return AudioInfo(file.samplerate, file.channels, num_samples, f"{file.format} {file.subtype}")
-    except (soundfile.LibsndfileError, TypeError) as error:
-        raise unreadable(name, error) from error
+    with decoding.opened(path_or_file) as (_, recording):
+        return AudioInfo(recording.sample_rate, recording.num_channels, recording.num_samples, recording.encoding)
 
 
 def resample(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
@@ -245,169 +274,3 @@ def write(path: str | os.PathLike, waveform: np.ndarray, sample_rate: int, subty
     num_channels = 1 if waveform.ndim == 1 else waveform.shape[1]
     with audio_writer.opened(path, sample_rate, num_channels, subtype) as write_block:
         write_block(waveform)
-
-
-class ForwardFile(soundfile.SoundFile):
-    """A file that is read forwards, after at most one seek.
-
-    soundfile seeks after every read of a seekable file, and at the end of a FLAC file whose header does not know its
-    length, or states it wrongly, that fails.
-    """
-
-    def __init__(self, source: str | BinaryIO):
-        # Names are bytes: Linux takes some that are no text.
-        super().__init__(os.fsencode(source) if isinstance(source, str) else _SeekableAnywhere(source))
-
-    def seekable(self) -> bool:
-        """Say no, so that reading does not seek."""
-        return False
-
-
-class _SeekableAnywhere:
-    """A file object for libsndfile, which damaged headers send to places that Python refuses, printing a traceback."""
-
-    def __init__(self, file: BinaryIO):
-        self.read, self.tell, self._seek = file.read, file.tell, file.seek
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go there, or stay."""
-        try:
-            return self._seek(offset, whence)
-        except (OSError, ValueError):
-            return self.tell()
-
-
-def source_name(path_or_file: AudioSource) -> str:
-    """Return the name of a recording for messages; a path must lead to a file that has content and may be read.
-
-    Raises:
-        UserError: The path leads to nothing, a folder, an empty file, or one that may not be read.
-    """
-    if hasattr(path_or_file, "read"):
-        name = getattr(path_or_file, "name", None)
-        return name if isinstance(name, str) and name != "<stdin>" else "standard input"
-    path = Path(path_or_file)
-    try:
-        if path.is_dir():
-            raise UserError(f"{path} is a folder; expected an audio file such as {_READABLE}")
-        if not path.exists():
-            raise UserError(f"{path} does not exist; expected an audio file such as {_READABLE}: check the path")
-        if not path.is_file():
-            raise UserError(f"{path} is not a regular file; expected an audio file such as {_READABLE}")
-        if not path.stat().st_size:
-            raise empty(str(path))
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"cannot open {path}: {error.strerror or error}; expected an audio file that you may read"
-        ) from error
-    return str(path)
-
-
-def decode(file: ForwardFile, num_samples: int | None = None, block_values: int = BLOCK_VALUES) -> Iterator[np.ndarray]:
-    """Read on in blocks, so that a header that claims too much costs nothing.
-
-    Args:
-        file: Stands where reading is to begin.
-        num_samples: Where to stop; None reads to the end.
-        block_values: Largest size of a block, all channels together.
-
-    Yields:
-        float32 of shape `(samples, channels)`; a single empty block if nothing is there.
-    """
-    block_samples = max(1, block_values // file.channels)
-    num_read = 0
-    while num_samples is None or num_read < num_samples:
-        wanted = block_samples if num_samples is None else min(block_samples, num_samples - num_read)
-        block = file.read(out=np.empty((wanted, file.channels), np.float32))
-        if len(block) or not num_read:
-            yield block
-        num_read += len(block)
-        if len(block) < wanted:
-            return
-
-
-def skip(file: ForwardFile, num_samples: int) -> None:
-    """Go from the beginning of a file to a sample.
-
-    Ogg is decoded up to there: libsndfile 1.2 crashes if it seeks in some damaged ones. So is what knows no seeking, such
-    as GSM 6.10.
-
-    Raises:
-        soundfile.LibsndfileError: The file is damaged.
-    """
-    if file.format != "OGG":
-        try:
-            file.seek(num_samples)
-            return
-        except soundfile.LibsndfileError as error:
-            if error.code != _UNSEEKABLE:
-                raise
-    for _ in decode(file, num_samples):
-        pass
-
-
-def _open_source(path_or_file: AudioSource) -> tuple[str, str | BinaryIO]:
-    """Return the name for messages and what soundfile can open; a file object is read whole, for pipes cannot seek."""
-    name = source_name(path_or_file)
-    if not hasattr(path_or_file, "read"):
-        return name, name
-    content = path_or_file.read()
-    if not content:
-        raise empty(name)
-    return name, io.BytesIO(content)
-
-
-def _read_excerpt(file: ForwardFile, start: float, duration: float | None) -> np.ndarray:
-    """Return `(samples, channels)`, empty if the excerpt begins past the end."""
-    first = round(start * file.samplerate)
-    wanted = None if duration is None else max(1, round(duration * file.samplerate))
-    if first:
-        if first >= file.frames:
-            return np.empty((0, file.channels), np.float32)
-        skip(file, first)
-    return np.concatenate(list(decode(file, wanted)))
-
-
-def may_be_for_librosa(error: Exception, path_or_file: AudioSource) -> bool:
-    """Say whether libsndfile does not know the format, as with M4A, which librosa's audioread may."""
-    format_not_recognised = 1
-    return getattr(error, "code", None) == format_not_recognised and not hasattr(path_or_file, "read")
-
-
-def _read_with_librosa(path: str, start: float, duration: float | None) -> tuple[np.ndarray, int]:
-    import librosa  # Slow to import, and few files need it.
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        waveform, rate = librosa.load(path, sr=None, mono=False, offset=start, duration=duration)
-    return np.atleast_2d(waveform).T, int(rate)
-
-
-def empty(name: str) -> UserError:
-    """Return the error for a recording of no bytes."""
-    return UserError(f"{name} is empty (0 bytes); expected audio such as {_READABLE}")
-
-
-def unreadable(name: str, error: Exception) -> UserError:
-    """Return the error for a file that no decoder understands; `error` is what libsndfile said."""
-    # Of an MP3 without a single frame libsndfile says that it is no regular file, which it is.
-    reason = str(getattr(error, "error_string", error)).split(" or is not a regular file")[0].rstrip(".")
-    reason = reason.replace("File does not exist", "no frames found")
-    needs_ffmpeg = Path(name).suffix.lower() in _FFMPEG_SUFFIXES
-    way_out = "install ffmpeg, which such files need, or convert it" if needs_ffmpeg else "convert or remove it"
-    return UserError(f"{name} is not audio that can be read ({reason}); expected {_READABLE}: {way_out}")
-
-
-def check_rate(name: str, sample_rate: int) -> None:
-    """Refuse the sample rate of a damaged header.
-
-    Raises:
-        UserError: It is not within LOWEST_SAMPLE_RATE and HIGHEST_SAMPLE_RATE.
-    """
-    if not LOWEST_SAMPLE_RATE <= sample_rate <= HIGHEST_SAMPLE_RATE:
-        raise UserError(
-            f"{name} claims a sample rate of {sample_rate} Hz; expected {LOWEST_SAMPLE_RATE} to {HIGHEST_SAMPLE_RATE}: "
-            "the header is damaged, write the file again"
-        )

@@ -1,22 +1,15 @@
 """Recordings of any length as a stream of waveforms: memory follows the block, not the recording."""
 
-import contextlib
-import io
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
 
 import numpy as np
-import soundfile
 import soxr
 
-from common import audio
+from common import audio, decoding
 from common.errors import UserError
 
 # Of what is decoded at once: shorter blocks are cut from it, for a call to the decoder has a cost of its own.
 _SHORTEST_READ_SECONDS = 0.1
-_COPIED_BYTES = 2**20
 
 
 def blocks(
@@ -30,9 +23,9 @@ def blocks(
     """Read an audio file block after block, as float32 waveforms at the wanted rate.
 
     One after the other the blocks are what `audio.read(path_or_file, sample_rate, mono, start, duration)` returns: the resampler goes
-    on from block to block, so they join without a click. A file object that cannot seek, such as a pipe on standard
-    input, is first copied to a temporary file, whose folder `TMPDIR` chooses; one that can is read where it is. What
-    only librosa reads, such as M4A, is read as one piece and takes the memory that it needs.
+    on from block to block, so they join without a click; but of channels that cancel each other out (`audio.to_mono`) each
+    block decides for itself. A file object that cannot seek, such as a pipe on standard input, is first copied to a
+    temporary file, whose folder `TMPDIR` chooses; one that can is read where it is.
 
     Args:
         path_or_file: A path, or a binary file object (standard input is `sys.stdin.buffer`).
@@ -63,20 +56,18 @@ def blocks(
         raise UserError(
             f"a block of {block_seconds} s at {sample_rate} Hz has no samples; expected at least one: make it longer"
         )
-    with _opened(path_or_file) as (name, source), contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(audio.ForwardFile(source))
-        except (soundfile.LibsndfileError, TypeError) as error:
-            if not audio.may_be_for_librosa(error, path_or_file):
-                raise audio.unreadable(name, error) from error
-            pieces = iter([audio.read(path_or_file, sample_rate, mono, start, duration)[0]])
-        else:
-            try:
-                wanted = _seek(name, file, start, duration)
-            except soundfile.LibsndfileError as error:
-                raise audio.unreadable(name, error) from error
-            pieces = _resampled(name, file, sample_rate, max(block_seconds, _SHORTEST_READ_SECONDS), mono, wanted)
-        yield from _cut(pieces, block_samples)
+    length = audio.check_excerpt(start, duration)
+    with decoding.opened(path_or_file) as (name, recording):
+        first = round(start * recording.sample_rate)
+        wanted = None if length is None else max(1, round(length * recording.sample_rate))
+        read_seconds = max(block_seconds, _SHORTEST_READ_SECONDS)
+        pieces = _resampled(name, recording, sample_rate, read_seconds, mono, first, wanted)
+        num_blocks = 0
+        for block in _cut(pieces, block_samples):
+            yield block
+            num_blocks += 1
+        if not num_blocks:
+            raise audio.no_samples(name, start)
 
 
 def windows(
@@ -126,67 +117,29 @@ def windows(
         yield np.array(starts, np.int64), waveforms[: len(starts)]
 
 
-@contextlib.contextmanager
-def _opened(path_or_file: audio.AudioSource) -> Iterator[tuple[str, str | BinaryIO]]:
-    """Yield the name for messages and what soundfile can open; a temporary file is removed afterwards."""
-    name = audio.source_name(path_or_file)
-    if not hasattr(path_or_file, "read"):
-        yield name, name
-        return
-    with contextlib.ExitStack() as stack:
-        file = path_or_file
-        # libsndfile counts from the start of a file; what somebody has read of it is no audio.
-        if not (getattr(file, "seekable", lambda: False)() and file.tell() == 0):
-            try:
-                file = stack.enter_context(tempfile.TemporaryFile())
-                shutil.copyfileobj(path_or_file, file, _COPIED_BYTES)
-            except OSError as error:
-                raise UserError(
-                    f"cannot copy {name} to a temporary file: {error.strerror or error}; "
-                    "expected room for all of it: set TMPDIR to a folder that has it"
-                ) from error
-        if not file.seek(0, io.SEEK_END):
-            raise audio.empty(name)
-        file.seek(0)
-        yield name, file
-
-
-def _seek(name: str, file: audio.ForwardFile, start: float, duration: float | None) -> int | None:
-    """Go to where an excerpt begins; return how many samples it has, None for all that follow."""
-    if start < 0 or (duration is not None and duration <= 0):
-        raise UserError(f"an excerpt starts at 0 s or later and lasts more than 0 s; received {start} and {duration}")
-    first = round(start * file.samplerate)
-    if first:
-        if first >= file.frames:
-            raise UserError(
-                f"{name} has no samples at {start} s or later; expected an excerpt that begins within its"
-                f" {file.frames / file.samplerate:.3f} s"
-            )
-        audio.skip(file, first)
-    return None if duration is None else max(1, round(duration * file.samplerate))
-
-
 def _resampled(
-    name: str, file: audio.ForwardFile, sample_rate: int, read_seconds: float, mono: bool, wanted: int | None
+    name: str,
+    recording: decoding.Recording,
+    sample_rate: int,
+    read_seconds: float,
+    mono: bool,
+    first: int,
+    wanted: int | None,
 ) -> Iterator[np.ndarray]:
     """Yield what the file holds, checked and at the wanted rate, in pieces of any length."""
-    file_rate = file.samplerate
-    audio.check_rate(name, file_rate)
-    num_channels = 1 if mono else file.channels
+    file_rate = recording.sample_rate
+    num_channels = 1 if mono else recording.num_channels
     resampler = soxr.ResampleStream(file_rate, sample_rate, num_channels, dtype="float32", quality="HQ")
-    read_values = min(audio.BLOCK_VALUES, round(read_seconds * file_rate) * file.channels)
+    read_values = min(decoding.BLOCK_VALUES, round(read_seconds * file_rate) * recording.num_channels)
     num_read = num_yielded = 0
-    try:
-        for block in audio.decode(file, wanted, read_values):
-            waveform, _ = audio.conform(name, block, file_rate, None, mono)
-            num_read += len(waveform)
-            if file_rate != sample_rate:
-                waveform = resampler.resample_chunk(waveform)
-            num_yielded += len(waveform)
-            yield waveform
-    except soundfile.LibsndfileError as error:
-        raise audio.unreadable(name, error) from error
-    if file_rate != sample_rate:
+    for block in recording.blocks(first, wanted, read_values):
+        waveform, _ = audio.conform(name, block, file_rate, None, mono)
+        num_read += len(waveform)
+        if file_rate != sample_rate:
+            waveform = resampler.resample_chunk(waveform)
+        num_yielded += len(waveform)
+        yield waveform
+    if num_read and file_rate != sample_rate:
         rest = resampler.resample_chunk(waveform[:0], last=True)
         # The length that `audio.resample` gives.
         yield audio.fit_length(rest, -(-num_read * sample_rate // file_rate) - num_yielded)

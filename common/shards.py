@@ -25,7 +25,7 @@ from tqdm import tqdm
 from common import audio, files, progress, tables, tfio, workers
 from common.errors import UserError
 
-_VERSION = 1
+_VERSION = 2
 _SHARD_BYTES = 16 * 2**20
 _SHUFFLE_BYTES = 256 * 2**20
 _PCM_SCALE = 32768.0

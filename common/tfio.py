@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from common import audio
+from common import audio, containers
 
 SUFFIXES = (".flac", ".mp3", ".ogg", ".oga")
 
@@ -70,8 +70,8 @@ def read(
 ) -> tuple[np.ndarray, int]:
     """Read as `common.audio.read` in mono, with the decoders of this module where they can.
 
-    Whatever they cannot read, such as WAV, Opus or FLAC of 20 bits, goes to `common.audio.read`, which also has the
-    messages for files that nobody can read.
+    Whatever they cannot read, such as WAV, Opus, FLAC of 20 bits, or a file whose header is not true (`common.containers`),
+    goes to `common.audio.read`, which also has the messages for files that nobody can read.
 
     Args:
         path: The file.
@@ -85,9 +85,9 @@ def read(
     Raises:
         UserError: As `common.audio.read`.
     """
-    if Path(path).suffix.lower() in SUFFIXES and available():
+    if Path(path).suffix.lower() in SUFFIXES and available() and _is_sound(path):
         try:
-            decoded, file_rate = _decode_file(tf.constant(os.fspath(path)))
+            decoded, file_rate = _decode_file(tf.constant(os.fsencode(path)))
         except tf.errors.OpError:
             return audio.read(path, sample_rate, start=start, duration=duration)
         rate = int(file_rate)
@@ -96,6 +96,16 @@ def read(
         excerpt = decoded.numpy()[first : first + length]
         return audio.conform(os.fspath(path), excerpt, rate, sample_rate, mono=True, start=start)
     return audio.read(path, sample_rate, start=start, duration=duration)
+
+
+def _is_sound(path: str | os.PathLike) -> bool:
+    """Whether a file is one stream whose header is true."""
+    try:
+        with open(path, "rb") as file:
+            parts = containers.examine(file)
+            return len(parts) == 1 and parts[0].is_file(file.seek(0, os.SEEK_END))
+    except OSError:
+        return False
 
 
 @tf.function(input_signature=[tf.TensorSpec([], tf.string)])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from common import audio
+from common import audio, decoding
 from common.errors import UserError
 
 RATE = 16000
@@ -370,6 +370,28 @@ def test_an_ogg_whose_last_page_is_damaged_is_not_sought(tmp_path, tone, monkeyp
     path = tmp_path / "a.ogg"
     soundfile.write(path, tone, 16000)
     whole, _ = audio.read(path)
-    monkeypatch.setattr(audio.ForwardFile, "seek", lambda *arguments: pytest.fail("it was sought"))
+    monkeypatch.setattr(decoding.ForwardFile, "seek", lambda *arguments: pytest.fail("it was sought"))
     excerpt, _ = audio.read(path, start=0.1, duration=0.05)
     np.testing.assert_allclose(excerpt, whole[1600:2400], atol=1e-6)
+
+
+def test_channels_that_cancel_are_read_by_the_first(tmp_path, tone, caplog):
+    audio.write(tmp_path / "cancels.wav", np.stack([tone, -tone], axis=1), RATE, "FLOAT")
+    audio.write(tmp_path / "left.wav", np.stack([tone, 0 * tone], axis=1), RATE, "FLOAT")
+    audio.write(tmp_path / "silent_first.wav", np.stack([0 * tone, tone, -tone], axis=1), RATE, "FLOAT")
+    np.testing.assert_array_equal(audio.read(tmp_path / "cancels.wav")[0], tone)
+    assert "cancel each other out" in caplog.text and "cancels.wav" in caplog.text
+    np.testing.assert_array_equal(audio.read(tmp_path / "left.wav")[0], tone / 2)
+    np.testing.assert_array_equal(audio.read(tmp_path / "silent_first.wav")[0], tone)
+    assert "left.wav" not in caplog.text
+
+
+def test_silence_of_two_channels_does_not_cancel(tmp_path, caplog):
+    audio.write(tmp_path / "a.wav", np.zeros((100, 2)), RATE)
+    np.testing.assert_array_equal(audio.read(tmp_path / "a.wav")[0], np.zeros(100))
+    assert not caplog.text
+
+
+def test_what_is_far_below_full_scale_is_silence(tone):
+    assert audio.is_silent(np.zeros(10)) and audio.is_silent(1e-4 * tone) and audio.is_silent(np.zeros(0))
+    assert not audio.is_silent(1e-3 * tone)

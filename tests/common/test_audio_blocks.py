@@ -216,13 +216,6 @@ def test_memory_does_not_follow_the_length(tmp_path):
         assert long < 1.1 * short < 10e6, (short, long)
 
 
-def test_what_only_librosa_reads_comes_in_blocks_too(tmp_path, rng, monkeypatch):
-    waveform = _noise(rng, 8000).astype(np.float32)
-    (tmp_path / "a.m4a").write_bytes(bytes(range(1, 256)) * 20)
-    monkeypatch.setattr(audio, "_read_with_librosa", lambda *_: (waveform, 8000))
-    _check_blocks(tmp_path / "a.m4a", tmp_path / "a.m4a")
-
-
 def test_a_bad_file_gives_the_message_of_read(tmp_path):
     (tmp_path / "folder.wav").mkdir()
     (tmp_path / "empty.wav").touch()

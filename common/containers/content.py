@@ -1,0 +1,86 @@
+"""The bytes of a file, and the streams in it."""
+
+import dataclasses
+import io
+from typing import BinaryIO
+
+_WINDOW = 2**16
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A stream of a file, in a form that libsndfile reads to its end.
+
+    Attributes:
+        pieces: What to read one after another: bytes put in place of a header, or first byte and end in the file.
+        end: Where in the file the next stream may begin.
+        stated_samples: The length that the header states, in samples; 0 where it states none.
+        lacks_end: Whether the end is missing although no header states how much.
+    """
+
+    pieces: tuple[bytes | tuple[int, int], ...]
+    end: int
+    stated_samples: int = 0
+    lacks_end: bool = False
+
+    def is_file(self, size: int) -> bool:
+        """Whether the stream is a whole file of that many bytes, as it is."""
+        return self.pieces == ((0, size),)
+
+
+class Content:
+    """The bytes of a file, read in windows.
+
+    Args:
+        file: Seekable.
+    """
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+        self.size = file.seek(0, io.SEEK_END)
+        self._first, self._window = 0, b""
+
+    def read(self, begin: int, num_bytes: int) -> bytes:
+        """Return the bytes from `begin`, fewer at the end of the file."""
+        offset = begin - self._first
+        if offset < 0 or offset + num_bytes > len(self._window):
+            self._file.seek(begin)
+            self._first, self._window = begin, self._file.read(max(num_bytes, _WINDOW))
+            offset = 0
+        return self._window[offset : offset + num_bytes]
+
+    def find(self, wanted: bytes, begin: int, end: int | None = None) -> int:
+        """Return where `wanted` is next, -1 if nowhere before `end`."""
+        end = self.size if end is None else end
+        overlap = len(wanted) - 1
+        while begin + overlap < end:
+            window = self.read(begin, min(_WINDOW, end - begin))
+            found = window.find(wanted)
+            if found >= 0:
+                return begin + found
+            if len(window) <= overlap:
+                break
+            begin += len(window) - overlap
+        return -1
+
+    def first_nonzero(self, begin: int) -> int:
+        """Return the next byte that is not zero, or the size of the file."""
+        while begin < self.size:
+            window = self.read(begin, _WINDOW)
+            if not window:
+                break
+            rest = window.lstrip(b"\0")
+            if rest:
+                return begin + len(window) - len(rest)
+            begin += len(window)
+        return self.size
+
+    def last_nonzero(self, begin: int, end: int) -> int:
+        """Return the last byte before `end` that is not zero, or `begin`."""
+        while end > begin:
+            first = max(begin, end - _WINDOW)
+            rest = self.read(first, end - first).rstrip(b"\0")
+            if rest:
+                return first + len(rest) - 1
+            end = first
+        return begin
