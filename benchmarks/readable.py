@@ -15,6 +15,8 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from common import outputs
+
 _WRITTEN_AT_ANY_TIME = ("examples_per_second",)
 
 
@@ -35,7 +37,7 @@ def stamps(folder: Path) -> dict[Path, int]:
 
 def leftovers(folder: Path) -> list[Path]:
     """List what is still being written below a folder, or was when its process was killed."""
-    return list(folder.rglob(".*"))
+    return [path for path in folder.rglob(".*") if path.name != outputs.LEDGER]
 
 
 def fault(path: Path) -> str:

@@ -1,7 +1,7 @@
 """How every entry point starts and ends: flags, help, logging, errors in one line."""
 
+import errno
 import logging
-import os
 import re
 import sys
 import textwrap
@@ -10,9 +10,18 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 from absl import flags
 
-from common import files, interruption, shards
+from common import files, interruption, shards, streams
 from common.config import FlagValues
 from common.errors import UserError
+
+# What the system says of a path that cannot be, and what to do about it.
+_WRONG_PATHS = {
+    errno.ENAMETOOLONG: "give a shorter one",
+    errno.ENOTDIR: "a file lies where a folder was expected: give another path",
+    errno.EISDIR: "a folder lies where a file was expected: give another path",
+    errno.EEXIST: "a file lies where a folder was expected: give another path",
+    errno.ELOOP: "its links lead round in a circle: give another path",
+}
 
 
 def run(
@@ -31,24 +40,37 @@ def run(
         The exit code: 0, 2 for an error that the user can mend, 130 after Ctrl-C, 143 after SIGTERM. Other exceptions
         pass through.
     """
+    streams.prepare()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    if hasattr(sys.stdout, "reconfigure"):
-        # Answers name files, and not every name is text.
-        sys.stdout.reconfigure(errors="surrogateescape")
     program = f"python -m {_module_name(main)}"
     flag_values = FlagValues()
     flags.DEFINE_bool("help", False, "show this text and stop", short_name="h", flag_values=flag_values)
     define_flags(flag_values)
+    code = _explained(lambda: _call(main, program, flag_values, arguments), program)
+    # What is still buffered is written here, whatever happened: at its exit Python would fail with a traceback.
+    return _explained(_flush, program) or code
+
+
+def _call(
+    main: Callable[[FlagValues, Sequence[str]], None],
+    program: str,
+    flag_values: FlagValues,
+    arguments: Sequence[str] | None,
+) -> None:
+    with interruption.raising():
+        positional = flag_values([program, *(sys.argv[1:] if arguments is None else arguments)])[1:]
+        if flag_values.help:
+            print(help_text(program, sys.modules[main.__module__].__doc__ or "", flag_values))
+            return
+        if "deterministic" in flag_values and flag_values.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        main(flag_values, positional)
+
+
+def _explained(work: Callable[[], None], program: str) -> int:
+    """Do something, say in one line what went wrong, and return the exit code."""
     try:
-        with interruption.raising():
-            positional = flag_values([program, *(sys.argv[1:] if arguments is None else arguments)])[1:]
-            if flag_values.help:
-                print(help_text(program, sys.modules[main.__module__].__doc__ or "", flag_values))
-                return 0
-            if "deterministic" in flag_values and flag_values.deterministic:
-                tf.config.experimental.enable_op_determinism()
-            main(flag_values, positional)
-            sys.stdout.flush()
+        work()
     except flags.Error as error:
         # absl words it "Did you mean: epochs ?"
         return _fail(str(error).replace(" ?", "?"), f"{program} --help lists the flags")
@@ -59,32 +81,43 @@ def run(
         return error.exit_code if isinstance(error, interruption.Interrupted) else 130
     except BrokenPipeError:
         # Whoever read the answers has enough of them.
-        _drop_output()
+        streams.drop_output()
         return 0
     except tf.errors.UnimplementedError as error:
         if "determinis" not in error.message.lower():
             raise
         return _fail(error.message.split(". ")[0], "leave --deterministic out, or choose another --model")
     except Exception as error:
-        if isinstance(error, tf.errors.OpError | UnicodeDecodeError):
-            # What is read while a model trains has no place of its own to catch this.
-            damaged = shards.damage(error)
-            if damaged is not None:
-                return _fail(str(damaged))
-        reason = files.refusal(error)
-        if reason is None:
+        line = _known(error)
+        if line is None:
             raise
-        try:
-            sys.stdout.flush()
-        except OSError:
-            _drop_output()
-        return _fail(f"{_refused_path(error, reason)}: {reason}", "free some space or choose another folder")
+        if streams.refused(error):
+            streams.drop_output()
+        return _fail(line)
     return 0
 
 
-def _drop_output() -> None:
-    """Lead standard output nowhere: what is still buffered cannot be written, and Python would try it once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        streams.drop_output()
+        raise
+
+
+def _known(error: Exception) -> str | None:
+    """Return the line that says what an exception of another library means to the user; None for a defect."""
+    if isinstance(error, tf.errors.OpError | UnicodeDecodeError):
+        # What is read while a model trains has no place of its own to catch this.
+        damaged = shards.damage(error)
+        if damaged is not None:
+            return str(damaged)
+    reason = files.refusal(error)
+    if reason is not None:
+        return f"{_refused_path(error, reason)}: {reason}; free some space or choose another folder"
+    if isinstance(error, OSError) and error.errno in _WRONG_PATHS:
+        return f"{error.filename or 'a path'}: {error.strerror}; {_WRONG_PATHS[error.errno]}"
+    return None
 
 
 def _refused_path(error: Exception, reason: str) -> str:

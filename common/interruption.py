@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 _MESSAGE = "interrupted; what was complete is kept, and the same command goes on"
@@ -22,6 +22,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GRACE_SECONDS = 1.0
 _told = threading.Event()
 _ending: list[int] = []
+_holding: list[bool] = []
+# Called before a process that cannot hear of the signal is ended: what has to be closed on standard output.
+last_words: list[Callable[[], None]] = []
 
 
 class Interrupted(KeyboardInterrupt):
@@ -61,6 +64,19 @@ def raising() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def held() -> Iterator[None]:
+    """Let a signal wait for the end of the block: for a few steps of which none or all are to be done."""
+    known = len(_ending)
+    _holding.append(True)
+    try:
+        yield
+    finally:
+        _holding.pop()
+    if len(_ending) > known:
+        raise Interrupted(_ending[-1] - 128)
+
+
 def end_at_once() -> None:
     """Until `raising`, let Ctrl-C end a program that runs as `python -m` at once: nothing can be lost while it loads."""
     is_program = sys.argv[:1] == ["-m"]  # as long as Python looks for the module
@@ -78,7 +94,8 @@ def _raise(number: int, frame: FrameType | None) -> None:
     for other in _SIGNALS:
         signal.signal(other, signal.SIG_IGN)
     _ending.append(128 + number)
-    raise Interrupted(number)
+    if not _holding:
+        raise Interrupted(number)
 
 
 def _insist(receiver: socket.socket) -> None:
@@ -88,9 +105,19 @@ def _insist(receiver: socket.socket) -> None:
         while number := receiver.recv(1):
             if number[0] in _SIGNALS:
                 time.sleep(_GRACE_SECONDS)
+                _say_last_words()
                 if not _told.is_set():
-                    os.write(2, f"{_MESSAGE}\n".encode())
+                    with contextlib.suppress(OSError):
+                        os.write(2, f"{_MESSAGE}\n".encode())
                 os._exit(128 + number[0])
+
+
+def _say_last_words() -> None:
+    """Close what is open on standard output; whoever reads it no more is not waited for."""
+    for say in list(last_words):
+        thread = threading.Thread(target=say, daemon=True)
+        thread.start()
+        thread.join(_GRACE_SECONDS)
 
 
 def _ignore_interruption(unraisable: "sys.UnraisableHookArgs") -> None:
@@ -102,7 +129,8 @@ def _ignore_interruption(unraisable: "sys.UnraisableHookArgs") -> None:
 def _end() -> None:
     """After a signal, end the process with its exit code."""
     if _ending:
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
         os._exit(_ending[0])
 
 

@@ -8,12 +8,13 @@ TensorFlow 2.21 writes a dozen lines to standard error while it loads and looks 
 can be set. A command should say what the user needs to know and nothing else; which devices are used is said by
 `common.training`. Whoever wants TensorFlow's own notes sets TF_CPP_MIN_LOG_LEVEL=0.
 
-Ctrl-C meanwhile ends the command without a traceback.
+Ctrl-C meanwhile ends the command without a traceback. Before all that, what is closed of standard input, output and error
+is led nowhere: the first file that is opened would take its number.
 """
 
 import os
 
-from common import interruption
+from common import interruption, streams
 
 _SILENT = "3"
 
@@ -35,6 +36,7 @@ def _import_tensorflow() -> None:
         os.close(nowhere)
 
 
+streams.open_closed()
 interruption.end_at_once()
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Processes that a command starts find the variable as it was set here.

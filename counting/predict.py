@@ -11,21 +11,24 @@ count are read; one that cannot be read gets its line on standard error, the oth
 2.
 """
 
+import contextlib
 import csv
 import itertools
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import keras
 import numpy as np
 import pandas as pd
 from absl import flags as absl_flags
 
-from common import app, audio, audio_blocks, files, inputs, plots
+from common import app, audio, audio_blocks, files, inputs, outputs, plots
 from common import config as configs
 from common.errors import UserError
+from common.guard import Guard
+from common.json_list import JsonList
 from counting import answers
 from counting.answers import Answer
 from counting.config import TASK, Config
@@ -49,37 +52,52 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         "merge", True, "join stretches of a timeline that are answered alike", flag_values=flag_values
     )
     absl_flags.DEFINE_string("plot_dir", None, "folder for a picture (PNG) of each timeline", flag_values=flag_values)
+    outputs.define_overwrite_flag(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Answer for every file named on the command line."""
     named = list(inputs.recordings(arguments))
-    config, model = load_model(flags.run_dir)
+    config = configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
+    check_hop(config, flags.hop_seconds)
+    pictures: list[Path | None] = [None] * len(named)
+    writing = contextlib.nullcontext()
     if flags.plot_dir:
-        files.check_writable(flags.plot_dir)
-    writer = {"text": TextWriter, "json": JsonWriter, "csv": CsvWriter}[flags.output_format]()
-    pictures = []
-    failures = 0
-    for name, source, _ in named:
-        drawn: list[Answer] = []
-        try:
-            found = answer_recording(model, config, source, flags.hop_seconds)
-            if flags.plot_dir:
-                found = _noted(found, drawn)
-            writer.recording(name, answers.merge(found) if flags.merge else found)
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            failures += 1
-            continue
-        if len(drawn) > 1:
-            stem = f"{len(pictures):03d}_{Path(name).stem}" if name != "-" else f"{len(pictures):03d}_standard_input"
-            pictures.append(Path(flags.plot_dir) / f"{stem}.png")
-            plots.save(picture(drawn, name), pictures[-1])
-    writer.close()
-    for path in pictures:
-        print(f"written: {path}", file=sys.stderr)
-    if failures:
-        raise UserError(f"{failures} of the recordings could not be read; the lines above say why")
+        pictures = [picture_path(flags.plot_dir, number, name) for number, (name, _, _) in enumerate(named)]
+        written = outputs.Outputs(flags.plot_dir, "counting.predict", flags.run_dir, flags.overwrite)
+        targets = [outputs.Target(path, name) for path, (name, _, _) in zip(pictures, named, strict=True)]
+        written.check(targets, [source for _, source, _ in named])
+        writing = written.writing()
+    model = load_model(flags.run_dir)[1]
+    guard = Guard()
+    with writing, WRITERS[flags.output_format]() as writer:
+        for (name, source, _), path in zip(named, pictures, strict=True):
+            with guard.one(name):
+                drawn: list[Answer] = []
+                found = _noted(answer_recording(model, config, source, flags.hop_seconds), drawn if path else None)
+                writer.recording(name, answers.merge(found) if flags.merge else found)
+                if len(drawn) > 1:
+                    plots.save(picture(drawn, name), path)
+                    print(f"written: {path}", file=sys.stderr)
+    guard.finish()
+
+
+def picture_path(folder: str | Path, number: int, name: str) -> Path:
+    """Return the file of a recording's picture: its place on the command line keeps recordings of one name apart."""
+    stem = "standard_input" if name == "-" else Path(name).stem
+    return Path(folder) / files.fitting_name(f"{number:03d}_{stem}", ".png")
+
+
+def check_hop(config: Config, hop_seconds: float) -> None:
+    """Refuse to look more seldom than a look lasts.
+
+    Raises:
+        UserError: hop_seconds is longer than the model's clip.
+    """
+    if hop_seconds > config.clip_seconds:
+        raise UserError(
+            f"--hop_seconds: expected at most the model's clip of {config.clip_seconds:g} s, got {hop_seconds:g}"
+        )
 
 
 def answer_recording(
@@ -90,10 +108,7 @@ def answer_recording(
     Raises:
         UserError: It cannot be read, or hop_seconds is longer than the model's clip.
     """
-    if hop_seconds > config.clip_seconds:
-        raise UserError(
-            f"--hop_seconds: expected at most the model's clip of {config.clip_seconds:g} s, got {hop_seconds:g}"
-        )
+    check_hop(config, hop_seconds)
     # A little more than a clip may hold, so that one block says which it is.
     blocks = audio_blocks.blocks(source, config.sample_rate, 2 * config.clip_seconds)
     first = next(blocks)
@@ -108,10 +123,11 @@ def _whole(answer: Answer, seconds: float) -> Answer:
     return Answer(0.0, seconds, answer.count, answer.female, answer.male, answer.probability)
 
 
-def _noted(found: Iterator[Answer], into: list[Answer]) -> Iterator[Answer]:
-    """Pass answers on, and keep them: some bytes each, where the sound would take megabytes."""
+def _noted(found: Iterator[Answer], into: list[Answer] | None) -> Iterator[Answer]:
+    """Pass answers on, and keep them if asked: some bytes each, where the sound would take megabytes."""
     for answer in found:
-        into.append(answer)
+        if into is not None:
+            into.append(answer)
         yield answer
 
 
@@ -124,8 +140,12 @@ def picture(found: Sequence[Answer], title: str) -> plots.Figure:
     return plots.timeline(edges, pd.DataFrame(curves), "speakers at once", title)
 
 
-class TextWriter:
+class TextWriter(contextlib.nullcontext):
     """Lines for people."""
+
+    def __enter__(self) -> Self:
+        """Write as it is."""
+        return self
 
     def recording(self, name: str, found: Iterator[Answer]) -> None:
         """Write one line for a clip; for a timeline a line a stretch, and the most at once."""
@@ -137,10 +157,6 @@ class TextWriter:
             print(f"{name}  {answer.start:9.2f} to {answer.end:9.2f} s  {_words(answer)}  {answer.probability:.3f}")
             most = max(most, answer.count)
         print(f"{name}  at most {most} at once")
-
-    def close(self) -> None:
-        """Leave nothing open."""
-        sys.stdout.flush()
 
 
 def _words(answer: Answer) -> str:
@@ -154,12 +170,8 @@ def _words(answer: Answer) -> str:
     return people if answer.female is None else f"{people} ({answer.female} F, {answer.male} M)"
 
 
-class JsonWriter:
-    """One JSON list with an object a recording, written as the answers come."""
-
-    def __init__(self):
-        """Open the list."""
-        self.separator = "["
+class JsonWriter(JsonList):
+    """One JSON list with an object a recording."""
 
     def recording(self, name: str, found: Iterator[Answer]) -> None:
         """Add one recording: the most that speak at once, and its stretches."""
@@ -173,22 +185,17 @@ class JsonWriter:
             }
             for answer in found
         ]
-        row = {"path": name, "count": max(stretch["count"] for stretch in stretches), "timeline": stretches}
-        print(f"{self.separator}\n{json.dumps(row, ensure_ascii=False)}", end="")
-        self.separator = ","
-
-    def close(self) -> None:
-        """Close the list."""
-        print("[]" if self.separator == "[" else "\n]")
+        self.add({"path": name, "count": max(stretch["count"] for stretch in stretches), "timeline": stretches})
 
 
-class CsvWriter:
+class CsvWriter(contextlib.nullcontext):
     """A row a stretch; a clip is one stretch."""
 
-    def __init__(self):
+    def __enter__(self) -> Self:
         """Write the header."""
         self.writer = csv.writer(sys.stdout, lineterminator="\n")
         self.writer.writerow(["path", "start", "end", "count", "female", "male", "probability"])
+        return self
 
     def recording(self, name: str, found: Iterator[Answer]) -> None:
         """Write one recording."""
@@ -197,9 +204,8 @@ class CsvWriter:
             row = [name, f"{answer.start:.3f}", f"{answer.end:.3f}", answer.count, *sexes, f"{answer.probability:.6f}"]
             self.writer.writerow(row)
 
-    def close(self) -> None:
-        """Leave nothing open."""
-        sys.stdout.flush()
+
+WRITERS = {"text": TextWriter, "json": JsonWriter, "csv": CsvWriter}
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ import numpy as np
 import tensorflow as tf
 from absl import flags as absl_flags
 
-from common import app, audio, files, plots
+from common import app, audio, outputs, plots
 from common import config as configs
 from common.errors import UserError
+from common.guard import Guard
 from generation import noise, pieces, watch
 from generation.config import TASK, Config
 from generation.models import Gan, load_model
@@ -46,6 +47,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     )
     absl_flags.DEFINE_integer("to_seed", None, "go from --seed to this one in --num_samples pieces", 0, **define)
     absl_flags.DEFINE_integer("epoch", None, "use the generator as it was after this epoch", 1, **define)
+    outputs.define_overwrite_flag(flag_values)
     absl_flags.DEFINE_enum("format", "wav", FORMATS, f"of the audio files: {', '.join(FORMATS)}", **define)
 
 
@@ -54,27 +56,40 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     app.refuse_arguments(arguments)
     if flags.to_seed is not None and flags.num_samples < 2:
         raise UserError("--to_seed: a way from one piece to another takes --num_samples of at least 2")
-    files.check_writable(flags.output_dir)
+    names = piece_names(flags.seed, flags.num_samples, flags.to_seed)
+    paths = [Path(flags.output_dir) / f"{name}.{flags.format}" for name in names]
+    generator = Path(flags.run_dir, "model" if flags.epoch is None else f"epoch {flags.epoch}")
+    written = outputs.Outputs(flags.output_dir, "generation.generate", flags.run_dir, flags.overwrite)
+    written.check(
+        outputs.Target(target, str(generator)) for path in paths for target in (path, path.with_suffix(".png"))
+    )
     config, model = load_model(flags.run_dir)
     if flags.epoch is not None:
         watch.load_snapshot(model, flags.run_dir, flags.epoch)
     frames = pieces.frames_of(config, flags.duration or config.clip_seconds)
-    for name, steps in draw_pieces(config, flags.seed, flags.num_samples, flags.to_seed, frames).items():
-        path = Path(flags.output_dir) / f"{name}.{flags.format}"
-        write_piece(model, pieces.spectrogram(model, flags.truncation * steps, frames), path, flags.duration)
-        print(f"{path}\n{path.with_suffix('.png')}")
+    drawn = draw_pieces(config, flags.seed, flags.num_samples, flags.to_seed, frames)
+    guard = Guard("pieces", "written")
+    with written.writing():
+        for path, steps in zip(paths, drawn, strict=True):
+            with guard.one(str(path)):
+                write_piece(model, pieces.spectrogram(model, flags.truncation * steps, frames), path, flags.duration)
+                print(f"{path}\n{path.with_suffix('.png')}")
+    guard.finish()
 
 
-def draw_pieces(config: Config, seed: int, num_samples: int, to_seed: int | None, frames: int) -> dict[str, tf.Tensor]:
-    """Draw the noise of some pieces, by the names of their files."""
+def piece_names(seed: int, num_samples: int, to_seed: int | None) -> list[str]:
+    """Return how the files of some pieces are called, without the suffix."""
     if to_seed is None:
-        return {f"seed_{number:04d}": pieces.draw(config, number, frames) for number in range(seed, seed + num_samples)}
+        return [f"seed_{number:04d}" for number in range(seed, seed + num_samples)]
+    return [f"seed_{seed:04d}_to_{to_seed:04d}_{number:02d}" for number in range(num_samples)]
+
+
+def draw_pieces(config: Config, seed: int, num_samples: int, to_seed: int | None, frames: int) -> list[tf.Tensor]:
+    """Draw the noise of the pieces that `piece_names` names."""
+    if to_seed is None:
+        return [pieces.draw(config, number, frames) for number in range(seed, seed + num_samples)]
     first, last = pieces.draw(config, seed, frames), pieces.draw(config, to_seed, frames)
-    shares = np.linspace(0, 1, num_samples)
-    return {
-        f"seed_{seed:04d}_to_{to_seed:04d}_{number:02d}": noise.interpolate(config, first, last, float(share))
-        for number, share in enumerate(shares)
-    }
+    return [noise.interpolate(config, first, last, float(share)) for share in np.linspace(0, 1, num_samples)]
 
 
 def write_piece(model: Gan, spectrogram: tf.Tensor, path: Path, seconds: float | None = None) -> None:

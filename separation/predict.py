@@ -16,9 +16,10 @@ import numpy as np
 import soxr
 from absl import flags as absl_flags
 
-from common import app, audio, audio_blocks, audio_writer, files, inputs, progress, tracks
+from common import app, audio, audio_blocks, audio_writer, files, inputs, outputs, progress, tracks
 from common import config as configs
 from common.errors import UserError, nearest
+from common.guard import Guard
 from separation import evaluate, separate
 from separation.config import TASK, Config
 from separation.models import load_model
@@ -55,6 +56,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     )
     absl_flags.DEFINE_float("offset", 0.0, "where to begin, in seconds", 0, **define)
     absl_flags.DEFINE_float("duration", None, "how much to separate, in seconds (default: to the end)", 0, **define)
+    outputs.define_overwrite_flag(flag_values)
     absl_flags.DEFINE_enum("format", "wav", FORMATS, f"of the files: {', '.join(FORMATS)}", **define)
     absl_flags.DEFINE_enum(
         "encoding", "16", list(ENCODINGS), "of WAV and FLAC: 16 or 24 bits, or float (WAV only)", **define
@@ -64,37 +66,51 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Separate every song named on the command line."""
-    named = list(inputs.recordings(arguments))
-    config, model = load_model(flags.run_dir)
-    config = evaluate.as_asked(config, flags)
-    run = separate.window_function(model, config)
-    stems = chosen_stems(config, flags.stems)
+    written = outputs.Outputs(flags.output_dir, "separation.predict", flags.run_dir, flags.overwrite)
+    named = written.not_own(inputs.recordings(arguments), arguments)
+    config = evaluate.as_asked(configs.load(Config, TASK, Path(flags.run_dir) / "config.json"), flags)
+    names = [*chosen_stems(config, flags.stems), *((RESIDUAL,) if flags.residual else ())]
     subtype = ENCODINGS[flags.encoding] if flags.format in ("wav", "flac") else None
     audio_writer.format_of(path_of(flags, "track", "stem"), subtype)
-    files.check_writable(flags.output_dir)
-    failures = 0
     used: set[str] = set()
-    for name, source, _ in named:
-        track = _unused(Path(name).stem if name != "-" else "standard_input", used)
-        names = [*stems, *((RESIDUAL,) if flags.residual else ())]
-        try:
-            written = separate_file(
-                run,
-                config,
-                source,
-                {stem: path_of(flags, track, stem) for stem in names},
-                offset=flags.offset,
-                duration=flags.duration,
-                consistent=flags.consistent,
-                subtype=subtype,
-            )
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            failures += 1
-            continue
-        print("\n".join(map(str, written)))
-    if failures:
-        raise UserError(f"{failures} of the songs could not be separated; the lines above say why")
+    tracks_of_songs = [_unused(track_name(name), used) for name, _, _ in named]
+    paths = [{stem: path_of(flags, track, stem) for stem in names} for track in tracks_of_songs]
+    written.check(
+        (
+            outputs.Target(path, name)
+            for (name, _, _), stems in zip(named, paths, strict=True)
+            for path in stems.values()
+        ),
+        [source for _, source, _ in named],
+    )
+    run = separate.window_function(load_model(flags.run_dir)[1], config)
+    guard = Guard("songs", "separated")
+    with written.writing():
+        for (name, source, _), stems in zip(named, paths, strict=True):
+            with guard.one(name):
+                separate_file(
+                    run,
+                    config,
+                    source,
+                    stems,
+                    offset=flags.offset,
+                    duration=flags.duration,
+                    consistent=flags.consistent,
+                    subtype=subtype,
+                )
+                print("\n".join(map(str, stems.values())))
+    guard.finish()
+
+
+def track_name(name: str) -> str:
+    """Return what the files of a song are called by: its own name without the suffix, if it can be that of a folder.
+
+    Example:
+        >>> track_name("album/song.mp3"), track_name("-"), track_name("...wav")
+        ('song', 'standard_input', '__')
+    """
+    stem = Path(name).stem if name != "-" else "standard_input"
+    return stem if stem.strip(".") else "_" * len(stem)
 
 
 def chosen_stems(config: Config, wanted: Sequence[str] | None) -> dict[str, list[int]]:
@@ -142,13 +158,15 @@ def path_of(flags: configs.FlagValues, track: str, stem: str) -> Path:
     """
     try:
         name = flags.template.format(track=track, stem=stem, format=flags.format)
-    except (KeyError, IndexError, ValueError) as error:
+    except (AttributeError, KeyError, IndexError, ValueError) as error:
         raise UserError(f"--template: {error} is not known; use {{track}}, {{stem}} and {{format}}") from error
     if "{stem}" not in flags.template:
         raise UserError("--template: without {stem} all stems are one file; use for example {track}_{stem}.{format}")
-    if not Path(name).suffix:
+    path = Path(name)
+    if not path.suffix:
         raise UserError("--template: the files need a suffix; end it with .{format}")
-    return Path(flags.output_dir) / name
+    folders = [files.fitting_name(folder) for folder in path.parent.parts]
+    return Path(flags.output_dir, *folders, files.fitting_name(path.stem, path.suffix))
 
 
 def separate_file(

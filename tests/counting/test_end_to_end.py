@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import resource
 import shutil
 import sys
 
@@ -133,6 +134,33 @@ def test_predict_answers_for_the_others_when_one_is_broken(counting_run, tmp_pat
     assert "good.wav" in output.out
     assert "broken.wav" in output.err
     assert "Traceback" not in output.err
+
+
+def test_predict_goes_on_where_a_picture_cannot_be_written(counting_run, tmp_path, capsys):
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"{name}.wav", np.concatenate([clip([220], 2.0), clip([220, 100], 2.0)]), RATE)
+    flags = [f"--run_dir={counting_run}", "--output_format=json", f"--plot_dir={tmp_path / 'plots'}"]
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        assert run(predict, *flags, tmp_path / "b.wav", tmp_path / "a.wav") == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    output = capsys.readouterr()
+    assert [row["path"][-5:] for row in json.loads(output.out)] == ["b.wav", "a.wav"]
+    assert [line.startswith("error: ") for line in output.err.splitlines()] == [True] * 3
+    assert output.err.endswith("2 of the recordings could not be answered; the lines above say why\n")
+    assert not (tmp_path / "plots").exists()
+
+
+def test_pictures_replace_those_of_the_same_command_only(counting_run, tmp_path, capsys):
+    soundfile.write(tmp_path / "a.wav", np.concatenate([clip([220], 2.0), clip([220, 100], 2.0)]), RATE)
+    flags = [f"--run_dir={counting_run}", f"--plot_dir={tmp_path / 'plots'}", tmp_path / "a.wav"]
+    assert run(predict, *flags) == run(predict, *flags) == 0
+    (tmp_path / "plots" / "000_a.png").write_text("mine")
+    assert run(predict, *flags) == 2
+    assert "000_a.png is there" in capsys.readouterr().err
+    assert (tmp_path / "plots" / "000_a.png").read_text() == "mine"
 
 
 def test_predict_on_a_long_recording_needs_little_memory(counting_run, tmp_path):

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -89,6 +90,24 @@ def test_pieces_are_written_and_the_seed_decides(run_dir, tmp_path):
     other, _ = soundfile.read(tmp_path / "a/seed_0006.wav")
     assert np.abs(first - other).max() > 0.01
     assert (tmp_path / "a/seed_0005.png").stat().st_size > 1000
+
+
+def test_a_piece_that_cannot_be_written_does_not_end_the_others_and_none_replaces_another(run_dir, tmp_path, capsys):
+    flags = (f"--run_dir={run_dir}", "--num_samples=2", f"--output_dir={tmp_path}")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
+    try:
+        assert run(generate, *flags) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    errors = capsys.readouterr().err.splitlines()
+    assert [name in line for name, line in zip(("seed_0000", "seed_0001", "2 of the pieces"), errors, strict=True)]
+    (tmp_path / "seed_0001.png").write_text("mine")
+    assert run(generate, *flags) == 2
+    assert not (tmp_path / "seed_0000.wav").exists()
+    assert run(generate, *flags, "--overwrite") == run(generate, *flags) == 0
+    assert run(generate, *flags, "--epoch=4") == 2
+    assert "seed_0000.wav (and 3 more) is there" in capsys.readouterr().err
 
 
 def test_the_way_from_one_piece_to_another(run_dir, tmp_path):

@@ -107,7 +107,7 @@ def test_the_others_are_separated_all_the_same(fails, untrained, tmp_path, rng):
     bad.write_text("no audio")
     lines = fails(predict, f"--run_dir={untrained}", f"--output_dir={tmp_path / 'stems'}", bad, good)
     assert "bad.wav is not audio" in lines and "1 of the songs could not be separated" in lines
-    assert sorted(path.name for path in (tmp_path / "stems").iterdir()) == ["good"]
+    assert [path.name for path in (tmp_path / "stems").glob("[!.]*")] == ["good"]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +135,52 @@ def test_a_folder_that_cannot_be_written(fails, untrained, tmp_path, rng):
     soundfile.write(song, rng.uniform(-0.1, 0.1, RATE), RATE)
     (tmp_path / "file").write_text("in the way")
     assert "cannot write" in fails(predict, f"--run_dir={untrained}", f"--output_dir={tmp_path / 'file'}", song)
+
+
+def test_no_song_is_overwritten(fails, untrained, tmp_path, rng):
+    """Two songs of one template, a song that has a stem's name, and what lies there already."""
+    album = tmp_path / "album"
+    album.mkdir()
+    for name in ("one", "vocals"):
+        soundfile.write(album / f"{name}.wav", rng.uniform(-0.1, 0.1, RATE), RATE)
+    contents = {path: path.read_bytes() for path in album.iterdir()}
+    common = (predict, f"--run_dir={untrained}", "--template={stem}.{format}", "--overwrite")
+    assert "would be written twice" in fails(*common, f"--output_dir={tmp_path / 'stems'}", album)
+    assert "is a recording to read" in fails(*common, f"--output_dir={album}", album / "vocals.wav")
+    assert "is not in the output folder" in fails(
+        *common, f"--output_dir={album}/x", "--template=../{stem}.wav", album / "vocals.wav"
+    )
+    assert {path: path.read_bytes() for path in album.iterdir()} == contents
+    assert not (tmp_path / "stems").exists()
+
+
+def test_stems_below_the_songs_are_not_separated_again_and_edited_ones_stay(fails, untrained, tmp_path, rng, caplog):
+    album = tmp_path / "album"
+    album.mkdir()
+    soundfile.write(album / "song.wav", rng.uniform(-0.1, 0.1, RATE), RATE)
+    flags = [f"--run_dir={untrained}", f"--output_dir={album / 'stems'}", str(album)]
+    for _ in range(2):
+        assert app.run(predict.main, predict.define_flags, flags) == 0
+        written = sorted(path.relative_to(album).as_posix() for path in album.rglob("*.wav"))
+        assert written == ["song.wav", "stems/song/accompaniment.wav", "stems/song/vocals.wav"]
+    assert "left out what this command wrote: 2 of the 3 recordings" in caplog.text
+    (album / "stems/song/vocals.wav").write_text("edited")
+    assert "vocals.wav is there, and not as this command wrote it" in fails(predict, *flags)
+    assert (album / "stems/song/vocals.wav").read_text() == "edited"
+    assert app.run(predict.main, predict.define_flags, [*flags, "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "folder"),
+    [("ü" * 125, "{track} {stem}.wav", "stems"), ("..", "{track}/{stem}.wav", "stems/__")],
+    ids=["long", "dots"],
+)
+def test_songs_whose_names_no_folder_can_have(untrained, tmp_path, rng, name, template, folder):
+    song = tmp_path / f"{name}.wav"
+    soundfile.write(song, rng.uniform(-0.1, 0.1, RATE), RATE, format="WAV")
+    flags = [f"--run_dir={untrained}", f"--output_dir={tmp_path / 'stems'}", f"--template={template}", str(song)]
+    assert app.run(predict.main, predict.define_flags, flags) == 0
+    assert len(list((tmp_path / folder).glob("*.wav"))) == 2
 
 
 def train_on(fails, root, tmp_path, *flags):

@@ -141,7 +141,7 @@ def test_an_excerpt_chosen_stems_and_a_template(run_dir, song, tmp_path):
     flags = [f"--run_dir={run_dir}", f"--output_dir={tmp_path}", "--offset=0.5", "--duration=1.25", "--stems=vocals"]
     assert run(predict, *flags, "--template={stem} of {track}.{format}", "--format=flac", song) == 0
     assert soundfile.info(tmp_path / "vocals of song.flac").frames == round(1.25 * RATE)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["song.wav", "vocals of song.flac"]
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["song.wav", "vocals of song.flac"]
 
 
 def test_standard_input_and_songs_of_one_name(run_dir, song, tmp_path, monkeypatch):
@@ -154,7 +154,7 @@ def test_standard_input_and_songs_of_one_name(run_dir, song, tmp_path, monkeypat
     other.parent.mkdir()
     shutil.copy(song, other)
     assert run(predict, f"--run_dir={run_dir}", f"--output_dir={tmp_path / 'stems'}", "-", song, other) == 0
-    assert sorted(path.name for path in (tmp_path / "stems").iterdir()) == ["song", "song_2", "standard_input"]
+    assert sorted(path.name for path in (tmp_path / "stems").glob("[!.]*")) == ["song", "song_2", "standard_input"]
     found = [(tmp_path / "stems" / name / "vocals.wav").read_bytes() for name in ("song", "song_2", "standard_input")]
     assert found[0] == found[1] == found[2]
 
