@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import fcntl
+import hashlib
+import itertools
 import json
 import os
 import re
@@ -15,7 +17,11 @@ from pathlib import Path
 from common.errors import UserError
 
 # What is being written is named so beside its target.
-_PARTIAL = re.compile(r"\..+\.partial-[0-9a-f]{8}(\.[^.]*)?")
+_PARTIAL = re.compile(r"\..+\.partial-[0-9a-f]{8}(\.[^.]*)?", re.DOTALL)
+# What most file systems allow a name, in bytes.
+_LONGEST_NAME = 255
+# The temporary name of any target stays below that, and below the 143 bytes of encrypted folders.
+_LONGEST_STEM, _LONGEST_SUFFIX = 96, 16
 # What a disk that is full, limited or read-only says, as OSError or as text in the errors of TensorFlow and HDF5.
 _REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 _tidied: set[Path] = set()
@@ -98,6 +104,7 @@ def _claimed(path: Path, is_folder: bool) -> Iterator[Path]:
         remove_leftovers(path.parent)
         _tidied.add(path.parent)
     stem, suffix = (path.name, "") if is_folder else (path.stem, path.suffix)
+    stem, suffix = _cut(stem, _LONGEST_STEM), _cut(suffix, _LONGEST_SUFFIX)
     descriptor = None
     while descriptor is None:
         temporary = path.with_name(f".{stem}.partial-{uuid.uuid4().hex[:8]}{suffix}")
@@ -148,6 +155,35 @@ def _remove(path: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def fitting_name(stem: str, suffix: str = "", room: int = 0) -> str:
+    """Return the name of a file, its stem shortened where the file system would refuse the whole.
+
+    A shortened stem ends with a hash of the whole, so that names that begin alike stay apart.
+
+    Args:
+        stem: What the name should be.
+        suffix: Stands at its end, as it is.
+        room: Bytes to leave for what the caller puts around the name.
+
+    Example:
+        >>> fitting_name("song", ".wav")
+        'song.wav'
+        >>> fitting_name("long " * 60, ".wav", room=210)
+        'long long long long long long lo-994ef62a.wav'
+    """
+    size = _LONGEST_NAME - room - len(os.fsencode(suffix))
+    if len(os.fsencode(stem)) > size:
+        mark = f"-{hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]}"
+        stem = _cut(stem, size - len(mark)) + mark
+    return stem + suffix
+
+
+def _cut(text: str, num_bytes: int) -> str:
+    """Return as many of the first letters as fit into some bytes of a name."""
+    sizes = itertools.accumulate(len(os.fsencode(letter)) for letter in text)
+    return text[: sum(size <= num_bytes for size in sizes)]
 
 
 def refusal(error: BaseException) -> str | None:

@@ -2,6 +2,7 @@ import concurrent.futures
 import errno
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -89,6 +90,42 @@ def test_many_write_and_tidy_at_once(tmp_path):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(400)))
     assert len(list(tmp_path.iterdir())) == 800
+
+
+LONG_NAMES = {
+    "letters": "a" * 251 + ".txt",
+    "Chinese": "你" * 83 + ".txt",
+    "no suffix": "a" * 255,
+    "the suffix": "a." + "b" * 253,
+    "bytes": "caf\udce9" * 62 + ".txt",
+    "line break": "a\nb" * 80 + ".txt",
+}
+
+
+@pytest.mark.parametrize("name", LONG_NAMES.values(), ids=LONG_NAMES)
+def test_a_name_that_the_file_system_takes_can_be_written_and_its_leftover_is_found(name, tmp_path):
+    files.write_text(tmp_path / name, "text")
+    with files.atomic_folder(tmp_path / "folder" / name) as folder:
+        (folder / "a.txt").touch()
+    assert {path.name for path in tmp_path.iterdir()} == {name, "folder"}
+    with files.atomic_path(tmp_path / name) as temporary:
+        assert len(os.fsencode(temporary.name)) < 143
+        leftover = tmp_path / re.sub(r"partial-\w{8}", "partial-00000000", temporary.name)
+        leftover.touch()
+        files.remove_leftovers(tmp_path)
+        assert not leftover.exists() and temporary.exists()
+
+
+def test_a_name_is_shortened_only_where_it_must_be_and_stays_unique(tmp_path):
+    assert files.fitting_name("a" * 251, ".txt") == "a" * 251 + ".txt"
+    stems = ["a" * 252, "a" * 253, "你" * 90, "你" * 90 + "好", "caf\udce9" * 70, "é" * 200]
+    names = [files.fitting_name(stem, ".txt") for stem in stems]
+    assert len(set(names)) == len(names)
+    for stem, name in zip(stems, names, strict=True):
+        assert 251 < len(os.fsencode(name)) <= 255
+        assert stem.startswith(name.rsplit("-", 1)[0]) and name.endswith(".txt")
+        files.write_text(tmp_path / name, "")
+    assert len(os.fsencode(files.fitting_name("é" * 200, ".txt", room=30))) <= 225
 
 
 @pytest.fixture
