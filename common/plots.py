@@ -1,20 +1,29 @@
-"""Pictures for reports and dashboards. Each function returns a matplotlib figure; `save` and `to_image` use it up."""
+"""Pictures for reports and dashboards. Each function returns a matplotlib figure; `save` and `to_image` use it up.
 
-from collections.abc import Sequence
+None of them raises because of what it should draw: see `common.drawing`. Text is drawn as it is: see `common.lettering`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
+from matplotlib.image import imsave
 from matplotlib.lines import Line2D
 
-from common import files
+from common import drawing, files
 
 _HALF = 0.5
+# Inches of a cell in a confusion matrix.
+_LARGEST_CELL, _SMALLEST_CELL = 0.42, 0.14
+# Points: smaller numbers cannot be read.
+_SMALLEST_NUMBER = 5
 
 
+@drawing.guarded
 def confusion(counts: pd.DataFrame, title: str = "") -> Figure:
     """Draw a confusion matrix, each row coloured by its shares.
 
@@ -22,21 +31,35 @@ def confusion(counts: pd.DataFrame, title: str = "") -> Figure:
         counts: True labels in rows, predicted ones in columns.
         title: Stands above.
     """
-    size = max(4.0, 0.42 * len(counts) + 1.6)
+    # Of many classes all is drawn, smaller, down to what can just be read.
+    cell = np.clip(25 / max(len(counts), 1), _SMALLEST_CELL, _LARGEST_CELL)
+    size = max(4.0, cell * len(counts) + 1.6 + 0.05 * _longest(counts.index))
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.add_subplot()
     shares = counts.to_numpy() / np.maximum(counts.to_numpy().sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
-    axes.set_xticks(range(len(counts)), counts.columns, rotation=45, ha="right")
-    axes.set_yticks(range(len(counts)), counts.index)
+    font_size = min(10, 50 * cell)
+    axes.set_xticks(range(len(counts)), counts.columns, rotation=45, ha="right", fontsize=font_size)
+    axes.set_yticks(range(len(counts)), counts.index, fontsize=font_size)
     axes.set(xlabel="predicted", ylabel="true", title=title)
-    for row, column in np.argwhere(counts.to_numpy() > 0):
+    font_size = 9 * cell / _LARGEST_CELL
+    for row, column in np.argwhere(counts.to_numpy() > 0) if font_size >= _SMALLEST_NUMBER else ():
         color = "white" if shares[row, column] > _HALF else "black"
-        axes.text(column, row, counts.iat[row, column], ha="center", va="center", color=color, fontsize=9)
+        axes.text(
+            column,
+            row,
+            counts.iat[row, column],
+            ha="center",
+            va="center",
+            color=color,
+            fontsize=font_size,
+            in_layout=False,
+        )
     return figure
 
 
+@drawing.guarded
 def roc(
     curves: dict[str, pd.DataFrame],
     title: str = "",
@@ -53,19 +76,20 @@ def roc(
     """
     figure = Figure(figsize=(6.5, 5), layout="constrained")
     axes = figure.add_subplot()
+    lines = {}
     for number, (name, curve) in enumerate(curves.items()):
         style = "-" if number < 10 else "--"
-        name = name.strip("_")  # matplotlib leaves names that begin with an underscore out of the legend
-        axes.step(curve["false_positive_rate"], curve["true_positive_rate"], style, where="post", label=name)
+        (lines[name],) = axes.step(curve["false_positive_rate"], curve["true_positive_rate"], style, where="post")
     for false_positive_rate, true_positive_rate in marks:
         axes.plot(false_positive_rate, true_positive_rate, "ko", markersize=4)
     axes.set_xscale("symlog", linthresh=1e-3)
     axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=labels[0], ylabel=labels[1], title=title)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="lower right", ncols=2)
+    _legend(axes, lines, fontsize=8, loc="lower right", ncols=2)
     return figure
 
 
+@drawing.guarded
 def history(table: pd.DataFrame, names: tuple[str, ...], title: str = "") -> Figure:
     """Draw training and validation curves side by side, one panel a quantity.
 
@@ -76,16 +100,18 @@ def history(table: pd.DataFrame, names: tuple[str, ...], title: str = "") -> Fig
     """
     figure = Figure(figsize=(5 * len(names), 3.6), layout="constrained")
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
+        lines = {}
         for column, label in ((name, "training"), (f"val_{name}", "validation")):
             if column in table:
-                axes.plot(table["epoch"], table[column], marker="." if len(table) < 30 else None, label=label)
+                (lines[label],) = axes.plot(table["epoch"], table[column], marker="." if len(table) < 30 else None)
         axes.set(xlabel="epoch", ylabel=name.replace("_", " "))
         axes.grid(alpha=0.3)
-        axes.legend()
+        _legend(axes, lines)
     figure.suptitle(title)
     return figure
 
 
+@drawing.guarded
 def grid(table: pd.DataFrame, marks: pd.DataFrame, marks_name: str, title: str = "") -> Figure:
     """Draw the curves of several trainings: a column of panels each, a row a quantity, and points to compare with.
 
@@ -114,13 +140,14 @@ def grid(table: pd.DataFrame, marks: pd.DataFrame, marks_name: str, title: str =
         top.set_title(panel, fontsize=10)
         bottom.set_xlabel("epoch")
         bottom.locator_params("x", integer=True)
-    handles = [Line2D([], [], color=f"C{number}", marker=".", label=curve) for number, curve in enumerate(curves)]
-    handles.append(Line2D([], [], color="black", marker="x", linestyle="", label=marks_name))
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 2 + len(panels)), fontsize=9)
+    lines = {curve: Line2D([], [], color=f"C{number}", marker=".") for number, curve in enumerate(curves)}
+    lines[marks_name] = Line2D([], [], color="black", marker="x", linestyle="")
+    _legend(figure, lines, loc="outside lower center", ncols=min(len(lines), 2 + len(panels)), fontsize=9)
     figure.suptitle(title)
     return figure
 
 
+@drawing.guarded
 def panels(table: pd.DataFrame, x_name: str | None = None, y_name: str | None = None, title: str = "") -> Figure:
     """Draw curves side by side, in panels.
 
@@ -132,21 +159,24 @@ def panels(table: pd.DataFrame, x_name: str | None = None, y_name: str | None = 
     """
     names = list(dict.fromkeys(table["panel"]))
     figure = Figure(figsize=(4.6 * len(names), 3.6), layout="constrained")
+    lines: list[dict[str, Artist]] = []
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
+        lines.append({})
         for curve, points in table[table["panel"] == name].groupby("curve", sort=False):
-            axes.plot(points["x"], points["y"], marker=".", label=curve)
+            (lines[-1][curve],) = axes.plot(points["x"], points["y"], marker=".")
         axes.set(xlabel=x_name or name, ylabel=y_name or name)
         if y_name:
             axes.set(ylim=(0, 1))
         axes.grid(alpha=0.3)
-    curves = [axes.get_legend_handles_labels()[1] for axes in figure.axes]
     # Panels with the same curves share one legend.
-    for axes in figure.axes if any(own != curves[-1] for own in curves) else figure.axes[-1:]:
-        axes.legend(fontsize=8)
+    same = all(list(own) == list(lines[-1]) for own in lines)
+    for axes, own in list(zip(figure.axes, lines, strict=True))[-1 if same else 0 :]:
+        _legend(axes, own, fontsize=8)
     figure.suptitle(title)
     return figure
 
 
+@drawing.guarded
 def bars(table: pd.DataFrame, quantity: str, title: str = "", *, stacked: bool = False) -> Figure:
     """Draw groups of bars.
 
@@ -158,13 +188,21 @@ def bars(table: pd.DataFrame, quantity: str, title: str = "", *, stacked: bool =
     """
     figure = Figure(figsize=(max(5.0, 1.2 * len(table) + 3), 3.6), layout="constrained")
     axes = figure.add_subplot()
-    table.plot.bar(ax=axes, stacked=stacked, rot=0, width=0.8)
+    width = 0.8 if stacked else 0.8 / table.shape[1]
+    drawn = {}
+    for number, name in enumerate(table):
+        bottom = table.iloc[:, :number].sum(axis=1) if stacked else 0
+        middle = 0 if stacked else width * (number - (table.shape[1] - 1) / 2)
+        drawn[name] = axes.bar(np.arange(len(table)) + middle, table[name], width, bottom, color=f"C{number}")
+    axes.set_xticks(range(len(table)), table.index, **_tilted(table.index))
     axes.set(ylabel=quantity, title=title, xlabel=str(table.index.name).lower())
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize=8, ncols=1 if table.shape[1] <= 10 else 2, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    ncols = 1 if table.shape[1] <= 10 else 2
+    _legend(axes, drawn, fontsize=8, ncols=ncols, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
+@drawing.guarded
 def dots(table: pd.DataFrame, group: str, series: str, value: str, quantity: str, title: str = "") -> Figure:
     """Draw every value as a dot, with the median of each series in each group as a line.
 
@@ -191,14 +229,15 @@ def dots(table: pd.DataFrame, group: str, series: str, value: str, quantity: str
             apart = 0.6 * width * (np.arange(len(values)) * 0.618 % 1 - 0.5)
             axes.plot(middle + apart, values, ".", color=f"C{number}", alpha=0.6)
             axes.hlines(np.median(values), middle - 0.4 * width, middle + 0.4 * width, color=f"C{number}", lw=2)
-    axes.set_xticks(range(len(groups)), groups)
+    axes.set_xticks(range(len(groups)), groups, **_tilted(groups))
     axes.set(ylabel=quantity, title=title, xlabel=group, xlim=(-0.5, len(groups) - 0.5))
     axes.grid(axis="y", alpha=0.3)
-    handles = [Line2D([], [], color=f"C{number}", marker=".", label=name) for number, name in enumerate(names)]
-    axes.legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    lines = {name: Line2D([], [], color=f"C{number}", marker=".") for number, name in enumerate(names)}
+    _legend(axes, lines, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
+@drawing.guarded
 def examples(clips: dict[str, tuple[np.ndarray, np.ndarray]], sample_rate: int) -> Figure:
     """Draw waveforms, each above its spectrogram.
 
@@ -208,13 +247,13 @@ def examples(clips: dict[str, tuple[np.ndarray, np.ndarray]], sample_rate: int) 
     """
     figure = Figure(figsize=(3.2 * len(clips), 4.6), layout="constrained")
     rows = figure.subplots(2, len(clips), squeeze=False, sharex=True, height_ratios=(1, 2))
-    loudest = max(float(np.abs(waveform).max()) for waveform, _ in clips.values()) or 1.0
+    loudest = max(highest(np.abs(waveform)) for waveform, _ in clips.values()) or 1.0
     for (title, (waveform, values_db)), upper, lower in zip(clips.items(), *rows, strict=True):
         seconds = len(waveform) / sample_rate
         upper.plot(np.arange(len(waveform)) / sample_rate, waveform, linewidth=0.5)
         upper.set(ylim=(-loudest, loudest))
         upper.set_title(title, fontsize=8)
-        peak = float(values_db.max())
+        peak = highest(values_db)
         extent = (0, seconds, 0, sample_rate / 2000)
         lower.imshow(values_db.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=peak - 80, vmax=peak)
         lower.set(xlabel="time in s")
@@ -223,27 +262,7 @@ def examples(clips: dict[str, tuple[np.ndarray, np.ndarray]], sample_rate: int) 
     return figure
 
 
-def waveforms(clips: np.ndarray, titles: Sequence[str], right: np.ndarray, title: str = "") -> Figure:
-    """Draw a grid of waveforms, eight in a row, those that were answered wrongly in red.
-
-    Args:
-        clips: Shape `(clips, samples)`.
-        titles: Stand above each.
-        right: Whether each was answered rightly, shape `(clips,)`.
-        title: Stands above all.
-    """
-    num_rows = -(-len(clips) // 8)
-    figure = Figure(figsize=(14, 1.3 * num_rows + 0.5), layout="constrained")
-    panels = figure.subplots(num_rows, 8, squeeze=False).ravel()
-    for axes in panels:
-        axes.set_axis_off()
-    for axes, clip, name, good in zip(panels, clips, titles, right, strict=False):
-        axes.plot(clip, linewidth=0.4, color="C0" if good else "C3")
-        axes.set_title(name, fontsize=8, color="black" if good else "C3")
-    figure.suptitle(title)
-    return figure
-
-
+@drawing.guarded
 def timeline(edges: np.ndarray, curves: pd.DataFrame, quantity: str, title: str = "") -> Figure:
     """Draw whole numbers that change over time, as steps.
 
@@ -255,17 +274,19 @@ def timeline(edges: np.ndarray, curves: pd.DataFrame, quantity: str, title: str 
     """
     figure = Figure(figsize=(10, 3), layout="constrained")
     axes = figure.add_subplot()
+    steps = {}
     for number, name in enumerate(curves):
         # A little apart, so that equal curves do not hide one another.
-        axes.stairs(curves[name] + 0.04 * number, edges, baseline=None, linewidth=1.6, label=name)
-    axes.set(xlim=(edges[0], edges[-1]), ylim=(-0.1, curves.to_numpy().max() + 0.5))
+        steps[name] = axes.stairs(curves[name] + 0.04 * number, edges, baseline=None, linewidth=1.6)
+    axes.set(xlim=(edges[0], edges[-1]), ylim=(-0.1, highest(curves.to_numpy()) + 0.5))
     axes.set(xlabel="time in s", ylabel=quantity, title=title)
     axes.locator_params("y", integer=True)
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper right", ncols=3, fontsize=8)
+    _legend(axes, steps, loc="upper right", ncols=3, fontsize=8)
     return figure
 
 
+@drawing.guarded
 def pictures(
     values_db: np.ndarray,
     titles: Sequence[str],
@@ -273,6 +294,7 @@ def pictures(
     num_columns: int = 4,
     highest_hz: float | None = None,
     range_db: float | None = None,
+    names: Sequence[str] = (),
 ) -> Figure:
     """Draw spectrograms in decibels as a grid, all in one scale of colours.
 
@@ -283,6 +305,7 @@ def pictures(
         num_columns: Pictures side by side.
         highest_hz: Frequency of the last bin, where bands are the bins of a Fourier transform.
         range_db: How far below the loudest of all the colours reach; to the first percentile unless given.
+        names: Stand below the titles, one a picture, if there are any.
     """
     num_columns = min(num_columns, len(values_db))
     num_rows = -(-len(values_db) // num_columns)
@@ -300,16 +323,17 @@ def pictures(
         squeeze=False,
         gridspec_kw={**edges, "wspace": 0.08, "hspace": 0.42},
     )
-    high = float(values_db.max())
-    low = np.percentile(values_db, 1) if range_db is None else high - range_db
+    high = highest(values_db)
+    low = high - range_db if range_db is not None else np.percentile(np.nan_to_num(values_db, neginf=high - 100), 1)
     for panel in axes.flat[len(values_db) :]:
         panel.set_visible(False)
-    for panel, values, title in zip(axes.flat, values_db, titles, strict=False):
+    for panel, values, title, name in zip(axes.flat, values_db, titles, names or [""] * len(titles), strict=False):
         extent = (0, len(values) * hop_seconds, 0, highest_hz / 1000 if highest_hz else values.shape[1])
         image = panel.imshow(
             values.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=low, vmax=max(high, low + 1)
         )
-        panel.set_title(title, fontsize=8)
+        panel.set_title(title, fontsize=8, pad=16 if name else None)
+        panel.text(0.5, 1.05, name, fontsize=8, ha="center", transform=panel.transAxes)
         panel.tick_params(labelsize=8)
     for panel in axes[-1]:
         panel.set_xlabel("time in s", fontsize=8)
@@ -320,76 +344,44 @@ def pictures(
     return figure
 
 
-def separations(
-    mixture: np.ndarray,
-    rows: Sequence[tuple[str, Sequence[np.ndarray]]],
-    hop_seconds: float,
-    highest_hz: float,
-    title: str = "",
-) -> Figure:
-    """Draw a mixture's spectrogram, and in a row for each stem the true one, the estimate and the mask between.
+def highest(values: np.ndarray) -> float:
+    """Return the highest of the finite values; 0 if there is none."""
+    finite = values[np.isfinite(values)]
+    return float(finite.max()) if finite.size else 0.0
 
-    Args:
-        mixture: Magnitudes, shape `(frames, bins)`.
-        rows: For each stem its name, its magnitudes, the estimated ones, and the mask in [0, 1].
-        hop_seconds: Time between frames.
-        highest_hz: Frequency of the last bin.
-        title: Stands above.
-    """
-    height = 2.0 * len(rows) + 1.0
-    figure = Figure(figsize=(13, height))
-    # As in `pictures`, a layout of fixed margins. Of seven columns two are bars of colours, and one keeps their labels apart.
-    cells = figure.add_gridspec(
-        nrows=len(rows),
-        ncols=7,
-        width_ratios=(1, 1, 1, 0.05, 0.14, 1, 0.05),
-        wspace=0.14,
-        hspace=0.25,
-        left=0.05,
-        right=0.96,
-        bottom=0.5 / height,
-        top=1 - 0.6 / height,
-    )
-    extent = (0, len(mixture) * hop_seconds, 0, highest_hz / 1000)
-    peak = 20 * np.log10(max(mixture.max(), 1e-5))
 
-    def draw(row: int, column: int, values: np.ndarray, name: str, **colours) -> AxesImage:
-        panel = figure.add_subplot(cells[row, column])
-        panel.set_title(name, fontsize=9)
-        panel.tick_params(labelsize=8)
-        if row == len(rows) - 1:
-            panel.set_xlabel("time in s", fontsize=8)
-        else:
-            panel.set_xticks([])
-        if column == 0:
-            panel.set_ylabel("frequency in kHz", fontsize=8)
-        else:
-            panel.set_yticks([])
-        return panel.imshow(values.T, origin="lower", aspect="auto", extent=extent, **colours)
+def _longest(names: Iterable[object]) -> int:
+    """Return how many letters of the longest name are drawn."""
+    return min(40, max((len(str(name)) for name in names), default=0))
 
-    for row, (name, (true, estimated, mask)) in enumerate(rows):
-        for column, values, caption in (
-            (0, mixture, "mixture"),
-            (1, true, f"{name}, true"),
-            (2, estimated, f"{name}, estimated"),
-        ):
-            decibels = 20 * np.log10(np.maximum(values, 1e-5))
-            loudness = draw(row, column, decibels, caption, cmap="magma", vmin=peak - 80, vmax=peak)
-        share = draw(row, 5, mask, f"{name}, estimate / mixture", cmap="viridis", vmin=0, vmax=1)
-    for column, image, label in ((3, loudness, "dB"), (6, share, "")):
-        figure.colorbar(image, cax=figure.add_subplot(cells[:, column]), label=label).ax.tick_params(labelsize=8)
-    figure.suptitle(title)
-    return figure
+
+def _tilted(names: Iterable[object]) -> dict:
+    """Say how names stand below an axis, so that long ones do not run into each other."""
+    return {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if _longest(names) > 12 else {}
+
+
+def _legend(owner: Axes | Figure, handles: Mapping[str, Artist], **options: object) -> None:
+    """Name what is drawn; matplotlib itself would leave names out that begin with an underscore."""
+    if handles:
+        legend = owner.legend(list(handles.values()), [" "] * len(handles), **options)
+        for text, name in zip(legend.get_texts(), handles, strict=True):
+            text.set_text(name)
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure as PNG, whole or not at all.
+
+    Raises:
+        UserError: The disk refuses. What cannot be drawn raises nothing: the picture says why, and so does the log.
+    """
+    canvas = drawing.render(figure, str(path), 110)
     with files.atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+        imsave(temporary, canvas.buffer_rgba(), format="png", origin="upper", dpi=canvas.figure.dpi)
 
 
 def to_image(figure: Figure) -> np.ndarray:
-    """Render a figure to pixels, shape `(1, height, width, 3)` uint8, as `tf.summary.image` takes them."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[None, :, :, :3].copy()
+    """Render a figure to pixels, shape `(1, height, width, 3)` uint8, as `tf.summary.image` takes them.
+
+    What cannot be drawn becomes a picture that says why.
+    """
+    return np.asarray(drawing.render(figure, "for TensorBoard", 100).buffer_rgba())[None, :, :, :3].copy()

@@ -1,5 +1,6 @@
 """What TensorBoard shows beside scalars: what training hears, confusion, the worst mistakes, plots, hyper-parameters."""
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hparams_api
 
-from common import metrics, plots, signal
+from common import lettering, metrics, plots, signal
 
 _N_FFT, _HOP_LENGTH = 512, 128
 _RANGE_DB = 80
@@ -93,24 +94,33 @@ class ClassificationPanels(keras.callbacks.Callback):
             titles = []
             for index in worst:
                 truth, answer = self.labels[targets[index]], self.labels[probabilities[index].argmax()]
-                title = f'true "{truth}" ({true_probability[index]:.2f}), predicted "{answer}" ({probabilities[index].max():.2f})'
-                titles.append(title + (f"\n{self.names[index]}" if len(self.names) else ""))
-            self._show_clips("worst", np.stack(self._waveforms(worst)), titles, f"validation, epoch {epoch + 1}")
+                titles.append(
+                    f'true "{truth}" ({true_probability[index]:.2f}), predicted "{answer}" ({probabilities[index].max():.2f})'
+                )
+            names = [self.names[index] for index in worst] if len(self.names) else ()
+            clips = np.stack(self._waveforms(worst))
+            self._show_clips("worst", clips, titles, f"validation, epoch {epoch + 1}", names)
         self.writer.flush()
 
-    def _show_clips(self, kind: str, waveforms: np.ndarray, titles: Sequence[str], title: str) -> None:
+    def _show_clips(
+        self, kind: str, waveforms: np.ndarray, titles: Sequence[str], title: str, names: Sequence[str] = ()
+    ) -> None:
         """Write clips `(clips, samples)` to hear, and all of them in one picture."""
-        for rank, (waveform, text) in enumerate(zip(waveforms, titles, strict=True), 1):
+        for rank, (waveform, *lines) in enumerate(zip(waveforms, titles, *([names] if names else []), strict=True), 1):
             # Augmentation may leave [-1, 1], where players would clip.
             audible = waveform / max(1.0, np.abs(waveform).max())
             tf.summary.audio(
-                f"{kind}_clips/{rank}", audible[None, :, None], self.sample_rate, max_outputs=1, description=text
+                f"{kind}_clips/{rank}",
+                audible[None, :, None],
+                self.sample_rate,
+                max_outputs=1,
+                description="  \n".join(map(_markdown, lines)),
             )
         power = np.abs(signal.stft(waveforms, _N_FFT, _HOP_LENGTH)) ** 2
         loudest = np.maximum(power.max(axis=(1, 2), keepdims=True), _QUIETEST_POWER)
         decibels = signal.power_to_db(power / loudest, top_db=None).numpy()
         figure = plots.pictures(
-            decibels, titles, _HOP_LENGTH / self.sample_rate, _NUM_COLUMNS, self.sample_rate / 2, _RANGE_DB
+            decibels, titles, _HOP_LENGTH / self.sample_rate, _NUM_COLUMNS, self.sample_rate / 2, _RANGE_DB, names
         )
         figure.suptitle(title)
         tf.summary.image(f"{kind}_spectrograms", plots.to_image(figure))
@@ -151,11 +161,20 @@ def write_hyper_parameters(log_dir: str | Path, config: dict[str, Any], figures:
         figures: Names and values of the final metrics.
     """
     shown = {
-        name: value if isinstance(value, bool | int | float | str) else ",".join(value)
+        name: value if isinstance(value, bool | int | float) else lettering.printable(_text(value))
         for name, value in config.items()
     }
     # A run of its own: in the folder's root the HPARAMS page does not find the figures.
     with tf.summary.create_file_writer(str(Path(log_dir) / "test")).as_default(step=0):
-        hparams_api.hparams(shown, trial_id=str(Path(log_dir).resolve().parent))
+        hparams_api.hparams(shown, trial_id=lettering.printable(str(Path(log_dir).resolve().parent)))
         for name, value in figures.items():
             tf.summary.scalar(name, value)
+
+
+def _text(value: str | Iterable[str]) -> str:
+    return value if isinstance(value, str) else ",".join(value)
+
+
+def _markdown(text: str) -> str:
+    """Write a text so that TensorBoard, which takes descriptions for Markdown, shows it as it is."""
+    return re.sub(r"[\\`*_{}\[\]<>#&!|~]", lambda found: f"&#{ord(found[0])};", lettering.printable(text))

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from absl import flags as absl_flags
 
-from common import app, files, plots, runs
+from common import app, drawing, files, plots, runs
 from common import config as configs
 from common.errors import UserError, nearest
 from common.training_options import Options
@@ -260,12 +260,34 @@ def cuts(run_dir: Path, shards_dir: str | Path) -> plots.Figure:
     predicted = answers.decide(config, model.predict(waveforms, verbose=0))["count"].numpy()
     titles = [f"true {true}, predicted {count}" for true, count in zip(truth, predicted, strict=True)]
     right = int((truth == predicted).sum())
-    return plots.waveforms(
+    return draw_waveforms(
         waveforms,
         titles,
         truth == predicted,
         f"{title(run_dir.name)}: {right} of {_NUM_CUTS} right, speakers never heard",
     )
+
+
+@drawing.guarded
+def draw_waveforms(clips: np.ndarray, titles: Sequence[str], right: np.ndarray, title: str = "") -> plots.Figure:
+    """Draw a grid of waveforms, eight in a row, those that were answered wrongly in red.
+
+    Args:
+        clips: Shape `(clips, samples)`.
+        titles: Stand above each.
+        right: Whether each was answered rightly, shape `(clips,)`.
+        title: Stands above all.
+    """
+    num_rows = -(-len(clips) // 8)
+    figure = plots.Figure(figsize=(14, 1.3 * num_rows + 0.5), layout="constrained")
+    panels = figure.subplots(num_rows, 8, squeeze=False).ravel()
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, clip, name, good in zip(panels, clips, titles, right, strict=False):
+        axes.plot(clip, linewidth=0.4, color="C0" if good else "C3")
+        axes.set_title(name, fontsize=8, color="black" if good else "C3")
+    figure.suptitle(title)
+    return figure
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ import keras
 import numpy as np
 import pandas as pd
 from absl import flags as absl_flags
-from matplotlib.figure import Figure
 
 from common import app, audio, files, metrics, plots, runs
 from common import config as configs
@@ -279,7 +278,7 @@ def _show(row: dict, figure: str, digits: int, scale: float) -> str:
     return text if np.isnan(deviation) else f"{text} ± {scale * deviation:.{digits}f}"
 
 
-def curves(histories: pd.DataFrame, table: pd.DataFrame, title: str) -> Figure:
+def curves(histories: pd.DataFrame, table: pd.DataFrame, title: str) -> plots.Figure:
     """Draw loss and accuracy of every row, the published figures as crosses.
 
     Args:

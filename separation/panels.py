@@ -1,12 +1,14 @@
 """What TensorBoard shows of a separation: the mixture, true and estimated stems to hear, and their spectrograms."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+from matplotlib.image import AxesImage
 
-from common import plots, signal
+from common import drawing, lettering, plots, signal
 from separation.config import Config
 
 _N_FFT, _HOP_LENGTH = 1024, 256
@@ -68,7 +70,7 @@ class SeparationPanels(keras.callbacks.Callback):
 
     def _hear(self, name: str, waveform: np.ndarray) -> None:
         audible = waveform / max(1.0, np.abs(waveform).max())
-        tf.summary.audio(name, audible[None], self.config.sample_rate, max_outputs=1)
+        tf.summary.audio(lettering.printable(name), audible[None], self.config.sample_rate, max_outputs=1)
 
 
 def compare(config: Config, mixture: np.ndarray, stems: np.ndarray, estimates: np.ndarray) -> plots.Figure:
@@ -91,4 +93,67 @@ def compare(config: Config, mixture: np.ndarray, stems: np.ndarray, estimates: n
         found = magnitude(estimated)
         mask = np.clip(found / np.maximum(whole, 1e-5), 0, 1)
         rows.append((name, [magnitude(true), found, mask]))
-    return plots.separations(whole, rows, _HOP_LENGTH / config.sample_rate, config.sample_rate / 2)
+    return separations(whole, rows, _HOP_LENGTH / config.sample_rate, config.sample_rate / 2)
+
+
+@drawing.guarded
+def separations(
+    mixture: np.ndarray,
+    rows: Sequence[tuple[str, Sequence[np.ndarray]]],
+    hop_seconds: float,
+    highest_hz: float,
+    title: str = "",
+) -> plots.Figure:
+    """Draw a mixture's spectrogram, and in a row for each stem the true one, the estimate and the mask between.
+
+    Args:
+        mixture: Magnitudes, shape `(frames, bins)`.
+        rows: For each stem its name, its magnitudes, the estimated ones, and the mask in [0, 1].
+        hop_seconds: Time between frames.
+        highest_hz: Frequency of the last bin.
+        title: Stands above.
+    """
+    height = 2.0 * len(rows) + 1.0
+    figure = plots.Figure(figsize=(13, height))
+    # As in `plots.pictures`, a layout of fixed margins. Of seven columns two are bars of colours, and one keeps their labels apart.
+    cells = figure.add_gridspec(
+        nrows=len(rows),
+        ncols=7,
+        width_ratios=(1, 1, 1, 0.05, 0.14, 1, 0.05),
+        wspace=0.14,
+        hspace=0.25,
+        left=0.05,
+        right=0.96,
+        bottom=0.5 / height,
+        top=1 - 0.6 / height,
+    )
+    extent = (0, len(mixture) * hop_seconds, 0, highest_hz / 1000)
+    peak = 20 * np.log10(max(plots.highest(mixture), 1e-5))
+
+    def draw(row: int, column: int, values: np.ndarray, name: str, **colours) -> AxesImage:
+        panel = figure.add_subplot(cells[row, column])
+        panel.set_title(name, fontsize=9)
+        panel.tick_params(labelsize=8)
+        if row == len(rows) - 1:
+            panel.set_xlabel("time in s", fontsize=8)
+        else:
+            panel.set_xticks([])
+        if column == 0:
+            panel.set_ylabel("frequency in kHz", fontsize=8)
+        else:
+            panel.set_yticks([])
+        return panel.imshow(values.T, origin="lower", aspect="auto", extent=extent, **colours)
+
+    for row, (name, (true, estimated, mask)) in enumerate(rows):
+        for column, values, caption in (
+            (0, mixture, "mixture"),
+            (1, true, f"{name}, true"),
+            (2, estimated, f"{name}, estimated"),
+        ):
+            decibels = 20 * np.log10(np.maximum(values, 1e-5))
+            loudness = draw(row, column, decibels, caption, cmap="magma", vmin=peak - 80, vmax=peak)
+        share = draw(row, 5, mask, f"{name}, estimate / mixture", cmap="viridis", vmin=0, vmax=1)
+    for column, image, label in ((3, loudness, "dB"), (6, share, "")):
+        figure.colorbar(image, cax=figure.add_subplot(cells[:, column]), label=label).ax.tick_params(labelsize=8)
+    figure.suptitle(title)
+    return figure

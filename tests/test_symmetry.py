@@ -42,9 +42,7 @@ ELSEWHERE = {
     "common/runs.py": "common/test_training.py",
     "common/averages.py": "common/test_training.py",
     "common/export.py": "kws/test_end_to_end.py",
-    "common/tensorboard.py": "kws/test_end_to_end.py",
     **{f"counting/{name}.py": "counting/test_end_to_end.py" for name in ("train", "evaluate", "predict", "export")},
-    "separation/panels.py": "separation/test_end_to_end.py",
     **{f"separation/{name}.py": "separation/test_end_to_end.py" for name in ("train", "evaluate", "predict", "export")},
     **{
         f"generation/{name}.py": "generation/test_end_to_end.py"
