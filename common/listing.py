@@ -1,0 +1,210 @@
+"""The one way to find recordings in a folder, and what their names mean.
+
+Hidden files and folders are passed over, as is what systems leave beside them. Links are followed, and every recording is
+found once: what lies in the folder itself comes before what a link leads to, and a link that leads to it again is left out.
+"""
+
+import collections
+import dataclasses
+import logging
+import os
+import stat
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+# All that `common.audio` reads, with libsndfile or with ffmpeg's libraries.
+AUDIO_SUFFIXES = (
+    *(".wav", ".wave", ".rf64", ".w64", ".bwf", ".flac", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".sph"),
+    *(".mp3", ".mp2", ".mpga", ".ogg", ".oga", ".opus"),
+    *(".m4a", ".m4b", ".mp4", ".mov", ".3gp", ".aac", ".ac3", ".amr", ".wma", ".webm", ".mka", ".mkv"),
+    *(".wv", ".ape", ".tta"),
+)
+# For messages.
+USUAL_SUFFIXES = ".wav, .flac, .mp3, .ogg, .m4a and others"
+
+# What macOS, Windows and network storage put beside one's files.
+_COMPANIONS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"}
+_LONGEST_SUFFIX, _MOST_SUFFIXES = 8, 5
+# Characters that would break a line, or are bytes of no encoding.
+_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+
+_TWICE = ("link to what is listed already", "links to what is listed already")
+_CIRCLE = ("link to a folder around it", "links to a folder around them")
+_BROKEN = ("broken link", "broken links")
+_UNREADABLE = ("folder that cannot be read", "folders that cannot be read")
+_SPECIAL = ("pipe, socket or device", "pipes, sockets or devices")
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """The recordings in a folder.
+
+    Attributes:
+        root: The folder.
+        files: Paths that begin with it, by name.
+        others: How many files of each suffix are no audio, empty for those without one.
+        left_out: How many there are of what else could not be taken, by its name in the singular and the plural.
+    """
+
+    root: Path
+    files: tuple[Path, ...]
+    others: collections.Counter[str]
+    left_out: collections.Counter[tuple[str, str]]
+
+    def parts(self, path: Path) -> tuple[str, ...]:
+        """Return the folders below the root that a file lies in, and its own name, as `plain_name` has them."""
+        return tuple(map(plain_name, path.relative_to(self.root).parts))
+
+    def tell(self, used: Iterable[str] = ()) -> None:
+        """Say on the log what the folder holds beside recordings, in one line, if it holds any.
+
+        Args:
+            used: Names of files directly in the folder that are read although they are no audio, such as a table.
+        """
+        others = self.others - collections.Counter(suffix_of(name) for name in used if (self.root / name).is_file())
+        found = []
+        if others:
+            count = others.total()
+            found.append(
+                f"{count} {'file that is' if count == 1 else 'files that are'} no audio ({_by_suffix(others)})"
+            )
+        found += [f"{count} {names[count > 1]}" for names, count in self.left_out.items()]
+        if found:
+            logging.info("%s: left out %s", self.root, ", ".join(found))
+
+
+def find(root: str | Path, depth: int | None = None) -> Listing:
+    """Find the recordings in a folder.
+
+    What cannot be read is counted, never an error.
+
+    Args:
+        root: A folder.
+        depth: How far down to look: 1 for the files directly in it; None without end.
+    """
+    root = Path(root)
+    search = _Search(root)
+    search.walk(root, depth)
+    search.follow_links()
+    return Listing(root, tuple(sorted(search.files)), search.others, search.left_out)
+
+
+def folders(root: str | Path) -> list[Path]:
+    """List the folders directly in another, and links to folders, by name; of one that cannot be read, none."""
+    try:
+        return sorted(Path(entry) for entry in _entries(root) if os.path.isdir(entry))
+    except OSError:
+        return []
+
+
+def plain_name(name: str) -> str:
+    """Return a name of a file or folder as it is compared and shown: composed (NFC), on one line.
+
+    Bytes that are no UTF-8 and control characters are shown by their codes.
+
+    Example:
+        >>> plain_name("cafe\\u0301"), plain_name("caf\\udce9"), plain_name("two\\nlines")
+        ('café', 'caf\\\\xe9', 'two\\\\nlines')
+    """
+    name = unicodedata.normalize("NFC", name)
+    return "".join(_escaped(letter) if unicodedata.category(letter) in _UNPRINTABLE else letter for letter in name)
+
+
+def suffix_of(name: str) -> str:
+    """Return a file's suffix in lower case, such as `.wav`; empty where there is none."""
+    return os.path.splitext(name)[1].lower()
+
+
+class _Search:
+    """Finds recordings: first in a folder itself, then where its links lead."""
+
+    def __init__(self, root: Path):
+        self.files: list[Path] = []
+        self.others: collections.Counter[str] = collections.Counter()
+        self.left_out: collections.Counter[tuple[str, str]] = collections.Counter()
+        self._seen: set[tuple[int, int]] = set()
+        self._links: collections.deque[tuple[Path, int | None]] = collections.deque()
+        self._root = os.path.realpath(root)
+
+    def walk(self, folder: Path, depth: int | None) -> None:
+        """Take what lies in a folder and below it, and remember its links."""
+        waiting = [(folder, depth)]
+        while waiting:
+            folder, depth = waiting.pop()
+            below = None if depth is None else depth - 1
+            try:
+                self._seen.add(_identity(os.stat(folder)))
+                entries = [(folder / entry.name, os.lstat(entry)) for entry in _entries(folder)]
+            except OSError:
+                self.left_out[_UNREADABLE] += 1
+                continue
+            for path, status in sorted(entries):
+                if stat.S_ISLNK(status.st_mode):
+                    self._links.append((path, below))
+                elif not stat.S_ISDIR(status.st_mode):
+                    self._take(path, status)
+                elif below != 0:
+                    waiting.append((path, below))
+
+    def follow_links(self) -> None:
+        """Take what the links lead to, and those that are found there in turn."""
+        while self._links:
+            path, below = self._links.popleft()
+            try:
+                status = os.stat(path)
+            except OSError:
+                self.left_out[_BROKEN] += 1
+                continue
+            is_folder = stat.S_ISDIR(status.st_mode)
+            if is_folder and below == 0:
+                continue
+            if is_folder and self._leads_up(path):
+                self.left_out[_CIRCLE] += 1
+            elif _identity(status) in self._seen:
+                self.left_out[_TWICE] += 1
+            elif is_folder:
+                self.walk(path, below)
+            else:
+                self._take(path, status)
+
+    def _take(self, path: Path, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            self.left_out[_SPECIAL] += 1
+        elif suffix_of(path.name) not in AUDIO_SUFFIXES:
+            self.others[suffix_of(path.name)] += 1
+        else:
+            self._seen.add(_identity(status))
+            self.files.append(path)
+
+    def _leads_up(self, link: Path) -> bool:
+        """Whether a link leads to a folder that it lies in itself, or that the root lies in."""
+        target = os.path.realpath(link)
+        return any(
+            os.path.commonpath([target, inside]) == target for inside in (self._root, os.path.realpath(link.parent))
+        )
+
+
+def _entries(folder: str | Path) -> list[os.DirEntry]:
+    with os.scandir(folder) as entries:
+        return [entry for entry in entries if not entry.name.startswith(".") and entry.name not in _COMPANIONS]
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _by_suffix(others: collections.Counter[str]) -> str:
+    """List suffixes with their counts, the most frequent first; what is odd or rare is put together."""
+    named = {
+        suffix: count for suffix, count in others.items() if 1 < len(suffix) <= _LONGEST_SUFFIX and suffix.isascii()
+    }
+    shown = sorted(named.items(), key=lambda item: (-item[1], item[0]))[:_MOST_SUFFIXES]
+    rest = others.total() - sum(count for _, count in shown)
+    return ", ".join([f"{plain_name(suffix)} {count}" for suffix, count in shown] + [f"other {rest}"] * bool(rest))
+
+
+def _escaped(letter: str) -> str:
+    if "\udc80" <= letter <= "\udcff":
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    return letter.encode("unicode_escape").decode()
