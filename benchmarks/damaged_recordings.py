@@ -43,9 +43,9 @@ class Format:
     length: Callable[[bytes], list[tuple[int, str]]] | None = None
 
 
-def sound(sample_rate: int, seconds: float = SECONDS) -> np.ndarray:
+def sound(sample_rate: int, seconds: float = SECONDS, seed: int = 0) -> np.ndarray:
     """Return one loud second, then quiet ones: the bit rate of a compressed file varies as much as it can."""
-    noise = np.random.default_rng(0).normal(0, 0.2, round(seconds * sample_rate))
+    noise = np.random.default_rng(seed).normal(0, 0.2, round(seconds * sample_rate))
     return np.where(np.arange(len(noise)) < sample_rate, noise, 0.01 * noise).astype(np.float32)
 
 
@@ -119,9 +119,9 @@ class Case:
     tolerance: float = 0.1
 
 
-def damage(recording: Format) -> dict[str, Case]:
-    """Damage a file of a format in every way."""
-    waveform = sound(recording.sample_rate)
+def damage(recording: Format, seed: int = 0) -> dict[str, Case]:
+    """Damage a file of a format in every way; the seed decides what it sounds like."""
+    waveform = sound(recording.sample_rate, seed=seed)
     whole = recording.encode(waveform, recording.sample_rate)
     cases = {
         "whole": Case(whole, SECONDS),

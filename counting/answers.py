@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common import audio_blocks
+from common import audio, audio_blocks
 from counting.config import Config
 from counting.models import count_matrix
 
@@ -27,7 +27,7 @@ class Answer:
     Attributes:
         start: Its beginning in seconds.
         end: Its end in seconds.
-        count: How many speak at once.
+        count: How many speak at once; nobody in digital silence, also where the model knows no such count.
         female: How many of them are women; None where the model does not know sexes.
         male: How many are men, or None.
         probability: Of the count.
@@ -103,16 +103,25 @@ def timeline(model: keras.Model, config: Config, blocks: Iterable[np.ndarray], h
                 yield pending
                 # The last window may be nearer to the one before; stretches follow each other all the same.
                 first = round(pending.end * config.sample_rate)
-            pending = _answer(config, answers, index, first, start + margin + hop)
+            silent = audio.is_silent(waveforms[index])
+            answer = _silence(config) if silent else _answer(config, answers, index)
+            seconds = {"start": first / config.sample_rate, "end": (start + margin + hop) / config.sample_rate}
+            pending = dataclasses.replace(answer, **seconds)
     if pending is not None:
         yield dataclasses.replace(pending, end=total / config.sample_rate)
 
 
-def _answer(config: Config, answers: dict[str, np.ndarray], index: int, first: int, end: int) -> Answer:
+def _silence(config: Config) -> Answer:
+    """Return the answer to digital silence, in which nobody speaks whatever a model says."""
+    sexes = 0 if config.head == "sex" else None
+    return Answer(0.0, 0.0, 0, sexes, sexes, 1.0)
+
+
+def _answer(config: Config, answers: dict[str, np.ndarray], index: int) -> Answer:
     count = int(answers["count"][index])
     female, male = (int(answers[name][index]) if name in answers else None for name in ("female", "male"))
     probability = float(answers["count_probabilities"][index, count - config.min_speakers])
-    return Answer(first / config.sample_rate, end / config.sample_rate, count, female, male, probability)
+    return Answer(0.0, 0.0, count, female, male, probability)
 
 
 def merge(answers: Iterable[Answer]) -> Iterator[Answer]:

@@ -1,13 +1,14 @@
 """False accepts: what the timeline finds in recordings without keywords, and how many keywords it finds in a stream."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
 from scipy import stats
 
-from common import audio, progress, shards
+from common import audio_blocks, progress, shards
 from common.corpora import manifest
 from common.errors import UserError
 from kws import data, detection, rejection
@@ -43,13 +44,15 @@ def false_accepts(model: keras.Model, config: Config, folder: str | Path, thresh
     words, rejected, num_samples = Counter(), [], 0
     with progress.bar(len(paths), "listening for false accepts", "file") as meter:
         for path in paths:
+            found, own_samples = Counter(), [0]
+            blocks = _counted(audio_blocks.blocks(path, config.sample_rate), own_samples)
             try:
-                waveform, _ = audio.read(path, config.sample_rate)
+                found.update(item.word for item in detection.timeline(model, config, blocks, HOP_SECONDS, threshold))
             except UserError as error:
                 rejected.append(str(error))
             else:
-                num_samples += len(waveform)
-                words.update(item.word for item in detection.timeline(model, config, waveform, HOP_SECONDS, threshold))
+                num_samples += own_samples[0]
+                words += found
             meter.update()
     if not num_samples:
         raise UserError(f"none of the {len(paths)} recordings in {folder} can be read; the first: {rejected[0]}")
@@ -70,6 +73,13 @@ def false_accepts(model: keras.Model, config: Config, folder: str | Path, thresh
             "interval": "95 %, exact Poisson",
         },
     }
+
+
+def _counted(blocks: Iterator[np.ndarray], num_samples: list[int]) -> Iterator[np.ndarray]:
+    """Pass blocks on, and add their samples up."""
+    for block in blocks:
+        num_samples[0] += len(block)
+        yield block
 
 
 def keywords_found(model: keras.Model, corpus: data.Corpus, prepared: shards.Shards, threshold: float) -> dict:
@@ -100,7 +110,7 @@ def keywords_found(model: keras.Model, corpus: data.Corpus, prepared: shards.Sha
     for first in range(0, len(clips), _CLIPS_AT_ONCE):
         block = clips[first : first + _CLIPS_AT_ONCE]
         stream = np.concatenate([part for waveform, _ in block for part in (pause, waveform)] + [pause])
-        found = detection.timeline(model, config, stream, HOP_SECONDS, threshold)
+        found = list(detection.timeline(model, config, [stream], HOP_SECONDS, threshold))
         for number, (_, word) in enumerate(block):
             middle = number * period_seconds + _PAUSE_SECONDS + config.clip_seconds / 2
             heard = {item.word for item in found if abs((item.start + item.end) / 2 - middle) <= period_seconds / 2}

@@ -6,28 +6,43 @@
 
 A clip gets one line: the likeliest words with their probabilities, and "rejected" where no keyword reaches the
 threshold (the one stored with the run, or --threshold). A longer recording gets a timeline: a line for each word
-accepted. Files of any format, rate and channel count are read; one that cannot be read gets its line on standard error,
-the others their answers, and the exit code is 2.
+accepted; it is read as a stream, so ten hours take no more memory than ten seconds. Files of any format, rate and channel
+count are read. Answers come in the order asked; a recording that cannot be read gets its line on standard error, the others
+their answers, and the exit code is 2.
 """
 
+import contextlib
 import csv
-import json
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple, Self
 
+import keras
 import numpy as np
 from absl import flags as absl_flags
 
-from common import app, audio, inputs
+from common import app, audio_blocks, inputs
 from common import config as configs
-from common.errors import UserError
+from common.guard import Guard
+from common.json_list import JsonList
 from kws import detection, rejection
 from kws.config import TASK, Config
+from kws.detection import Detection
 from kws.models import load_model
 
 _CLIPS_AT_ONCE = 256
 _NUM_SHOWN = 3
+_BLOCK_SECONDS = 10.0
+
+
+class Clip(NamedTuple):
+    """A short recording: its name, the word that its folder is named by, if any, and its waveform `(samples,)`."""
+
+    name: str
+    truth: str | None
+    waveform: np.ndarray
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -57,36 +72,49 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Answer for every file named on the command line."""
     named = list(inputs.recordings(arguments))
     config, model = load_model(flags.run_dir)
+    detection.check_hop(config, flags.hop_seconds)
     threshold = rejection.load_threshold(flags.run_dir) if flags.threshold is None else flags.threshold
-    writer = {"text": TextWriter, "json": JsonWriter, "csv": CsvWriter}[flags.output_format](config)
-    failures = []
-    clips: list[tuple[str, str | None, np.ndarray]] = []
+    guard = Guard()
+    clips: list[Clip] = []
+    with WRITERS[flags.output_format](config) as writer:
 
-    def answer_clips() -> None:
-        answers = detection.classify(model, config, [waveform for _, _, waveform in clips], threshold)
-        for (name, truth, _), answer in zip(clips, answers, strict=True):
-            writer.clip(name, truth, answer)
-        clips.clear()
+        def answer_clips() -> None:
+            for clip, answer in classify(guard, model, config, clips, threshold):
+                with guard.one(clip.name):
+                    writer.clip(clip.name, clip.truth, answer)
+            clips.clear()
 
-    for name, source, in_folder in named:
-        truth = true_word(name, config) if in_folder else None
-        try:
-            waveform, _ = audio.read(source, config.sample_rate)
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            failures.append(name)
-            continue
-        if detection.is_long(config, waveform):
-            writer.timeline(name, detection.timeline(model, config, waveform, flags.hop_seconds, threshold))
-        else:
-            clips.append((name, truth, waveform))
-        if len(clips) == _CLIPS_AT_ONCE:
-            answer_clips()
-    if clips:
+        for name, source, in_folder in named:
+            with guard.one(name):
+                blocks = audio_blocks.blocks(source, config.sample_rate, max(_BLOCK_SECONDS, 2 * config.clip_seconds))
+                first = next(blocks)
+                if not detection.is_long(config, first):
+                    clips.append(Clip(name, true_word(name, config) if in_folder else None, first))
+                    continue
+                # Clips are answered together, but what was asked first is answered first.
+                answer_clips()
+                found = detection.timeline(
+                    model, config, itertools.chain([first], blocks), flags.hop_seconds, threshold
+                )
+                writer.timeline(name, found)
+            if len(clips) == _CLIPS_AT_ONCE:
+                answer_clips()
         answer_clips()
-    writer.close()
-    if failures:
-        raise UserError(f"{len(failures)} of the recordings could not be read; the lines above say why")
+    guard.finish()
+
+
+def classify(
+    guard: Guard, model: keras.Model, config: Config, clips: Sequence[Clip], threshold: float
+) -> Iterator[tuple[Clip, Detection]]:
+    """Yield clips with their answers: all at once, or where that fails one by one, so that one does not end the others."""
+    try:
+        answers = detection.classify(model, config, [clip.waveform for clip in clips], threshold)
+    except Exception:
+        for clip in clips:
+            with guard.one(clip.name):
+                yield clip, detection.classify(model, config, [clip.waveform], threshold)[0]
+    else:
+        yield from zip(clips, answers, strict=True)
 
 
 def true_word(name: str, config: Config) -> str | None:
@@ -95,17 +123,22 @@ def true_word(name: str, config: Config) -> str | None:
     return folder if folder in config.labels else None
 
 
-class TextWriter:
+class TextWriter(contextlib.nullcontext):
     """Lines for people."""
 
     def __init__(self, config: Config):
         """Remember the labels."""
+        super().__init__()
         self.config = config
         self.num_labelled = self.num_right = self.num_accepted = 0
 
-    def clip(self, name: str, truth: str | None, answer: detection.Detection) -> None:
+    def __enter__(self) -> Self:
+        """Write as it is."""
+        return self
+
+    def clip(self, name: str, truth: str | None, answer: Detection) -> None:
         """Write one clip's answer, the likeliest other labels, and whether it is rejected."""
-        chances = dict(zip(self.config.labels, answer.probabilities, strict=True))
+        chances = dict(zip(self.config.labels, answer.probabilities, strict=True)) | {answer.word: answer.probability}
         others = sorted((label for label in chances if label != answer.word), key=chances.get, reverse=True)
         words = "  ".join(f"{label} {chances[label]:.3f}" for label in (answer.word, *others[: _NUM_SHOWN - 1]))
         words += "" if answer.accepted else "  rejected"
@@ -117,29 +150,29 @@ class TextWriter:
         self.num_accepted += answer.accepted
         print(f"{name}  true {truth:<10} predicted {answer.word:<10} {' ' if answer.word == truth else '✗'}  {words}")
 
-    def timeline(self, name: str, found: list[detection.Detection]) -> None:
-        """Write one long recording's words, a line each."""
+    def timeline(self, name: str, found: Iterator[Detection]) -> None:
+        """Write one long recording's words, a line each, as they are found."""
+        item = None
         for item in found:
             print(f"{name}  {item.start:8.2f} s  {item.word}  {item.probability:.3f}")
-        if not found:
+        if item is None:
             print(f"{name}  no keyword found")
 
-    def close(self) -> None:
+    def __exit__(self, kind: type | None, *error: object) -> None:
         """Sum up a labelled folder."""
-        if self.num_labelled:
+        if self.num_labelled and kind is None:
             share = f"{self.num_right / self.num_labelled:.1%}"
             print(f"{self.num_accepted} accepted; {self.num_right} of {self.num_labelled} right ({share})")
 
 
-class JsonWriter:
+class JsonWriter(JsonList):
     """One JSON list with an object a recording."""
 
     def __init__(self, config: Config):
         """Remember the labels."""
         self.config = config
-        self.rows: list[dict] = []
 
-    def clip(self, name: str, truth: str | None, answer: detection.Detection) -> None:
+    def clip(self, name: str, truth: str | None, answer: Detection) -> None:
         """Add one clip."""
         row = {
             "path": name,
@@ -149,42 +182,39 @@ class JsonWriter:
         }
         if truth is not None:
             row["true"] = truth
-        self.rows.append({**row, "probabilities": dict(zip(self.config.labels, answer.probabilities, strict=True))})
+        self.add({**row, "probabilities": dict(zip(self.config.labels, answer.probabilities, strict=True))})
 
-    def timeline(self, name: str, found: list[detection.Detection]) -> None:
+    def timeline(self, name: str, found: Iterator[Detection]) -> None:
         """Add one long recording."""
         words = [
             {"start": item.start, "end": item.end, "word": item.word, "probability": item.probability} for item in found
         ]
-        self.rows.append({"path": name, "detections": words})
-
-    def close(self) -> None:
-        """Print the list."""
-        print(json.dumps(self.rows, indent=2, ensure_ascii=False))
+        self.add({"path": name, "detections": words})
 
 
-class CsvWriter:
+class CsvWriter(contextlib.nullcontext):
     """A row a clip, or a row a word of a long recording."""
 
     def __init__(self, config: Config):
+        """Take what the others take."""
+        super().__init__()
+
+    def __enter__(self) -> Self:
         """Write the header."""
         self.writer = csv.writer(sys.stdout, lineterminator="\n")
         self.writer.writerow(["path", "start", "end", "word", "probability", "true", "accepted"])
+        return self
 
-    def clip(self, name: str, truth: str | None, answer: detection.Detection) -> None:
+    def clip(self, name: str, truth: str | None, answer: Detection) -> None:
         """Write one clip."""
         self._row(name, answer, truth or "")
 
-    def timeline(self, name: str, found: list[detection.Detection]) -> None:
+    def timeline(self, name: str, found: Iterator[Detection]) -> None:
         """Write one long recording."""
         for item in found:
             self._row(name, item, "")
 
-    def close(self) -> None:
-        """Leave nothing open."""
-        sys.stdout.flush()
-
-    def _row(self, name: str, item: detection.Detection, truth: str) -> None:
+    def _row(self, name: str, item: Detection, truth: str) -> None:
         self.writer.writerow(
             [
                 name,
@@ -196,6 +226,9 @@ class CsvWriter:
                 str(item.accepted).lower(),
             ]
         )
+
+
+WRITERS = {"text": TextWriter, "json": JsonWriter, "csv": CsvWriter}
 
 
 if __name__ == "__main__":
