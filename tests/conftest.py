@@ -2,6 +2,8 @@
 
 import gc
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,17 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real recordings at {REAL_DATA}")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def cases(real_data, tmp_path_factory) -> Path:
+    """Small inputs that went wrong once, built by a script that lies beside the real recordings."""
+    script = real_data.parent / "cases" / "build.py"
+    if not script.is_file():
+        pytest.skip(f"no cases at {script}")
+    folder = tmp_path_factory.mktemp("cases")
+    subprocess.run([sys.executable, str(script), str(folder), str(real_data)], check=True, capture_output=True)
+    return folder
 
 
 @pytest.fixture(scope="module", autouse=True)
