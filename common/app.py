@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 from absl import flags
 
+from common import config as configs
 from common import files, interruption, shards, streams
 from common.config import FlagValues
 from common.errors import UserError
@@ -64,6 +65,7 @@ def _call(
             return
         if "deterministic" in flag_values and flag_values.deterministic:
             tf.config.experimental.enable_op_determinism()
+        configs.understand(flag_values)
         main(flag_values, positional)
 
 

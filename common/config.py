@@ -11,15 +11,16 @@ and becomes the flag `--num_mels`, a key of `config.json` and a checked attribut
 
 import dataclasses
 import math
+import os
 import sys
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from absl import flags
 
-from common import errors, files
+from common import errors, files, listing
 from common.errors import UserError
 
 # A precision that is chosen before training begins; see `common.tuning`.
@@ -113,11 +114,14 @@ def _checked(item: dataclasses.Field, kind: Any, value: Any) -> Any:
     if typing.get_origin(kind) is tuple:
         value = tuple(value) if isinstance(value, list | tuple) else value
         good = isinstance(value, tuple) and all(isinstance(part, str) and part for part in value)
+        value = composed(value) if good else value
     else:
         good = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
     if not good:
         expected = "a list of names" if typing.get_origin(kind) is tuple else kind.__name__
         raise UserError(f"--{item.name}: expected {expected}, got {value!r}")
+    if is_path(item.name):
+        return expanded(value)
     minimum, maximum, choices = (item.metadata[name] for name in ("minimum", "maximum", "choices"))
     if choices is not None and value not in choices:
         hint = errors.nearest(str(value), choices)
@@ -129,6 +133,36 @@ def _checked(item: dataclasses.Field, kind: Any, value: Any) -> Any:
     if maximum is not None and value > maximum:
         raise UserError(f"--{item.name}: expected at most {maximum}, got {value}")
     return value
+
+
+def expanded(path: str) -> str:
+    """Return a path with the home that `~` or `~user` at its beginning means, which a shell leaves as it is in flags."""
+    return os.path.expanduser(path)
+
+
+def composed(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names as `common.listing.plain_name` has those of files and folders, to be compared with them."""
+    return tuple(map(listing.plain_name, names))
+
+
+def is_path(name: str) -> bool:
+    """Whether a field or a flag of this name is a file or a folder.
+
+    Example:
+        >>> is_path("noise_dir"), is_path("corpus")
+        (True, False)
+    """
+    return name.endswith("_dir") or name in ("output", "embedding")
+
+
+def understand(flag_values: FlagValues) -> None:
+    """Read flags as what they are: paths with the home that `~` means, and lists of names with their accents composed."""
+    for name in flag_values:
+        flag = flag_values[name]
+        if isinstance(flag.value, str) and is_path(name):
+            flag.value = expanded(flag.value)
+        elif isinstance(flag.value, list):
+            flag.value = list(composed(flag.value))
 
 
 def define_flags(flag_values: FlagValues, variants: Mapping[str, TrainingConfig]) -> None:

@@ -1,14 +1,16 @@
 """The recordings that a command line names."""
 
 import contextlib
+import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from common import config as configs
+from common import listing
 from common.audio import AudioSource
-from common.corpora import manifest
 from common.errors import UserError
 
 _COPIED_BYTES = 2**20
@@ -25,16 +27,17 @@ def recordings(arguments: Sequence[str]) -> Iterator[tuple[str, AudioSource, boo
     if not arguments:
         raise UserError("no recording given; name files or folders, or - for a WAV on standard input")
     for argument in arguments:
-        path = Path(argument)
+        path = Path(configs.expanded(argument))
         if argument == "-":
             yield "-", sys.stdin.buffer, False
-        elif path.is_dir():
-            found = manifest.audio_files_below(path)
-            if not found:
-                raise UserError(f"{path} holds no audio files ({', '.join(manifest.AUDIO_SUFFIXES)})")
-            yield from ((str(file), file, True) for file in found)
+        elif os.path.isdir(path):
+            found = listing.find(path)
+            if not found.files:
+                raise UserError(f"{path} holds no audio files ({listing.USUAL_SUFFIXES})")
+            found.tell()
+            yield from ((str(file), file, True) for file in found.files)
         else:
-            yield argument, path, False
+            yield str(path) if argument.startswith("~") else argument, path, False
 
 
 @contextlib.contextmanager

@@ -90,6 +90,19 @@ def find(root: str | Path, depth: int | None = None) -> Listing:
     return Listing(root, tuple(sorted(search.files)), search.others, search.left_out)
 
 
+def one_a_name(found: Listing) -> tuple[list[Path], int]:
+    """Keep one of several files that differ in their suffix only, as a recording and its MP3 do.
+
+    Returns:
+        The files, by name, the suffix that comes first in `AUDIO_SUFFIXES` of each; and how many others there are.
+    """
+    kept: dict[tuple[str, ...], Path] = {}
+    for path in sorted(found.files, key=lambda path: AUDIO_SUFFIXES.index(suffix_of(path.name))):
+        *folders, name = found.parts(path)
+        kept.setdefault((*folders, os.path.splitext(name)[0]), path)
+    return sorted(kept.values()), len(found.files) - len(kept)
+
+
 def folders(root: str | Path) -> list[Path]:
     """List the folders directly in another, and links to folders, by name; of one that cannot be read, none."""
     try:

@@ -21,7 +21,7 @@ from common import files, progress, workers
 from common import tracks as track_files
 from common.errors import UserError
 
-_VERSION = 1
+_VERSION = 2
 _NUM_PARALLEL = os.cpu_count() or 1
 _PCM_SCALE = 2**15
 

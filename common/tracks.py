@@ -1,19 +1,28 @@
 """A track and what it is made of: a mixture and its stems, read from the rows of a manifest."""
 
+import itertools
+import logging
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from common import audio
+from common import audio, stem_names
 from common.errors import UserError
 
-MIXTURE = "mixture"
+MIXTURE = stem_names.MIXTURE
 ACCOMPANIMENT = "accompaniment"
 # No name that a file could have.
 REST = "<rest>"
 # A stem whose loudest sample is below -80 dB of full scale holds nothing to learn from.
 _SILENT_PEAK = 1e-4
+# A file is the sum of others where what is between them has less than this part of its energy: -30 dB.
+_SAME_SUM = 1e-3
+# More files than this are not tried in all combinations.
+_MOST_COMBINED = 12
+_BLOCK_SAMPLES = 2**18
+# The channels of a recording cancel where their mean has less than this part of their energy.
+_CANCELLED = 0.01
 # A stem this near to the mixture, in parts of the mixture's energy, is the mixture.
 _SAME_ENERGY = 1e-5
 
@@ -31,7 +40,8 @@ def read(
     A stem that the track has is read; `mixture` is the track itself, for what needs no taking apart; `accompaniment`,
     where it is no file, is all other stems together, or what the mixture has beside the stems that were asked for; `REST`
     is what the mixture has beside them in any case, which may be nothing. Mono files are heard on both channels of a
-    stereo track; a mono track is the mean of both.
+    stereo track; a mono track is the mean of both, or where they cancel in the mixture the first of every file. Which file
+    is the mixture is told by its name or its sound; see `recognise`.
 
     Args:
         rows: The track's rows of a manifest.
@@ -48,24 +58,31 @@ def read(
     Raises:
         UserError: A file cannot be read, a stem is missing, silent, of another length, or is the mixture itself.
     """
-    sounds = {
-        row.stem: _read_stem(row, sample_rate, num_channels, start, duration) for row in rows.itertuples(index=False)
-    }
-    lengths = {name: len(sound) for name, sound in sounds.items()}
+    sounds = {row.stem: _read_stem(row, sample_rate, start, duration) for row in rows.itertuples(index=False)}
+    lengths = {stem: len(sound) for stem, sound in sounds.items()}
     name = rows["track"].iloc[0]
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{stem} {length / sample_rate:.3f} s" for stem, length in lengths.items())
         raise UserError(f"{name}: its stems are of different lengths ({listed}); cut them alike")
-    files_of_stems = {stem: sound for stem, sound in sounds.items() if stem != MIXTURE}
-    mixture = sounds[MIXTURE] if MIXTURE in sounds else sum(files_of_stems.values())
+    most_channels = max(sound.shape[1] for sound in sounds.values())
+    sounds = {stem: as_channels(name, sound, most_channels) for stem, sound in sounds.items()}
+    sounds, parts = recognise(name, sounds)
+    mixture = sounds[MIXTURE] if MIXTURE in sounds else sum(sounds[stem] for stem in parts)
+    if num_channels == 1 and _cancels(mixture):
+        logging.info("%s: its channels cancel, so the first of them is read", name)
+        sounds, mixture = {stem: sound[:, :1] for stem, sound in sounds.items()}, mixture[:, :1]
+    else:
+        sounds = {stem: as_channels(name, sound, num_channels) for stem, sound in sounds.items()}
+        mixture = as_channels(name, mixture, num_channels)
     taken = {}
     for stem in stems:
         if stem == MIXTURE:
             taken[stem] = mixture
-        elif stem in files_of_stems:
-            taken[stem] = files_of_stems[stem]
+        elif stem in sounds:
+            taken[stem] = sounds[stem]
         elif stem == ACCOMPANIMENT:
-            taken[stem] = _accompaniment(name, sounds, [other for other in stems if other not in (ACCOMPANIMENT, REST)])
+            wanted = [other for other in stems if other not in (ACCOMPANIMENT, REST)]
+            taken[stem] = _accompaniment(name, sounds, parts, wanted)
         elif stem != REST:
             raise UserError(f"{name} has no stem {stem!r} (it has {', '.join(lengths)}); name others by --stems")
     if REST in stems:
@@ -94,10 +111,91 @@ def check(name: str, mixture: np.ndarray, stems: dict[str, np.ndarray]) -> None:
             raise UserError(f"{name}: its stem {stem} is the mixture itself; expected what the mixture is made of")
 
 
-def _read_stem(row, sample_rate: int, num_channels: int, start: float, duration: float | None) -> np.ndarray:
+def recognise(name: str, sounds: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Find out by the sound which file of a track is the mixture, and which are parts of it that belong together.
+
+    A file that is the sum of two others or more, within -30 dB, is no part of its own: it is the mixture, where there is
+    none and it is the sum of all parts, or it holds some of them again, as an instrumental does beside drums and bass. Nor
+    is a file a part that sounds like the mixture.
+
+    Args:
+        name: Of the track, for messages.
+        sounds: The files by their stem, all of one shape `(samples, channels)`.
+
+    Returns:
+        The files, with the mixture under its name; and the stems that are the parts, whose sum is the track.
+    """
+    stems = [stem for stem in sounds if stem != MIXTURE]
+    products = _inner_products([sounds[stem] for stem in sounds])
+    index = {stem: number for number, stem in enumerate(sounds)}
+
+    def is_sum(stem: str, others: Sequence[str]) -> bool:
+        signs = np.zeros(len(products))
+        signs[[index[other] for other in others]] = -1
+        signs[index[stem]] += 1
+        return signs @ products @ signs < _SAME_SUM * products[index[stem], index[stem]]
+
+    again = [stems[number] for number in _sums(products[np.ix_(*[[index[stem] for stem in stems]] * 2)])]
+    parts = [stem for stem in stems if stem not in again]
+    if MIXTURE in sounds:
+        again += [stem for stem in parts if is_sum(stem, [MIXTURE])]
+    elif whole := next((stem for stem in again if is_sum(stem, parts)), None):
+        logging.info("%s: %s is the sum of %s, and taken for the mixture", name, whole, ", ".join(parts))
+        sounds = {MIXTURE if stem == whole else stem: sound for stem, sound in sounds.items()}
+        again.remove(whole)
+    else:
+        again += _derived_by_name(parts)
+    if again:
+        logging.info("%s: not counted again in the mixture: %s", name, ", ".join(again))
+    return sounds, [stem for stem in parts if stem not in again]
+
+
+def _inner_products(sounds: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the inner product of every two sounds, shape `(sounds, sounds)`, float64."""
+    products = np.zeros((len(sounds), len(sounds)))
+    for first in range(0, len(sounds[0]), _BLOCK_SAMPLES):
+        block = np.stack([sound[first : first + _BLOCK_SAMPLES].ravel() for sound in sounds]).astype(np.float64)
+        products += block @ block.T
+    return products
+
+
+def _sums(products: np.ndarray) -> list[int]:
+    """Return which sounds are the sum of some others, at least two, and of none alone, from their inner products."""
+    number = len(products)
+    if number < 3:
+        return []
+    if number <= _MOST_COMBINED:
+        chosen = np.array(list(itertools.product((0.0, 1.0), repeat=number)))
+    else:
+        chosen = 1 - np.eye(number)
+    found = []
+    for index in range(number):
+        signs = -chosen[(chosen[:, index] == 0) & (chosen.sum(axis=1) > 0)]
+        signs[:, index] = 1
+        left = np.einsum("cs,st,ct->c", signs, products, signs, optimize=True)
+        best = left.argmin()
+        if left[best] < _SAME_SUM * products[index, index] and (signs[best] < 0).sum() > 1:
+            found.append(index)
+    return found
+
+
+def _derived_by_name(parts: list[str]) -> list[str]:
+    """Return which parts hold others again by their names alone: an accompaniment beside two parts of it."""
+    derived = [stem for stem in parts if stem_names.is_derived(stem)]
+    others = [stem for stem in parts if stem not in derived and stem != "vocals"]
+    return derived if len(others) > 1 else []
+
+
+def _cancels(sound: np.ndarray) -> bool:
+    """Whether the mean of two channels has next to nothing of what they have."""
+    energy = np.square(sound, dtype=np.float64).mean()
+    return sound.shape[1] > 1 and np.square(sound.mean(axis=1, dtype=np.float64)).mean() < _CANCELLED * energy
+
+
+def _read_stem(row, sample_rate: int, start: float, duration: float | None) -> np.ndarray:
     length = row.duration - start if duration is None else min(duration, np.nan_to_num(row.duration - start, nan=1e9))
     waveform, _ = audio.read(row.path, sample_rate, mono=False, start=row.start + start, duration=length)
-    return as_channels(str(row.path), waveform, num_channels, row.channel)
+    return as_channels(str(row.path), waveform, 1 if row.channel >= 0 else min(2, waveform.shape[1]), row.channel)
 
 
 def as_channels(name: str, waveform: np.ndarray, num_channels: int, channel: int = -1) -> np.ndarray:
@@ -128,8 +226,8 @@ def as_channels(name: str, waveform: np.ndarray, num_channels: int, channel: int
     return np.repeat(waveform, num_channels, axis=1)
 
 
-def _accompaniment(name: str, sounds: dict[str, np.ndarray], wanted: list[str]) -> np.ndarray:
-    others = [sound for stem, sound in sounds.items() if stem not in (*wanted, MIXTURE)]
+def _accompaniment(name: str, sounds: dict[str, np.ndarray], parts: list[str], wanted: list[str]) -> np.ndarray:
+    others = [sounds[stem] for stem in parts if stem not in wanted]
     if others:
         return sum(others)
     if MIXTURE not in sounds or not wanted:

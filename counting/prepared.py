@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from common import audio, tables
-from common.corpora import manifest
+from common.corpora import manifest, own_tables
 from common.errors import UserError
 from counting.config import Config
 
@@ -62,6 +62,7 @@ def index(root: Path, config: Config) -> pd.DataFrame:
     if missing or table.empty:
         lacks = f"lacks the columns {', '.join(missing)}" if missing else "names no mixtures"
         raise UserError(f"{path} {lacks}; expected {', '.join(_NEEDED)}: prepare the folder again")
+    locate = own_tables.locator(root.resolve())
     rows = []
     # Line 1 is the header, hence the count from 2.
     for line, row in enumerate(table.to_dict("records"), start=2):
@@ -74,8 +75,8 @@ def index(root: Path, config: Config) -> pd.DataFrame:
         if config.head == "sex" and "?" in sexes:
             raise UserError(f"{path} line {line} does not know every speaker's sex; count only: --head=class")
         if not rows:
-            _check_length(root / row["File"], config)
-        rows.append({"path": root.resolve() / row["File"], "split": row["Split"], "label": label(sexes)})
+            _check_length(locate(row["File"]), config)
+        rows.append({"path": locate(row["File"]), "split": row["Split"], "label": label(sexes)})
     return manifest.from_rows(rows)
 
 

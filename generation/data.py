@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from common import config as configs
 from common import cuts, distribution, shards, track_bank, workers
-from common.corpora import CORPORA, manifest, splits
+from common.corpora import CORPORA, manifest, music_folder, splits
 from common.cuts import Places
 from common.errors import UserError, nearest
 from common.tracks import MIXTURE
@@ -53,7 +53,8 @@ def load_corpus(config: Config) -> pd.DataFrame:
         table = CORPORA["gtzan" if config.corpus == "gtzan" else "music_folder"].index(Path(config.data_dir))
     table = _of_genres(table, config.genre)
     if config.split_rule == "folds":
-        return splits.assign_folds(table.assign(speaker=table["track"]), config.num_folds, config.fold)
+        dealt = splits.assign_folds(table.assign(speaker=music_folder.songs_of(table)), config.num_folds, config.fold)
+        return dealt.assign(speaker=table["speaker"])
     return table
 
 

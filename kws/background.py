@@ -8,8 +8,7 @@ import keras
 import numpy as np
 from scipy import stats
 
-from common import audio_blocks, progress, shards
-from common.corpora import manifest
+from common import audio_blocks, listing, progress, shards
 from common.errors import UserError
 from kws import data, detection, rejection
 from kws.config import Config
@@ -38,9 +37,11 @@ def false_accepts(model: keras.Model, config: Config, folder: str | Path, thresh
         UserError: The folder is missing or holds no recording that can be read.
     """
     folder = Path(folder)
-    paths = manifest.audio_files_below(folder)
+    listed = listing.find(folder)
+    paths = listed.files
     if not paths:
-        raise UserError(f"{folder} holds no audio files ({', '.join(manifest.AUDIO_SUFFIXES)})")
+        raise UserError(f"{folder} holds no audio files ({listing.USUAL_SUFFIXES})")
+    listed.tell()
     words, rejected, num_samples = Counter(), [], 0
     with progress.bar(len(paths), "listening for false accepts", "file") as meter:
         for path in paths:

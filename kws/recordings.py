@@ -1,15 +1,18 @@
 """Which recordings of the corpora a model learns from: their classes, their splits, and how many of each."""
 
 import dataclasses
+import itertools
 import logging
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
+from common import config as configs
 from common.corpora import CORPORA, noise, splits
-from common.corpora import manifest as manifests
 from common.corpora.speech_commands import BACKGROUND_NOISE
 from common.errors import UserError, nearest
 from kws.config import COMMAND_WORDS, SILENCE, UNKNOWN, Config
@@ -24,9 +27,7 @@ def index(config: Config, download: bool) -> list[pd.DataFrame]:
         UserError: A folder is not named, missing or empty, or a corpus cannot be downloaded.
     """
     names = config.corpus.split(",")
-    folders = config.data_dir.split(",") if config.data_dir else [""] * len(names)
-    if len(folders) != len(names):
-        raise UserError(f"--data_dir: expected {len(names)} folders, one for each corpus, got {len(folders)}")
+    folders = folders_of(config.data_dir, names)
     tables = []
     for name, folder in zip(names, folders, strict=True):
         if not folder and name == "folder":
@@ -53,12 +54,45 @@ def index(config: Config, download: bool) -> list[pd.DataFrame]:
                     )
                 CORPORA[name].download(root)
             # A few recordings to add to synthetic speech are all for training; that has the other splits.
-            options = {"draw_missing": False} if name == "folder" and "synthetic" in names else {}
+            options = {}
+            if name == "folder":
+                words = config.words or (COMMAND_WORDS if len(names) > 1 else ())
+                options = {"draw_missing": "synthetic" not in names, "words": words}
             if name == "clusters":
                 options = {"clip_seconds": config.clip_seconds}
             table = CORPORA[name].index(root, **options)
         tables.append(table.assign(corpus=name))
     return tables
+
+
+def folders_of(data_dir: str, names: Sequence[str]) -> list[str]:
+    """Return the folder of each corpus; a comma in `--data_dir` divides two folders, or belongs to the name of one.
+
+    Args:
+        data_dir: The folders, separated by commas; empty for the usual ones.
+        names: The corpora.
+
+    Raises:
+        UserError: There are more or fewer folders than corpora.
+    """
+    if not data_dir or len(names) == 1:
+        return [data_dir] * len(names)
+    parts = data_dir.split(",")
+    groupings = [
+        [",".join(parts[first:last]) for first, last in itertools.pairwise((0, *cuts, len(parts)))]
+        for cuts in itertools.combinations(range(1, len(parts)), len(names) - 1)
+    ]
+    for folders in groupings:
+        folders = [configs.expanded(folder) for folder in folders]
+        # Synthetic speech is made where there is no folder yet.
+        if all(
+            name == "synthetic" or not folder or os.path.isdir(folder)
+            for name, folder in zip(names, folders, strict=True)
+        ):
+            return folders
+    if len(parts) != len(names):
+        raise UserError(f"--data_dir: expected {len(names)} folders, one for each corpus, got {len(parts)}")
+    return [configs.expanded(part) for part in parts]
 
 
 def default_words(config: Config, table: pd.DataFrame) -> tuple[str, ...]:
@@ -71,12 +105,17 @@ def default_words(config: Config, table: pd.DataFrame) -> tuple[str, ...]:
 def noise_of(config: Config, table: pd.DataFrame) -> pd.DataFrame:
     """List recordings of background noise: of `--noise_dir`, else of the corpus."""
     if config.noise_dir:
-        return noise.index(Path(config.noise_dir))
-    return noise.measured(table[table["label"].isin([BACKGROUND_NOISE, SILENCE])])
+        return noise.index(config.noise_dir)
+    return noise.measured(table[table["label"].isin([BACKGROUND_NOISE, SILENCE])], config.data_dir or config.corpus)
 
 
 def check_words(config: Config, table: pd.DataFrame, trained: bool) -> None:
     """Raise a UserError where a word has no recordings, or a trained model could not answer a class; see `data.load_corpus`."""
+    if len(config.labels) < 2:
+        raise UserError(
+            f'the only class is "{config.labels[0]}"; a classifier needs at least two: add recordings of another word, or'
+            " --unknown with a folder of other words, or --silence with noise"
+        )
     available = set(table["label"])
     where = config.data_dir or config.corpus
     missing = [word for word in config.words if word not in available]
@@ -128,7 +167,7 @@ def labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame) -> pd.Da
 
 def _cuts_of_speech(config: Config, num_cuts: int) -> pd.DataFrame:
     """Draw cuts of `--speech_dir` as unknown words to train on; keywords in running speech are rare and clipped."""
-    speech = noise.measured(manifests.recordings_below(Path(config.speech_dir), "--speech_dir"))
+    speech = noise.index(config.speech_dir, "--speech_dir")
     # A cut is later reduced to its loudest clip, so pauses drop out.
     cuts = noise.excerpts(speech, _SPEECH_CUT * config.clip_seconds).assign(
         label=UNKNOWN, split="train", corpus="speech"

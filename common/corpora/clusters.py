@@ -38,7 +38,9 @@ def index(root: str | Path, clip_seconds: float = 1.0, num_clusters: int = 64, s
     Raises:
         UserError: The folder is missing, holds no audio, or too little to have so many clusters.
     """
-    clips = noise.excerpts(noise.measured(manifest.recordings_below(Path(root), "--corpus=clusters")), clip_seconds)
+    clips = noise.excerpts(
+        noise.measured(manifest.recordings_below(Path(root), "--corpus=clusters"), str(root)), clip_seconds
+    )
     described = []
     with progress.bar(len(clips), "listening", "clip") as meter:
         for path, rows in clips.groupby("path", sort=False):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from common import tables
+from common import listing, tables
 from common.corpora import manifest
 from common.errors import UserError
 
@@ -44,12 +44,12 @@ def index(root: str | Path) -> pd.DataFrame:
         raise UserError(
             f"cannot read {path}: {error}; expected the columns filename, fold, category, src_file"
         ) from error
-    present = {file.stem: file for file in manifest.audio_files(root / "audio")}
+    present = {listing.plain_name(file.stem): file for file in listing.find(root / "audio", depth=1).files}
     # Packs that were compressed keep the table's names with another suffix.
     kept = [
-        (present[Path(name).stem], fold, label, source)
+        (present[_stem(name)], fold, label, source)
         for name, fold, label, source in zip(names, folds, labels, sources, strict=True)
-        if Path(name).stem in present
+        if _stem(name) in present
     ]
     found = sorted({fold for _, fold, _, _ in kept})
     if len(found) < 3:
@@ -58,3 +58,7 @@ def index(root: str | Path) -> pd.DataFrame:
     return manifest.from_rows(
         {"path": file, "split": split_of[fold], "label": label, "speaker": source} for file, fold, label, source in kept
     )
+
+
+def _stem(name: str) -> str:
+    return listing.plain_name(Path(name).stem)

@@ -3,34 +3,30 @@
 Three layouts are read:
 
     yes/anything.wav               one folder per class; folders inside it belong to it
-    train/yes/…, test/yes/…        the same under folders named after splits (val, valid and dev mean validation)
+    train/yes/…, test/yes/…        the same under folders named after splits (`layouts.SPLIT_NAMES`)
     metadata.csv                   columns file,label and, where known, speaker, split, sex (F or M); it alone decides
                                    which recordings there are, and `file` is relative to the folder
 
-A file named `<speaker>_nohash_<anything>` tells its speaker, as in Speech Commands, and noise in `_background_noise_`
-is divided as there.
+A file named `<speaker>_nohash_<anything>` tells its speaker, as in Speech Commands, and noise in `_background_noise_`,
+beside the classes or the splits, is divided as there.
 """
 
 import logging
-import os
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
 
-from common import tables
-from common.corpora import manifest, splits
-from common.corpora.speech_commands import BACKGROUND_NOISE, noise_rows, speaker_of
+from common import listing
+from common.corpora import layouts, manifest, own_tables, splits
+from common.corpora.speech_commands import BACKGROUND_NOISE, SILENCE, UNKNOWN, noise_rows, speaker_of
 from common.errors import UserError
 
 TABLE = "metadata.csv"
 LAYOUT = "one folder per class with recordings inside, such as yes/1.wav and no/1.wav"
 
-SPLIT_NAMES = {"train": "train", "test": "test", **dict.fromkeys(("validation", "val", "valid", "dev"), "validation")}
-SEXES = {"": "", "f": "F", "female": "F", "m": "M", "male": "M"}
 
-
-def index(root: str | Path, draw_missing: bool = True) -> pd.DataFrame:
+def index(root: str | Path, draw_missing: bool = True, words: Collection[str] = ()) -> pd.DataFrame:
     """List the recordings; splits that the layout does not give are drawn by `common.corpora.splits.assign`.
 
     Where there is a `train` folder without `validation` or `test` beside it, what is missing is drawn from `train`; a
@@ -39,6 +35,7 @@ def index(root: str | Path, draw_missing: bool = True) -> pd.DataFrame:
     Args:
         root: The folder.
         draw_missing: Whether a `train` folder gives some to a split that is missing; otherwise it is all training.
+        words: Classes that are asked for by name: folders so named are classes, whatever they look like.
 
     Returns:
         A manifest (`common.corpora.manifest`).
@@ -46,13 +43,14 @@ def index(root: str | Path, draw_missing: bool = True) -> pd.DataFrame:
     Raises:
         UserError: The folder is missing, has no recordings, or has them outside class folders only.
         UserError: Split folders stand beside others.
+        UserError: The folders look like speakers, folds or splits, or there is only one.
         UserError: A class has too few recordings to draw a split from.
         UserError: The table lacks a column, names a recording twice, or has a value that means nothing.
     """
     root = Path(root).absolute()
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; expected {LAYOUT}")
-    rows = _rows_of_table(root) if (root / TABLE).is_file() else _rows_of_folders(root)
+    rows = _rows_of_table(root) if (root / TABLE).is_file() else _rows_of_folders(root, words)
     classes = splits.assign(
         manifest.from_rows(row for row in rows if row["label"] != BACKGROUND_NOISE), root, draw_missing
     )
@@ -62,7 +60,7 @@ def index(root: str | Path, draw_missing: bool = True) -> pd.DataFrame:
 
 
 def recordings_by_folder(
-    root: Path, layout: str = LAYOUT, kind: str = "class", kinds: str = "classes"
+    root: Path, layout: str = LAYOUT, kind: str = "class", kinds: str = "classes", used: Collection[str] = ()
 ) -> list[tuple[Path, str, str]]:
     """List the recordings in folders whose names mean something, with or without folders of splits above them.
 
@@ -71,6 +69,7 @@ def recordings_by_folder(
         layout: What is expected of it, for messages.
         kind: What a folder stands for, for messages.
         kinds: The same of several.
+        used: Files in the root that are read although they are no audio.
 
     Returns:
         Each recording, the folder's name, and its split, empty where there are no folders of splits.
@@ -79,125 +78,112 @@ def recordings_by_folder(
         UserError: There are no recordings, or they lie outside such folders.
         UserError: Split folders stand beside others.
     """
-    recordings = {folder.name: _recordings(folder) for folder in manifest.class_folders(root)}
-    recordings = {name: paths for name, paths in recordings.items() if paths}
-    loose = manifest.audio_files(root)
-    if not recordings:
-        found = f"has {len(loose)} recordings but no {kind} folders" if loose else "has no recordings"
-        raise UserError(f"{root} {found}; expected {layout} (suffixes: {' '.join(manifest.AUDIO_SUFFIXES)})")
+    found = listing.find(root)
+    found.tell(used)
+    named = [(path, found.parts(path)) for path in found.files]
+    loose = [path for path, parts in named if len(parts) == 1]
+    named = [(path, parts) for path, parts in named if len(parts) > 1]
+    if not any(parts[0] != BACKGROUND_NOISE for _, parts in named):
+        raise UserError(_nothing_found(root, len(loose), layout, kind, kinds))
     if loose:
         logging.warning(
             "%s: %d recordings outside the %s folders are left out, e.g. %s", root, len(loose), kind, loose[0]
         )
-    named_as_splits = [name for name in recordings if name.lower() in SPLIT_NAMES]
-    if len(named_as_splits) < len(recordings):
-        if len({SPLIT_NAMES[name.lower()] for name in named_as_splits}) > 1:
-            others = sorted(set(recordings) - set(named_as_splits))
-            raise UserError(
-                f"{root} has split folders ({', '.join(named_as_splits)}) beside others ({', '.join(others[:3])}); "
-                f"expected either splits or {kinds}: move the others away or into the splits"
-            )
-        return [(path, name, "") for name, paths in recordings.items() for path in paths]
+    if not _has_splits(root, dict.fromkeys(parts[0] for _, parts in named), kinds):
+        return [(path, parts[0], "") for path, parts in named]
     rows = []
-    for name, paths in recordings.items():
-        for path in paths:
-            parts = path.relative_to(root / name).parts
-            if len(parts) < 2:
-                raise UserError(
-                    f"{path} lies outside a {kind} folder; expected {root.name}/{name}/<{kind}>/{path.name}"
-                )
-            rows.append((path, parts[0], SPLIT_NAMES[name.lower()]))
+    for path, parts in named:
+        if parts[0] == BACKGROUND_NOISE:
+            rows.append((path, parts[0], ""))
+        elif len(parts) < 3:
+            raise UserError(
+                f"{path} lies outside a {kind} folder; expected {root.name}/{parts[0]}/<{kind}>/{parts[-1]}"
+            )
+        else:
+            rows.append((path, parts[1], layouts.split_of(parts[0])))
     return rows
 
 
-def _rows_of_folders(root: Path) -> list[dict]:
-    return [
-        {"path": path, "label": label, "split": split, "speaker": speaker_of(path)}
-        for path, label, split in recordings_by_folder(root)
-    ]
+def _nothing_found(root: Path, num_loose: int, layout: str, kind: str, kinds: str) -> str:
+    if not num_loose:
+        return f"{root} has no recordings; expected {layout} ({listing.USUAL_SUFFIXES})"
+    return (
+        f"{root} has {num_loose} recordings but no {kind} folders; expected {layout}: if {root.name} is one of the {kinds},"
+        f" give the folder above it, {root.parent}"
+    )
 
 
-def _recordings(folder: Path) -> list[Path]:
-    """List the recordings in `folder` and below, without hidden folders."""
-    found = []
-    for current, names, _ in os.walk(folder):
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        found.extend(manifest.audio_files(current))
-    return found
+def _has_splits(root: Path, names: Collection[str], kinds: str) -> bool:
+    """Whether the folders of a root are splits, noise beside them left aside."""
+    named_as_splits = [name for name in names if layouts.split_of(name)]
+    others = sorted(set(names) - {*named_as_splits, BACKGROUND_NOISE})
+    if others and len({layouts.split_of(name) for name in named_as_splits}) > 1:
+        raise UserError(
+            f"{root} has split folders ({', '.join(named_as_splits)}) beside others ({', '.join(others[:3])}); "
+            f"expected either splits or {kinds}: move the others away or into the splits"
+        )
+    return not others
+
+
+def _rows_of_folders(root: Path, words: Collection[str]) -> list[dict]:
+    found = recordings_by_folder(root)
+    labels = {label for _, label, _ in found} - {BACKGROUND_NOISE, SILENCE, UNKNOWN}
+    if labels and not labels & set(words):
+        _check_classes(root, labels, found)
+    return [{"path": path, "label": label, "split": split, "speaker": speaker_of(path)} for path, label, split in found]
+
+
+def _check_classes(root: Path, labels: Collection[str], found: list[tuple[Path, str, str]]) -> None:
+    """Refuse folders that are no classes by their names, or of which there is one only."""
+    meaning = layouts.looks_like(labels)
+    if meaning == layouts.SPEAKERS:
+        explicit = f", or if they are words name them, --words={','.join(sorted(labels)[:3])},…"
+        raise UserError(
+            f"{root}: its folders look like speakers ({layouts.shown(labels)}), not like words; expected {LAYOUT}: arrange"
+            f" them so, or give a {TABLE} with the columns file,label,speaker{explicit}"
+        )
+    layouts.refuse_splits_and_folds(root, labels, LAYOUT)
+    if len(labels) > 1:
+        return
+    (label,) = labels
+    home = next(path for path, name, _ in found if name == label)
+    inside = sorted({path.relative_to(root).parts[1] for path, _, split in found if not split and _is_deep(path, root)})
+    if inside and not any(split for _, _, split in found):
+        way_out = (
+            f"give the folder in it, {root / home.relative_to(root).parts[0]}, if {layouts.shown(inside)} are classes"
+        )
+    else:
+        way_out = f"add recordings of another one, or name the only one, --words={label}"
+    raise UserError(f'{root} has one class folder, "{label}"; expected at least two: {way_out}')
+
+
+def _is_deep(path: Path, root: Path) -> bool:
+    return len(path.relative_to(root).parts) > 2
 
 
 def _rows_of_table(root: Path) -> list[dict]:
     path = root / TABLE
-    table = read_table(path, ("file", "label"), ("speaker", "split", "sex"), "recordings")
-    twice = table["file"][table["file"].duplicated()]
-    if len(twice):
-        raise UserError(f"{path} names {twice.iloc[0]} more than once; expected one line a recording")
-    rows = []
+    table = own_tables.read(path, ("file", "label"), ("speaker", "split", "sex"), "recordings")
+    locate = own_tables.locator(root)
+    rows, lines = [], {}
     # Line 1 is the header, hence the count from 2.
     for line, row in enumerate(table.to_dict("records"), start=2):
         values = {name: value.strip() for name, value in row.items()}
         if not values["file"] or not values["label"]:
             raise UserError(f"{path} line {line} has no file or no label; expected both")
-        recording = root / values["file"]
+        recording = locate(values["file"])
+        if lines.setdefault(str(recording), line) != line:
+            raise UserError(f"{path} names {values['file']} more than once; expected one line a recording")
         rows.append(
             {
                 "path": recording,
-                "label": values["label"],
-                "speaker": values.get("speaker", "") or speaker_of(recording),
-                "split": meaning(path, line, "split", values, {"": "", **SPLIT_NAMES}),
-                "sex": meaning(path, line, "sex", values, SEXES),
+                "label": listing.plain_name(values["label"]),
+                "speaker": listing.plain_name(values.get("speaker", "")) or speaker_of(recording),
+                "split": own_tables.meaning(path, line, "split", values, {"": "", **layouts.SPLIT_NAMES}),
+                "sex": own_tables.meaning(path, line, "sex", values, own_tables.SEXES),
             }
         )
     num_given = sum(bool(row["split"]) for row in rows)
     if 0 < num_given < len(rows):
         raise UserError(f"{path} gives a split for {num_given} of {len(rows)} recordings; expected all of them or none")
     return rows
-
-
-def read_table(path: Path, required: Sequence[str], optional: Sequence[str], things: str) -> pd.DataFrame:
-    """Read a table that somebody wrote, perhaps with a spreadsheet: all of it text, its columns in lower case.
-
-    Args:
-        path: A CSV file.
-        required: Columns that it must have.
-        optional: Columns that it may have, for messages.
-        things: What its lines name, for messages.
-
-    Raises:
-        UserError: The file cannot be read, lacks a column, or has no lines below its header.
-    """
-    columns = ",".join(required)
-    try:
-        table = tables.read(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}; expected CSV with the columns {columns}") from error
-    table.columns = [str(name).strip().lower() for name in table.columns]
-    missing = [name for name in required if name not in table.columns]
-    if missing:
-        raise UserError(
-            f"{path} lacks the columns {', '.join(missing)} (it has {', '.join(table.columns)}); expected {columns}"
-            f" and optionally {','.join(optional)}"
-        )
-    if table.empty:
-        raise UserError(f"{path} names no {things}; expected a line for each below the header {columns}")
-    return table
-
-
-def meaning(path: Path, line: int, column: str, values: dict[str, str], meanings: dict[str, str]) -> str:
-    """Return what a value in a table means.
-
-    Args:
-        path: The table, for messages.
-        line: The line in it, for messages.
-        column: The value's column; a table without it has no value there.
-        values: The line's values by column.
-        meanings: What each value means, in lower case.
-
-    Raises:
-        UserError: It means nothing.
-    """
-    value = values.get(column, "")
-    if value.lower() not in meanings:
-        valid = ", ".join(sorted(set(meanings.values()) - {""}))
-        raise UserError(f'{path} line {line} has the {column} "{value}"; expected {valid}')
-    return meanings[value.lower()]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from common import listing
 from common.corpora import music_folder
 from common.errors import UserError
 
@@ -31,7 +32,7 @@ def index(root: str | Path) -> pd.DataFrame:
     """
     root = Path(root).absolute()
     home = next((root / name for name in _FOLDERS if (root / name).is_dir()), root)
-    if not home.is_dir() or not any(path.is_dir() for path in home.iterdir()):
+    if not listing.folders(home):
         raise UserError(f"{root} holds no genres; expected GTZAN laid out as {LAYOUT}")
     table = music_folder.index(home)
     for name, fault in _BROKEN.items():

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from common import listing
 from common.corpora import download as downloads
 from common.corpora import manifest
 from common.errors import UserError, nearest
@@ -79,13 +80,11 @@ def index(root: str | Path, subsets: Sequence[str] = ()) -> pd.DataFrame:
         {
             "path": path,
             "split": _SPLITS[_kind(subset.name)],
-            "speaker": speaker.name,
-            "sex": sexes.get(speaker.name, ""),
+            "speaker": speaker,
+            "sex": sexes.get(speaker, ""),
         }
         for subset in chosen
-        for speaker in manifest.class_folders(subset)
-        for chapter in manifest.class_folders(speaker)
-        for path in manifest.audio_files(chapter)
+        for path, speaker in _spoken(subset)
     ]
     if not rows:
         raise UserError(
@@ -157,13 +156,20 @@ def _is_filled(folder: Path) -> bool:
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
+def _spoken(subset: Path) -> list[tuple[Path, str]]:
+    """List the recordings of a subset, each with its speaker."""
+    found = listing.find(subset, depth=3)
+    named = [(path, found.parts(path)) for path in found.files]
+    return [(path, parts[0]) for path, parts in named if len(parts) == 3]
+
+
 def _home(root: Path) -> Path:
     """Return the folder that the subsets lie in, or would."""
     return root / _FOLDER if _subsets(root / _FOLDER) and not _subsets(root) else root
 
 
 def _subsets(folder: Path) -> list[Path]:
-    return [path for path in manifest.class_folders(folder) if _kind(path.name) in _SPLITS] if folder.is_dir() else []
+    return [path for path in listing.folders(folder) if _kind(path.name) in _SPLITS]
 
 
 def _kind(name: str) -> str:

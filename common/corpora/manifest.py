@@ -17,17 +17,17 @@ reported, when shards are made.
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from common import tables
+from common import listing, tables
 from common.errors import UserError
 
 COLUMNS = ("path", "start", "duration", "split", "label", "speaker", "sex", "track", "stem", "channel")
 SPLITS = ("train", "validation", "test")
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".m4a")
 
 _DEFAULTS = {
     "start": 0.0,
@@ -57,20 +57,6 @@ def from_rows(rows: Iterable[dict]) -> pd.DataFrame:
     return table.sort_values(["path", "start"], kind="stable", ignore_index=True)
 
 
-def audio_files(folder: str | Path) -> list[Path]:
-    """List the audio files directly in `folder` by name; hidden files are left out."""
-    return sorted(
-        path
-        for path in Path(folder).iterdir()
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
-
-
-def audio_files_below(folder: str | Path) -> list[Path]:
-    """List the audio files in `folder` at any depth."""
-    return sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file())
-
-
 def recordings_below(root: Path, purpose: str) -> pd.DataFrame:
     """List the recordings in a folder of audio files at any depth, split by a hash of their names.
 
@@ -83,15 +69,11 @@ def recordings_below(root: Path, purpose: str) -> pd.DataFrame:
     """
     if not root.is_dir():
         raise UserError(f"{root} does not exist; {purpose} takes a folder of audio files")
-    paths = audio_files_below(root)
-    if not paths:
-        raise UserError(f"{root} holds no audio files ({', '.join(AUDIO_SUFFIXES)}); {purpose} takes a folder of them")
-    return from_rows({"path": path.resolve(), "split": hash_split(path.stem)} for path in paths)
-
-
-def class_folders(root: str | Path) -> list[Path]:
-    """List the folders directly in `root` by name; hidden ones are left out."""
-    return sorted(path for path in Path(root).iterdir() if path.is_dir() and not path.name.startswith("."))
+    found = listing.find(root.absolute())
+    if not found.files:
+        raise UserError(f"{root} holds no audio files ({listing.USUAL_SUFFIXES}); {purpose} takes a folder of them")
+    found.tell()
+    return from_rows({"path": path, "split": hash_split(path.stem)} for path in found.files)
 
 
 def hash_split(key: str, validation_percent: float = 10.0, test_percent: float = 10.0) -> str:
@@ -105,10 +87,20 @@ def hash_split(key: str, validation_percent: float = 10.0, test_percent: float =
     Returns:
         One of `SPLITS`.
     """
-    bucket = int.from_bytes(hashlib.sha256(key.encode("utf-8")).digest()[:8], "big") / 2**64 * 100
+    bucket = int.from_bytes(name_hash(key)[:8], "big") / 2**64 * 100
     if bucket < test_percent:
         return "test"
     return "validation" if bucket < test_percent + validation_percent else "train"
+
+
+def name_hash(key: str) -> bytes:
+    """Return the hash of a name: the same where its accents are composed and where they are not, and of any bytes."""
+    composed = unicodedata.normalize("NFC", key)
+    try:
+        content = composed.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        content = composed.encode(errors="surrogatepass")
+    return hashlib.sha256(content).digest()
 
 
 def select(manifest: pd.DataFrame, split: str) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from common import listing
 from common.corpora import manifest, splits, track_folders
 from common.errors import UserError
 
@@ -31,12 +32,12 @@ def index(root: str | Path) -> pd.DataFrame:
     """
     root = Path(root).absolute()
     home = root / _FOLDER if (root / _FOLDER).is_dir() else root
-    paths = manifest.audio_files(home) if home.is_dir() else []
+    paths = listing.find(home, depth=1).files if home.is_dir() else ()
     if not paths:
         raise UserError(f"{root} holds no clips; expected MIR-1K laid out as {LAYOUT}")
-    singers = {path: path.stem.partition("_")[0] for path in paths}
+    singers = {path: listing.plain_name(path.stem).partition("_")[0] for path in paths}
     table = manifest.from_rows(
-        {"path": path, "speaker": singer, "track": path.stem, "stem": stem, "channel": channel}
+        {"path": path, "speaker": singer, "track": listing.plain_name(path.stem), "stem": stem, "channel": channel}
         for path, singer in singers.items()
         for stem, channel in _CHANNELS.items()
     )

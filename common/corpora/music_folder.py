@@ -1,20 +1,24 @@
 """Any folder of music: recordings at any depth; the folder that a recording lies in is its genre.
 
-    metal/one.wav, rock/two.mp3      genres metal and rock
-    one.wav, two.wav                 no genre
-    train/metal/…, test/metal/…      splits (val, valid and dev mean validation)
+    metal/one.wav, rock/two.mp3         genres metal and rock
+    one.wav, two.wav                    no genre
+    metal/one/{vocals,drums}.wav        parts of one song, as are `one (vocals).wav` and `one_drums.wav`
+    train/metal/…, test/metal/…         splits (`layouts.SPLIT_NAMES`)
 
-Without folders of splits, tracks are split by a hash of their names.
+Without folders of splits, songs are split by a hash of their names: parts of one never stand in different splits.
 """
 
+import logging
 from pathlib import Path
 
 import pandas as pd
 
-from common.corpora import manifest, splits
-from common.corpora.folder import SPLIT_NAMES
+from common import listing, stem_names
+from common.corpora import layouts, manifest, splits
 from common.errors import UserError
-from common.tracks import MIXTURE
+
+_NUMBERS = {1: "one", 2: "two", 3: "three"}
+LAYOUT = "recordings of music, in folders of genres if there are several"
 
 
 def index(root: str | Path) -> pd.DataFrame:
@@ -25,26 +29,61 @@ def index(root: str | Path) -> pd.DataFrame:
         `stem` is `mixture`.
 
     Raises:
-        UserError: The folder is missing, or has fewer recordings than splits.
+        UserError: The folder is missing, or has fewer songs than splits.
+        UserError: The folders look like folds, or the folders of splits lie one folder deeper.
     """
     root = Path(root).absolute()
     if not root.is_dir():
-        raise UserError(f"{root} is not a folder; expected one with recordings of music")
-    paths = manifest.audio_files_below(root)
-    if not paths:
-        raise UserError(f"{root} has no recordings (suffixes: {' '.join(manifest.AUDIO_SUFFIXES)})")
-    table = manifest.from_rows(_row(root, path) for path in paths)
-    if table["track"].nunique() < len(manifest.SPLITS):
-        raise UserError(
-            f"{root} has {table['track'].nunique()} track{'s' * (len(table) > 1)}; expected at least three, one each to"
-            " train, to validate and to test: cut a long recording into several files, or add some"
-        )
+        raise UserError(f"{root} is not a folder; expected {LAYOUT}")
+    found = listing.find(root)
+    if not found.files:
+        raise UserError(f"{root} has no recordings ({listing.USUAL_SUFFIXES})")
+    found.tell()
+    files, num_copies = listing.one_a_name(found)
+    if num_copies:
+        logging.warning("%s: left out %d recordings that are there in another format too", root, num_copies)
+    folders = [found.parts(path)[:-1] for path in files]
+    layouts.refuse_splits_and_folds(root, {parts[0] if parts else "" for parts in folders}, LAYOUT)
+    layouts.refuse_one_too_high(root, folders, LAYOUT)
+    table = manifest.from_rows(_row(found, path) for path in files)
+    songs = songs_of(table)
+    _check_counts(root, table, songs)
     # Genres share a split rule, but not a count: a genre of one track is fine among others.
-    return splits.assign(table.assign(label=""), root).assign(label=table["label"])
+    divided = splits.assign(table.assign(label="", speaker=songs), root)
+    return divided.assign(label=table["label"], speaker=table["speaker"])
 
 
-def _row(root: Path, path: Path) -> dict:
-    parts = path.relative_to(root).with_suffix("").parts
-    split = SPLIT_NAMES.get(parts[0].lower(), "") if len(parts) > 1 else ""
-    genre = parts[-2] if len(parts) > (2 if split else 1) else ""
-    return {"path": path, "track": "/".join(parts), "label": genre, "split": split, "stem": MIXTURE}
+def songs_of(table: pd.DataFrame) -> pd.Series:
+    """Return the song that each row of a manifest belongs to; see `common.stem_names.song_of`."""
+    return table["track"].map(stem_names.song_of)
+
+
+def _row(found: listing.Listing, path: Path) -> dict:
+    folders, name = found.parts(path)[:-1], listing.plain_name(path.stem)
+    split = layouts.split_of(folders[0]) if folders else ""
+    inner = folders[1:] if split else folders
+    # The folder of a song that is there in parts is no genre.
+    if stem_names.is_part(name) and len(inner) > 1:
+        inner = inner[:-1]
+    return {
+        "path": path,
+        "track": "/".join([*folders, name]),
+        "label": inner[-1] if inner else "",
+        "split": split,
+        "stem": stem_names.MIXTURE,
+    }
+
+
+def _check_counts(root: Path, table: pd.DataFrame, songs: pd.Series) -> None:
+    """Check that there is a song for each split that `splits.assign` is going to draw."""
+    given = set(table["split"]) - {""}
+    wanted = [split for split in manifest.SPLITS if split not in given or split == "train"]
+    if given and "train" not in given:
+        return
+    num_songs = songs[table["split"].isin(["", "train"])].nunique()
+    if num_songs < len(wanted):
+        parts = " whose files are of different songs" if num_songs < len(table) else ""
+        raise UserError(
+            f"{root} has {num_songs} track{'s' * (num_songs != 1)}{parts}; expected at least {_NUMBERS[len(wanted)]}, one"
+            f" each for {', '.join(wanted)}: cut a long recording into several files, or add some"
+        )

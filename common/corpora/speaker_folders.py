@@ -1,7 +1,7 @@
 """Recordings of people on their own: one folder per speaker, and a table of who they are where that is known.
 
 anna/anything.wav              one folder per speaker; folders inside it belong to it
-train/anna/…, test/bert/…      the same under folders named after splits (val, valid and dev mean validation)
+train/anna/…, test/bert/…      the same under folders named after splits (`layouts.SPLIT_NAMES`)
 speakers.csv                   columns speaker,sex (F or M) and, where wanted, split; a speaker is a folder's name
 """
 
@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.corpora import folder, manifest, splits
+from common import listing
+from common.corpora import folder, layouts, manifest, own_tables, splits
+from common.corpora.speech_commands import BACKGROUND_NOISE, SILENCE, speaker_of
 from common.errors import UserError
 
 TABLE = "speakers.csv"
@@ -31,6 +33,7 @@ def index(root: str | Path) -> pd.DataFrame:
 
     Raises:
         UserError: The folder is missing, has no recordings, or has them outside the speakers' folders only.
+        UserError: The folders look like words, subsets or folds, or there is only one.
         UserError: Split folders stand beside others, or a speaker is in two of them.
         UserError: The table lacks a column, names a speaker twice, or has a value that means nothing.
         UserError: The table gives splits to some speakers only, or although there are folders of splits.
@@ -39,7 +42,8 @@ def index(root: str | Path) -> pd.DataFrame:
     root = Path(root).absolute()
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; expected {LAYOUT}")
-    found = folder.recordings_by_folder(root, LAYOUT, "speaker", "speakers")
+    found = _without_noise(root, folder.recordings_by_folder(root, LAYOUT, "speaker", "speakers", [TABLE]))
+    _check_layout(root, found)
     sexes, split_of = _read_table(root / TABLE, {speaker for _, speaker, _ in found})
     if not split_of:
         split_of = _splits_of_folders(root, found)
@@ -51,6 +55,40 @@ def index(root: str | Path) -> pd.DataFrame:
     )
     _check_counts(root, split_of)
     return splits.assign(table, root)
+
+
+def _without_noise(root: Path, found: list[tuple[Path, str, str]]) -> list[tuple[Path, str, str]]:
+    spoken = [row for row in found if row[1] not in (BACKGROUND_NOISE, SILENCE)]
+    if len(spoken) < len(found):
+        logging.info(
+            "%s: left out %d recordings of noise, which nobody speaks; give them by --noise_dir",
+            root,
+            len(found) - len(spoken),
+        )
+    return spoken
+
+
+def _check_layout(root: Path, found: list[tuple[Path, str, str]]) -> None:
+    """Refuse folders that are no speakers: subsets, folds, words, or the only one."""
+    speakers = {speaker for _, speaker, _ in found}
+    if layouts.looks_like(speakers) == layouts.SUBSETS:
+        raise UserError(
+            f"{root}: its folders are subsets of LibriSpeech ({layouts.shown(speakers)}), not speakers; expected {LAYOUT}:"
+            " give --corpus=librispeech with this folder"
+        )
+    layouts.refuse_splits_and_folds(root, speakers, LAYOUT)
+    said = {speaker_of(path) for path, _, _ in found}
+    if "" not in said and len(said) > 1 and not said & speakers:
+        raise UserError(
+            f"{root}: its folders look like words ({layouts.shown(speakers)}), each spoken by several people; expected"
+            f" {LAYOUT}"
+        )
+    if len(speakers) == 1 and not any(split for _, _, split in found):
+        inside = layouts.inner(root, [tuple(speakers)])
+        raise UserError(
+            f"{root} has one speaker folder, {inside.name}; expected several: give {inside} if the speakers' folders are in"
+            " it, or add other speakers"
+        )
 
 
 def _splits_of_folders(root: Path, found: list[tuple[Path, str, str]]) -> dict[str, str]:
@@ -82,21 +120,18 @@ def _read_table(path: Path, speakers: set[str]) -> tuple[dict[str, str], dict[st
     """Return the sex and the split of speakers by name; without splits in the table, none has one."""
     if not path.is_file():
         return {}, {}
-    table = folder.read_table(path, ("speaker", "sex"), ("split",), "speakers")
-    # Where every line is longer than the header, pandas takes the first column for a name of the line.
-    if not isinstance(table.index, pd.RangeIndex):
-        raise UserError(f"{path} has lines with more values than the header has columns; expected as many")
+    table = own_tables.read(path, ("speaker", "sex"), ("split",), "speakers")
     sexes, given = {}, {}
     # Line 1 is the header, hence the count from 2.
     for line, row in enumerate(table.to_dict("records"), start=2):
         values = {name: value.strip() for name, value in row.items()}
-        speaker = values["speaker"]
+        speaker = listing.plain_name(values["speaker"])
         if not speaker:
             raise UserError(f"{path} line {line} has no speaker; expected the name of a folder")
         if speaker in sexes:
             raise UserError(f"{path} names {speaker} more than once; expected one line a speaker")
-        sexes[speaker] = folder.meaning(path, line, "sex", values, folder.SEXES)
-        given[speaker] = folder.meaning(path, line, "split", values, {"": "", **folder.SPLIT_NAMES})
+        sexes[speaker] = own_tables.meaning(path, line, "sex", values, own_tables.SEXES)
+        given[speaker] = own_tables.meaning(path, line, "split", values, {"": "", **layouts.SPLIT_NAMES})
     absent = sorted(set(sexes) - speakers)
     if absent:
         logging.warning("%s names %d speakers without a folder, e.g. %s", path, len(absent), ", ".join(absent[:3]))

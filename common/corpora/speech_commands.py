@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from common import audio
+from common import audio, listing
 from common.corpora import download as downloads
 from common.corpora import manifest
 from common.errors import UserError
@@ -59,8 +59,11 @@ def index(root: str | Path) -> pd.DataFrame:
         raise UserError(
             f"{root} is not a folder; expected Speech Commands laid out as {LAYOUT} (--download fetches it)"
         )
-    folders = {folder.name: manifest.audio_files(folder) for folder in manifest.class_folders(root)}
-    folders = {name: paths for name, paths in folders.items() if paths}
+    found = listing.find(root, depth=2)
+    folders: dict[str, list[Path]] = {}
+    for path in found.files:
+        if len(found.parts(path)) == 2:
+            folders.setdefault(found.parts(path)[0], []).append(path)
     if not folders:
         raise UserError(
             f"no recordings in {root}; expected Speech Commands laid out as {LAYOUT} (--download fetches it)"
@@ -82,7 +85,7 @@ def index(root: str | Path) -> pd.DataFrame:
             elif label == SILENCE and not silence_is_listed:
                 split = manifest.hash_split(path.name)
             else:
-                split = listed.get(f"{label}/{path.name}", "train")
+                split = listed.get(f"{label}/{listing.plain_name(path.name)}", "train")
             rows.append({"path": path, "split": split, "label": label, "speaker": speaker_of(path)})
     return manifest.from_rows(rows)
 
@@ -117,7 +120,7 @@ def speaker_of(path: Path) -> str:
         >>> speaker_of(Path("yes/022cd682_nohash_0.wav"))
         '022cd682'
     """
-    speaker, separator, _ = path.stem.partition(_SEPARATOR)
+    speaker, separator, _ = listing.plain_name(path.stem).partition(_SEPARATOR)
     return speaker if separator else ""
 
 
@@ -153,7 +156,7 @@ def _read_lists(root: Path) -> dict[str, str]:
         )
     listed = {}
     for name, split in LISTS.items():
-        for line in (root / name).read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in (root / name).read_text(encoding="utf-8", errors="surrogateescape").splitlines():
             if line.strip():
-                listed[line.strip().replace("\\", "/").removeprefix("./")] = split
+                listed[listing.plain_name(line.strip().replace("\\", "/").removeprefix("./"))] = split
     return listed

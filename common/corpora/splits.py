@@ -1,6 +1,5 @@
 """Splits for a corpus that has none: by speaker (or singer) where they are known, else by track, else by recording."""
 
-import hashlib
 import logging
 import os
 from pathlib import Path
@@ -123,7 +122,7 @@ def _choose(keys: pd.Series, labels: pd.Series, wanted: list[str]) -> tuple[dict
     """Return the split of every key, and the classes that could not be given all splits."""
     percents = {f"{name}_percent": 10.0 if name in wanted else 0.0 for name in ("validation", "test")}
     chosen = {key: manifest.hash_split(key, **percents) for key in keys.unique()}
-    members = {label: sorted(own.unique(), key=_hash) for label, own in keys.groupby(labels)}
+    members = {label: sorted(own.unique(), key=manifest.name_hash) for label, own in keys.groupby(labels)}
     classes = {key: list(own.unique()) for key, own in labels.groupby(keys)}
 
     def can_spare(key: str) -> bool:
@@ -142,7 +141,3 @@ def _choose(keys: pd.Series, labels: pd.Series, wanted: list[str]) -> tuple[dict
             else:
                 chosen[donor] = split
     return chosen, uncovered
-
-
-def _hash(key: str) -> str:
-    return hashlib.sha256(key.encode("utf-8")).hexdigest()

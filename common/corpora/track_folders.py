@@ -2,20 +2,22 @@
 
     My Song/{mixture,vocals,drums,bass,other}.wav    any stems, any format, any depth of folders
     My Song/{mixture,vocals}.wav                     what is not vocals is then the accompaniment
-    train/My Song/…, test/Your Song/…                splits (val, valid and dev mean validation)
+    train/My Song/…, test/Your Song/…                splits (`layouts.SPLIT_NAMES`)
 
-The file's name is the stem's. Without folders of splits, tracks are split by a hash of their
-names; fewer than three are all `train`.
+The file's name is the stem's; where there is no `mixture`, one named `mix`, `master` or alike is the mixture
+(`stem_names.is_mixture`). Without folders of splits, tracks are split by a hash of their names; fewer than three are all
+`train`.
 """
 
-import os
+import logging
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
 
-from common.corpora import manifest, splits
-from common.corpora.folder import SPLIT_NAMES
+from common import listing, stem_names
+from common.corpora import layouts, manifest, splits
 from common.errors import UserError
 
 LAYOUT = "one folder a track with a file a stem, such as song/vocals.wav and song/drums.wav"
@@ -33,28 +35,30 @@ def index(root: str | Path, validation_tracks: Collection[str] = ()) -> pd.DataF
 
     Raises:
         UserError: The folder is missing, has no tracks, or has split folders beside others.
+        UserError: The folders look like folds or like stems, or lie one folder deeper.
     """
     root = Path(root).absolute()
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; expected {LAYOUT}")
-    tracks = _tracks(root)
+    found = listing.find(root)
+    found.tell()
+    tracks = _tracks(found)
     if not tracks:
-        loose = manifest.audio_files(root)
-        found = f"has {len(loose)} recordings but no folders of stems" if loose else "has no recordings"
-        raise UserError(f"{root} {found}; expected {LAYOUT} (suffixes: {' '.join(manifest.AUDIO_SUFFIXES)})")
-    given = {name: SPLIT_NAMES.get(Path(name).parts[0].lower(), "") for name in tracks}
+        raise UserError(_nothing_found(root, [path for path in found.files if path.parent == root]))
+    _check_layout(root, tracks)
+    given = {name: layouts.split_of(name[0]) for name in tracks}
     if len(set(given.values()) - {""}) > 1 and "" in given.values():
-        other = next(name for name, split in given.items() if not split)
+        other = next("/".join(name) for name, split in given.items() if not split)
         raise UserError(f"{root} has split folders beside others ({other}); move the others away or into the splits")
     table = manifest.from_rows(
         {
             "path": path,
-            "split": "validation" if Path(name).name in validation_tracks and given[name] == "train" else given[name],
-            "track": name,
-            "stem": path.stem.lower(),
+            "split": "validation" if name[-1] in validation_tracks and given[name] == "train" else given[name],
+            "track": "/".join(name),
+            "stem": stem,
         }
-        for name, paths in tracks.items()
-        for path in paths
+        for name, stems in tracks.items()
+        for stem, path in stems.items()
     )
     return splits.assign(table, root) if table["track"].nunique() >= len(manifest.SPLITS) else few(table)
 
@@ -64,12 +68,80 @@ def few(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(split=table["split"].where(table["split"] != "", "train"))
 
 
-def _tracks(root: Path) -> dict[str, list[Path]]:
-    """Find the folders that hold stems: their names below `root`, and the files of each."""
-    found = {}
-    for current, names, _ in os.walk(root):
-        names[:] = sorted(name for name in names if not name.startswith("."))
-        paths = manifest.audio_files(current)
-        if len(paths) > 1 and Path(current) != root:
-            found[Path(current).relative_to(root).as_posix()] = paths
-    return found
+def _nothing_found(root: Path, loose: list[Path]) -> str:
+    if not loose:
+        return f"{root} has no recordings; expected {LAYOUT} ({listing.USUAL_SUFFIXES})"
+    names = [path.stem for path in loose]
+    hint = f": give the folder above it, {root.parent}" if _is_song(names) else ""
+    return f"{root} has {len(loose)} recordings but no folders of stems; expected {LAYOUT}{hint}"
+
+
+def _is_song(names: Collection[str]) -> bool:
+    return len(names) > 1 and any(stem_names.is_part(name) or stem_names.is_mixture(name) for name in names)
+
+
+def _check_layout(root: Path, tracks: Collection[tuple[str, ...]]) -> None:
+    """Refuse folders that look like other layouts than splits and tracks."""
+    tops = {name[0] for name in tracks}
+    layouts.refuse_splits_and_folds(root, tops, LAYOUT)
+    if stem_names.are_parts(tops):
+        raise UserError(
+            f"{root}: its folders look like stems ({layouts.shown(tops)}), with a file a song; expected {LAYOUT}: move the"
+            " files of each song into a folder of its own, named after their stems"
+        )
+    layouts.refuse_one_too_high(root, tracks, "tracks")
+
+
+def _tracks(found: listing.Listing) -> dict[tuple[str, ...], dict[str, Path]]:
+    """Find the folders that hold stems: the names of the folders below the root, and each stem's file."""
+    folders: dict[tuple[str, ...], list[Path]] = {}
+    files, num_copies = listing.one_a_name(found)
+    for path in files:
+        folders.setdefault(found.parts(path)[:-1], []).append(path)
+    loose = folders.pop((), [])
+    alone = [name for name, paths in folders.items() if len(paths) == 1]
+    for name in alone:
+        del folders[name]
+    if folders:
+        _tell_left_out(found.root, loose, alone, num_copies)
+    renamed: Counter[str] = Counter()
+    tracks = {name: _stems(name[-1], paths, renamed) for name, paths in folders.items()}
+    for message, count in renamed.items():
+        logging.info("%s: in %d tracks %s", found.root, count, message)
+    return tracks
+
+
+def _tell_left_out(root: Path, loose: list[Path], alone: list[tuple[str, ...]], num_copies: int) -> None:
+    counted = {
+        "recordings outside the folders of tracks": len(loose),
+        "folders with one recording only": len(alone),
+        "recordings that are there in another format too": num_copies,
+    }
+    counted = [f"{count} {what}" for what, count in counted.items() if count]
+    if counted:
+        logging.warning("%s: left out %s", root, ", ".join(counted))
+
+
+def _stems(track: str, paths: list[Path], renamed: Counter[str]) -> dict[str, Path]:
+    """Name the stems of a track, and count in `renamed` what was recognised by its name."""
+    stems: dict[str, Path] = {}
+    named = [(listing.plain_name(path.stem), path) for path in paths]
+    # Of twins in another case one keeps its capitals.
+    for name, path in sorted(named, key=lambda item: not item[0].islower()):
+        stems[name if name.lower() in stems else name.lower()] = path
+    wholes = [stem for stem in stems if stem != stem_names.MIXTURE and stem_names.is_mixture(stem, track)]
+    if stem_names.MIXTURE not in stems and wholes and len(stems) > 1:
+        # The shortest name: mix before mix final v2.
+        chosen = min(wholes, key=lambda stem: (len(stem), stem))
+        stems[stem_names.MIXTURE] = stems.pop(chosen)
+        renamed[f"{_generic(chosen, track)} is the mixture"] += 1
+        wholes.remove(chosen)
+    for stem in wholes:
+        del stems[stem]
+        renamed[f"{_generic(stem, track)} is left out beside the mixture"] += 1
+    return stems
+
+
+def _generic(stem: str, track: str) -> str:
+    """Return a stem's name without the track's, so that equal ones are counted together."""
+    return stem.replace(track.lower(), "").strip(" _-.()[]") or stem

@@ -102,3 +102,10 @@ def test_folders_are_listed_by_name(names, tmp_path):
     names("b/x.txt", "a/1.wav", ".c/1.wav", "__MACOSX/1", "file", links={"c": "a", "dead": "x", "loop": "loop"})
     assert [path.name for path in listing.folders(tmp_path)] == ["a", "b", "c"]
     assert listing.folders(tmp_path / "none") == []
+
+
+def test_one_of_several_formats_of_a_recording_is_kept(names, tmp_path):
+    names("a/1.mp3", "a/1.wav", "b/1.mp3", "b/1.x.mp3")
+    kept, num_copies = listing.one_a_name(listing.find(tmp_path))
+    assert [path.relative_to(tmp_path).as_posix() for path in kept] == ["a/1.wav", "b/1.mp3", "b/1.x.mp3"]
+    assert num_copies == 1

@@ -69,3 +69,75 @@ def test_tracks_that_teach_nothing_are_told(sounds):
         tracks.check("song", mixture, {**sounds, "drums": 0 * mixture})
     with pytest.raises(UserError, match="its stem vocals is the mixture itself"):
         tracks.check("song", mixture, {"vocals": mixture + 1e-4, "drums": sounds["drums"]})
+
+
+@pytest.fixture
+def files(tmp_path, sounds):
+    """What a track is, by the names of its files."""
+
+    def read(stems, channels=1, **others):
+        rows = rows_of(tmp_path, others)
+        return tracks.read(rows, stems, RATE, channels)
+
+    return read
+
+
+def test_a_file_that_is_the_sum_of_the_others_is_the_mixture(files, sounds, caplog):
+    caplog.set_level("INFO")
+    whole = sum(sounds.values())
+    mixture, stems = files(("vocals", "accompaniment"), **sounds, full_band=whole)
+    np.testing.assert_allclose(mixture, whole, atol=1e-3)
+    np.testing.assert_allclose(stems[1], sounds["drums"] + sounds["bass"], atol=1e-3)
+    assert (
+        "full_band is the sum of bass, drums, vocals" in caplog.text or "full_band is the sum of vocals" in caplog.text
+    )
+    near = whole + 0.02 * np.std(whole) * np.random.default_rng(1).normal(size=whole.shape)
+    mixture, _ = files(("vocals",), **sounds, full_band=near)
+    np.testing.assert_allclose(mixture, near, atol=1e-3)
+
+
+def test_a_file_that_is_no_sum_is_a_part(files, sounds):
+    other = np.random.default_rng(2).uniform(-0.2, 0.2, (RATE, 1))
+    mixture, _ = files(("vocals",), **sounds, full_band=other)
+    np.testing.assert_allclose(mixture, sum(sounds.values()) + other, atol=1e-3)
+
+
+def test_what_holds_other_parts_again_is_not_counted_twice(files, sounds, caplog):
+    caplog.set_level("INFO")
+    band = sounds["drums"] + sounds["bass"]
+    mixture, stems = files(("vocals", "instrumental", "accompaniment"), **sounds, instrumental=band)
+    np.testing.assert_allclose(mixture, sum(sounds.values()), atol=1e-3)
+    np.testing.assert_allclose(stems[1], band, atol=1e-3)
+    assert "not counted again in the mixture: instrumental" in caplog.text
+    # With a mixture of its own too, for the accompaniment; and by its name where it is another recording of it.
+    _, stems = files(("vocals", "accompaniment"), **sounds, instrumental=band, mixture=sum(sounds.values()))
+    np.testing.assert_allclose(stems[1], band, atol=1e-3)
+
+
+def test_an_instrumental_of_another_level_is_not_counted_twice(files, sounds):
+    mixture, _ = files(("vocals",), **sounds, no_vocals=0.5 * (sounds["drums"] + sounds["bass"]))
+    np.testing.assert_allclose(mixture, sum(sounds.values()), atol=1e-3)
+
+
+def test_a_copy_of_the_mixture_is_no_part(files, sounds):
+    whole = sum(sounds.values())
+    _, stems = files(("vocals", "accompaniment"), vocals=sounds["vocals"], band=whole, mixture=whole)
+    np.testing.assert_allclose(stems[1], whole - sounds["vocals"], atol=1e-3)
+
+
+def test_where_channels_cancel_all_stems_have_their_first(files, sounds, caplog):
+    caplog.set_level("INFO")
+    stereo = {stem: np.hstack([sound, -sound]) for stem, sound in sounds.items()}
+    mixture, stems = files(tuple(sounds), **stereo)
+    for sound, stem in zip(sounds.values(), stems, strict=True):
+        np.testing.assert_allclose(stem, sound, atol=1e-3)
+    np.testing.assert_allclose(mixture, stems.sum(axis=0), atol=1e-5)
+    assert "song: its channels cancel, so the first of them is read" in caplog.text
+
+
+def test_one_stem_whose_channels_cancel_does_not_change_the_others(files, sounds):
+    stereo = {stem: np.hstack([sound, sound]) for stem, sound in sounds.items()}
+    stereo["bass"] = np.hstack([sounds["bass"], -sounds["bass"]])
+    mixture, stems = files(("vocals", "bass"), **stereo)
+    np.testing.assert_allclose(mixture, sounds["vocals"] + sounds["drums"], atol=1e-3)
+    np.testing.assert_allclose(stems[1], 0, atol=1e-3)

@@ -34,7 +34,7 @@ def test_a_folder_is_a_class_and_small_classes_are_in_every_split(tmp_path):
 def test_the_smallest_hashes_fill_the_splits_that_a_class_lacks(tmp_path):
     names = [name for name in _numbered("yes/{}.wav", 30) if manifest.hash_split(name) == "train"][:6]
     first, second, *others = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
-    table = folder.index(_touch(tmp_path, names))
+    table = folder.index(_touch(tmp_path, names), words=["yes"])
     splits = {row.path[len(str(tmp_path)) + 1 :]: row.split for row in table.itertuples()}
     assert splits == {first: "validation", second: "test", **dict.fromkeys(others, "train")}
 
@@ -50,7 +50,8 @@ def test_a_growing_corpus_moves_nobody(tmp_path):
 def test_the_split_does_not_depend_on_where_the_folder_lies(tmp_path):
     names = _numbered("yes/{}.wav", 40)
     here, there = _touch(tmp_path / "here", names), _touch(tmp_path / "over" / "there", names)
-    assert folder.index(here)["split"].tolist() == folder.index(there)["split"].tolist()
+    here, there = (folder.index(root, words=["yes"])["split"].tolist() for root in (here, there))
+    assert here == there
 
 
 def test_speakers_stand_on_one_side(tmp_path, caplog):
@@ -91,7 +92,7 @@ def test_train_stays_whole_where_no_other_split_is_wanted(tmp_path):
 
 def test_a_split_that_is_missing_is_drawn_from_train(tmp_path):
     _touch(tmp_path, _numbered("train/yes/{}.wav", 50) + _numbered("test/yes/t{}.wav", 2))
-    table = folder.index(tmp_path)
+    table = folder.index(tmp_path, words=["yes"])
     assert set(table[table["path"].str.contains("/test/")]["split"]) == {"test"}
     assert set(table[table["path"].str.contains("/train/")]["split"]) == {"train", "validation"}
     counts = table["split"].value_counts()
@@ -110,7 +111,7 @@ def test_a_class_named_like_a_split_is_a_class(tmp_path):
 def test_noise_is_divided_in_time(tmp_path):
     _touch(tmp_path, _numbered("yes/{}.wav", 3))
     audio.write(tmp_path / "_background_noise_" / "n.wav", np.zeros(20 * 8000), 8000)
-    table = folder.index(tmp_path)
+    table = folder.index(tmp_path, words=["yes"])
     noise = table[table["label"] == "_background_noise_"]
     assert noise["split"].tolist() == ["train", "validation", "test"] and noise["start"].tolist() == [0.0, 16.0, 18.0]
 
@@ -166,12 +167,12 @@ def test_a_class_that_is_too_small_is_named(tmp_path):
 def test_what_is_no_folder_of_classes_is_told(tmp_path, caplog):
     with pytest.raises(UserError, match="missing is not a folder; expected one folder per class"):
         folder.index(tmp_path / "missing")
-    with pytest.raises(UserError, match=r"has no recordings; expected one folder per class .*\.wav \.flac"):
+    with pytest.raises(UserError, match=r"has no recordings; expected one folder per class .*\.wav, \.flac"):
         folder.index(_touch(tmp_path, ["yes/notes.txt"]))
     with pytest.raises(UserError, match="has 1 recordings but no class folders"):
         folder.index(_touch(tmp_path, ["1.wav"]))
     _touch(tmp_path, _numbered("yes/{}.wav", 3))
-    assert len(folder.index(tmp_path)) == 3
+    assert len(folder.index(tmp_path, words=["yes"])) == 3
     assert len(caplog.messages) == 1 and "1 recordings outside the class folders are left out" in caplog.messages[0]
 
 
@@ -180,3 +181,84 @@ def test_split_folders_in_disorder_are_told(tmp_path):
         folder.index(_touch(tmp_path / "a", ["train/yes/1.wav", "test/yes/1.wav", "other/1.wav"]))
     with pytest.raises(UserError, match="lies outside a class folder"):
         folder.index(_touch(tmp_path / "b", ["train/1.wav", "test/yes/1.wav"]))
+
+
+def test_splits_may_have_other_names_and_noise_beside_them_or_inside(tmp_path):
+    for word in ("yes", "no"):
+        _touch(tmp_path, [f"training/{word}/1.wav", f"validation/{word}/1.wav", f"testing/{word}/1.wav"])
+    audio.write(tmp_path / "_background_noise_" / "n.wav", np.zeros(20 * 8000), 8000)
+    audio.write(tmp_path / "testing" / "_background_noise_" / "m.wav", np.zeros(20 * 8000), 8000)
+    table = folder.index(tmp_path)
+    words = table[table["label"] != "_background_noise_"]
+    assert words.groupby("split")["label"].apply(list).to_dict() == dict.fromkeys(manifest.SPLITS, ["no", "yes"])
+    noise = table[table["label"] == "_background_noise_"]
+    assert sorted(noise["path"].str.rpartition("/")[2] + noise["split"]) == [
+        "m.wavtest",
+        "n.wavtest",
+        "n.wavtrain",
+        "n.wavvalidation",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("0", "1", "12"), "look like speakers .*--words=0,1,12"),
+        (("speaker_01", "speaker_02"), "look like speakers"),
+        (("fold1", "fold2"), "look like folds"),
+        (("train-clean-100", "dev-clean"), "look like LibriSpeech's subsets"),
+        (("train_data", "test_data"), "look like splits"),
+        (("yes",), 'one class folder, "yes"; expected at least two: add recordings'),
+    ],
+)
+def test_folders_that_are_no_classes_are_told(tmp_path, names, words):
+    _touch(tmp_path, [f"{name}/{number}.wav" for name in names for number in range(4)])
+    with pytest.raises(UserError, match=words):
+        folder.index(tmp_path)
+    assert set(folder.index(tmp_path, words=names)["label"]) == set(names)
+
+
+def test_speakers_below_folders_of_splits_are_told(tmp_path):
+    with pytest.raises(UserError, match="look like speakers"):
+        folder.index(_touch(tmp_path, ["train/p1/1.wav", "train/p2/1.wav", "test/p3/1.wav"]))
+
+
+def test_a_root_one_folder_too_high_names_the_right_one(tmp_path):
+    _touch(tmp_path, _numbered("words/yes/{}.wav", 3) + _numbered("words/no/{}.wav", 3))
+    with pytest.raises(UserError, match=f"give the folder in it, {tmp_path}/words, if no, yes are classes"):
+        folder.index(tmp_path)
+
+
+def test_a_root_one_folder_too_low_names_the_right_one(tmp_path):
+    _touch(tmp_path, _numbered("yes/{}.wav", 3))
+    with pytest.raises(UserError, match=f"if yes is one of the classes, give the folder above it, {tmp_path}$"):
+        folder.index(tmp_path / "yes")
+
+
+def test_names_are_composed_and_bytes_are_shown(tmp_path):
+    _touch(tmp_path, _numbered("adio\u0301s/a{}.wav", 3) + _numbered("adi\u00f3s/b{}.wav", 3))
+    _touch(tmp_path, _numbered("caf\udce9/\udce9{}_nohash_0.wav", 3) + _numbered("two\nlines/{}.wav", 3))
+    table = folder.index(tmp_path)
+    assert table["label"].value_counts().to_dict() == {"adi\u00f3s": 6, "caf\\xe9": 3, "two\\nlines": 3}
+    assert set(table["speaker"]) == {"", "\\xe90", "\\xe91", "\\xe92"}
+
+
+def test_linked_folders_are_classes(tmp_path):
+    _touch(tmp_path, _numbered(".elsewhere/yes/{}.wav", 3) + _numbered("no/{}.wav", 3))
+    (tmp_path / "yes").symlink_to(tmp_path / ".elsewhere" / "yes")
+    assert folder.index(tmp_path)["label"].value_counts().to_dict() == {"yes": 3, "no": 3}
+
+
+def test_what_is_left_out_is_counted(tmp_path, caplog):
+    caplog.set_level("INFO")
+    _touch(tmp_path, _numbered("yes/{}.wav", 3) + _numbered("no/{}.wav", 3) + ["yes/a.txt", "b.pdf", "yes/._1.wav"])
+    folder.index(tmp_path)
+    assert caplog.messages == [f"{tmp_path}: left out 2 files that are no audio (.pdf 1, .txt 1)"]
+
+
+def test_a_table_from_another_system_finds_its_files(tmp_path):
+    _touch(tmp_path, _numbered("sub/adio\u0301s{}.wav", 3) + _numbered("sub/no{}.wav", 3))
+    lines = [f"sub\\adi\u00f3s{n}.wav,adio\u0301s\nsub\\no{n}.wav,no\n" for n in range(3)]
+    table = folder.index(_table(tmp_path, "file,label\n" + "".join(lines)))
+    assert sorted(table["path"]) == sorted(str(path) for path in (tmp_path / "sub").iterdir())
+    assert set(table["label"]) == {"adi\u00f3s", "no"}

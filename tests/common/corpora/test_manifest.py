@@ -50,13 +50,18 @@ def test_a_bad_manifest_is_told(tmp_path):
         manifest.read(tmp_path / "m.csv")
 
 
-def test_audio_files_and_folders_are_listed_without_hidden_ones(tmp_path):
-    for name in ("b.WAV", "a.flac", ".hidden.wav", "notes.txt"):
+def test_recordings_below_a_folder_are_split_by_their_names(tmp_path):
+    for name in ("deep/er/a.wav", "b.flac", "._b.flac", "notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    for name in ("yes", "no", ".git", "folder.wav"):
-        (tmp_path / name).mkdir()
-    assert [path.name for path in manifest.audio_files(tmp_path)] == ["a.flac", "b.WAV"]
-    assert [path.name for path in manifest.class_folders(tmp_path)] == ["folder.wav", "no", "yes"]
+    table = manifest.recordings_below(tmp_path, "--noise_dir")
+    assert table["path"].tolist() == [str(tmp_path / "b.flac"), str(tmp_path / "deep/er/a.wav")]
+    assert table["split"].tolist() == [manifest.hash_split("b"), manifest.hash_split("a")]
+
+
+def test_names_hash_alike_however_their_accents_are_written_and_whatever_their_bytes():
+    assert manifest.name_hash("adio\u0301s") == manifest.name_hash("adi\u00f3s")
+    assert manifest.hash_split("caf\udce9_1") in manifest.SPLITS and manifest.hash_split("\ud800") in manifest.SPLITS
 
 
 def test_hash_splits_are_fixed_and_of_the_shares_asked_for():

@@ -48,3 +48,34 @@ def test_too_little_is_one_line(tmp_path, names, message):
 def test_a_missing_folder_is_one_line(tmp_path):
     with pytest.raises(UserError, match="is not a folder"):
         music_folder.index(tmp_path / "nowhere")
+
+
+def test_parts_of_a_song_stand_in_one_split(tmp_path):
+    songs = [f"{genre}/{number}" for genre in ("metal", "rock") for number in range(20)]
+    write(tmp_path, *(f"{song}/{stem}.wav" for song in songs[:20] for stem in ("vocals", "drums", "mixture")))
+    write(tmp_path, *(f"{song}{part}.wav" for song in songs[20:] for part in ("", " (Vocals)", "_no_vocals")))
+    table = music_folder.index(tmp_path)
+    assert (table.groupby(music_folder.songs_of(table))["split"].nunique() == 1).all() and len(table) == 120
+    assert set(table["split"]) == {"train", "validation", "test"} and set(table["label"]) == {"metal", "rock"}
+    assert set(table["speaker"]) == {""}
+
+
+@pytest.mark.parametrize(
+    "names", [("one/vocals.wav", "one/drums.wav", "one/bass.wav"), ("one.wav", "one_vocals.wav", "b.wav")]
+)
+def test_parts_of_too_few_songs_are_told(tmp_path, names):
+    write(tmp_path, *names)
+    with pytest.raises(UserError, match="tracks? whose files are of different songs; expected at least three"):
+        music_folder.index(tmp_path)
+
+
+def test_splits_one_folder_too_deep_are_told(tmp_path):
+    write(tmp_path, "music/train/a.wav", "music/eval/b.wav", "music/dev/c.wav")
+    with pytest.raises(UserError, match=f"give the folder {tmp_path}/music"):
+        music_folder.index(tmp_path)
+    assert set(music_folder.index(tmp_path / "music")["split"]) == {"train", "validation", "test"}
+
+
+def test_a_recording_in_two_formats_is_one_track(tmp_path):
+    write(tmp_path, "a.wav", "a.flac", "b.wav", "c.wav", "._d.wav")
+    assert music_folder.index(tmp_path)["track"].tolist() == ["a", "b", "c"]

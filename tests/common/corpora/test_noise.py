@@ -38,9 +38,24 @@ def test_excerpts_of_an_excerpt_stay_inside_it(noise_dir):
     assert noise.excerpts(rows, 1.0)["start"].tolist() == [1.0, 2.0]
 
 
-def test_unreadable_recordings_are_left_out(noise_dir):
+def test_unreadable_recordings_are_left_out_and_counted(noise_dir, caplog):
     (noise_dir / "broken.wav").write_bytes(b"no audio")
     assert len(noise.index(noise_dir)) == 3
+    assert "left out 1 recordings that cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize("purpose", ["--noise_dir", "--speech_dir"])
+def test_a_folder_of_which_nothing_can_be_read_is_one_line(tmp_path, purpose):
+    (tmp_path / "broken.wav").write_bytes(b"no audio")
+    with pytest.raises(UserError, match=f"^{purpose}: none of the 1 recordings .* can be read"):
+        noise.index(tmp_path, purpose)
+
+
+def test_a_few_recordings_are_all_for_training(tmp_path, rng):
+    names = [name for name in map(str, range(50)) if manifest.hash_split(name) != "train"][:2]
+    for name in names:
+        soundfile.write(tmp_path / f"{name}.wav", rng.normal(0, 0.1, RATE), RATE)
+    assert noise.index(tmp_path)["split"].tolist() == ["train", "train"]
 
 
 def test_the_folds_of_esc50_are_the_splits(real_data):

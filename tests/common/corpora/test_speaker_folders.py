@@ -134,7 +134,7 @@ def test_splits_in_disorder_are_told(tmp_path):
 def test_what_is_no_folder_of_speakers_is_told(tmp_path, caplog):
     with pytest.raises(UserError, match="missing is not a folder; expected one folder per speaker"):
         speaker_folders.index(tmp_path / "missing")
-    with pytest.raises(UserError, match=r"has no recordings; expected one folder per speaker .*\.wav \.flac"):
+    with pytest.raises(UserError, match=r"has no recordings; expected one folder per speaker .*\.wav, \.flac"):
         speaker_folders.index(_touch(tmp_path, ["anna/notes.txt"]))
     with pytest.raises(UserError, match="has 1 recordings but no speaker folders"):
         speaker_folders.index(_touch(tmp_path, ["1.wav"]))
@@ -146,3 +146,36 @@ def test_real_recordings_with_a_folder_for_each_speaker(real_data):
     table = speaker_folders.index(real_data / "librispeech" / "train-clean-100")
     assert table["speaker"].nunique() > 100 and set(table["sex"]) == {""}
     assert {split for split, _ in _people(table).values()} == set(manifest.SPLITS)
+
+
+def test_numbers_are_speakers_and_noise_is_none(tmp_path):
+    for name in (*map(str, range(5)), "_background_noise_"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.wav").touch()
+    assert set(speaker_folders.index(tmp_path)["speaker"]) == set("01234")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("train-clean-100/19/1.wav", "dev-clean/20/1.wav"), "give --corpus=librispeech"),
+        (("fold1/a/1.wav", "fold2/b/1.wav", "fold3/c/1.wav"), "look like folds"),
+        (("yes/a_nohash_0.wav", "yes/b_nohash_0.wav", "no/a_nohash_0.wav", "up/b_nohash_0.wav"), "look like words"),
+        (("people/anna/1.wav", "people/bert/1.wav", "people/carl/1.wav"), "give .*/people if"),
+    ],
+)
+def test_folders_that_are_no_speakers_are_told(tmp_path, names, words):
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(UserError, match=words):
+        speaker_folders.index(tmp_path)
+
+
+def test_speakers_of_a_table_are_found_however_their_accents_are_written(tmp_path):
+    for name in ("Rene\u0301", "anna", "bert"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.wav").touch()
+    (tmp_path / "speakers.csv").write_text("speaker,sex\nRen\u00e9,M\nanna,F\n", encoding="utf-8")
+    table = speaker_folders.index(tmp_path).set_index("speaker")
+    assert table["sex"].to_dict() == {"Ren\u00e9": "M", "anna": "F", "bert": ""}

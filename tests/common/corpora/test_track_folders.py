@@ -62,3 +62,54 @@ def test_what_is_no_corpus_is_told(tmp_path):
         _touch(tmp_path, f"{name}/vocals.wav", f"{name}/other.wav")
     with pytest.raises(UserError, match=r"split folders beside others \(c\)"):
         track_folders.index(tmp_path)
+
+
+def test_a_mixture_is_recognised_by_its_name(tmp_path, caplog):
+    caplog.set_level("INFO")
+    for name in (
+        "a/mix.wav",
+        "a/vocals.wav",
+        "b/b_Master.wav",
+        "b/drums.wav",
+        "c/mixture.wav",
+        "c/Full Mix.wav",
+        "c/bass.wav",
+    ):
+        _touch(tmp_path, name)
+    found = track_folders.index(tmp_path).groupby("track")["stem"].apply(sorted).to_dict()
+    assert found == {"a": ["mixture", "vocals"], "b": ["drums", "mixture"], "c": ["bass", "mixture"]}
+    assert sorted(message.partition(": ")[2] for message in caplog.messages) == [
+        "in 1 tracks full mix is left out beside the mixture",
+        "in 1 tracks master is the mixture",
+        "in 1 tracks mix is the mixture",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("vocals/a", "vocals/b", "drums/a", "drums/b"), "look like stems"),
+        (("fold1/a/vocals", "fold1/a/drums", "fold2/b/vocals", "fold2/b/drums"), "look like folds"),
+        (("musdb/train/a/vocals", "musdb/train/a/bass", "musdb/test/b/vocals", "musdb/test/b/bass"), "give the folder"),
+        (("vocals", "drums"), "give the folder above it"),
+    ],
+)
+def test_folders_that_are_no_tracks_are_told(tmp_path, names, words):
+    _touch(tmp_path, *(f"{name}.wav" for name in names))
+    with pytest.raises(UserError, match=words):
+        track_folders.index(tmp_path)
+
+
+def test_what_is_no_stem_is_counted(tmp_path, caplog):
+    _touch(
+        tmp_path, "a/vocals.wav", "a/vocals.mp3", "a/bass.wav", "b/song.wav", "loose.wav", "c/Bass.wav", "c/bass.wav"
+    )
+    table = track_folders.index(tmp_path)
+    assert table["path"].str.endswith("a/vocals.wav").any() and not table["path"].str.endswith("mp3").any()
+    assert len(table[table["track"] == "c"]) == 2
+    (message,) = caplog.messages
+    assert (
+        "1 recordings outside" in message
+        and "1 folders with one recording" in message
+        and "1 recordings that" in message
+    )

@@ -1,0 +1,100 @@
+"""What folders mean by their names: splits, and what looks like a layout that is not the one expected."""
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from common import listing
+from common.errors import UserError
+
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "development"), "validation"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
+
+SUBSETS, FOLDS, SPLITS, SPEAKERS = "LibriSpeech's subsets", "folds", "splits", "speakers"
+_MEANT = {
+    SUBSETS: r"(train|dev|test)-(clean|other)(-\d+)?",
+    FOLDS: r"(fold|split|cv|partition)[-_ ]?\d+|\d+[-_ ]?fold",
+    SPLITS: rf"({'|'.join(SPLIT_NAMES)}|tr|cv|tt)([-_ .].*|set|data)?",
+    SPEAKERS: r"\d+|(speaker|spkr?|sp|talker|actor|subject|subj|participant|person|user|client|reader|singer|voice|id|[psmf])"
+    r"[-_ ]?\d+|[fm][a-z]{3}\d|cmu_us_.+|(?=.*\d)[0-9a-f]{8,}",
+}
+_SHOWN = 3
+
+
+def split_of(name: str) -> str:
+    """Return the split that a folder's name means, or empty.
+
+    Example:
+        >>> split_of("Eval"), split_of("yes")
+        ('test', '')
+    """
+    return SPLIT_NAMES.get(name.lower(), "")
+
+
+def looks_like(names: Collection[str]) -> str:
+    """Say what the folders of a root look like by their names, if it is a layout of its own: one of the constants above.
+
+    Example:
+        >>> looks_like(["fold1", "fold2"]), looks_like(["p225", "p226"]), looks_like(["yes", "no"])
+        ('folds', 'speakers', '')
+    """
+    if all(map(split_of, names)):
+        return ""
+    for meaning, pattern in _MEANT.items():
+        matches = [re.fullmatch(pattern, name.lower()) for name in names]
+        if all(matches) and (meaning != SPLITS or len({match[1] for match in matches}) > 1):
+            return meaning
+    return ""
+
+
+def shown(names: Collection[str]) -> str:
+    """List the first of some names, for messages."""
+    return ", ".join(sorted(names)[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+
+
+def refuse_splits_and_folds(root: Path, names: Collection[str], expected: str) -> None:
+    """Refuse a root whose folders are splits under names that are not known, or folds.
+
+    Args:
+        root: The folder.
+        names: Of the folders in it that hold recordings.
+        expected: Which folders there should be, for the message.
+
+    Raises:
+        UserError: They look like that.
+    """
+    meaning = looks_like(names)
+    if meaning in (FOLDS, SPLITS, SUBSETS):
+        raise UserError(
+            f"{root}: its folders look like {meaning} ({shown(names)}); expected {expected}: rename them to train,"
+            " validation and test, or move what is in them up into one"
+        )
+
+
+def refuse_one_too_high(root: Path, paths: Collection[tuple[str, ...]], what: str) -> None:
+    """Refuse a root with one folder in it that holds folders of splits: unseen there, all would be mixed up.
+
+    Args:
+        root: The folder.
+        paths: The names of the folders below the root that each recording lies in.
+        what: What the root should hold, for the message.
+
+    Raises:
+        UserError: It is so.
+    """
+    above = {path[0] for path in paths if path}
+    below = {split_of(path[1]) for path in paths if len(path) > 1}
+    if len(above) == 1 and not split_of(*above) and "" not in below and len(below) > 1:
+        raise UserError(
+            f"{root} holds one folder, {above.pop()}, with the splits in it; expected {what} or splits: give the folder"
+            f" {inner(root, paths)}"
+        )
+
+
+def inner(root: Path, paths: Collection[tuple[str, ...]]) -> Path:
+    """Return the first folder in a root under the name that it has on the disk."""
+    name = next(path[0] for path in paths if path)
+    return next((folder for folder in listing.folders(root) if listing.plain_name(folder.name) == name), root / name)
