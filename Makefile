@@ -17,7 +17,7 @@ GENERATION_DIR ?= runs/generation/default
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format bench bench-devices bench-agreement bench-options bench-separators bench-scale bench-kills bench-fuzz tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean
+.PHONY: help setup test lint format bench bench-devices bench-agreement bench-options bench-separators bench-scale bench-kills bench-fuzz bench-kinds bench-long tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -156,6 +156,12 @@ bench-kills: setup  ## kill every command at random moments, and compare what co
 
 bench-fuzz: setup  ## feed hostile input to every reader
 	$(BIN)/python -m benchmarks.fuzz $(ARGS)
+
+bench-kinds: setup  ## put every kind of recording through every command, and print what comes of it
+	$(BIN)/python -m benchmarks.kinds $(ARGS)
+
+bench-long: setup  ## measure the memory that an hour and ten hours take
+	$(BIN)/python -m benchmarks.long_recordings $(ARGS)
 
 clean:  ## remove the environments; recordings and runs stay
 	rm -rf $(VENV) $(TFIO_VENV) $(BENCH_VENV)
