@@ -75,7 +75,10 @@ def opened(
 
     with files.atomic_path(path) as temporary:
         with explained():
-            file = soundfile.SoundFile(temporary, "w", sample_rate, num_channels, subtype, format=format_name)
+            # As bytes: soundfile itself has no way to write names that are no UTF-8.
+            file = soundfile.SoundFile(
+                os.fsencode(temporary), "w", sample_rate, num_channels, subtype, format=format_name
+            )
         try:
             yield write_block
         finally:

@@ -180,6 +180,16 @@ def fitting_name(stem: str, suffix: str = "", room: int = 0) -> str:
     return stem + suffix
 
 
+def beside(stem: str | Path, ending: str) -> Path:
+    """Return the path of a file that is called after another, whose name may be as long as names can be.
+
+    Example:
+        >>> beside("runs/evaluation", "_roc.png").as_posix()
+        'runs/evaluation_roc.png'
+    """
+    return Path(stem).with_name(fitting_name(Path(stem).name, ending))
+
+
 def _cut(text: str, num_bytes: int) -> str:
     """Return as many of the first letters as fit into some bytes of a name."""
     sizes = itertools.accumulate(len(os.fsencode(letter)) for letter in text)
@@ -220,9 +230,9 @@ def check_writable(folder: str | Path) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all."""
+    """Write `text` to `path` as UTF-8, whole or not at all; names of files that are no UTF-8 get their bytes back."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def write_json(path: str | Path, value: object) -> None:

@@ -126,7 +126,8 @@ def _names_along(axis: Axis) -> list[Text]:
     named = isinstance(axis.get_major_formatter(), FixedFormatter | FuncFormatter)
     if not named or not isinstance(axis.get_major_locator(), FixedLocator):
         return []
-    names = [text.get_text() for text in axis.get_ticklabels()]
+    axis.get_ticklabels()  # makes the ticks; of those that a neighbour shares it returns none
+    names = [tick.label1.get_text() for tick in axis.get_major_ticks()]
     # A tick takes its text from the axis anew whenever it is drawn.
     return axis.set_ticklabels([shortened(printable(name), _LONGEST_NAME) for name in names])
 

@@ -35,9 +35,15 @@ def read(path: str | Path, **options: Any) -> pd.DataFrame:
     return pd.read_csv(path, **options)
 
 
-def write(table: pd.DataFrame, path: str | Path) -> None:
-    """Write a CSV file, whole or not at all; names of files that are no UTF-8 come back by `surrogateescape`."""
-    text = table.to_csv(index=False)
+def write(table: pd.DataFrame, path: str | Path, **options: object) -> None:
+    """Write a CSV file, whole or not at all; names of files that are no UTF-8 come back by `surrogateescape`.
+
+    Args:
+        table: What to write; its index is left out unless `options` say otherwise.
+        path: The file.
+        **options: Those of pandas' `to_csv`.
+    """
+    text = table.to_csv(**{"index": False, **options})
     try:
         content = text.encode(errors="surrogateescape")
     except UnicodeEncodeError:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import mean_absolute_error
 
-from common import files, metrics, plots
+from common import files, metrics, plots, tables
 from common.errors import UserError
 from counting import answers, data
 from counting.config import PREPARED, Config
@@ -207,16 +207,15 @@ def save_plots(figures: dict, probabilities: np.ndarray, stem: Path) -> list[Pat
         title = f"women and men both right {figures['sex_accuracy']:.1%}"
         paths += _save_confusion(figures["sex_confusion"], labels, title, stem, "sex_confusion")
     if figures.get("conditions"):
-        paths.append(stem.with_name(f"{stem.name}_conditions.png"))
+        paths.append(files.beside(stem, "_conditions.png"))
         plots.save(_condition_curves(figures["conditions"]), paths[-1])
     return paths
 
 
 def _save_confusion(counts: np.ndarray, labels: list[str], title: str, stem: Path, name: str) -> list[Path]:
     table = pd.DataFrame(counts, pd.Index(labels, name="true"), pd.Index(labels, name="predicted"))
-    paths = [stem.with_name(f"{stem.name}_{name}.{suffix}") for suffix in ("csv", "png")]
-    with files.atomic_path(paths[0]) as temporary:
-        table.to_csv(temporary)
+    paths = [files.beside(stem, f"_{name}.{suffix}") for suffix in ("csv", "png")]
+    tables.write(table, paths[0], index=True)
     plots.save(plots.confusion(table, title), paths[1])
     return paths
 

@@ -74,7 +74,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     files.write_json(output, figures)
     stem = output.with_suffix("")
     pictures = evaluation.save_plots(figures, probabilities, corpus, prepared, stem)
-    pictures += rejection.save_plot(scores, figures["rejection"], stem.with_name(f"{stem.name}_rejection.png"))
+    pictures += rejection.save_plot(scores, figures["rejection"], files.beside(stem, "_rejection.png"))
     print(evaluation.table(figures))
     if flags.background_dir:
         print(background.table(figures["background"]))

@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from common import files, metrics, plots
+from common import files, metrics, plots, tables
 from common.shards import Shards
 from kws import data, rejection
 
@@ -88,10 +88,9 @@ def save_plots(
     """
     labels = corpus.config.labels
     targets = data.target_indices(corpus.config, prepared.manifest["label"].iloc[prepared.rows])
-    paths = [stem.with_name(f"{stem.name}_{name}") for name in ("confusion.csv", "confusion.png", "roc.png")]
+    paths = [files.beside(stem, f"_{name}") for name in ("confusion.csv", "confusion.png", "roc.png")]
     counts = metrics.confusion(targets, probabilities.argmax(axis=1), labels)
-    with files.atomic_path(paths[0]) as temporary:
-        counts.to_csv(temporary)
+    tables.write(counts, paths[0], index=True)
     plots.save(plots.confusion(counts, f"accuracy {figures['accuracy']:.1%}"), paths[1])
     curves = {
         label: metrics.roc(targets == index, probabilities[:, index])

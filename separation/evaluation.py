@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from common import files, plots, progress
+from common import files, plots, progress, tables
 from separation import data, metrics, oracle, separate
 from separation.config import Config
 
@@ -187,8 +187,7 @@ def save(table: pd.DataFrame, stem: Path) -> list[Path]:
     Returns:
         The files written.
     """
-    paths = [stem.with_name(f"{stem.name}_tracks.csv"), stem.with_name(f"{stem.name}_sdr.png")]
-    with files.atomic_path(paths[0]) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.4f")
+    paths = [files.beside(stem, "_tracks.csv"), files.beside(stem, "_sdr.png")]
+    tables.write(table, paths[0], float_format="%.4f")
     plots.save(plots.dots(table, "stem", "estimator", "sdr", "SDR in dB, a dot a track"), paths[1])
     return paths

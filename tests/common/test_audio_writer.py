@@ -56,3 +56,10 @@ def test_what_cannot_be_written_is_told_before_anything_is_made(tmp_path):
     with pytest.raises(UserError, match="cannot write"), audio_writer.opened(tmp_path / "b.mp3", 12345, 1) as write:
         write(np.zeros(10))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.wav", "你" * 83 + ".flac", "Ba$$in\n.ogg"])
+def test_any_name_that_a_file_can_have(name, tmp_path):
+    with audio_writer.opened(tmp_path / name, 8000, 1) as write:
+        write(np.zeros(100))
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -232,3 +232,16 @@ def test_what_an_error_quotes_cannot_move_the_cursor_or_fill_the_screen():
     assert str(UserError("a\n  \x1b[2J\x07\ud800 ü")) == "a \\x1b[2J\\x07\\ud800 ü"
     long = str(UserError("begin " + "x" * 100_000 + " end"))
     assert len(long) < 1600 and long.startswith("begin x") and long.endswith("x end")
+
+
+def test_what_is_called_after_a_file_of_the_longest_name_can_be_written(tmp_path):
+    assert files.beside(tmp_path / "evaluation", "_roc.png") == tmp_path / "evaluation_roc.png"
+    paths = {files.beside(tmp_path / (letter * 250), f"_{name}.csv") for letter in "ab" for name in ("roc", "tracks")}
+    for path in paths:
+        files.write_text(path, "")
+    assert set(tmp_path.iterdir()) == paths and len(paths) == 4
+
+
+def test_bytes_of_a_name_come_back_in_text(tmp_path):
+    files.write_text(tmp_path / "labels.txt", "caf\udce9\n")
+    assert (tmp_path / "labels.txt").read_bytes() == b"caf\xe9\n"

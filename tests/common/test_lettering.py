@@ -121,6 +121,15 @@ def test_numbers_along_an_axis_stay_as_matplotlib_writes_them():
     assert all(text.get_parse_math() for text in figure.axes[0].get_xticklabels())
 
 
+def test_axes_that_share_their_names_are_drawn():
+    figure = Figure()
+    upper, lower = figure.subplots(2, sharex=True)
+    lower.set_xticks([0, 1], ["a$b$", "caf\udce9"])
+    drawn(figure)
+    assert [text.get_text() for text in lower.get_xticklabels()] == ["a$b$", r"caf\xe9"]
+    assert not any(text.get_parse_math() for text in lower.get_xticklabels())
+
+
 def test_another_font_of_the_machine_is_used_where_the_usual_one_lacks_a_letter(caplog):
     figure = named(f"a{RARE}")
     drawn(figure)

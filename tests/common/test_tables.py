@@ -37,3 +37,9 @@ def test_names_that_are_no_text_come_back(tmp_path):
 def test_text_that_cannot_be_written_is_quoted(tmp_path):
     tables.write(pd.DataFrame({"reason": ["half of a pair: \ud800"]}), tmp_path / "table.csv")
     assert tables.read(tmp_path / "table.csv")["reason"].tolist() == ["half of a pair: \\ud800"]
+
+
+def test_a_table_can_keep_its_index_and_have_any_names(tmp_path):
+    labels = pd.Index(["caf\udce9", "b"], name="true")
+    tables.write(pd.DataFrame([[0.5, 1], [2, 3]], labels, labels), tmp_path / "a.csv", index=True, float_format="%.1f")
+    assert (tmp_path / "a.csv").read_bytes() == b"true,caf\xe9,b\ncaf\xe9,0.5,1\nb,2.0,3\n"
