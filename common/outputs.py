@@ -20,6 +20,7 @@ from common.config import FlagValues
 from common.errors import UserError
 
 LEDGER = ".quartet-written.json"
+_OF_THE_RUN = ("config.json", "corpus.json", "metrics.json", "threshold.json", "model.keras")
 Recording = tuple[str, AudioSource, bool]
 
 
@@ -153,6 +154,7 @@ class Outputs:
         """Write what was checked in the block: before it the plan is noted, behind it what came of it."""
         earlier = _read(self.folder)
         before = {key: _stamp(self.folder / key) for key in self._entries}
+        is_new = not self.folder.exists()
         self._note(self._entries)
         try:
             yield
@@ -164,16 +166,50 @@ class Outputs:
                     for key, entry in self._entries.items()
                 }
             )
+            if is_new:
+                # Nothing was written: the folder goes as it came.
+                with contextlib.suppress(OSError):
+                    self.folder.rmdir()
 
     def _note(self, entries: dict[str, dict | None]) -> None:
         """Bring the ledger up to date; None takes an entry out."""
         merged = {key: entry for key, entry in (_read(self.folder) | entries).items() if entry}
         if merged:
             files.write_json(self.folder / LEDGER, merged)
-            return
-        (self.folder / LEDGER).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
+        else:
+            (self.folder / LEDGER).unlink(missing_ok=True)
+
+
+def evaluation_file(flag_values: FlagValues, beside: Sequence[str] = ()) -> Path:
+    """Return where the figures of an evaluation go: `--output`, or `evaluation.json` in the run directory.
+
+    Args:
+        flag_values: Of `common.app.define_evaluation_flag`.
+        beside: What is written beside it: how the names end, behind that of the file without its suffix and `_`.
+
+    Raises:
+        UserError: It is a file of the run, a folder, or there and no evaluation, or the folder cannot be written to.
+    """
+    run_dir = Path(flag_values.run_dir)
+    path = Path(flag_values.output or run_dir / "evaluation.json")
+    files.check_writable(path.parent)
+    if path.is_dir():
+        raise UserError(f"--output: {path} is a folder; give a file such as {path / 'evaluation.json'}")
+    if _identity(path) in {_identity(run_dir / name) for name in _OF_THE_RUN} - {None}:
+        raise UserError(f"--output: {path} belongs to the run itself; give another file")
+    pictures = [path.with_name(f"{path.with_suffix('').name}_{ending}") for ending in beside]
+    there = [file for file in (path, *pictures) if os.path.lexists(file)]
+    if there and not flag_values.overwrite and not _is_evaluation(path):
+        raise UserError(f"--output: {there[0]} is there, and of no evaluation; give another file, or --overwrite")
+    return path
+
+
+def _is_evaluation(path: Path) -> bool:
+    try:
+        figures = files.read_json(path, "")
+    except (OSError, UserError):
+        return False
+    return isinstance(figures, dict) and "protocol" in figures
 
 
 def _read(folder: Path) -> dict[str, dict]:
