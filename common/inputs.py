@@ -2,11 +2,11 @@
 
 import contextlib
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from common import streams
 from common.audio import AudioSource
 from common.corpora import manifest
 from common.errors import UserError
@@ -27,7 +27,7 @@ def recordings(arguments: Sequence[str]) -> Iterator[tuple[str, AudioSource, boo
     for argument in arguments:
         path = Path(argument)
         if argument == "-":
-            yield "-", sys.stdin.buffer, False
+            yield "-", streams.standard_input(), False
         elif path.is_dir():
             found = manifest.audio_files_below(path)
             if not found:

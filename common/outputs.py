@@ -105,33 +105,25 @@ class Outputs:
                 command, or the folder cannot be written to.
         """
         files.check_writable(self.folder)
-        written = _read(self.folder)
         taken = {_identity(path) for path in inputs if isinstance(path, str | os.PathLike)} - {None}
         seen: dict[Path, str] = {}
-        foreign = []
         for path, made_from in targets:
             path = Path(os.path.abspath(path))
             if self.folder not in path.parents:
                 raise UserError(f"{path} is not in the output folder {self.folder}; give names that stay in it")
-            real = Path(os.path.realpath(path.parent), path.name)
-            if real in seen:
-                raise UserError(
-                    f"{path} would be written twice, from {seen[real]} and {made_from}; give each a file of its own"
-                )
             if _identity(path) in taken:
                 raise UserError(f"{path} is a recording to read; give another output folder")
             self._check_way(path)
+            real = Path(os.path.realpath(path.parent), path.name)
+            if real in seen:
+                raise UserError(
+                    f"{path} would be written twice, from {seen[real]} and {made_from}; give each its own name"
+                )
             seen[real] = made_from
-            key = os.path.relpath(path, self.folder)
-            self._entries[key] = {**self.maker, "from": made_from if made_from == "-" else os.path.realpath(made_from)}
-            if os.path.lexists(path) and not self._is_own(path, written.get(key), self._entries[key]):
-                foreign.append(path)
-        if foreign and not self.overwrite:
-            others = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
-            raise UserError(
-                f"{foreign[0]}{others} is there, and not as this command wrote it from the same recording and model; give"
-                " another output folder, or --overwrite to replace it"
-            )
+            source = made_from if made_from == "-" else os.path.realpath(made_from)
+            self._entries[os.path.relpath(path, self.folder)] = {**self.maker, "from": source}
+        if not self.overwrite:
+            self._refuse_foreign()
 
     def _check_way(self, path: Path) -> None:
         """Refuse a folder in place of a file, and a file in place of a folder."""
@@ -142,6 +134,21 @@ class Outputs:
                 return
             if os.path.lexists(folder) and not folder.is_dir():
                 raise UserError(f"{folder} is a file; expected to make a folder there: give another output folder")
+
+    def _refuse_foreign(self) -> None:
+        """Refuse what is there and was not written by this command from the same recording."""
+        written = _read(self.folder)
+        foreign = [
+            path
+            for key, entry in self._entries.items()
+            if os.path.lexists(path := self.folder / key) and not self._is_own(path, written.get(key), entry)
+        ]
+        if foreign:
+            others = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
+            raise UserError(
+                f"{foreign[0]}{others} is there, and not as this command wrote it from the same recording and model; give"
+                " another output folder, or --overwrite to replace it"
+            )
 
     def _is_own(self, path: Path, entry: dict | None, expected: dict) -> bool:
         """Say whether a file is as this command wrote it; of a killed one nothing but its plans is known."""
