@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl import flags
 
 from common import config as configs
-from common import files, interruption, shards, streams
+from common import files, interruption, outputs, shards, streams
 from common.config import FlagValues
 from common.errors import UserError
 
@@ -159,10 +159,11 @@ def define_other_corpus_flags(flag_values: FlagValues, corpora: Sequence[str]) -
 
 
 def define_evaluation_flag(flag_values: FlagValues) -> None:
-    """Define the file that figures are written to."""
+    """Define the file that figures are written to, for `common.outputs.evaluation_file`."""
     flags.DEFINE_string(
         "output", None, "the JSON file (default evaluation.json in the run directory)", flag_values=flag_values
     )
+    outputs.define_overwrite_flag(flag_values)
 
 
 def refuse_arguments(arguments: Sequence[str]) -> None:

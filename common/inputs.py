@@ -3,13 +3,12 @@
 import contextlib
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from common import config as configs
-from common import listing
+from common import listing, streams
 from common.audio import AudioSource
 from common.errors import UserError
 
@@ -29,7 +28,7 @@ def recordings(arguments: Sequence[str]) -> Iterator[tuple[str, AudioSource, boo
     for argument in arguments:
         path = Path(configs.expanded(argument))
         if argument == "-":
-            yield "-", sys.stdin.buffer, False
+            yield "-", streams.standard_input(), False
         elif os.path.isdir(path):
             found = listing.find(path)
             if not found.files:

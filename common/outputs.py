@@ -20,6 +20,7 @@ from common.config import FlagValues
 from common.errors import UserError
 
 LEDGER = ".quartet-written.json"
+_OF_THE_RUN = ("config.json", "corpus.json", "metrics.json", "threshold.json", "model.keras")
 Recording = tuple[str, AudioSource, bool]
 
 
@@ -104,33 +105,25 @@ class Outputs:
                 command, or the folder cannot be written to.
         """
         files.check_writable(self.folder)
-        written = _read(self.folder)
         taken = {_identity(path) for path in inputs if isinstance(path, str | os.PathLike)} - {None}
         seen: dict[Path, str] = {}
-        foreign = []
         for path, made_from in targets:
             path = Path(os.path.abspath(path))
             if self.folder not in path.parents:
                 raise UserError(f"{path} is not in the output folder {self.folder}; give names that stay in it")
-            real = Path(os.path.realpath(path.parent), path.name)
-            if real in seen:
-                raise UserError(
-                    f"{path} would be written twice, from {seen[real]} and {made_from}; give each a file of its own"
-                )
             if _identity(path) in taken:
                 raise UserError(f"{path} is a recording to read; give another output folder")
             self._check_way(path)
+            real = Path(os.path.realpath(path.parent), path.name)
+            if real in seen:
+                raise UserError(
+                    f"{path} would be written twice, from {seen[real]} and {made_from}; give each its own name"
+                )
             seen[real] = made_from
-            key = os.path.relpath(path, self.folder)
-            self._entries[key] = {**self.maker, "from": made_from if made_from == "-" else os.path.realpath(made_from)}
-            if os.path.lexists(path) and not self._is_own(path, written.get(key), self._entries[key]):
-                foreign.append(path)
-        if foreign and not self.overwrite:
-            others = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
-            raise UserError(
-                f"{foreign[0]}{others} is there, and not as this command wrote it from the same recording and model; give"
-                " another output folder, or --overwrite to replace it"
-            )
+            source = made_from if made_from == "-" else os.path.realpath(made_from)
+            self._entries[os.path.relpath(path, self.folder)] = {**self.maker, "from": source}
+        if not self.overwrite:
+            self._refuse_foreign()
 
     def _check_way(self, path: Path) -> None:
         """Refuse a folder in place of a file, and a file in place of a folder."""
@@ -141,6 +134,21 @@ class Outputs:
                 return
             if os.path.lexists(folder) and not folder.is_dir():
                 raise UserError(f"{folder} is a file; expected to make a folder there: give another output folder")
+
+    def _refuse_foreign(self) -> None:
+        """Refuse what is there and was not written by this command from the same recording."""
+        written = _read(self.folder)
+        foreign = [
+            path
+            for key, entry in self._entries.items()
+            if os.path.lexists(path := self.folder / key) and not self._is_own(path, written.get(key), entry)
+        ]
+        if foreign:
+            others = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
+            raise UserError(
+                f"{foreign[0]}{others} is there, and not as this command wrote it from the same recording and model; give"
+                " another output folder, or --overwrite to replace it"
+            )
 
     def _is_own(self, path: Path, entry: dict | None, expected: dict) -> bool:
         """Say whether a file is as this command wrote it; of a killed one nothing but its plans is known."""
@@ -153,6 +161,7 @@ class Outputs:
         """Write what was checked in the block: before it the plan is noted, behind it what came of it."""
         earlier = _read(self.folder)
         before = {key: _stamp(self.folder / key) for key in self._entries}
+        is_new = not self.folder.exists()
         self._note(self._entries)
         try:
             yield
@@ -164,16 +173,50 @@ class Outputs:
                     for key, entry in self._entries.items()
                 }
             )
+            if is_new:
+                # Nothing was written: the folder goes as it came.
+                with contextlib.suppress(OSError):
+                    self.folder.rmdir()
 
     def _note(self, entries: dict[str, dict | None]) -> None:
         """Bring the ledger up to date; None takes an entry out."""
         merged = {key: entry for key, entry in (_read(self.folder) | entries).items() if entry}
         if merged:
             files.write_json(self.folder / LEDGER, merged)
-            return
-        (self.folder / LEDGER).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
+        else:
+            (self.folder / LEDGER).unlink(missing_ok=True)
+
+
+def evaluation_file(flag_values: FlagValues, beside: Sequence[str] = ()) -> Path:
+    """Return where the figures of an evaluation go: `--output`, or `evaluation.json` in the run directory.
+
+    Args:
+        flag_values: Of `common.app.define_evaluation_flag`.
+        beside: What is written beside it: how the names end, behind that of the file without its suffix and `_`.
+
+    Raises:
+        UserError: It is a file of the run, a folder, or there and no evaluation, or the folder cannot be written to.
+    """
+    run_dir = Path(flag_values.run_dir)
+    path = Path(flag_values.output or run_dir / "evaluation.json")
+    files.check_writable(path.parent)
+    if path.is_dir():
+        raise UserError(f"--output: {path} is a folder; give a file such as {path / 'evaluation.json'}")
+    if _identity(path) in {_identity(run_dir / name) for name in _OF_THE_RUN} - {None}:
+        raise UserError(f"--output: {path} belongs to the run itself; give another file")
+    pictures = [path.with_name(f"{path.with_suffix('').name}_{ending}") for ending in beside]
+    there = [file for file in (path, *pictures) if os.path.lexists(file)]
+    if there and not flag_values.overwrite and not _is_evaluation(path):
+        raise UserError(f"--output: {there[0]} is there, and of no evaluation; give another file, or --overwrite")
+    return path
+
+
+def _is_evaluation(path: Path) -> bool:
+    try:
+        figures = files.read_json(path, "")
+    except (OSError, UserError):
+        return False
+    return isinstance(figures, dict) and "protocol" in figures
 
 
 def _read(folder: Path) -> dict[str, dict]:

@@ -3,6 +3,7 @@
 | file | what |
 |---|---|
 | `config.json` | task, variant and every field of the configuration |
+| `corpus.json` | how many recordings there were of each split and label, and a digest of their names and sizes |
 | `history.csv` | a row an epoch |
 | `model.keras` | the weights of the best epoch, or with `--keep_epoch=last` of the last |
 | `embedding/` | with `--model=embedding`: the network that was taken over |
@@ -28,7 +29,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import arrays, files, tables, weight_file, workers
+from common import arrays, files, fingerprint, locks, tables, weight_file, workers
 from common import config as configs
 from common.errors import UserError
 
@@ -91,18 +92,26 @@ class Run:
 
 
 def check_folder(folder: str | Path) -> None:
-    """Refuse a run directory that a training cannot write to, before corpora are made for it.
+    """Refuse a run directory that a training cannot write to or another process trains, before corpora are made for it.
 
     A complete one is only read, and workers that are not the chief have another.
 
     Raises:
-        UserError: It cannot be written to, or is a file.
+        UserError: It cannot be written to, or is a file, or another process trains it.
     """
     if not workers.worker_index() and not (Path(folder) / "metrics.json").exists():
         files.check_writable(folder)
+        locks.acquire(folder)
 
 
-def start(folder: str | Path, config: configs.TrainingConfig, task: str, variant: str, resume: bool = True) -> Run:
+def start(
+    folder: str | Path,
+    config: configs.TrainingConfig,
+    task: str,
+    variant: str,
+    resume: bool = True,
+    manifest: pd.DataFrame | None = None,
+) -> Run:
     """Open a run directory: a new one, or one that an earlier call of the same command left.
 
     Args:
@@ -111,16 +120,22 @@ def start(folder: str | Path, config: configs.TrainingConfig, task: str, variant
         task: The task's name.
         variant: The variant that the configuration started from.
         resume: Whether to go on with what is there; otherwise it is moved aside and a new run starts.
+        manifest: What is trained on: where a run goes on, a warning says what has changed since it began.
 
     Returns:
         The run; of several workers, those that are not the chief get a copy of the chief's, which goes with them.
 
     Raises:
-        UserError: The folder holds a run of another configuration or task, or other files, or cannot be written.
+        UserError: The folder holds a run of another configuration or task, or other files, or cannot be written, or
+            another process trains it.
     """
     folder = Path(folder)
     if not workers.worker_index():
+        if not resume or not (folder / "metrics.json").exists():
+            locks.acquire(folder)
         run = _open(folder, config, task, variant, resume)
+        if manifest is not None and not run.complete:
+            _compare_corpus(run, fingerprint.take(manifest))
     folder = workers.run_folder(folder, _SHARED)
     return _open(folder, config, task, variant) if workers.worker_index() else run
 
@@ -144,6 +159,22 @@ def _open(folder: Path, config: configs.TrainingConfig, task: str, variant: str,
             f"{folder} was trained with {', '.join(changes)}; give another --run_dir, the same flags, or --noresume to start over"
         )
     return _load_progress(Run(folder, config))
+
+
+def _compare_corpus(run: Run, now: dict) -> None:
+    """Keep what a new run is trained on, and say what has changed where one goes on."""
+    path = run.folder / "corpus.json"
+    if not run.state_path.exists():
+        files.write_json(path, now)
+    elif path.exists():
+        changes = fingerprint.difference(files.read_json(path, "delete it"), now)
+        if changes:
+            logging.warning(
+                "%s: the corpus has changed since this run began (%s); training goes on with what is there now, --noresume"
+                " starts over",
+                run.folder,
+                changes,
+            )
 
 
 def _load_progress(run: Run) -> Run:
@@ -241,6 +272,7 @@ def finish(run: Run, metrics: dict[str, Any]) -> None:
     """Write `metrics.json`, which completes the run, and remove the backup."""
     files.write_json(run.metrics_path, metrics)
     _remove_backup(run)
+    locks.release(run.folder)
 
 
 @contextlib.contextmanager

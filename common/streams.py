@@ -8,6 +8,9 @@ import codecs
 import io
 import os
 import sys
+from typing import BinaryIO
+
+from common.errors import UserError
 
 OUTPUT = "standard output"
 _ESCAPES = "quartet_bytes_or_escapes"
@@ -31,6 +34,17 @@ def prepare() -> None:
         sys.stdout.reconfigure(errors=_ESCAPES)
     if sys.stderr is sys.__stderr__:
         sys.stderr = _text(_Messages(2, "w", closefd=False), sys.stderr, "backslashreplace")
+
+
+def standard_input() -> BinaryIO:
+    """Return standard input, to read a recording from.
+
+    Raises:
+        UserError: It is a terminal, where nobody types a recording.
+    """
+    if sys.stdin.isatty():
+        raise UserError("standard input is a terminal; expected a recording: pipe one in, or name files")
+    return sys.stdin.buffer
 
 
 def refused(error: BaseException) -> bool:

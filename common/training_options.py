@@ -1,5 +1,6 @@
 """What every training takes beside its configuration: its flags, and the same for code that trains without a command line."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import distribution, runs, watchdog
+from common import distribution, locks, runs, watchdog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +109,8 @@ def train(
         on_nan=flags.on_nan,
         tune_jit_compile=not flags["jit_compile"].present,
     )
-    with distribution.scope(flags.strategy):
+    with distribution.scope(flags.strategy), contextlib.ExitStack() as stack:
+        # However it ends: in a notebook the process goes on.
+        stack.callback(locks.release_all)
         config = distribution.scaled(configs.from_flags(flags, variants), flags.scale_to_devices)
         return train_run(config, flags.run_dir or f"runs/{task}/{flags.variant}", flags.variant, options)

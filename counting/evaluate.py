@@ -10,16 +10,17 @@ difference and noise (PNG). The mixtures of a split are always the same, whateve
 import dataclasses
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags as absl_flags
 
-from common import app, files
+from common import app, files, outputs
 from common import config as configs
 from common.corpora import manifest
 from counting import data, evaluation
 from counting.config import COUNTING_CORPORA, TASK
 from counting.models import load_model
+
+_BESIDE = ("confusion.csv", "confusion.png", "sex_confusion.csv", "sex_confusion.png", "conditions.png")
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -59,9 +60,8 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
+    output = outputs.evaluation_file(flags, _BESIDE)
     config, model = load_model(flags.run_dir)
-    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
-    files.check_writable(output.parent)
     trained = config
     config = data.with_corpus(trained, flags.corpus, flags.data_dir)
     trained_on = config == trained

@@ -8,7 +8,7 @@ A recording of up to one and a half times the model's clip gets one count, from 
 timeline: a line for each stretch in which the answer stays the same, then the most that speak at once. It is read as a
 stream, so a recording of ten hours takes no more memory than one of ten seconds. Files of any format, rate and channel
 count are read; one that cannot be read gets its line on standard error, the others their answers, and the exit code is
-2.
+2. A picture that is there is replaced if this command drew it of the same recording; others are with --overwrite.
 """
 
 import contextlib

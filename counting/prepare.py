@@ -14,6 +14,7 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -41,6 +42,7 @@ _FIELDS = (
     *("reverberation_probability", "min_rt60_seconds", "max_rt60_seconds"),
 )
 _SETTINGS = "settings.json"
+_OTHERS = (prepared.TABLE, "class_balance.png", "sexes.png", "examples.png")
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -108,6 +110,7 @@ def prepare(
     """
     # A count is all that is asked here; sexes are written down where they are known.
     config = dataclasses.replace(config, head="class")
+    _check_place(config, folder)
     corpus = data.load_corpus(config, shards_dir, download=download)
     splits = {name: data.prepare_split(corpus, name) for name in sizes}
     _check_settings(config, folder, splits)
@@ -139,6 +142,23 @@ def _root(corpus: data.Corpus) -> Path:
     return Path(corpus.config.data_dir).absolute() if corpus.config.data_dir else Path.cwd()
 
 
+def _check_place(config: Config, folder: Path) -> None:
+    """Refuse a folder whose files would be replaced, or whose mixtures would be recordings the next time."""
+    files.check_writable(folder)
+    if not (folder / _SETTINGS).exists():
+        there = [*folder.glob("Audio_*.wav"), *(path for name in _OTHERS if (path := folder / name).exists())]
+        if there:
+            raise UserError(f"{there[0]} is of somebody else; give another --output_dir")
+    place = Path(os.path.realpath(folder))
+    for name in ("data_dir", "noise_dir"):
+        source = getattr(config, name)
+        if source and Path(os.path.realpath(source)) in (place, *place.parents):
+            raise UserError(
+                f"--output_dir: {folder} lies in --{name}={source}, and mixtures there would be taken for recordings; give"
+                " a folder outside of it"
+            )
+
+
 def _check_settings(config: Config, folder: Path, splits: dict[str, data.Split]) -> None:
     """Refuse to mix what was made by other settings or of other recordings; note the settings of a new folder."""
     values = configs.to_dict(config)
@@ -168,8 +188,6 @@ def _check_settings(config: Config, folder: Path, splits: dict[str, data.Split])
             raise UserError(
                 f"{folder} was prepared with {', '.join(changes)}; give another --output_dir, or the same flags"
             )
-    elif folder.exists() and (any(folder.glob("Audio_*.wav")) or (folder / prepared.TABLE).exists()):
-        raise UserError(f"{folder} holds mixtures or a {prepared.TABLE} of somebody else; give another --output_dir")
     files.write_json(path, settings)
 
 

@@ -87,7 +87,7 @@ def train_run(
     )
     if not Path(folder).exists():
         build_model(config)
-    run = runs.start(folder, config, TASK, variant, options.resume)
+    run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
     if run.complete:
         return run, False
     runs.write_rejected(run, [split.shards.rejected for split in splits.values()])

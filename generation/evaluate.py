@@ -9,11 +9,10 @@ writes them as JSON.
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags as absl_flags
 
-from common import app, files
+from common import app, files, outputs
 from common import config as configs
 from common.corpora import manifest
 from generation import data, evaluation, watch
@@ -38,9 +37,8 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
+    output = outputs.evaluation_file(flags)
     config, model = load_model(flags.run_dir)
-    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
-    files.check_writable(output.parent)
     if flags.epoch is not None:
         watch.load_snapshot(model, flags.run_dir, flags.epoch)
     train = data.prepare_split(config, data.load_corpus(config), "train", flags.shards_dir)

@@ -5,7 +5,8 @@
   python -m generation.generate --run_dir runs/generation/default --to_seed=7        steps from one piece to another
   python -m generation.generate --run_dir runs/generation/default --epoch=10         as it was after ten epochs
 
-The same seed gives the same piece.
+The same seed gives the same piece. A file that is there is replaced if this command wrote it with the same model; others
+are with --overwrite.
 """
 
 import sys

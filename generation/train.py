@@ -93,7 +93,7 @@ def train_run(
         resume=options.resume,
         tune_jit_compile=options.tune_jit_compile,
     )
-    run = runs.start(folder, config, TASK, variant, options.resume)
+    run = runs.start(folder, config, TASK, variant, options.resume, table)
     if run.complete:
         return run, False
     runs.write_rejected(run, [split.bank.rejected for split in splits.values()])

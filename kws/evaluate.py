@@ -11,16 +11,17 @@ counts the false accepts an hour.
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags as absl_flags
 
-from common import app, files
+from common import app, files, outputs
 from common import config as configs
 from common.corpora import manifest
 from kws import background, data, evaluation, rejection
 from kws.config import KWS_CORPORA, TASK
 from kws.models import average_over_shifts, load_model
+
+_BESIDE = ("confusion.csv", "confusion.png", "roc.png", "rejection.png")
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -52,9 +53,8 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
+    output = outputs.evaluation_file(flags, _BESIDE)
     config, model = load_model(flags.run_dir)
-    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
-    files.check_writable(output.parent)
     if flags.num_shifts > 1:
         model = average_over_shifts(model, config, flags.num_shifts)
     trained = config

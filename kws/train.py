@@ -89,7 +89,7 @@ def train_run(
     corpus = dataclasses.replace(corpus, config=config)
     if config.model == "embedding" and not Path(folder).exists():
         build_model(config)  # what cannot be embedded is refused before anything is written
-    run = runs.start(folder, config, TASK, variant, options.resume)
+    run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
     if run.complete:
         return run, False
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}

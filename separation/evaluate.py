@@ -9,16 +9,17 @@ Prints SDR, SI-SDR, uSDR, ISR, SIR and SAR; writes them as JSON, and beside it a
 import dataclasses
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags as absl_flags
 
-from common import app, files
+from common import app, files, outputs
 from common import config as configs
 from common.corpora import manifest
 from separation import data, evaluation, oracle
 from separation.config import SEPARATION_CORPORA, TASK
 from separation.models import load_model
+
+_BESIDE = ("tracks.csv", "sdr.png")
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -76,9 +77,8 @@ def as_asked(config, flags: configs.FlagValues):
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
+    output = outputs.evaluation_file(flags, _BESIDE)
     config, model = load_model(flags.run_dir)
-    output = Path(flags.output or Path(flags.run_dir) / "evaluation.json")
-    files.check_writable(output.parent)
     trained = as_asked(config, flags)
     config = data.with_corpus(trained, flags.corpus, flags.data_dir)
     corpus = data.load_corpus(config, flags.shards_dir)

@@ -3,7 +3,8 @@
   python -m separation.predict --run_dir runs/separation/default song.mp3 album/ --output_dir=stems
 
 Songs of any length are read and written as they go: memory does not grow. Files of any format and rate are read; one that
-cannot be gets its line on standard error, the others are separated, and the exit code is 2.
+cannot be gets its line on standard error, the others are separated, and the exit code is 2. A file that is there is replaced
+if this command wrote it from the same song with the same model; others are with --overwrite, and a song never is.
 """
 
 import contextlib
@@ -73,8 +74,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     subtype = ENCODINGS[flags.encoding] if flags.format in ("wav", "flac") else None
     audio_writer.format_of(path_of(flags, "track", "stem"), subtype)
     used: set[str] = set()
-    tracks_of_songs = [_unused(track_name(name), used) for name, _, _ in named]
-    paths = [{stem: path_of(flags, track, stem) for stem in names} for track in tracks_of_songs]
+    songs = [_unused(track_name(name), used) for name, _, _ in named]
+    paths = [{stem: path_of(flags, track, stem) for stem in names} for track in songs]
     written.check(
         (
             outputs.Target(path, name)

@@ -92,7 +92,7 @@ def train_run(
     if not Path(folder).exists():
         # What cannot be built is refused before anything is written.
         build_model(config)
-    run = runs.start(folder, config, TASK, variant, options.resume)
+    run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
     if run.complete:
         return run, False
     runs.write_rejected(run, [split.bank.rejected for split in splits.values()])

@@ -80,6 +80,85 @@ def test_a_full_disk_is_one_line_also_where_other_libraries_meet_it(error, expec
     assert capsys.readouterr().err == expected
 
 
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda folder: (folder / ("x" * 300)).read_text(), "File name too long; give a shorter one"),
+        (
+            lambda folder: (folder / "file" / "a").read_text(),
+            "Not a directory; a file lies where a folder was expected",
+        ),
+        (lambda folder: folder.read_text(), "Is a directory; a folder lies where a file was expected"),
+        (lambda folder: (folder / "file").mkdir(), "File exists; a file lies where a folder was expected"),
+        (
+            lambda folder: (folder / "circle").read_text(),
+            "Too many levels of symbolic links; its links lead round in a circle",
+        ),
+    ],
+)
+def test_a_path_that_cannot_be_is_one_line(make, expected, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    (tmp_path / "circle").symlink_to("circle")
+    assert run(lambda flags, arguments: make(tmp_path)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path}")
+    assert expected in error
+    assert error.count("\n") == 1
+
+
+# Its answers are more than a pipe or a buffer holds.
+PROGRAM = """
+import sys
+import kws
+from common import app
+from common.errors import UserError
+
+def main(flags, arguments):
+    if "fail" in arguments:
+        print("an answer ✗ caf\\udce9")
+        raise UserError("a reason")
+    for _ in range(20_000):
+        print("an answer")
+
+main.__module__ = "kws"
+# One TensorFlow for all: a process of its own for each that lasts no longer than its answers.
+import os
+for line in sys.stdin.read().splitlines():
+    arguments, *redirections = line.split("|")
+    pid = os.fork()
+    if not pid:
+        for redirection in redirections:
+            descriptor, target = redirection.split(">")
+            if target == "pipe":
+                read, write = os.pipe()
+                os.close(read)
+            else:
+                write = os.open(target, os.O_WRONLY | os.O_CREAT)
+            os.dup2(write, int(descriptor))
+        sys.exit(app.run(main, lambda flag_values: None, arguments.split()))
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), end=" ", flush=True)
+"""
+
+
+def test_no_traceback_wherever_output_goes():
+    ways = {
+        "|1>pipe": 0,
+        "--help|1>pipe": 0,
+        "fail|1>pipe": 2,
+        "fail|2>pipe|1>/dev/null": 2,
+        "--unknown|2>pipe": 2,
+        "|1>/dev/full": 2,
+        "fail|1>/dev/full": 2,
+        "fail|2>/dev/full|1>/dev/null": 2,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], input="\n".join(ways).encode(), capture_output=True, timeout=200
+    )
+    assert dict(zip(ways, map(int, done.stdout.split()), strict=True)) == ways
+    assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr
+    assert done.stderr.count(b"error: standard output: No space left on device") == 2
+
+
 def test_answers_that_cannot_be_written_are_one_line(capsys, monkeypatch):
     with open("/dev/full", "w") as full:
         monkeypatch.setattr("sys.stdout", full)

@@ -3,8 +3,10 @@ import os
 
 import pytest
 
+from common import app
+from common.config import FlagValues
 from common.errors import UserError
-from common.outputs import LEDGER, Outputs, Target
+from common.outputs import LEDGER, Outputs, Target, evaluation_file
 
 
 @pytest.fixture
@@ -173,3 +175,49 @@ def test_where_nothing_else_remains_it_is_said(song):
     stem = song.parent / "vocals.wav"
     with pytest.raises(UserError, match="were written by this command"):
         Outputs(song.parent, "separation.predict", "run").not_own([(str(stem), stem, True)], [str(song.parent)])
+
+
+@pytest.fixture
+def evaluation(tmp_path):
+    """Ask for the file of an evaluation."""
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+
+    def ask(*arguments):
+        flag_values = FlagValues()
+        app.define_run_flags(flag_values, "kws")
+        app.define_evaluation_flag(flag_values)
+        flag_values(["evaluate", f"--run_dir={run_dir}", *arguments])
+        return evaluation_file(flag_values, ["confusion.png"])
+
+    return ask
+
+
+def test_an_evaluation_replaces_an_evaluation(evaluation, tmp_path):
+    path = tmp_path / "run" / "evaluation.json"
+    assert evaluation() == path
+    path.write_text('{"accuracy": 1, "protocol": {}}')
+    (tmp_path / "run" / "evaluation_confusion.png").touch()
+    assert evaluation() == path
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("notes.json", "{}"), ("notes.txt", "mine"), ("notes_confusion.png", ""), ("notes.json", "[")]
+)
+def test_an_evaluation_replaces_nothing_else(name, content, evaluation, tmp_path):
+    (tmp_path / name).write_text(content)
+    output = tmp_path / ("notes.txt" if name == "notes.txt" else "notes.json")
+    with pytest.raises(UserError, match=rf"{name} is there, and of no evaluation"):
+        evaluation(f"--output={output}")
+    assert evaluation(f"--output={output}", "--overwrite") == output
+
+
+def test_an_evaluation_never_replaces_a_file_of_the_run(evaluation, tmp_path):
+    metrics = tmp_path / "run" / "metrics.json"
+    metrics.write_text('{"protocol": {}}')
+    (tmp_path / "link.json").symlink_to(metrics)
+    for path in (metrics, tmp_path / "link.json"):
+        with pytest.raises(UserError, match="belongs to the run itself"):
+            evaluation(f"--output={path}", "--overwrite")
+    with pytest.raises(UserError, match=r"is a folder; give a file such as .*run/evaluation\.json"):
+        evaluation(f"--output={tmp_path / 'run'}")

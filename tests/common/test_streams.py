@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from common import streams
+from common.errors import UserError
+
 PREPARED = "from common import streams; streams.open_closed(); streams.prepare(); import sys; "
 
 
@@ -31,6 +34,18 @@ def test_what_is_closed_leads_nowhere(closed):
 def test_messages_that_cannot_be_told_end_nothing(refusing):
     program = "import time; time.sleep(0.2)\nfor _ in range(9): print('x' * 9999, file=sys.stderr)\nprint('done')"
     assert run(program, refusing) == (0, b"done\n", b"")
+
+
+def test_a_terminal_holds_no_recording(monkeypatch):
+    controller, terminal = os.openpty()
+    with open(terminal) as file, open(controller, "rb"):
+        monkeypatch.setattr("sys.stdin", file)
+        with pytest.raises(UserError, match="standard input is a terminal"):
+            streams.standard_input()
+
+
+def test_a_closed_standard_input_is_empty():
+    assert run("print(streams.standard_input().read())", "<&-") == (0, b"b''\n", b"")
 
 
 def test_a_full_standard_output_is_named():

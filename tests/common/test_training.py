@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from common import averages, runs, training, workers
 from common.config import TrainingConfig
+from common.corpora import manifest
 from common.errors import UserError
 
 CONFIG = TrainingConfig(epochs=4, batch_size=8, learning_rate=0.01, schedule="cosine", warmup_epochs=1)
@@ -208,12 +209,30 @@ def test_a_run_of_another_configuration_is_refused_and_kept(tmp_path):
     assert (tmp_path / "run" / "history.csv").read_text() == before
 
 
+def test_a_corpus_that_changed_is_told_where_a_run_goes_on(tmp_path, caplog):
+    def start(num_clips):
+        rows = [{"path": f"/corpus/{number}.wav", "split": "train", "label": "yes"} for number in range(num_clips)]
+        return runs.start(tmp_path / "run", CONFIG, "kws", "default", manifest=manifest.from_rows(rows))
+
+    start(2)
+    run = start(3)  # before the first epoch is complete, the run has not begun
+    runs.save_state(run, build_model(CONFIG))
+    start(3)
+    assert "changed" not in caplog.text
+    start(5)
+    assert "the corpus has changed since this run began (train yes 3, now 5); training goes on" in caplog.text
+    caplog.clear()
+    (tmp_path / "run" / "corpus.json").unlink()
+    start(7)  # as an earlier version left it
+    assert "changed" not in caplog.text
+
+
 def test_starting_over_moves_the_earlier_run_aside(tmp_path):
     train(tmp_path / "run")
     run = runs.start(tmp_path / "run", CONFIG, "kws", "default", resume=False)
     assert run.epoch == 0
     assert not run.model_path.exists()
-    aside = [path for path in tmp_path.iterdir() if path.name != "run"]
+    aside = [path for path in tmp_path.glob("[!.]*") if path.name != "run"]
     assert len(aside) == 1
     assert (aside[0] / "history.csv").exists()
 

@@ -34,7 +34,14 @@ def test_training_learns_and_leaves_everything(counting_run):
     history = pd.read_csv(counting_run / "history.csv")
     assert history["epoch"].tolist() == list(range(1, 7))
     assert {"val_accuracy", "val_mean_absolute_error", "val_sex_accuracy"} <= set(history)
-    for name in ("model.keras", "example.wav", "history.png", "test_confusion.png", "test_sex_confusion.csv"):
+    for name in (
+        "model.keras",
+        "corpus.json",
+        "example.wav",
+        "history.png",
+        "test_confusion.png",
+        "test_sex_confusion.csv",
+    ):
         assert (counting_run / name).stat().st_size > 0, name
     assert not (counting_run / "backup").exists()
 

@@ -86,11 +86,20 @@ def test_other_recordings_are_refused(voices_dir, shards_dir, tmp_path, capsys):
     assert "was prepared from other recordings" in capsys.readouterr().err
 
 
-def test_somebody_elses_folder_is_left_alone(flags, tmp_path, capsys):
-    (tmp_path / "metadata.csv").write_text("file,label\n")
+@pytest.mark.parametrize("name", ["metadata.csv", "sexes.png", "Audio_mine.wav"])
+def test_somebody_elses_folder_is_left_alone(name, flags, tmp_path, capsys):
+    (tmp_path / name).write_text("mine")
     assert run(prepare, *flags, f"--output_dir={tmp_path}") == 2
-    assert "somebody else" in capsys.readouterr().err
-    assert (tmp_path / "metadata.csv").read_text() == "file,label\n"
+    assert f"{name} is of somebody else" in capsys.readouterr().err
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "mine"}
+
+
+@pytest.mark.parametrize("place", [".", "mixtures", "train0/mixtures"])
+def test_mixtures_do_not_become_recordings(place, voices_dir, shards_dir, tmp_path, capsys):
+    (tmp_path / "link").symlink_to(voices_dir)
+    flags = ["--corpus=folder", f"--data_dir={voices_dir}", f"--shards_dir={shards_dir}"]
+    assert run(prepare, *flags, f"--output_dir={tmp_path / 'link' / place}") == 2
+    assert "lies in --data_dir" in capsys.readouterr().err
 
 
 def test_a_larger_set_begins_with_the_smaller_one(folder, flags, tmp_path):

@@ -58,7 +58,14 @@ def test_training_comes_nearer_and_leaves_everything(run_dir):
     assert {"frechet_distance", "coverage", "floor", "protocol", "replays", "ndb"} <= set(figures)
     assert figures["protocol"]["num_tracks_shared_with_training"] == 0
     assert figures["lines"]["reduced"]["frechet_distance"] > figures["floor"]
-    for name in ("history.png", "evolution.png", "model.keras", "samples/epoch_0012.png", "samples/epoch_0012_1.wav"):
+    for name in (
+        "history.png",
+        "evolution.png",
+        "model.keras",
+        "corpus.json",
+        "samples/epoch_0012.png",
+        "samples/epoch_0012_1.wav",
+    ):
         assert (run_dir / name).stat().st_size > 0, name
     assert not (run_dir / "backup").exists()
 

@@ -33,6 +33,7 @@ def test_training_learns_and_leaves_everything(run_dir):
     assert pd.read_csv(run_dir / "history.csv")["epoch"].tolist() == list(range(1, 31))
     for name in (
         "model.keras",
+        "corpus.json",
         "example.wav",
         "history.png",
         "test_confusion.png",

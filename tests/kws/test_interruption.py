@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from benchmarks import readable
-from common import app, files, runs, shards
+from common import app, files, locks, runs, shards
 from common.corpora import manifest
 from kws import evaluate, export, train
 from kws.config import VARIANTS
@@ -88,6 +88,40 @@ def test_a_training_that_was_killed_again_and_again_gives_the_same_weights(train
     assert undisturbed.wait(timeout=200) == 0
     assert readable.differences(tmp_path / "undisturbed" / "run", folder / "run") == []
     assert readable.leftovers(folder) == []
+
+
+def test_two_trainings_share_shards_but_not_a_run(train_flags, tmp_path):
+    """The second is refused before any work; a run that is being trained can be evaluated, and goes on after kill -9."""
+
+    def start(name, epochs):
+        flags = [
+            *train_flags,
+            f"--epochs={epochs}",
+            f"--shards_dir={tmp_path / 'shards'}",
+            f"--run_dir={tmp_path / name}",
+        ]
+        command = [sys.executable, "-m", "kws.train", *flags]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    first, other = start("run", 100_000), start("other", 1)
+    while not (tmp_path / ".run.lock").exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    second = start("run", 100_000)
+    _, error = second.communicate(timeout=200)
+    assert second.returncode == 2
+    assert f"run is in use by process {first.pid} on" in error.splitlines()[-1]
+    _, error = other.communicate(timeout=200)
+    assert other.returncode == 0, error
+    while not (tmp_path / "run" / "model.keras").exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    flags = [f"--run_dir={tmp_path / 'run'}", f"--shards_dir={tmp_path / 'shards'}", f"--output={tmp_path / 'a.json'}"]
+    assert app.run(evaluate.main, evaluate.define_flags, flags) == 0
+    first.kill()
+    first.communicate()
+    runs.check_folder(tmp_path / "run")
+    locks.release(tmp_path / "run")
 
 
 def test_a_kill_between_two_files_loses_neither(tmp_path):

@@ -60,7 +60,15 @@ def test_training_learns_and_leaves_everything(run_dir):
     figures = json.loads((run_dir / "metrics.json").read_text())
     assert figures["si_sdr"]["vocals"] > 4 and figures["sdr"]["accompaniment"] > 3
     assert figures["protocol"]["num_groups_shared_with_training"] == 0
-    for name in ("config.json", "history.csv", "history.png", "model.keras", "test_tracks.csv", "test_sdr.png"):
+    for name in (
+        "config.json",
+        "history.csv",
+        "history.png",
+        "model.keras",
+        "corpus.json",
+        "test_tracks.csv",
+        "test_sdr.png",
+    ):
         assert (run_dir / name).stat().st_size > 0, name
     for name in ("mixture.wav", "vocals.wav", "accompaniment.wav", "example_spectrograms.png"):
         assert (run_dir / "example" / name).stat().st_size > 0, name
