@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 TFIO_VENV ?= .venv-tfio
 BENCH_VENV ?= .venv-bench
+LIBROSA1_VENV ?= .venv-librosa1
+PYTHON312 ?= python3.12
 BIN := $(VENV)/bin
 ARGS ?=
 RUN_DIR ?= runs/kws/default
@@ -17,7 +19,7 @@ GENERATION_DIR ?= runs/generation/default
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format bench bench-devices bench-agreement bench-options bench-separators bench-scale bench-kills bench-fuzz bench-kinds bench-long tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean
+.PHONY: help setup test lint format bench bench-devices bench-agreement bench-options bench-separators bench-scale bench-kills bench-fuzz bench-kinds bench-long tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean test-librosa1
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -28,6 +30,9 @@ $(VENV)/.installed: EXTRAS := speech,ffmpeg,dev
 $(VENV)/.installed: constraints.txt
 $(TFIO_VENV)/.installed: EXTRAS := speech,ffmpeg,dev,tfio
 $(TFIO_VENV)/.installed: constraints-tfio.txt
+$(LIBROSA1_VENV)/.installed: EXTRAS := speech,ffmpeg,dev
+$(LIBROSA1_VENV)/.installed: PYTHON := $(PYTHON312)
+$(LIBROSA1_VENV)/.installed: constraints-librosa1.txt
 $(BENCH_VENV)/.installed: EXTRAS := speech,ffmpeg,dev,bench
 $(BENCH_VENV)/.installed: constraints.txt
 
@@ -46,6 +51,9 @@ test: setup  ## run the tests
 
 test-tfio: $(TFIO_VENV)/.installed  ## run the tests under TensorFlow 2.16 with tensorflow-io
 	$(TFIO_VENV)/bin/python -m pytest -n $(WORKERS) --dist=loadfile $(ARGS)
+
+test-librosa1: $(LIBROSA1_VENV)/.installed  ## run the tests under librosa 1.0 on Python 3.12
+	$(LIBROSA1_VENV)/bin/python -m pytest -n $(WORKERS) --dist=loadfile $(ARGS)
 
 lint: setup  ## check style
 	$(BIN)/ruff check .
@@ -164,4 +172,4 @@ bench-long: setup  ## measure the memory that an hour and ten hours take
 	$(BIN)/python -m benchmarks.long_recordings $(ARGS)
 
 clean:  ## remove the environments; recordings and runs stay
-	rm -rf $(VENV) $(TFIO_VENV) $(BENCH_VENV)
+	rm -rf $(VENV) $(TFIO_VENV) $(LIBROSA1_VENV) $(BENCH_VENV)

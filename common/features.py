@@ -4,7 +4,7 @@ A layer gives a clip the same values alone and in any batch, eagerly, in `tf.dat
 computes in float32 whatever its policy, because a waveform cut to half precision is already noise, and only its output
 has the policy's compute type; what half precision cannot hold becomes its largest value.
 
-LiteRT runs transforms whose length is a power of two, or at most `signal.MAX_MATRIX_LENGTH`.
+LiteRT runs transforms whose length is a power of two, or at most `common.fourier.MAX_MATRIX_LENGTH`.
 
 Example:
     >>> import keras
@@ -16,8 +16,8 @@ Example:
 import keras
 import tensorflow as tf
 
-from common import framing, signal
-from common.errors import UserError, nearest
+from common import checks, framing, signal
+from common.errors import UserError
 
 
 class FramedLayer(keras.layers.Layer):
@@ -53,10 +53,7 @@ class FramedLayer(keras.layers.Layer):
         self.window = window
         self.center = center
         self.pad_mode = pad_mode
-        _check_count("n_fft", n_fft, minimum=2)
-        _check_count("hop_length", hop_length)
-        _check_count("win_length", n_fft if win_length is None else win_length, maximum=n_fft, why=f"n_fft is {n_fft}")
-        _check_choice("pad_mode", pad_mode, ("constant", "reflect"))
+        checks.framing(n_fft, hop_length, win_length, pad_mode)
         signal.window_samples(window, win_length, n_fft)
 
     @property
@@ -85,18 +82,13 @@ class FramedLayer(keras.layers.Layer):
 
     def _waveform_shape(self, spectrogram_shape, length):
         *leading, num_frames, num_bins = spectrogram_shape
-        expected = 1 + self.n_fft // 2
-        if num_bins not in (None, expected):
-            raise UserError(
-                f"a spectrogram of {num_bins} bins does not belong to n_fft {self.n_fft}; expected {expected}"
-            )
+        checks.bins(num_bins, self.n_fft)
         if length is None and num_frames is not None:
             length = self.n_fft + (num_frames - 1) * self.hop_length - (2 * (self.n_fft // 2) if self.center else 0)
         return (*leading, length)
 
     def _output(self, values):
-        # LiteRT has no saturating cast, and float32 needs none.
-        return values if self.compute_dtype == "float32" else tf.saturate_cast(values, self.compute_dtype)
+        return in_type(values, self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(package="quartet")
@@ -123,8 +115,8 @@ class Spectrogram(FramedLayer):
         super().__init__(**kwargs)
         self.output_type = output
         self.top_db = top_db
-        _check_choice("output", output, ("magnitude", "power", "db", "complex"))
-        _check_top_db(top_db)
+        checks.choice("output", output, ("magnitude", "power", "db", "complex"))
+        checks.decibels(top_db=top_db)
 
     def call(self, inputs):
         """Turn waveforms (..., samples) into spectrograms (..., frames, bins)."""
@@ -182,16 +174,8 @@ class MelLayer(FramedLayer):
         self.htk = htk
         self.norm = norm
         self.top_db = top_db
-        _check_count("sample_rate", sample_rate)
-        _check_count("num_mels", num_mels)
-        _check_choice("norm", norm, ("slaney", None))
-        _check_top_db(top_db)
-        highest_hz = sample_rate / 2 if fmax_hz is None else fmax_hz
-        if not 0 <= fmin_hz < highest_hz <= sample_rate / 2:
-            raise UserError(
-                f"mel bands from {fmin_hz} to {highest_hz} Hz are not possible; "
-                f"use 0 <= fmin_hz < fmax_hz <= {sample_rate / 2:g}, half the sample rate"
-            )
+        checks.mel(**self.mel)
+        checks.decibels(top_db=top_db)
 
     @property
     def mel(self) -> dict:
@@ -247,7 +231,7 @@ class LogMel(MelLayer):
         )
         self.scale = scale
         self.offset = offset
-        _check_choice("scale", scale, ("natural", "db"))
+        checks.choice("scale", scale, ("natural", "db"))
         if not offset > 0:
             raise UserError(f"offset is {offset}, but silence has no logarithm without one; use for example 1e-6")
 
@@ -289,7 +273,7 @@ class MFCC(MelLayer):
     def __init__(self, sample_rate: int = 22050, num_mfcc: int = 13, num_mels: int = 128, **kwargs):
         super().__init__(sample_rate=sample_rate, num_mels=num_mels, **kwargs)
         self.num_mfcc = num_mfcc
-        _check_count("num_mfcc", num_mfcc, maximum=num_mels, why=f"num_mels is {num_mels}")
+        checks.count("num_mfcc", num_mfcc, maximum=num_mels, why=f"num_mels is {num_mels}")
 
     def call(self, inputs):
         """Turn waveforms (..., samples) into coefficients (..., frames, num_mfcc)."""
@@ -327,7 +311,7 @@ class InverseSpectrogram(FramedLayer):
     def __init__(self, length: int | None = None, **kwargs):
         super().__init__(**kwargs)
         self.length = length
-        _check_count("length", 1 if length is None else length)
+        checks.count("length", 1 if length is None else length)
 
     def call(self, inputs):
         """Turn complex spectrograms (..., frames, bins, 2) into waveforms (..., samples)."""
@@ -376,10 +360,8 @@ class GriffinLim(FramedLayer):
         self.momentum = momentum
         self.length = length
         self.seed = seed
-        _check_count("num_iterations", num_iterations)
-        _check_count("length", 1 if length is None else length)
-        if not 0 <= momentum < 1:
-            raise UserError(f"momentum is {momentum}; use 0 or more and less than 1, for example 0.99")
+        checks.count("length", 1 if length is None else length)
+        checks.griffin_lim(num_iterations, momentum)
 
     def call(self, inputs):
         """Turn magnitude spectrograms (..., frames, bins) into waveforms (..., samples)."""
@@ -404,19 +386,12 @@ class GriffinLim(FramedLayer):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def _check_count(name, value, minimum=1, maximum=None, why=""):
-    if not isinstance(value, int) or value < minimum or (maximum is not None and value > maximum):
-        bounds = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum} ({why})"
-        raise UserError(f"{name} is {value}; use a whole number {bounds}")
+def in_type(values, dtype: str):
+    """Turn float32 into a layer's compute type; what half precision cannot hold becomes its largest value.
 
-
-def _check_choice(name, value, choices):
-    if value not in choices:
-        valid = ", ".join(map(str, choices))
-        hint = nearest(value, filter(None, choices)) if isinstance(value, str) else ""
-        raise UserError(f"{name} is {value}; use one of {valid}.{hint}")
-
-
-def _check_top_db(top_db):
-    if top_db is not None and not top_db > 0:
-        raise UserError(f"top_db is {top_db}; use a number above 0, or None for no floor")
+    Example:
+        >>> float(in_type(tf.constant(1e6), "float16"))
+        65504.0
+    """
+    # LiteRT has no saturating cast, and float32 needs none.
+    return values if dtype == "float32" else tf.saturate_cast(values, dtype)

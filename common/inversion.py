@@ -18,7 +18,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from common import signal
+from common import checks, signal
 from common.errors import UserError
 from common.framing import frame, overlap_and_add
 
@@ -67,7 +67,7 @@ def mel_to_power(
     mel = tf.maximum(tf.cast(mel, tf.float32), 0.0)
     if mel.shape[-1] not in (None, num_mels):
         raise UserError(f"the mel spectrogram has {mel.shape[-1]} bands, num_mels is {num_mels}; use the same for both")
-    _check_iterations(num_iterations)
+    checks.count("num_iterations", num_iterations)
     filters = signal.mel_filterbank(sample_rate, n_fft, num_mels, fmin_hz, fmax_hz, htk, norm)
     totals = filters.sum(axis=1, keepdims=True)
     shares = tf.constant(np.divide(filters, totals, out=np.zeros_like(filters), where=totals > 0).T)
@@ -111,9 +111,7 @@ def griffin_lim(magnitude, hop_length: int = 512, num_iterations: int = 64, mome
     n_fft = 2 * (magnitude.shape[-1] - 1)
     if not 0 < hop_length < n_fft:
         raise UserError(f"hop_length is {hop_length}; use at least 1 and less than n_fft, which is {n_fft}")
-    _check_iterations(num_iterations)
-    if not 0 <= momentum < 1:
-        raise UserError(f"momentum is {momentum}; use 0 or more and less than 1, for example 0.99")
+    checks.griffin_lim(num_iterations, momentum)
     to_waveform, to_spectrum = _transforms(n_fft, hop_length, num_frames=tf.shape(magnitude)[-2])
     weight = momentum / (1 + momentum)
 
@@ -183,8 +181,3 @@ def _transforms(n_fft, hop_length, num_frames):
         return tf.signal.rfft(frame(waveform, n_fft, hop_length) * window)
 
     return to_waveform, to_spectrum
-
-
-def _check_iterations(num_iterations):
-    if num_iterations < 1:
-        raise UserError(f"num_iterations is {num_iterations}; use a whole number of at least 1")

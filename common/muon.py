@@ -5,6 +5,8 @@ as in J. Liu et al., "Muon is scalable for LLM training", 2025 (arXiv 2502.16982
 weight decay of AdamW.
 """
 
+from types import SimpleNamespace
+
 import keras
 from keras import ops
 
@@ -14,7 +16,8 @@ class Muon(keras.optimizers.Muon):
     """Keras' Muon, which knows matrices only, for kernels of convolutions too, as in its authors' own.
 
     A kernel `(…, inputs, outputs)` is taken as the matrix `(… * inputs, outputs)`. AdamW, with the same learning rate and
-    decay, moves what is no such matrix: biases, scales, and kernels with a single output, to which depthwise ones belong.
+    decay, moves what is no such matrix: biases, scales, and kernels with a single output, to which depthwise ones belong;
+    and what `exclude_layers` and `exclude_embeddings` name.
 
     Takes the arguments of `keras.optimizers.Muon`; `weight_decay` is of what Muon moves, `adam_weight_decay` of the rest.
 
@@ -24,7 +27,10 @@ class Muon(keras.optimizers.Muon):
     """
 
     def _should_use_adamw(self, variable):
-        return len(variable.shape) < 2 or variable.shape[-1] == 1
+        if len(variable.shape) < 2 or variable.shape[-1] == 1:
+            return True
+        # Keras asks whether it is a matrix, which is answered above, and then for the names that are left out.
+        return super()._should_use_adamw(SimpleNamespace(shape=(2, 2), path=variable.path))
 
     def zeropower_via_newtonschulz5(self, x, steps):
         """Return about the nearest matrix whose singular values are all 1, in the shape of `x`."""

@@ -276,6 +276,17 @@ def finish(run: Run, metrics: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
+def in_float32() -> Iterator[None]:
+    """Build in float32 what is built inside, and leave Keras' own precision as it was."""
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+@contextlib.contextmanager
 def rebuilding(folder: str | Path) -> Iterator[None]:
     """Turn what Keras says of a configuration that no network can be built from into one line.
 

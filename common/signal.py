@@ -19,12 +19,10 @@ import scipy.fft
 import scipy.signal
 import tensorflow as tf
 
-from common import framing
+from common import checks, framing
 from common.errors import UserError
+from common.fourier import irfft, project, rfft
 from common.framing import cut, frame, overlap_and_add, static_shape
-
-# Transforms of other lengths than a power of two are matrix products up to this length: LiteRT has no other way.
-MAX_MATRIX_LENGTH = 1024
 
 
 def stft(
@@ -53,7 +51,7 @@ def stft(
         `n_fft`, 1 + (samples - n_fft) // hop_length when not centred.
 
     Raises:
-        UserError: The waveform is too short for one frame, or for reflection.
+        UserError: An argument is out of its range, or the waveform too short for one frame or for reflection.
     """
     return tf.complex(*stft_parts(waveform, n_fft, hop_length, win_length, window, center, pad_mode))
 
@@ -66,13 +64,14 @@ def stft_parts(waveform, n_fft=2048, hop_length=512, win_length=None, window="ha
     Returns:
         Two float32 tensors of shape (..., frames, 1 + n_fft // 2).
     """
+    checks.framing(n_fft, hop_length, win_length, pad_mode)
     waveform = tf.cast(waveform, tf.float32)
     if waveform.shape[-1] is not None:
         framing.num_frames(waveform.shape[-1], n_fft, hop_length, center, pad_mode)
     if center:
         margins = [[0, 0]] * (waveform.shape.rank - 1) + [[n_fft // 2, n_fft // 2]]
         waveform = tf.pad(waveform, margins, mode=pad_mode.upper())
-    return _rfft(frame(waveform, n_fft, hop_length) * window_samples(window, win_length, n_fft))
+    return rfft(frame(waveform, n_fft, hop_length) * window_samples(window, win_length, n_fft))
 
 
 def istft(
@@ -97,6 +96,9 @@ def istft(
 
     Returns:
         float32 of shape (..., samples); by default samples = hop_length * (frames - 1) when centred with even `n_fft`.
+
+    Raises:
+        UserError: An argument is out of its range, or the number of bins is not that of `n_fft`.
     """
     if n_fft is None:
         n_fft = 2 * (spectrum.shape[-1] - 1)
@@ -107,8 +109,12 @@ def istft(
 
 def istft_parts(real, imaginary, n_fft=2048, hop_length=512, win_length=None, window="hann", center=True, length=None):
     """Compute `istft` from the real and the imaginary part, each float32 of shape (..., frames, 1 + n_fft // 2)."""
+    checks.framing(n_fft, hop_length, win_length)
+    checks.bins(real.shape[-1], n_fft)
+    if length is not None and not tf.is_tensor(length):
+        checks.count("length", length)
     weights = window_samples(window, win_length, n_fft)
-    waveform = overlap_and_add(_irfft(real, imaginary, n_fft) * weights, hop_length)
+    waveform = overlap_and_add(irfft(real, imaginary, n_fft) * weights, hop_length)
     squares = tf.broadcast_to(tf.square(weights), [static_shape(real)[-2], n_fft])
     overlap = overlap_and_add(squares, hop_length)
     waveform /= tf.where(overlap > 1e-6, overlap, 1.0)
@@ -147,7 +153,11 @@ def griffin_lim(
 
     Returns:
         float32 of shape (..., samples), as `istft`.
+
+    Raises:
+        UserError: An argument is out of its range, or the number of bins is not that of `n_fft`.
     """
+    checks.griffin_lim(num_iterations, momentum)
     magnitude = tf.cast(magnitude, tf.float32)
     *_, frames, bins = static_shape(magnitude)
     if n_fft is None:
@@ -186,7 +196,11 @@ def power_to_db(power, ref: float | str = 1.0, amin: float = 1e-10, top_db: floa
 
     Returns:
         Decibels of the same shape.
+
+    Raises:
+        UserError: An argument is out of its range.
     """
+    checks.decibels(ref, amin, top_db)
     if ref == "max":
         ref = tf.reduce_max(power, axis=(-2, -1), keepdims=True)
     decibels = _decibels(tf.maximum(power, amin)) - _decibels(tf.maximum(ref, amin))
@@ -197,6 +211,7 @@ def power_to_db(power, ref: float | str = 1.0, amin: float = 1e-10, top_db: floa
 
 def amplitude_to_db(amplitude, ref: float | str = 1.0, amin: float = 1e-5, top_db: float | None = 80.0):
     """Turn amplitudes into decibels, `librosa.amplitude_to_db`; `power_to_db` of the squares of all arguments."""
+    checks.decibels(ref, amin, top_db)
     return power_to_db(tf.square(amplitude), ref if ref == "max" else ref**2, amin**2, top_db)
 
 
@@ -230,7 +245,12 @@ def mel_filterbank(
 
     Returns:
         float32 of shape (1 + n_fft // 2, num_mels).
+
+    Raises:
+        UserError: An argument is out of its range.
     """
+    checks.count("n_fft", n_fft, minimum=2)
+    checks.mel(sample_rate, num_mels, fmin_hz, fmax_hz, htk, norm)
     filters = librosa.filters.mel(
         sr=sample_rate, n_fft=n_fft, n_mels=num_mels, fmin=fmin_hz, fmax=fmax_hz, htk=htk, norm=norm
     )
@@ -259,10 +279,13 @@ def mel_spectrogram(
 
     Returns:
         float32 of shape (..., frames, num_mels).
+
+    Raises:
+        UserError: As `mel_filterbank` and `stft`.
     """
+    filters = mel_filterbank(sample_rate, n_fft, num_mels, fmin_hz, fmax_hz, htk, norm)
     real, imaginary = stft_parts(waveform, n_fft, **framing)
     power = tf.square(real) + tf.square(imaginary)
-    filters = mel_filterbank(sample_rate, n_fft, num_mels, fmin_hz, fmax_hz, htk, norm)
     return tf.concat(
         [_project_group(power, filters[:, first : first + 32]) for first in range(0, num_mels, 32)], axis=-1
     )
@@ -277,8 +300,13 @@ def dct(values, num_coefficients: int):
 
     Returns:
         Shape (..., num_coefficients).
+
+    Raises:
+        UserError: There are not so many coefficients.
     """
-    return _project(values, _dct_matrix(values.shape[-1], num_coefficients))
+    size = values.shape[-1]
+    checks.count("num_coefficients", num_coefficients, maximum=size, why=f"the last axis has {size}")
+    return project(values, _dct_matrix(size, num_coefficients))
 
 
 def mfcc(mel_power, num_mfcc: int = 13, top_db: float | None = 80.0):
@@ -291,7 +319,12 @@ def mfcc(mel_power, num_mfcc: int = 13, top_db: float | None = 80.0):
 
     Returns:
         float32 of shape (..., frames, num_mfcc).
+
+    Raises:
+        UserError: An argument is out of its range.
     """
+    num_mels = mel_power.shape[-1]
+    checks.count("num_mfcc", num_mfcc, maximum=num_mels, why=f"num_mels is {num_mels}")
     return dct(power_to_db(mel_power, top_db=top_db), num_mfcc)
 
 
@@ -300,9 +333,10 @@ def window_samples(window: str, win_length: int | None, n_fft: int) -> np.ndarra
     """Return a periodic window in the middle of a frame, float32 of shape (n_fft,).
 
     Raises:
-        UserError: The window is unknown to `scipy.signal`.
+        UserError: The window is unknown to `scipy.signal`, or longer than the frame.
     """
-    win_length = win_length or n_fft
+    win_length = n_fft if win_length is None else win_length
+    checks.count("win_length", win_length, maximum=n_fft, why=f"n_fft is {n_fft}")
     try:
         samples = scipy.signal.get_window(window, win_length, fftbins=True)
     except ValueError as error:
@@ -311,64 +345,16 @@ def window_samples(window: str, win_length: int | None, n_fft: int) -> np.ndarra
     return np.pad(samples, (before, n_fft - win_length - before)).astype(np.float32)
 
 
-def _rfft(frames):
-    """Transform real frames (..., n); returns real and imaginary parts (..., 1 + n // 2)."""
-    n_fft = frames.shape[-1]
-    if _as_matrix(n_fft):
-        cosines, sines = _fourier_matrices(n_fft)
-        return _project(frames, cosines), _project(frames, -sines)
-    spectrum = tf.signal.rfft(frames)
-    return tf.math.real(spectrum), tf.math.imag(spectrum)
-
-
-def _irfft(real, imaginary, n_fft):
-    """Transform half spectra (..., 1 + n_fft // 2) back to real frames (..., n_fft)."""
-    # All other bins of the half stand for two of the whole.
-    single = [0] if n_fft % 2 else [0, -1]
-    if _as_matrix(n_fft):
-        cosines, sines = _fourier_matrices(n_fft)
-        weights = np.full((n_fft // 2 + 1, 1), 2 / n_fft, np.float32)
-        weights[single] = 1 / n_fft
-        return _project(real, weights * cosines.T) - _project(imaginary, weights * sines.T)
-    # LiteRT lacks the inverse. The Hartley transform is its own inverse, and comes of the transform that LiteRT has.
-    paired = np.ones(n_fft // 2 + 1, np.float32)
-    paired[single] = 0
-    return _hartley(*_rfft(_hartley(real, imaginary * paired, n_fft)), n_fft) / n_fft
-
-
-def _hartley(real, imaginary, n_fft):
-    """Unfold a half spectrum (..., 1 + n_fft // 2) to real minus imaginary part of the whole, (..., n_fft)."""
-    mirrored = tf.reverse(cut(real + imaginary, 1, (n_fft + 1) // 2 - 1), axis=[-1])
-    return tf.concat([real - imaginary, mirrored], axis=-1)
-
-
-def _as_matrix(n_fft):
-    return n_fft & (n_fft - 1) != 0 and n_fft <= MAX_MATRIX_LENGTH
-
-
-@functools.lru_cache(maxsize=8)
-def _fourier_matrices(n_fft):
-    """Return cosines and sines, each (n_fft, 1 + n_fft // 2)."""
-    turns = np.outer(np.arange(n_fft), np.arange(n_fft // 2 + 1)) % n_fft
-    angles = 2 * np.pi / n_fft * turns
-    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
-
-
 @functools.lru_cache(maxsize=8)
 def _dct_matrix(size, num_coefficients):
     return scipy.fft.dct(np.eye(size), type=2, norm="ortho", axis=1)[:, :num_coefficients].astype(np.float32)
-
-
-def _project(values, matrix):
-    """Multiply (..., rows) by (rows, columns) as one product of matrices, not as one for each clip."""
-    return tf.tensordot(values, matrix, axes=1)
 
 
 def _project_group(power, filters):
     """Multiply by neighbouring mel filters over the bins that they reach: most of a whole filterbank is zeros."""
     reached = np.flatnonzero(filters.any(axis=1))
     low, high = (reached[0], reached[-1] + 1) if reached.size else (0, 1)
-    return _project(power[..., low:high], filters[low:high])
+    return project(power[..., low:high], filters[low:high])
 
 
 def _decibels(power):

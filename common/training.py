@@ -60,7 +60,8 @@ def build_optimizer(config: TrainingConfig, steps_per_epoch: int) -> keras.optim
         return keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay, **averages)
     if config.optimizer == "muon":
         decay = {"weight_decay": config.weight_decay, "adam_weight_decay": config.weight_decay}
-        return Muon(learning_rate, **decay, **averages)
+        # No network here looks words up in a table: what Keras would leave out is a network taken over by --embedding.
+        return Muon(learning_rate, exclude_embeddings=False, **decay, **averages)
     if config.optimizer == "sgd":
         # Papers add L2 to the gradient, where the momentum of 0.9 makes it ten times as strong; Keras decouples it.
         decay = config.weight_decay / (1 - _MOMENTUM) or None

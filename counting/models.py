@@ -119,8 +119,8 @@ def load_model(run_dir: str | Path) -> tuple[Config, keras.Model]:
     Raises:
         UserError: The folder is no speaker-counting run, or has no weights yet.
     """
-    keras.config.set_dtype_policy("float32")
-    return _restore(Path(run_dir))
+    with runs.in_float32():
+        return _restore(Path(run_dir))
 
 
 def _restore(run_dir: Path) -> tuple[Config, keras.Model]:

@@ -109,6 +109,9 @@ class SpectralConv2D(layers.Layer):
         left = tf.stop_gradient(tf.math.l2_normalize(tf.matmul(right, matrix)))
         if training:
             self.vector.assign(left)
+        if inputs.shape[0] == 0:
+            # TensorFlow's convolution of nothing has the wrong shape (2.21).
+            return tf.zeros(self.compute_output_shape(inputs.shape), inputs.dtype)
         norm = tf.matmul(tf.matmul(right, matrix), left, transpose_b=True)[0, 0]
         outputs = tf.nn.conv2d(inputs, tf.cast(kernel / (norm + 1e-12), inputs.dtype), self.strides, "SAME")
         return tf.nn.bias_add(outputs, tf.convert_to_tensor(self.bias))

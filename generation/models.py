@@ -273,8 +273,7 @@ def load_model(run_dir: str | Path) -> tuple[Config, Gan]:
         UserError: The folder is no generation run, or has no weights yet.
     """
     config = configs.load(Config, TASK, Path(run_dir) / "config.json")
-    keras.config.set_dtype_policy("float32")
-    with runs.rebuilding(run_dir):
+    with runs.in_float32(), runs.rebuilding(run_dir):
         model = build_model(config)
     runs.load_weights(model, run_dir)
     return config, model

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from common import inversion, signal
 from common.errors import UserError
+from common.framing import num_frames
 from generation.config import Config
 
 _PERCENTILES = (0.5, 99.95)
@@ -30,17 +31,26 @@ class Spectra(keras.layers.Layer):
     """
 
     def __init__(self, config: Config, **kwargs):
-        super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
+        super().__init__(**{"trainable": False, "autocast": False, "dtype": "float32", **kwargs})
         self.config = config
-        self.low = self.add_weight(shape=(config.bands,), initializer="zeros", trainable=False, name="low")
-        self.high = self.add_weight(shape=(config.bands,), initializer="ones", trainable=False, name="high")
+        # In float32 whatever the policy, as `common.features` computes.
+        weight = {"shape": (config.bands,), "dtype": "float32", "trainable": False, "autocast": False}
+        self.low = self.add_weight(**weight, initializer="zeros", name="low")
+        self.high = self.add_weight(**weight, initializer="ones", name="high")
         # All weights are there. On several devices Keras builds what is not by calling the model on a batch: of waveforms.
         self.built = True
 
     def call(self, waveforms):
         """Turn waveforms into scaled spectrograms."""
         low, high = tf.convert_to_tensor(self.low), tf.convert_to_tensor(self.high)
-        return tf.clip_by_value(2 * (self.decibels(waveforms) - low) / (high - low) - 1, -1, 1)
+        scaled = 2 * (self.decibels(waveforms) - low) / (high - low) - 1
+        return tf.cast(tf.clip_by_value(scaled, -1, 1), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        """Return (batch, frames, bands)."""
+        batch, samples = input_shape
+        frames = samples and num_frames(samples, self.config.n_fft, self.config.hop_length)
+        return (batch, frames and frames - (self.config.features != "mel"), self.config.bands)
 
     def decibels(self, waveforms: tf.Tensor) -> tf.Tensor:
         """Turn waveforms `(batch, samples)` into decibels `(batch, frames, bands)`; 0 dB is a power of 1."""

@@ -39,8 +39,8 @@ def load_model(run_dir: str | Path) -> tuple[Config, keras.Model]:
     Raises:
         UserError: The folder is no keyword-spotting run, or has no weights yet.
     """
-    keras.config.set_dtype_policy("float32")
-    return _restore(Path(run_dir))
+    with runs.in_float32():
+        return _restore(Path(run_dir))
 
 
 def _restore(run_dir: Path) -> tuple[Config, keras.Model]:
@@ -65,7 +65,7 @@ def average_over_shifts(model: keras.Model, config: Config, num_shifts: int) -> 
     padded = keras.ops.pad(waveform, ((0, 0), (largest, largest)))
     starts = [round(2 * largest * number / (num_shifts - 1)) for number in range(num_shifts)]
     answers = [model(padded[:, start : start + config.num_samples]) for start in starts]
-    return keras.Model(waveform, keras.layers.Average()(answers), name=f"{model.name}_shifted")
+    return keras.Model(waveform, keras.layers.Average(dtype="float32")(answers), name=f"{model.name}_shifted")
 
 
 def compile_model(

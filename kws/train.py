@@ -101,7 +101,7 @@ def train_run(
         logging.info("teacher %d of %d", number + 1, config.num_teachers)
         teachers.append(train_run(teacher, run.folder / "teachers" / str(number), variant, options)[0].folder)
     models = [load_model(folder)[1] for folder in teachers]
-    # The teachers have used up random numbers, and were loaded in float32.
+    # The teachers have used up random numbers.
     training.prepare(config)
 
     model = fit(run, corpus, splits, models, options)

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from common import signal
-from common.features import FramedLayer
+from common.features import FramedLayer, in_type
 
 EPSILON = 1e-7
 
@@ -23,7 +23,8 @@ class MixtureSpectrum(FramedLayer):
 
     def call(self, mixture):
         """Compute the real and the imaginary part."""
-        return tf.stack(signal.stft_parts(tf.transpose(mixture, [0, 2, 1]), **self.framing), axis=2)
+        parts = signal.stft_parts(tf.transpose(mixture, [0, 2, 1]), **self.framing)
+        return self._output(tf.stack(parts, axis=2))
 
     def compute_output_shape(self, input_shape):
         """Return (batch, channels, 2, frames, bins)."""
@@ -51,7 +52,7 @@ class StemWaveforms(FramedLayer):
         real, imaginary = tf.unstack(tf.cast(spectra, tf.float32), axis=3)
         framing = {name: value for name, value in self.framing.items() if name != "pad_mode"}
         waveforms = signal.istft_parts(real, imaginary, **framing, length=self.length)
-        return tf.transpose(waveforms, [0, 1, 3, 2])
+        return self._output(tf.transpose(waveforms, [0, 1, 3, 2]))
 
     def compute_output_shape(self, input_shape):
         """Return (batch, stems, length, channels)."""
@@ -166,7 +167,7 @@ class MaskedSpectra(keras.layers.Layer):
 
     def call(self, inputs, training=False):
         """Multiply."""
-        spectrum, masks = inputs
+        spectrum, masks = (tf.cast(values, tf.float32) for values in inputs)
         if self.kind == "binary" and not training:
             masks = tf.cast(masks > 0.5, tf.float32)
         if self.kind == "ratio" and not training:
@@ -174,7 +175,7 @@ class MaskedSpectra(keras.layers.Layer):
             share = EPSILON / masks.shape[1]
             masks = (power + share) / (tf.reduce_sum(power, axis=1, keepdims=True) + EPSILON)
         masks = tf.concat([masks, masks[..., -1:]], axis=-1)
-        return tf.expand_dims(tf.cast(spectrum, tf.float32), 1) * tf.expand_dims(masks, 3)
+        return in_type(tf.expand_dims(spectrum, 1) * tf.expand_dims(masks, 3), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         """Return (batch, stems, channels, 2, frames, bins)."""
@@ -212,16 +213,11 @@ class ComplexSpectra(keras.layers.Layer):
         spectrum = tf.cast(spectrum, tf.float32)
         values = unfold(tf.cast(answers, tf.float32), self.num_stems, 2)
         if not self.masks:
-            return values * tf.expand_dims(level(spectrum), 1)
+            return in_type(values * tf.expand_dims(level(spectrum), 1), self.compute_dtype)
         real, imaginary = tf.unstack(tf.expand_dims(spectrum, 1), axis=3)
         mask_real, mask_imaginary = tf.unstack(values, axis=3)
-        return tf.stack(
-            [
-                real * mask_real - imaginary * mask_imaginary,
-                real * mask_imaginary + imaginary * mask_real,
-            ],
-            axis=3,
-        )
+        parts = [real * mask_real - imaginary * mask_imaginary, real * mask_imaginary + imaginary * mask_real]
+        return in_type(tf.stack(parts, axis=3), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         """Return (batch, stems, channels, 2, frames, bins)."""

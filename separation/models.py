@@ -176,9 +176,8 @@ def load_model(run_dir: str | Path) -> tuple[Config, keras.Model]:
     Raises:
         UserError: The folder is no separation run, or has no weights yet.
     """
-    keras.config.set_dtype_policy("float32")
     config = configs.load(Config, TASK, Path(run_dir) / "config.json")
-    with runs.rebuilding(run_dir):
+    with runs.in_float32(), runs.rebuilding(run_dir):
         model = build_model(config)
     runs.load_weights(model, run_dir)
     return config, model

@@ -77,6 +77,8 @@ def window_function(model: keras.Model, config: Config) -> WindowFunction:
 
     def run(windows: np.ndarray) -> np.ndarray:
         number, size, channels = windows.shape
+        if not number:
+            return np.zeros((0, len(config.stems), size, channels), np.float32)
         if config.channels == 1:
             windows = windows.transpose(0, 2, 1).reshape(number * channels, size, 1)
         elif channels == 1:
@@ -156,7 +158,8 @@ def overlap_add(model: keras.Model, config: Config, mixture: tf.Tensor) -> tf.Te
 
 def separate_track(run: WindowFunction, config: Config, mixture: np.ndarray) -> np.ndarray:
     """Separate a mixture `(samples, channels)` that is in memory; returns `(stems, samples, channels)`."""
-    return np.concatenate(list(separate(run, config, [mixture])), axis=1)
+    nothing = np.zeros((len(config.stems), 0, mixture.shape[1]), np.float32)
+    return np.concatenate([nothing, *separate(run, config, [mixture])], axis=1)
 
 
 def make_consistent(stems: np.ndarray, mixture: np.ndarray) -> np.ndarray:

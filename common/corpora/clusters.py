@@ -17,6 +17,7 @@ from common.corpora import manifest, noise
 from common.errors import UserError
 
 _SAMPLE_RATE = 16000
+_RANGE_DB = 80.0
 _SEGMENTS = 5  # of a clip, so that a label says what comes first and what after it
 
 
@@ -61,7 +62,11 @@ def _describe(path: str, rows: pd.DataFrame, clip_seconds: float) -> np.ndarray:
     starts = (rows["start"] * _SAMPLE_RATE).round().astype(int)
     clips = np.stack([audio.fit_length(waveform[start : start + num_samples], num_samples) for start in starts])
     # librosa rather than this toolkit's own, like all corpora: the processes that make speech need no TensorFlow.
-    cepstra = librosa.feature.mfcc(y=clips, sr=_SAMPLE_RATE, n_mfcc=13, n_mels=40, n_fft=512, hop_length=160)
+    power = librosa.feature.melspectrogram(y=clips, sr=_SAMPLE_RATE, n_mels=40, n_fft=512, hop_length=160)
+    # Of several clips librosa 0.11 raises what is 80 dB below the loudest of all, 1.0 below the loudest of each: said here,
+    # so that a recording's labels do not depend on the version.
+    decibels = librosa.power_to_db(power, top_db=None)
+    cepstra = librosa.feature.mfcc(S=np.maximum(decibels, decibels.max() - _RANGE_DB), n_mfcc=13)
     cepstra -= cepstra.mean(axis=(0, 2), keepdims=True)
     segments = np.array_split(cepstra, _SEGMENTS, axis=2)
     return np.concatenate([segment.mean(axis=2) for segment in segments], axis=1)

@@ -55,6 +55,9 @@ class SavedModelEmbedding(layers.Layer):
 
     def call(self, inputs):
         """Turn waveforms (batch, samples) into embeddings (batch, size)."""
+        return tf.cast(self._embed_all(tf.cast(inputs, tf.float32)), self.compute_dtype)
+
+    def _embed_all(self, inputs: tf.Tensor) -> tf.Tensor:
         if self.takes_batch:
             embeddings = self._embed(inputs)
             return embeddings if embeddings.shape.rank == 2 else tf.reduce_mean(embeddings, axis=1)

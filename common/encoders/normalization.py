@@ -30,9 +30,10 @@ class FusedBatchNormalization(layers.Layer):
     def build(self, input_shape):
         """Create scale, offset and moving statistics, each of shape (channels,)."""
         shape = (input_shape[-1],)
-        moving = {"shape": shape, "trainable": False, "autocast": False, "aggregation": "mean"}
-        self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones", autocast=False)
-        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", autocast=False)
+        trained = {"shape": shape, "dtype": "float32", "autocast": False}
+        moving = {**trained, "trainable": False, "aggregation": "mean"}
+        self.gamma = self.add_weight(name="gamma", initializer="ones", **trained)
+        self.beta = self.add_weight(name="beta", initializer="zeros", **trained)
         self.moving_mean = self.add_weight(name="moving_mean", initializer="zeros", **moving)
         self.moving_variance = self.add_weight(name="moving_variance", initializer="ones", **moving)
 
@@ -46,8 +47,9 @@ class FusedBatchNormalization(layers.Layer):
         shape, channels = tf.shape(inputs), inputs.shape[-1]
         # The kernel takes pictures; what is neither batch nor channel makes a picture one pixel wide.
         x = tf.reshape(inputs, (shape[0], -1, 1, channels))
-        if x.dtype == tf.bfloat16 and channels % 16:
-            # oneDNN has no vector code for these in bfloat16: it takes 4 to 50 times as long as in float32.
+        if x.dtype == tf.float64 or (x.dtype == tf.bfloat16 and channels % 16):
+            # The kernel has no float64. oneDNN has no vector code for these in bfloat16: it takes 4 to 50 times as long as
+            # in float32.
             x = tf.cast(x, tf.float32)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,
@@ -59,6 +61,8 @@ class FusedBatchNormalization(layers.Layer):
             is_training=True,
         )
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            # Of nothing, which a device may get of a small batch, there is no mean.
+            value = tf.where(shape[0] > 0, value, moving)
             moving.assign(moving * self.momentum + value * (1 - self.momentum))
         return tf.cast(tf.reshape(outputs, shape), inputs.dtype)
 

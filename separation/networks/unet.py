@@ -63,6 +63,9 @@ class FoldedConv2DTranspose(layers.Conv2DTranspose):
 
     def call(self, inputs):
         """Convolve, and put the four outputs side by side."""
+        if inputs.shape[0] == 0:
+            # TensorFlow's convolution of nothing has the wrong shape (2.21).
+            return tf.zeros(self.compute_output_shape(inputs.shape), inputs.dtype)
         kernel = tf.pad(tf.convert_to_tensor(self.kernel), [[0, 1], [0, 1], [0, 0], [0, 0]])
         # Output 2i + a takes input i + d times tap a + 1 - 2d; taps that are not there are the zeros at index 5.
         taps = [[tap if 0 <= tap < _KERNEL else _KERNEL for tap in (a + 3, a + 1, a - 1)] for a in (0, 1)]

@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import pytest
+from absl import flags
 
 from common import config as configs
 from common.config import TrainingConfig, field
@@ -95,3 +96,25 @@ def test_an_integer_beyond_all_floats_is_told(tmp_path):
     path.write_text(json.dumps({"task": "kws", "config": {"gain_db": 10**400}}))
     with pytest.raises(UserError, match="--gain_db: expected a finite number"):
         configs.load(Config, "kws", path)
+
+
+def test_a_tilde_is_somebody_s_home_in_every_path(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/anna")
+    assert parse("--data_dir=~/music").data_dir == "/home/anna/music"
+    assert Config(data_dir="a~b").data_dir == "a~b" and Config(corpus="~").corpus == "~"
+    flag_values = configs.FlagValues()
+    for name, default in (("run_dir", "~/runs"), ("output", None), ("template", "~"), ("noise_dir", None)):
+        flags.DEFINE_string(name, default, "", flag_values=flag_values)
+    flag_values(["program", "--output=~/figures.json"])
+    configs.understand(flag_values)
+    assert (flag_values.run_dir, flag_values.output) == ("/home/anna/runs", "/home/anna/figures.json")
+    assert flag_values.template == "~" and flag_values.noise_dir is None
+
+
+def test_names_are_composed():
+    assert parse("--words=adio\u0301s,no").words == ("adi\u00f3s", "no")
+    flag_values = configs.FlagValues()
+    flags.DEFINE_list("stems", None, "", flag_values=flag_values)
+    flag_values(["program", "--stems=voce\u0300"])
+    configs.understand(flag_values)
+    assert flag_values.stems == ["voc\u00e8"]

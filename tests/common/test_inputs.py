@@ -2,6 +2,7 @@
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +56,17 @@ def test_a_full_disk_is_one_line():
 
     with pytest.raises(UserError, match="cannot copy standard input.* set TMPDIR"), inputs.on_disk(Full()):
         pass
+
+
+def test_what_a_folder_holds_beside_recordings_is_counted_and_a_tilde_is_home(album, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setenv("HOME", str(album))
+    (album / "._b.wav").write_bytes(b"companion")
+    (album / "live" / "again").symlink_to("..")
+    named = list(inputs.recordings(["~", "~/b.wav"]))
+    assert [name for name, _, _ in named] == [str(album / name) for name in ("b.wav", "live/a.flac", "b.wav")]
+    assert caplog.messages == [f"{album}: left out 1 file that is no audio (.txt 1), 1 link to a folder around it"]
+
+
+def test_a_name_that_is_too_long_is_left_to_the_reader():
+    assert list(inputs.recordings(["x" * 5000])) == [("x" * 5000, Path("x" * 5000), False)]

@@ -100,3 +100,28 @@ def test_decay_is_that_of_keras_and_the_schedule_is_not_asked_for_every_variable
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
     # Once for the decay and once for the step, twice; Keras' own asks once for every variable that decays.
     assert schedules[0] == 4 < schedules[1]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["made", "from its configuration"])
+def test_what_is_left_out_by_name_moves_as_adam_moves_it(rng, again):
+    """`exclude_layers` are patterns of paths; embeddings are left out unless told otherwise, as by Keras."""
+    gradient = rng.normal(size=(6, 10)).astype(np.float32)
+
+    def step(name, **arguments):
+        optimizer = Muon(0.1, weight_decay=None, adam_weight_decay=None, **arguments)
+        optimizer = Muon.from_config(optimizer.get_config()) if again else optimizer
+        variable = keras.Variable(np.zeros((6, 10), np.float32), name=name)
+        optimizer.apply([tf.constant(gradient)], [variable])
+        return variable.numpy()
+
+    adam = -0.1 * np.sign(gradient)
+    for name, arguments in [
+        ("head_kernel", {"exclude_layers": ["other", "^head"]}),
+        ("token_embedding", {}),
+    ]:
+        np.testing.assert_allclose(step(name, **arguments), adam, rtol=1e-2)
+    for name, arguments in [
+        ("body_kernel", {"exclude_layers": ["head"]}),
+        ("token_embedding", {"exclude_embeddings": False}),
+    ]:
+        assert not np.allclose(step(name, **arguments), adam, rtol=0.1)

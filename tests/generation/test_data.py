@@ -122,3 +122,20 @@ def test_the_files_of_a_batch_are_those_it_was_cut_from(config, split, folder, e
             if start + len(excerpt) <= len(recorded)
         ]
         assert min(differences) < 1e-4
+
+
+def test_folds_keep_the_stems_of_a_song_together(config, tmp_path):
+    for song in range(6):
+        for stem in ("vocals", "drums", "bass"):
+            path = tmp_path / f"song {song}" / f"{stem}.wav"
+            path.parent.mkdir(exist_ok=True)
+            soundfile.write(path, np.zeros(RATE), RATE)
+    config = dataclasses.replace(config, data_dir=str(tmp_path), split_rule="folds", num_folds=3)
+    table = data.load_corpus(config)
+    songs = table["track"].str.partition("/")[0]
+    assert (table.groupby(songs)["split"].nunique() == 1).all() and set(table["split"]) == {
+        "train",
+        "validation",
+        "test",
+    }
+    assert set(table["speaker"]) == {""}

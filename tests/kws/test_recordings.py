@@ -150,3 +150,53 @@ def test_a_few_recordings_get_their_share_beside_synthetic_ones(tmp_path, shards
         assert (table["corpus"] == "synthetic").sum() == 2 * TINY.clips_per_word
     prepared = data.prepare_split(data.load_corpus(config, shards_dir), "train")
     assert len(prepared.rows) == 16 + 16
+
+
+def test_a_comma_belongs_to_the_name_of_a_folder_that_is_there(tmp_path):
+    (tmp_path / "a,b").mkdir()
+    (tmp_path / "c").mkdir()
+    one, other = f"{tmp_path}/a,b", f"{tmp_path}/c"
+    assert recordings.folders_of(one, ["folder"]) == [one]
+    assert recordings.folders_of(f"{one},{other}", ["folder", "speech_commands"]) == [one, other]
+    assert recordings.folders_of(f"{other},{one}", ["folder", "speech_commands"]) == [other, one]
+    assert recordings.folders_of(f"new,{one}", ["synthetic", "folder"]) == ["new", one]
+    assert recordings.folders_of(f",{one}", ["synthetic", "folder"]) == ["", one]
+    assert recordings.folders_of("", ["synthetic", "folder"]) == ["", ""]
+    assert recordings.folders_of("x,y", ["speech_commands", "folder"]) == ["x", "y"]
+    with pytest.raises(UserError, match="expected 2 folders, one for each corpus, got 3"):
+        recordings.folders_of("x,y,z", ["speech_commands", "folder"])
+
+
+def test_folders_with_a_comma_and_decomposed_accents_are_read(tmp_path, shards_dir):
+    write_words(tmp_path / "my, words", ("low", "high"), num_clips=3)
+    (tmp_path / "my, words" / "low").rename(tmp_path / "my, words" / "adio\u0301s")
+    config = dataclasses.replace(
+        TINY, corpus="folder", data_dir=str(tmp_path / "my, words"), words=("adi\u00f3s", "high")
+    )
+    assert data.load_corpus(config, shards_dir).manifest["label"].value_counts().to_dict() == {
+        "adi\u00f3s": 3,
+        "high": 3,
+    }
+
+
+def test_a_classifier_of_one_class_is_refused(corpus_config, shards_dir):
+    with pytest.raises(UserError, match='the only class is "low"; a classifier needs at least two'):
+        data.load_corpus(dataclasses.replace(corpus_config, words=("low",)), shards_dir)
+
+
+def test_digits_are_words_where_they_are_named(tmp_path, shards_dir):
+    write_words(tmp_path, ("low", "high"), num_clips=3)
+    (tmp_path / "low").rename(tmp_path / "0")
+    (tmp_path / "high").rename(tmp_path / "1")
+    config = dataclasses.replace(TINY, corpus="folder", data_dir=str(tmp_path))
+    with pytest.raises(UserError, match="look like speakers"):
+        data.load_corpus(config, shards_dir)
+    assert len(data.load_corpus(dataclasses.replace(config, words=("0", "1")), shards_dir).manifest) == 6
+
+
+def test_noise_of_which_nothing_can_be_read_is_an_error(corpus_config, tmp_path, shards_dir):
+    (tmp_path / "broken.wav").write_bytes(b"no audio")
+    for flag, others in (("noise_dir", {}), ("speech_dir", {"unknown": True, "words": ("low", "high")})):
+        config = dataclasses.replace(corpus_config, **{flag: str(tmp_path)}, **others)
+        with pytest.raises(UserError, match=f"--{flag}: none of the 1 recordings"):
+            data.load_corpus(config, shards_dir)

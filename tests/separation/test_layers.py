@@ -105,3 +105,11 @@ def test_a_dense_layer_over_frequencies(rng):
 def test_layers_are_sound(layer, spectrum, rng):
     inputs = spectrum if isinstance(layer, layers.SpectrumFeatures) else rng.normal(size=(2, 6, 8, 4)).astype("float32")
     check_layer(layer, inputs)
+
+
+def test_spectra_and_waveforms_are_sound(rng):
+    framing = {"n_fft": 64, "hop_length": 16}
+    mixture = rng.normal(0, 0.3, (2, 128, 2)).astype(np.float32)
+    check_layer(layers.MixtureSpectrum(**framing), mixture)
+    stems = np.stack([layers.MixtureSpectrum(**framing)(mixture)] * 3, axis=1)
+    check_layer(layers.StemWaveforms(128, **framing), stems)

@@ -117,3 +117,13 @@ def test_a_stereo_model_takes_mono_on_both_sides(rng):
 def test_consistent_stems_sum_to_the_mixture(rng):
     stems, mixture = rng.normal(size=(3, 50, 2)), rng.normal(size=(50, 2))
     np.testing.assert_allclose(separate.make_consistent(stems, mixture).sum(axis=0), mixture, atol=1e-12)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("heard", [1, 2])
+def test_nothing_is_separated_into_nothing(channels, heard):
+    config = dataclasses.replace(TINY, channels=channels)
+    run = separate.window_function(build_model(config), config)
+    num_stems = len(config.stems)
+    assert run(np.zeros((0, WINDOW, heard), np.float32)).shape == (0, num_stems, WINDOW, heard)
+    assert separate.separate_track(run, config, np.zeros((0, heard), np.float32)).shape == (num_stems, 0, heard)

@@ -1,7 +1,9 @@
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 
+from common import testing
 from common.corpora import clusters
 from common.errors import UserError
 from tests.whistles import RATE, whistle
@@ -50,3 +52,13 @@ def test_what_cannot_be_clustered_is_one_line(recordings, tmp_path):
         clusters.index(tmp_path / "nowhere")
     with pytest.raises(UserError, match="no audio files"):
         clusters.index(tmp_path)
+
+
+def test_what_is_heard_of_a_recording_is_the_same_in_every_version_of_librosa(tmp_path, rng):
+    """Of a soft clip beside loud ones only what is within 80 dB of the loudest counts."""
+    clips = [whistle(word, rng, seconds=1.0) for word in ("low", "high", "rising")]
+    soundfile.write(tmp_path / "said.wav", np.concatenate([clips[0], 1e-4 * clips[1], clips[2]]), RATE, subtype="FLOAT")
+    rows = pd.DataFrame({"start": [0.0, 1.0, 2.0]})
+    described = clusters._describe(str(tmp_path / "said.wav"), rows, 1.0)
+    assert described.shape == (3, 65)
+    testing.check_golden(described, [0.00190667, 13.7538, -99.4987, 60.5454, 0.0263062])
