@@ -13,8 +13,8 @@ import soxr
 
 from common import audio_writer, decoding
 from common.decoding import HIGHEST_SAMPLE_RATE as HIGHEST_SAMPLE_RATE
-from common.decoding import AudioSource
 from common.errors import UserError
+from common.sources import AudioSource
 
 # A recording whose loudest sample is below -80 dB of full scale is silence: nobody speaks, nothing sounds.
 SILENT_PEAK = 1e-4

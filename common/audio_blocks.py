@@ -70,6 +70,18 @@ def blocks(
             raise audio.no_samples(name, start)
 
 
+def check_hop(hop_seconds: float, window_seconds: float) -> None:
+    """Refuse windows that would leave samples out.
+
+    Raises:
+        UserError: The hop is longer than the window.
+    """
+    if hop_seconds > window_seconds:
+        raise UserError(
+            f"--hop_seconds: expected at most the model's clip of {window_seconds:g} s, got {hop_seconds:g}"
+        )
+
+
 def windows(
     blocks: Iterable[np.ndarray], window_samples: int, hop_samples: int, batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:

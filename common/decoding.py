@@ -9,28 +9,22 @@ import io
 import itertools
 import logging
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
 import soundfile
 import soxr
 
-from common import containers, ffmpeg
+from common import containers, ffmpeg, sources
 from common.errors import UserError
-
-AudioSource = str | os.PathLike | BinaryIO
+from common.sources import AudioSource
 
 LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 100, 10_000_000
 BLOCK_VALUES = 2**20
 _SMALL_BLOCK_SAMPLES = 2**9  # what is read at once where a file is damaged
-_READABLE = "WAV, FLAC, MP3, Ogg, Opus, AIFF or, with the extra ffmpeg, M4A and others"
 _UNSEEKABLE = 40  # What libsndfile calls SFE_NOT_SEEKABLE.
 _UNKNOWN_LENGTH = 2**36 - 1  # The largest count that FLAC can state, and what damaged headers tend to.
-_COPIED_BYTES = 2**20
 _MOST_EXAMINED = 1024
 _said: set[str] = set()
 _examined: dict[tuple, list[containers.Part]] = {}
@@ -84,9 +78,9 @@ def opened(source: AudioSource) -> Iterator[tuple[str, Recording]]:
         UserError: It is missing, a folder, empty, not audio, or its rate is absurd; inside the block too, where decoding
             fails.
     """
-    name = source_name(source)
+    name = sources.source_name(source)
     with contextlib.ExitStack() as stack:
-        file = _seekable(stack, name, source) if hasattr(source, "read") else stack.enter_context(open(source, "rb"))
+        file = sources.seekable(stack, name, source)
         try:
             recording = _open(stack, name, file, None if hasattr(source, "read") else os.fspath(source))
             check_rate(name, recording.sample_rate)
@@ -144,25 +138,6 @@ def warn(name: str, what: str) -> None:
     if name not in _said:
         _said.add(name)
         logging.warning("%s: %s", name, what)
-
-
-def _seekable(stack: contextlib.ExitStack, name: str, file: BinaryIO) -> BinaryIO:
-    """Return a file object that can seek, with the same content from its beginning."""
-    # What somebody has read of a file is no audio.
-    if not (getattr(file, "seekable", lambda: False)() and file.tell() == 0):
-        try:
-            copy = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-            shutil.copyfileobj(file, copy, _COPIED_BYTES)
-        except OSError as error:
-            raise UserError(
-                f"cannot copy {name} to a temporary file: {error.strerror or error}; "
-                "expected room for all of it: set TMPDIR to a folder that has it"
-            ) from error
-        file = copy
-    if not file.seek(0, io.SEEK_END):
-        raise empty(name)
-    file.seek(0)
-    return file
 
 
 class _Sound:
@@ -337,39 +312,6 @@ class _SeekableAnywhere:
             return self.tell()
 
 
-def source_name(path_or_file: AudioSource) -> str:
-    """Return the name of a recording for messages; a path must lead to a file that has content and may be read.
-
-    Raises:
-        UserError: The path leads to nothing, a folder, an empty file, or one that may not be read.
-    """
-    if hasattr(path_or_file, "read"):
-        name = getattr(path_or_file, "name", None)
-        return name if isinstance(name, str) and name != "<stdin>" else "standard input"
-    path = Path(path_or_file)
-    try:
-        if path.is_dir():
-            raise UserError(f"{path} is a folder; expected an audio file such as {_READABLE}")
-        if not path.exists():
-            raise UserError(f"{path} does not exist; expected an audio file such as {_READABLE}: check the path")
-        if not path.is_file():
-            raise UserError(f"{path} is not a regular file; expected an audio file such as {_READABLE}")
-        if not path.stat().st_size:
-            raise empty(str(path))
-        with path.open("rb"):
-            pass
-    except OSError as error:
-        raise UserError(
-            f"cannot open {path}: {error.strerror or error}; expected an audio file that you may read"
-        ) from error
-    return str(path)
-
-
-def empty(name: str) -> UserError:
-    """Return the error for a recording of no bytes."""
-    return UserError(f"{name} is empty (0 bytes); expected audio such as {_READABLE}")
-
-
 def unreadable(name: str, error: Exception, of_ffmpeg: str = "") -> UserError:
     """Return the error for a file that no decoder understands.
 
@@ -381,7 +323,7 @@ def unreadable(name: str, error: Exception, of_ffmpeg: str = "") -> UserError:
     can_be_installed = of_ffmpeg.startswith("install")
     reason = _reason(error) if can_be_installed or not of_ffmpeg else f"{_reason(error)}; {of_ffmpeg}"
     way_out = of_ffmpeg if can_be_installed else "convert it or leave it out"
-    return UserError(f"{name} is not audio that can be read ({reason}); expected {_READABLE}: {way_out}")
+    return UserError(f"{name} is not audio that can be read ({reason}); expected {sources.READABLE}: {way_out}")
 
 
 def _reason(error: Exception) -> str:

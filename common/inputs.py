@@ -2,17 +2,14 @@
 
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from common import config as configs
-from common import listing, streams
-from common.audio import AudioSource
+from common import listing, sources, streams
 from common.errors import UserError
-
-_COPIED_BYTES = 2**20
+from common.sources import AudioSource
 
 
 def recordings(arguments: Sequence[str]) -> Iterator[tuple[str, AudioSource, bool]]:
@@ -51,14 +48,8 @@ def on_disk(source: AudioSource) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "standard_input"
-        try:
-            with path.open("wb") as file:
-                shutil.copyfileobj(source, file, _COPIED_BYTES)
-        except OSError as error:
-            raise UserError(
-                f"cannot copy standard input to a temporary file: {error.strerror or error}; expected room for all of"
-                " it: set TMPDIR to a folder that has it"
-            ) from error
+        with path.open("wb") as file:
+            sources.copy("standard input", source, file)
         try:
             yield path
         except UserError as error:

@@ -26,7 +26,6 @@ from absl import flags as absl_flags
 
 from common import app, audio, audio_blocks, files, inputs, outputs, plots
 from common import config as configs
-from common.errors import UserError
 from common.guard import Guard
 from common.json_list import JsonList
 from counting import answers
@@ -59,7 +58,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Answer for every file named on the command line."""
     named = list(inputs.recordings(arguments))
     config = configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
-    check_hop(config, flags.hop_seconds)
+    audio_blocks.check_hop(flags.hop_seconds, config.clip_seconds)
     pictures: list[Path | None] = [None] * len(named)
     writing = contextlib.nullcontext()
     if flags.plot_dir:
@@ -88,18 +87,6 @@ def picture_path(folder: str | Path, number: int, name: str) -> Path:
     return Path(folder) / files.fitting_name(f"{number:03d}_{stem}", ".png")
 
 
-def check_hop(config: Config, hop_seconds: float) -> None:
-    """Refuse to look more seldom than a look lasts.
-
-    Raises:
-        UserError: hop_seconds is longer than the model's clip.
-    """
-    if hop_seconds > config.clip_seconds:
-        raise UserError(
-            f"--hop_seconds: expected at most the model's clip of {config.clip_seconds:g} s, got {hop_seconds:g}"
-        )
-
-
 def answer_recording(
     model: keras.Model, config: Config, source: audio.AudioSource, hop_seconds: float
 ) -> Iterator[Answer]:
@@ -108,7 +95,7 @@ def answer_recording(
     Raises:
         UserError: It cannot be read, or hop_seconds is longer than the model's clip.
     """
-    check_hop(config, hop_seconds)
+    audio_blocks.check_hop(hop_seconds, config.clip_seconds)
     # A little more than a clip may hold, so that one block says which it is.
     blocks = audio_blocks.blocks(source, config.sample_rate, 2 * config.clip_seconds)
     first = next(blocks)

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 
 from common import audio, audio_blocks
-from common.errors import UserError
 from kws import rejection
 from kws.config import SILENCE, Config
 
@@ -83,18 +82,6 @@ def _silence(config: Config, seconds: float) -> Detection:
     """Return the answer to digital silence, of which a model can say anything."""
     probabilities = tuple(float(label == SILENCE) for label in config.labels)
     return Detection(0.0, seconds, SILENCE, 1.0, probabilities, False)
-
-
-def check_hop(config: Config, hop_seconds: float) -> None:
-    """Refuse windows that would leave samples out.
-
-    Raises:
-        UserError: hop_seconds is longer than the model's clip.
-    """
-    if hop_seconds > config.clip_seconds:
-        raise UserError(
-            f"--hop_seconds: expected at most the model's clip of {config.clip_seconds:g} s, got {hop_seconds:g}"
-        )
 
 
 def timeline(

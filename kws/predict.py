@@ -72,7 +72,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Answer for every file named on the command line."""
     named = list(inputs.recordings(arguments))
     config, model = load_model(flags.run_dir)
-    detection.check_hop(config, flags.hop_seconds)
+    audio_blocks.check_hop(flags.hop_seconds, config.clip_seconds)
     threshold = rejection.load_threshold(flags.run_dir) if flags.threshold is None else flags.threshold
     guard = Guard()
     clips: list[Clip] = []

@@ -311,3 +311,9 @@ def test_no_blocks_give_no_windows():
 def test_windows_that_cannot_be_cut_are_refused(block, window, hop, batch_size, words):
     with pytest.raises(ValueError, match=words):
         list(audio_blocks.windows([block], window, hop, batch_size))
+
+
+def test_a_hop_longer_than_the_window_is_refused():
+    audio_blocks.check_hop(1.0, 1.0)
+    with pytest.raises(UserError, match="at most the model's clip of 1 s, got 2"):
+        audio_blocks.check_hop(2.0, 1.0)

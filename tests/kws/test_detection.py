@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from common.errors import UserError
 from kws import detection
 from kws.config import VARIANTS, Config
 
@@ -136,8 +135,3 @@ def test_a_clip_of_digital_silence_is_silence_whatever_the_model_says():
 
 def test_no_clips_have_no_answers():
     assert detection.classify(FixedModel(), CONFIG, [], 0.5) == []
-
-
-def test_windows_that_would_leave_samples_out_are_refused():
-    with pytest.raises(UserError, match="at most the model's clip of 1 s, got 2"):
-        detection.check_hop(CONFIG, 2.0)

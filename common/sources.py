@@ -1,0 +1,88 @@
+"""Where recordings come from: paths, and file objects such as standard input."""
+
+import contextlib
+import io
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import BinaryIO
+
+from common.errors import UserError
+
+AudioSource = str | os.PathLike | BinaryIO
+
+READABLE = "WAV, FLAC, MP3, Ogg, Opus, AIFF or, with the extra ffmpeg, M4A and others"
+_COPIED_BYTES = 2**20
+
+
+def source_name(path_or_file: AudioSource) -> str:
+    """Return the name of a recording for messages; a path must lead to a file that has content and may be read.
+
+    Raises:
+        UserError: The path leads to nothing, a folder, an empty file, or one that may not be read.
+    """
+    if hasattr(path_or_file, "read"):
+        name = getattr(path_or_file, "name", None)
+        return name if isinstance(name, str) and name != "<stdin>" else "standard input"
+    path = Path(path_or_file)
+    try:
+        if path.is_dir():
+            raise UserError(f"{path} is a folder; expected an audio file such as {READABLE}")
+        if not path.exists():
+            raise UserError(f"{path} does not exist; expected an audio file such as {READABLE}: check the path")
+        if not path.is_file():
+            raise UserError(f"{path} is not a regular file; expected an audio file such as {READABLE}")
+        if not path.stat().st_size:
+            raise empty(str(path))
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"cannot open {path}: {error.strerror or error}; expected an audio file that you may read"
+        ) from error
+    return str(path)
+
+
+def empty(name: str) -> UserError:
+    """Return the error for a recording of no bytes."""
+    return UserError(f"{name} is empty (0 bytes); expected audio such as {READABLE}")
+
+
+def seekable(stack: contextlib.ExitStack, name: str, source: AudioSource) -> BinaryIO:
+    """Open a recording as a file that can seek, at its beginning; what cannot seek is copied to a temporary file.
+
+    Args:
+        stack: What closes it.
+        name: For messages.
+        source: A path, or a binary file object.
+
+    Raises:
+        UserError: It cannot be copied, or is empty.
+    """
+    if not hasattr(source, "read"):
+        return stack.enter_context(open(source, "rb"))
+    file = source
+    # What somebody has read of a file is no audio.
+    if not (getattr(file, "seekable", lambda: False)() and file.tell() == 0):
+        file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+        copy(name, source, file)
+    if not file.seek(0, io.SEEK_END):
+        raise empty(name)
+    file.seek(0)
+    return file
+
+
+def copy(name: str, source: BinaryIO, target: BinaryIO) -> None:
+    """Copy a recording that comes through a pipe to a temporary file.
+
+    Raises:
+        UserError: There is no room for it, or it cannot be read.
+    """
+    try:
+        shutil.copyfileobj(source, target, _COPIED_BYTES)
+    except OSError as error:
+        raise UserError(
+            f"cannot copy {name} to a temporary file: {error.strerror or error}; expected room for all of it: set TMPDIR"
+            " to a folder that has it"
+        ) from error
