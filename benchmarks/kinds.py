@@ -246,10 +246,12 @@ def _trained_on(
     """Train on a folder that holds all kinds, and look at which were rejected, with what reason."""
     corpus = Path(paths["corpus"])
     write_corpus(corpus)
+    elsewhere = corpus.parent / "elsewhere.wav"
+    shutil.copy(next(corpus.rglob("*.wav")), elsewhere)
     home = next(path for path in sorted(corpus.rglob("*.wav")) if "train" in path.parts or task == "kws").parent
     for number, kind in enumerate(tried):
         if kind.name == "link":
-            (home if task != "separation" else corpus / "train").joinpath("link.wav").symlink_to(corpus / "x.wav")
+            (home if task != "separation" else corpus / "train").joinpath("link.wav").symlink_to(elsewhere)
         elif task == "separation":
             song = corpus / "train" / f"kind {number:03d}"
             song.mkdir()
@@ -258,7 +260,6 @@ def _trained_on(
                 (song / f"{stem}{suffix}").write_bytes(kind.content(seed))
         else:
             (home / kind.file_name).write_bytes(kind.content(number))
-    shutil.copy(next(corpus.rglob("*.wav")), corpus / "x.wav")
     code, _, errors = _run(f"{task}.train", [*_TRAIN.format(**paths).split(), *options.split()])
     if code:
         return [f"{code}: {errors.splitlines()[-1] if errors else ''}"] * len(tried)

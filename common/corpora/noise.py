@@ -63,6 +63,8 @@ def _measured(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if np.isnan(row["duration"]):
             try:
                 row["duration"] = audio.info(row["path"]).duration_seconds - row["start"]
+                if row["duration"] <= 0:
+                    raise audio.no_samples(str(row["path"]))
             except UserError as error:
                 reasons.append(str(error))
                 continue

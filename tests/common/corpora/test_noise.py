@@ -44,6 +44,12 @@ def test_unreadable_recordings_are_left_out_and_counted(noise_dir, caplog):
     assert "left out 1 recordings that cannot be read" in caplog.text
 
 
+def test_recordings_without_samples_are_left_out(noise_dir, caplog):
+    soundfile.write(noise_dir / "none.wav", [], RATE)
+    assert not noise.index(noise_dir)["path"].str.endswith("none.wav").any()
+    assert "none.wav has no samples" in caplog.text
+
+
 @pytest.mark.parametrize("purpose", ["--noise_dir", "--speech_dir"])
 def test_a_folder_of_which_nothing_can_be_read_is_one_line(tmp_path, purpose):
     (tmp_path / "broken.wav").write_bytes(b"no audio")
