@@ -17,6 +17,8 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
 _LONGEST_NAME, _LONGEST_TITLE = 40, 200
 _ALWAYS_FITS = 10
 _NORMAL_WEIGHT = 400
+# Control characters, surrogates, and what separates lines and paragraphs.
+_NO_LETTERS = ("Cc", "Cs", "Zl", "Zp")
 # What each letter is drawn with that the usual font lacks: a family of this machine's fonts, None if none has it.
 _families: dict[str, str | None] = {}
 
@@ -29,10 +31,6 @@ def printable(text: str) -> str:
         ('caf\\xe9\\n', 'adiós, 你好')
     """
     return "".join(_escaped(letter) if unicodedata.category(letter) in _NO_LETTERS else letter for letter in text)
-
-
-# Control characters, surrogates, and what separates lines and paragraphs.
-_NO_LETTERS = ("Cc", "Cs", "Zl", "Zp")
 
 
 def _escaped(letter: str) -> str:
@@ -114,7 +112,7 @@ def _fit(title: Text, inches: float) -> None:
     whole, num_columns = title.get_text(), _width(title.get_text())
     # Measuring takes time, and figures have thousands of short ones.
     while num_columns > _ALWAYS_FITS:
-        wanted = inches * title.figure.dpi / title.get_window_extent().width
+        wanted = inches * title.figure.dpi / max(title.get_window_extent().width, 1)
         if wanted >= 1:
             break
         num_columns = int(num_columns * wanted)

@@ -152,4 +152,5 @@ def test_letters_that_no_font_has_are_told_once(caplog):
 
 def test_a_letter_that_joins_others_needs_no_font(caplog):
     drawn(named("a\u200db\ufeffc"))
+    drawn(named("\u200d" * 100))
     assert not caplog.messages
