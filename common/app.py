@@ -119,6 +119,10 @@ def _known(error: Exception) -> str | None:
         return f"{_refused_path(error, reason)}: {reason}; free some space or choose another folder"
     if isinstance(error, OSError) and error.errno in _WRONG_PATHS:
         return f"{error.filename or 'a path'}: {error.strerror}; {_WRONG_PATHS[error.errno]}"
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        # What a library could not encode may be a whole table.
+        name = error.object[max(0, error.start - 60) : error.end + 60]
+        return f"{name!r} holds bytes that are no UTF-8; rename the file or folder"
     return None
 
 

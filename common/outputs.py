@@ -6,9 +6,10 @@ says of each file what it was made from, and how large and how old it was when i
 """
 
 import contextlib
+import functools
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,7 +71,8 @@ class Outputs:
         """
         recordings = list(recordings)
         roots = {Path(os.path.abspath(name)) for name in named}
-        kept = [one for one in recordings if not (one[2] and self._wrote(Path(os.path.abspath(one[1])), roots))]
+        read = functools.cache(_read)
+        kept = [one for one in recordings if not (one[2] and self._wrote(Path(os.path.abspath(one[1])), roots, read))]
         if not kept:
             raise UserError(f"all recordings in {', '.join(named)} were written by this command; name the originals")
         if len(kept) < len(recordings):
@@ -81,12 +83,12 @@ class Outputs:
             )
         return kept
 
-    def _wrote(self, path: Path, roots: set[Path]) -> bool:
+    def _wrote(self, path: Path, roots: set[Path], read: Callable[[Path], dict[str, dict]]) -> bool:
         """Look into the ledgers of the output folder and of all folders between a named one and a file."""
         for folder in path.parents:
             if folder in roots and folder != self.folder:
                 return False
-            entry = _read(folder).get(os.path.relpath(path, folder), {})
+            entry = read(folder).get(os.path.relpath(path, folder), {})
             if entry.get("command") == self.maker["command"]:
                 return True
             if folder in roots:

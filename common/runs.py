@@ -35,6 +35,11 @@ from common.errors import UserError
 
 # What says how far a run is.
 _SHARED = ("config.json", "metrics.json", "model.keras", "backup/state.npz")
+# What a training would write over, if it began in a folder of somebody else.
+_REPLACED = (
+    *("metrics.json", "history.csv", "history.png", "model.keras", "rejected.csv", "example.wav"),
+    *("example", "samples", "backup", "tensorboard", "embedding", "teachers"),
+)
 # What a backup counts, beside the history, the best figure and the state of the model.
 _COUNTS = ("skipped_batches", "restores", "clean_from")
 
@@ -97,9 +102,16 @@ def check_folder(folder: str | Path) -> None:
     A complete one is only read, and workers that are not the chief have another.
 
     Raises:
-        UserError: It cannot be written to, or is a file, or another process trains it.
+        UserError: It cannot be written to, or is a file, or holds files of no run that would be replaced, or another
+            process trains it.
     """
-    if not workers.worker_index() and not (Path(folder) / "metrics.json").exists():
+    folder = Path(folder)
+    if workers.worker_index():
+        return
+    there = [name for name in _REPLACED if (folder / name).exists()]
+    if there and not (folder / "config.json").exists():
+        raise UserError(f"{folder / there[0]} is there, and of no run: config.json is missing; give another --run_dir")
+    if not (folder / "metrics.json").exists():
         files.check_writable(folder)
         locks.acquire(folder)
 

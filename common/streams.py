@@ -5,9 +5,11 @@ error says so by its `filename`.
 """
 
 import codecs
+import contextlib
 import io
 import os
 import sys
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from common.errors import UserError
@@ -47,6 +49,21 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
+@contextlib.contextmanager
+def as_log() -> Iterator[None]:
+    """Take standard output for a log in the block, where nothing ends because nobody reads it, or because it is full."""
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if not isinstance(raw, _Output):
+        yield
+        return
+    raw.is_log = True
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        raw.is_log = False
+
+
 def refused(error: BaseException) -> bool:
     """Say whether an exception means that standard output takes no more."""
     return isinstance(error, BrokenPipeError) or getattr(error, "filename", None) == OUTPUT
@@ -66,12 +83,16 @@ def _lead_nowhere(descriptor: int) -> None:
 
 
 class _Output(io.FileIO):
-    """Names itself in what it raises."""
+    """Names itself in what it raises; a log takes for written what it cannot write."""
+
+    is_log = False
 
     def write(self, data: bytes) -> int | None:
         try:
             return super().write(data)
         except OSError as error:
+            if self.is_log:
+                return len(data)
             error.filename = OUTPUT
             raise
 

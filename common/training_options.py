@@ -8,7 +8,7 @@ from pathlib import Path
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import distribution, locks, runs, watchdog
+from common import distribution, locks, runs, streams, watchdog
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +109,8 @@ def train(
         on_nan=flags.on_nan,
         tune_jit_compile=not flags["jit_compile"].present,
     )
-    with distribution.scope(flags.strategy), contextlib.ExitStack() as stack:
+    # What Keras prints of its epochs ends no training.
+    with streams.as_log(), distribution.scope(flags.strategy), contextlib.ExitStack() as stack:
         # However it ends: in a notebook the process goes on.
         stack.callback(locks.release_all)
         config = distribution.scaled(configs.from_flags(flags, variants), flags.scale_to_devices)

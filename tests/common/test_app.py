@@ -89,6 +89,7 @@ def test_a_full_disk_is_one_line_also_where_other_libraries_meet_it(error, expec
             "Not a directory; a file lies where a folder was expected",
         ),
         (lambda folder: folder.read_text(), "Is a directory; a folder lies where a file was expected"),
+        (lambda folder: "caf\udce9.wav".encode(), "'caf\\udce9.wav' holds bytes that are no UTF-8; rename the file"),
         (lambda folder: (folder / "file").mkdir(), "File exists; a file lies where a folder was expected"),
         (
             lambda folder: (folder / "circle").read_text(),
@@ -101,7 +102,7 @@ def test_a_path_that_cannot_be_is_one_line(make, expected, tmp_path, capsys):
     (tmp_path / "circle").symlink_to("circle")
     assert run(lambda flags, arguments: make(tmp_path)) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"error: {tmp_path}")
+    assert error.startswith("error: ")
     assert expected in error
     assert error.count("\n") == 1
 

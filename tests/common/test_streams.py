@@ -36,6 +36,12 @@ def test_messages_that_cannot_be_told_end_nothing(refusing):
     assert run(program, refusing) == (0, b"done\n", b"")
 
 
+@pytest.mark.parametrize("refusing", [">/dev/full", "> >(true)"])
+def test_a_log_that_nobody_reads_ends_nothing(refusing):
+    program = "import time; time.sleep(0.2)\nwith streams.as_log():\n  for _ in range(9): print('x' * 5000)\n"
+    assert run(program + "print('done', file=sys.stderr)", refusing) == (0, b"", b"done\n")
+
+
 def test_a_terminal_holds_no_recording(monkeypatch):
     controller, terminal = os.openpty()
     with open(terminal) as file, open(controller, "rb"):

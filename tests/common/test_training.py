@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from common import averages, runs, training, workers
+from common import averages, locks, runs, training, workers
 from common.config import TrainingConfig
 from common.corpora import manifest
 from common.errors import UserError
@@ -207,6 +207,16 @@ def test_a_run_of_another_configuration_is_refused_and_kept(tmp_path):
     with pytest.raises(UserError, match='belongs to the task "kws", not "counting"'):
         runs.start(tmp_path / "run", CONFIG, "counting", "default")
     assert (tmp_path / "run" / "history.csv").read_text() == before
+
+
+def test_a_folder_of_somebody_else_is_no_run_directory(tmp_path):
+    runs.check_folder(tmp_path)
+    (tmp_path / "example").mkdir()
+    with pytest.raises(UserError, match=r"example is there, and of no run: config\.json is missing"):
+        runs.check_folder(tmp_path)
+    (tmp_path / "config.json").touch()
+    runs.check_folder(tmp_path)
+    locks.release(tmp_path)
 
 
 def test_a_corpus_that_changed_is_told_where_a_run_goes_on(tmp_path, caplog):
