@@ -109,8 +109,7 @@ def griffin_lim(magnitude, hop_length: int = 512, num_iterations: int = 64, mome
     """
     magnitude = tf.cast(magnitude, tf.float32)
     n_fft = 2 * (magnitude.shape[-1] - 1)
-    if not 0 < hop_length < n_fft:
-        raise UserError(f"hop_length is {hop_length}; use at least 1 and less than n_fft, which is {n_fft}")
+    checks.count("hop_length", hop_length, maximum=n_fft - 1, why=f"n_fft is {n_fft}")
     checks.griffin_lim(num_iterations, momentum)
     to_waveform, to_spectrum = _transforms(n_fft, hop_length, num_frames=tf.shape(magnitude)[-2])
     weight = momentum / (1 + momentum)

@@ -254,3 +254,20 @@ def test_stretching_is_as_clear_as_librosa_is(real_data):
     theirs = librosa.effects.time_stretch(voice, rate=1.1, n_fft=1024, hop_length=256)
     assert np.square(ours).sum() > 1.1 * np.square(theirs).sum()
     assert np.square(ours).sum() < 1.1 * np.square(voice).sum() / 1.1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda clips: gain(clips, SEED, -6.0, 6.0),
+        lambda clips: shift(clips, SEED, 100),
+        lambda clips: speed(clips, SEED, 0.9, 1.1),
+        lambda clips: stretch(clips, clips[:, :1]),
+        lambda clips: add_noise(clips, clips, SEED, 0.0, 10.0),
+        lambda clips: colored_noise(clips.shape, SEED),
+        lambda clips: reverberate(clips, SEED, 0.1, 0.5, 16000, probability=0.5),
+        lambda clips: mix_examples(clips, clips[:, :3], SEED)[0],
+    ],
+)
+def test_a_batch_of_nothing_stays_one(function):
+    assert function(tf.zeros((0, 1600))).shape == (0, 1600)
