@@ -16,6 +16,7 @@ import stat
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ import pandas as pd
 from absl import flags
 
 from benchmarks.fuzzing import trees
-from common import app, audio, inputs, listing, shards, track_bank
+from common import app, audio, inputs, listing, progress, shards, track_bank
 from common.config import FlagValues
 from common.corpora import (
     esc50,
@@ -72,7 +73,8 @@ def main(flag_values: FlagValues, arguments: Sequence[str]) -> None:
     """Try all trees, and print a table and the findings."""
     app.refuse_arguments(arguments)
     logging.getLogger().setLevel(logging.CRITICAL)
-    table, findings = run(flag_values.first, flag_values.num_trees, flag_values.seed)
+    with progress.bar(flag_values.num_trees, "reading", "tree") as meter:
+        table, findings = run(flag_values.first, flag_values.num_trees, flag_values.seed, meter.update)
     print(table.to_string(index=False))
     for number, reader, detail in findings[:20]:
         print(f"tree {number}, {reader}: {detail}")
@@ -80,7 +82,9 @@ def main(flag_values: FlagValues, arguments: Sequence[str]) -> None:
         raise UserError(f"{len(findings)} findings; see above, and --first=NUMBER --num_trees=1")
 
 
-def run(first: int, num_trees: int, seed: int) -> tuple[pd.DataFrame, list[tuple[int, str, str]]]:
+def run(
+    first: int, num_trees: int, seed: int, tell: Callable[[], object] = lambda: None
+) -> tuple[pd.DataFrame, list[tuple[int, str, str]]]:
     """Try trees.
 
     Returns:
@@ -100,7 +104,7 @@ def run(first: int, num_trees: int, seed: int) -> tuple[pd.DataFrame, list[tuple
                 readers |= {name: _decoding(decode, work) for name, decode in _DECODERS.items()}
             for name, read in readers.items():
                 began = time.perf_counter()
-                kind, detail = attempt(read, root)
+                kind, detail = attempt(read, root, number % _DECODED_EVERY == 0 or read is _list)
                 counts[name][kind] += 1
                 counts[name]["seconds"] += time.perf_counter() - began
                 if detail:
@@ -110,6 +114,7 @@ def run(first: int, num_trees: int, seed: int) -> tuple[pd.DataFrame, list[tuple
             _make_removable(sandbox)
             shutil.rmtree(temporary, ignore_errors=True)
             os.makedirs(temporary, exist_ok=True)
+        tell()
     columns = ("read", "refused", "finding")
     rows = [
         {"reader": name, **{column: own[column] for column in columns}, "seconds": round(own["seconds"], 1)}
@@ -118,15 +123,15 @@ def run(first: int, num_trees: int, seed: int) -> tuple[pd.DataFrame, list[tuple
     return pd.DataFrame(rows), findings
 
 
-def attempt(read: Callable[[Path], pd.DataFrame], root: Path) -> tuple[str, str]:
-    """Read a tree: whether it was read or refused, or what is wrong with what came out."""
+def attempt(read: Callable[[Path], pd.DataFrame], root: Path, thorough: bool = True) -> tuple[str, str]:
+    """Read a tree: whether it was read or refused, or what is wrong with what came out, or comes back from its table."""
     try:
         table = read(root)
+        wrong = _wrong_with(table, root) or (_read_back(table) if thorough else "")
     except UserError as error:
         return ("refused", "") if str(error).isprintable() else ("finding", f"several lines: {error!r}")
     except Exception as error:
-        return "finding", f"{type(error).__name__}: {error}"
-    wrong = _wrong_with(table, root)
+        return "finding", "".join(traceback.format_exception(error)[-2:])
     return ("finding", wrong) if wrong else ("read", "")
 
 
@@ -143,14 +148,19 @@ def _wrong_with(table: pd.DataFrame, root: Path) -> str:
             return f"outside: {path}"
         if any(part.startswith(".") for part in path.relative_to(root.absolute()).parts):
             return f"hidden: {path}"
-    return _read_back(table, root)
+    return ""
 
 
-def _read_back(table: pd.DataFrame, root: Path) -> str:
+def _read_back(table: pd.DataFrame) -> str:
     with tempfile.TemporaryDirectory() as work:
         manifest.write(table, Path(work) / "manifest.csv")
-        again = manifest.read(Path(work) / "manifest.csv")
-    different = [name for name in manifest.COLUMNS if not again[name].equals(table[name])]
+        try:
+            again = manifest.read(Path(work) / "manifest.csv")
+        except UserError as error:
+            return str(error)
+    different = [
+        name for name in manifest.COLUMNS if again[name].tolist() != table[name].tolist() and name != "duration"
+    ]
     return f"another {different[0]} is read back" if different else ""
 
 

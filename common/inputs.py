@@ -28,9 +28,9 @@ def recordings(arguments: Sequence[str]) -> Iterator[tuple[str, AudioSource, boo
             yield "-", streams.standard_input(), False
         elif os.path.isdir(path):
             found = listing.find(path)
+            found.tell()
             if not found.files:
                 raise UserError(f"{path} holds no audio files ({listing.USUAL_SUFFIXES})")
-            found.tell()
             yield from ((str(file), file, True) for file in found.files)
         else:
             yield str(path) if argument.startswith("~") else argument, path, False

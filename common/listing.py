@@ -71,7 +71,7 @@ class Listing:
             )
         found += [f"{count} {names[count > 1]}" for names, count in self.left_out.items()]
         if found:
-            logging.info("%s: left out %s", self.root, ", ".join(found))
+            logging.info("%s: left out %s", plain_name(str(self.root)), ", ".join(found))
 
 
 def find(root: str | Path, depth: int | None = None) -> Listing:
@@ -120,6 +120,8 @@ def plain_name(name: str) -> str:
         >>> plain_name("cafe\\u0301"), plain_name("caf\\udce9"), plain_name("two\\nlines")
         ('café', 'caf\\\\xe9', 'two\\\\nlines')
     """
+    if name.isascii() and name.isprintable():
+        return name
     name = unicodedata.normalize("NFC", name)
     return "".join(_escaped(letter) if unicodedata.category(letter) in _UNPRINTABLE else letter for letter in name)
 
@@ -136,59 +138,64 @@ class _Search:
         self.files: list[Path] = []
         self.others: collections.Counter[str] = collections.Counter()
         self.left_out: collections.Counter[tuple[str, str]] = collections.Counter()
-        self._seen: set[tuple[int, int]] = set()
+        self._seen: set[str] = set()
         self._links: collections.deque[tuple[Path, int | None]] = collections.deque()
         self._root = os.path.realpath(root)
 
     def walk(self, folder: Path, depth: int | None) -> None:
         """Take what lies in a folder and below it, and remember its links."""
-        waiting = [(folder, depth)]
+        waiting = [(folder, os.path.realpath(folder), depth)]
         while waiting:
-            folder, depth = waiting.pop()
+            folder, real, depth = waiting.pop()
+            if self._is_seen(real):
+                continue
             below = None if depth is None else depth - 1
             try:
-                self._seen.add(_identity(os.stat(folder)))
-                entries = [(folder / entry.name, os.lstat(entry)) for entry in _entries(folder)]
+                entries = [(entry.name, os.lstat(entry).st_mode) for entry in _entries(folder)]
             except OSError:
                 self.left_out[_UNREADABLE] += 1
                 continue
-            for path, status in sorted(entries):
-                if stat.S_ISLNK(status.st_mode):
-                    self._links.append((path, below))
-                elif not stat.S_ISDIR(status.st_mode):
-                    self._take(path, status)
+            for name, mode in sorted(entries):
+                if stat.S_ISLNK(mode):
+                    self._links.append((folder / name, below))
+                elif not stat.S_ISDIR(mode):
+                    self._take(folder / name, os.path.join(real, name), mode)
                 elif below != 0:
-                    waiting.append((path, below))
+                    waiting.append((folder / name, os.path.join(real, name), below))
 
     def follow_links(self) -> None:
         """Take what the links lead to, and those that are found there in turn."""
         while self._links:
             path, below = self._links.popleft()
             try:
-                status = os.stat(path)
+                mode = os.stat(path).st_mode
             except OSError:
                 self.left_out[_BROKEN] += 1
                 continue
-            is_folder = stat.S_ISDIR(status.st_mode)
-            if is_folder and below == 0:
+            if not stat.S_ISDIR(mode):
+                self._take(path, os.path.realpath(path), mode)
+            elif below == 0:
                 continue
-            if is_folder and self._leads_up(path):
+            elif self._leads_up(path):
                 self.left_out[_CIRCLE] += 1
-            elif _identity(status) in self._seen:
-                self.left_out[_TWICE] += 1
-            elif is_folder:
-                self.walk(path, below)
             else:
-                self._take(path, status)
+                self.walk(path, below)
 
-    def _take(self, path: Path, status: os.stat_result) -> None:
-        if not stat.S_ISREG(status.st_mode):
+    def _take(self, path: Path, real: str, mode: int) -> None:
+        if not stat.S_ISREG(mode):
             self.left_out[_SPECIAL] += 1
         elif suffix_of(path.name) not in AUDIO_SUFFIXES:
             self.others[suffix_of(path.name)] += 1
-        else:
-            self._seen.add(_identity(status))
+        elif not self._is_seen(real):
             self.files.append(path)
+
+    def _is_seen(self, real: str) -> bool:
+        """Whether a file or a folder was taken before, by its path without links; from now on it was."""
+        if real in self._seen:
+            self.left_out[_TWICE] += 1
+            return True
+        self._seen.add(real)
+        return False
 
     def _leads_up(self, link: Path) -> bool:
         """Whether a link leads to a folder that it lies in itself, or that the root lies in."""
@@ -201,10 +208,6 @@ class _Search:
 def _entries(folder: str | Path) -> list[os.DirEntry]:
     with os.scandir(folder) as entries:
         return [entry for entry in entries if not entry.name.startswith(".") and entry.name not in _COMPANIONS]
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
 
 
 def _by_suffix(others: collections.Counter[str]) -> str:

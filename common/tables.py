@@ -43,7 +43,11 @@ def write(table: pd.DataFrame, path: str | Path, **options: object) -> None:
         path: The file.
         **options: Those of pandas' `to_csv`.
     """
-    text = table.to_csv(**{"index": False, **options})
+    options = {"index": False, **options}
+    text = table.to_csv(**options)
+    if "\r" in text:
+        # The csv module quotes this end of a line only where it quotes everything.
+        text = table.to_csv(**{**options, "quoting": csv.QUOTE_NONNUMERIC})
     try:
         content = text.encode(errors="surrogateescape")
     except UnicodeEncodeError:

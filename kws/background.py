@@ -39,9 +39,9 @@ def false_accepts(model: keras.Model, config: Config, folder: str | Path, thresh
     folder = Path(folder)
     listed = listing.find(folder)
     paths = listed.files
+    listed.tell()
     if not paths:
         raise UserError(f"{folder} holds no audio files ({listing.USUAL_SUFFIXES})")
-    listed.tell()
     words, rejected, num_samples = Counter(), [], 0
     with progress.bar(len(paths), "listening for false accepts", "file") as meter:
         for path in paths:

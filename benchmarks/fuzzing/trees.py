@@ -59,6 +59,8 @@ _SPECIAL = ("_background_noise_", "_silence_", "_unknown_")
 _BYTES = (b"caf\xe9", b"\xff\xfe", b"\xc3", b"na\xefve\xa0")
 _SUFFIXES = (".wav",) * 8 + (".WAV", ".flac", ".mp3", ".m4a", ".txt", ".pdf", "", ".wav.txt", ".json")
 _CONTENTS = 6
+# How odd the names of a tree are.
+_ODDITIES = (0.0, 0.05, 0.5)
 
 
 def make(sandbox: Path, seed: int, number: int) -> Path:
@@ -70,11 +72,11 @@ def make(sandbox: Path, seed: int, number: int) -> Path:
     rng = np.random.default_rng([seed, number])
     root = sandbox / _text(_name(rng, _ODD + _SCRIPTS)) if rng.random() < 0.3 else sandbox / "root"
     contents = _contents()
-    for folder, count in ((root, rng.integers(0, 30)), (sandbox / "outside", 4)):
+    for folder, count in ((root, rng.integers(0, 40)), (sandbox / "outside", 4)):
         folder.mkdir(exist_ok=True)
-        layout = _LAYOUTS[rng.integers(len(_LAYOUTS))]
+        layout, oddity = _LAYOUTS[rng.integers(len(_LAYOUTS))], _ODDITIES[rng.integers(len(_ODDITIES))]
         for _ in range(count):
-            _write(folder, layout(rng), contents[rng.integers(len(contents))])
+            _write(folder, layout(rng, oddity), contents[rng.integers(len(contents))])
     for _ in range(rng.integers(0, 6) if rng.random() < 0.5 else 0):
         _disturb(root, sandbox, rng)
     if rng.random() < 0.3:
@@ -88,10 +90,10 @@ def _contents() -> list[bytes]:
     return [sound] * _CONTENTS + [b"", b"no audio", sound[:60], sound[: len(sound) // 2]]
 
 
-def _name(rng: np.random.Generator, usual: tuple[str, ...]) -> bytes:
-    """Draw a name: most often a usual one."""
-    pools = [usual] * 8 + [_SCRIPTS, _ODD, _CONTROL, _HIDDEN, _SPECIAL, _BYTES, _SPLITS, None]
-    pool = pools[rng.integers(len(pools))]
+def _name(rng: np.random.Generator, usual: tuple[str, ...], oddity: float = 0.5) -> bytes:
+    """Draw a name: a usual one, or with the probability `oddity` any."""
+    pools = (_SCRIPTS, _ODD, _CONTROL, _HIDDEN, _SPECIAL, _BYTES, _SPLITS, None)
+    pool = pools[rng.integers(len(pools))] if rng.random() < oddity else usual
     if pool is None:
         letter = ("x", "é", "是", "👩")[rng.integers(4)].encode()
         return letter * (rng.integers(200, 256) // len(letter))
@@ -102,30 +104,35 @@ def _name(rng: np.random.Generator, usual: tuple[str, ...]) -> bytes:
     return name
 
 
-def _file(rng: np.random.Generator, usual: tuple[str, ...]) -> bytes:
-    name = _name(rng, usual) if rng.random() < 0.6 else b"%d" % rng.integers(5)
-    if rng.random() < 0.2:
+def _file(rng: np.random.Generator, usual: tuple[str, ...], oddity: float = 0.5) -> bytes:
+    name = _name(rng, usual, oddity) if usual is _STEMS or rng.random() < oddity else b"%d" % rng.integers(20)
+    if rng.random() < 0.2 * oddity:
         name = b"s%d_nohash_%d" % tuple(rng.integers(3, size=2)) + name[:100]
     suffix = _SUFFIXES[rng.integers(len(_SUFFIXES))].encode()
     return name[: 255 - len(suffix)] + suffix
 
 
-def _layout(*levels: tuple[str, ...], files: tuple[str, ...] = _WORDS) -> Callable[[np.random.Generator], list[bytes]]:
-    def draw(rng: np.random.Generator) -> list[bytes]:
-        skipped = rng.integers(len(levels) + 1) if rng.random() < 0.1 else -1
-        return [_name(rng, level) for place, level in enumerate(levels) if place != skipped] + [_file(rng, files)]
+def _layout(*levels: tuple[str, ...], files: tuple[str, ...] = _WORDS) -> Callable[..., list[bytes]]:
+    def draw(rng: np.random.Generator, oddity: float) -> list[bytes]:
+        skipped = rng.integers(len(levels) + 1) if rng.random() < 0.3 * oddity else -1
+        names = [_name(rng, level, oddity) for place, level in enumerate(levels) if place != skipped]
+        return [*names, _file(rng, files, oddity)]
 
     return draw
 
 
 _LAYOUTS = (
+    _layout(("yes", "no")),
     _layout(_WORDS),
-    _layout(_WORDS, _SPEAKERS),
+    _layout(("yes", "no"), _SPEAKERS),
+    _layout(("train", "eval"), ("yes", "no", "_background_noise_")),
     _layout(_SPLITS, _WORDS),
     _layout(_SPEAKERS),
     _layout(_SPLITS, _SPEAKERS),
-    _layout(_SCRIPTS, files=_STEMS),
-    _layout(_SPLITS, _ODD, files=_STEMS),
+    _layout(_SCRIPTS[:4], files=_STEMS),
+    _layout(("training", "valid", "testing"), _ODD[:3], files=_STEMS),
+    _layout(_SUBSETS[:3], ("19", "20", "21"), ("1",)),
+    _layout(("audio",)),
     _layout(_STEMS),
     _layout(_SUBSETS, _SPEAKERS, _SPEAKERS),
     _layout(_SUBSETS),

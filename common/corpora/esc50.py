@@ -30,7 +30,8 @@ def index(root: str | Path) -> pd.DataFrame:
         A manifest (`common.corpora.manifest`); the label is the category.
 
     Raises:
-        UserError: The folder or the table is missing or of another layout, or there are fewer than three folds.
+        UserError: The folder or the table is missing or of another layout.
+        UserError: The table names a recording twice, or there are fewer than three folds.
     """
     root = Path(root).absolute()
     path = root / "meta" / "esc50.csv"
@@ -47,10 +48,13 @@ def index(root: str | Path) -> pd.DataFrame:
     present = {listing.plain_name(file.stem): file for file in listing.find(root / "audio", depth=1).files}
     # Packs that were compressed keep the table's names with another suffix.
     kept = [
-        (present[_stem(name)], fold, label, source)
+        (present[_stem(name)], fold, listing.plain_name(label), listing.plain_name(source))
         for name, fold, label, source in zip(names, folds, labels, sources, strict=True)
         if _stem(name) in present
     ]
+    twice = pd.Series([path for path, _, _, _ in kept], dtype=object).duplicated()
+    if twice.any():
+        raise UserError(f"{path} names {kept[twice.argmax()][0].name} more than once; expected one line a recording")
     found = sorted({fold for _, fold, _, _ in kept})
     if len(found) < 3:
         raise UserError(f"{root} holds recordings of {len(found)} folds; expected at least three, one for each split")

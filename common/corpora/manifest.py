@@ -70,9 +70,9 @@ def recordings_below(root: Path, purpose: str) -> pd.DataFrame:
     if not root.is_dir():
         raise UserError(f"{root} does not exist; {purpose} takes a folder of audio files")
     found = listing.find(root.absolute())
+    found.tell()
     if not found.files:
         raise UserError(f"{root} holds no audio files ({listing.USUAL_SUFFIXES}); {purpose} takes a folder of them")
-    found.tell()
     return from_rows({"path": path, "split": hash_split(path.stem)} for path in found.files)
 
 

@@ -36,9 +36,9 @@ def index(root: str | Path) -> pd.DataFrame:
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; expected {LAYOUT}")
     found = listing.find(root)
+    found.tell()
     if not found.files:
         raise UserError(f"{root} has no recordings ({listing.USUAL_SUFFIXES})")
-    found.tell()
     files, num_copies = listing.one_a_name(found)
     if num_copies:
         logging.warning("%s: left out %d recordings that are there in another format too", root, num_copies)
@@ -82,8 +82,10 @@ def _check_counts(root: Path, table: pd.DataFrame, songs: pd.Series) -> None:
         return
     num_songs = songs[table["split"].isin(["", "train"])].nunique()
     if num_songs < len(wanted):
-        parts = " whose files are of different songs" if num_songs < len(table) else ""
+        num_tracks = int(table["split"].isin(["", "train"]).sum())
+        found = f"{num_tracks} track{'s' * (num_tracks != 1)}"
+        found += f" of {num_songs} song{'s' * (num_songs != 1)}" if num_songs < num_tracks else ""
         raise UserError(
-            f"{root} has {num_songs} track{'s' * (num_songs != 1)}{parts}; expected at least {_NUMBERS[len(wanted)]}, one"
-            f" each for {', '.join(wanted)}: cut a long recording into several files, or add some"
+            f"{root} has {found}; expected at least {_NUMBERS[len(wanted)]}, one"
+            f" song each for {', '.join(wanted)}: cut a long recording into several files, or add some"
         )

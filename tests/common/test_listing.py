@@ -109,3 +109,10 @@ def test_one_of_several_formats_of_a_recording_is_kept(names, tmp_path):
     kept, num_copies = listing.one_a_name(listing.find(tmp_path))
     assert [path.relative_to(tmp_path).as_posix() for path in kept] == ["a/1.wav", "b/1.mp3", "b/1.x.mp3"]
     assert num_copies == 1
+
+
+def test_hard_links_are_files_of_their_own_and_what_links_lead_to_twice_is_not(names, tmp_path):
+    names(".out/x/1.wav", "a/1.wav")
+    os.link(tmp_path / "a" / "1.wav", tmp_path / "a" / "2.wav")
+    assert names(links={"b.wav": ".out/x/1.wav", "c": ".out", "d": ".out/x"}) == ["a/1.wav", "a/2.wav", "b.wav"]
+    assert listing.find(tmp_path).left_out.total() == 2

@@ -43,3 +43,10 @@ def test_a_table_can_keep_its_index_and_have_any_names(tmp_path):
     labels = pd.Index(["caf\udce9", "b"], name="true")
     tables.write(pd.DataFrame([[0.5, 1], [2, 3]], labels, labels), tmp_path / "a.csv", index=True, float_format="%.1f")
     assert (tmp_path / "a.csv").read_bytes() == b"true,caf\xe9,b\ncaf\xe9,0.5,1\nb,2.0,3\n"
+
+
+def test_ends_of_lines_in_names_come_back(tmp_path):
+    names = ["a\rb", "c\nd", "e\r\nf", "\r", "plain", 'g"h']
+    tables.write(pd.DataFrame({"path": names, "start": 0.0}), tmp_path / "table.csv")
+    table = tables.read(tmp_path / "table.csv")
+    assert table["path"].tolist() == names and table["start"].tolist() == [0.0] * 6

@@ -56,3 +56,10 @@ def test_a_fold_that_is_no_number_is_told(tmp_path, fold):
     path.write_text(path.read_text().replace(",3,", f",{fold},"))
     with pytest.raises(UserError, match="cannot read .*esc50.csv"):
         esc50.index(root)
+
+
+def test_a_recording_that_is_named_twice_is_told(tmp_path):
+    path = _corpus(tmp_path, 5) / "meta" / "esc50.csv"
+    path.write_text(path.read_text() + path.read_text().splitlines()[1].replace(",1,0", ",5,0") + "\n")
+    with pytest.raises(UserError, match="names 1-101-A-0.wav more than once"):
+        esc50.index(tmp_path)
