@@ -137,12 +137,13 @@ def _of_channels() -> list[Kind]:
     ]
 
 
-def table(tried: Sequence[Kind], folder: Path) -> pd.DataFrame:
+def table(tried: Sequence[Kind], folder: Path, tasks: Sequence[str] = tuple(_TASKS)) -> pd.DataFrame:
     """Run every command on every kind; a row a kind, a column a command.
 
     Args:
         tried: The kinds.
         folder: An empty folder to work in.
+        tasks: Whose commands.
     """
     files = folder / "kinds"
     files.mkdir(parents=True)
@@ -156,15 +157,10 @@ def table(tried: Sequence[Kind], folder: Path) -> pd.DataFrame:
     tried = [*tried, Kind("link", "link.wav", lambda seed: b"", 6.0)]
     before = _checksums(files)
     columns = {"read": [_read(files, kind) for kind in tried]}
-    for task, (write_corpus, options) in _TASKS.items():
-        paths = {name: str(folder / task / name) for name in ("corpus", "run", "shards", "plain", "plain_run")}
-        write_corpus(Path(paths["plain"]))
-        flags = _TRAIN.format(**{**paths, "corpus": paths["plain"], "run": paths["plain_run"]}).split()
-        code, _, errors = _run(f"{task}.train", flags)
-        if code:
-            raise RuntimeError(f"{task} cannot be trained on a plain corpus: {errors}")
+    for task in tasks:
+        paths = {name: str(folder / task / name) for name in ("corpus", "run", "shards")} | {"kinds": str(files)}
+        columns[f"{task}.train"] = _trained_on(task, tried, paths)
         columns |= _answered(task, tried, files, paths)
-        columns[f"{task}.train"] = _trained_on(task, tried, write_corpus, options.format(kinds=files), paths)
     if _checksums(files) != before:
         raise RuntimeError("inputs changed")
     return pd.DataFrame(columns, index=[kind.name for kind in tried])
@@ -202,7 +198,7 @@ def _run(module: str, flags: Sequence[str]) -> tuple[int | str, str, str]:
 
 def _answered(task: str, tried: Sequence[Kind], files: Path, paths: dict[str, str]) -> dict[str, list[str]]:
     """Give a command the folder of all kinds, and look for the answer to each."""
-    run = f"--run_dir={paths['plain_run']}"
+    run = f"--run_dir={paths['run']}"
     if task == "generation":
         return {}
     if task == "separation":
@@ -234,10 +230,9 @@ def _judged(kind: Kind, seconds: float | None, code: int | str, errors: str) -> 
     return OK if kind.seconds is None or abs(seconds - kind.seconds) <= kind.tolerance else _compared(kind, seconds)
 
 
-def _trained_on(
-    task: str, tried: Sequence[Kind], write_corpus: Callable, options: str, paths: dict[str, str]
-) -> list[str]:
+def _trained_on(task: str, tried: Sequence[Kind], paths: dict[str, str]) -> list[str]:
     """Train on a folder that holds all kinds, and look at which were rejected, with what reason."""
+    write_corpus, options = _TASKS[task]
     corpus = Path(paths["corpus"])
     write_corpus(corpus)
     elsewhere = corpus.parent / "elsewhere.wav"
@@ -254,7 +249,7 @@ def _trained_on(
                 (song / f"{stem}{suffix}").write_bytes(kind.content(seed))
         else:
             (home / kind.file_name).write_bytes(kind.content(number))
-    code, _, errors = _run(f"{task}.train", [*_TRAIN.format(**paths).split(), *options.split()])
+    code, _, errors = _run(f"{task}.train", f"{_TRAIN} {options}".format(**paths).split())
     if code:
         return [f"{code}: {errors.splitlines()[-1] if errors else ''}"] * len(tried)
     rejected = pd.read_csv(Path(paths["run"]) / "rejected.csv", encoding_errors="surrogateescape")

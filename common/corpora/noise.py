@@ -50,8 +50,16 @@ def measured(rows: pd.DataFrame, where: str) -> pd.DataFrame:
     Args:
         rows: A manifest.
         where: Where they are from, for the log, which counts what is left out.
+
+    Raises:
+        UserError: There are recordings, and none can be opened.
     """
     known, reasons = _measured(rows)
+    if known.empty and reasons:
+        raise UserError(
+            f"{where}: none of its {len(reasons)} recordings of noise or silence can be read; take them out, or write them"
+            f" again: the first: {reasons[0]}"
+        )
     _tell(where, reasons)
     return known
 

@@ -88,3 +88,10 @@ def test_random_excerpts_lie_anywhere_inside_their_recording(noise_dir):
     assert wind["start"].nunique() == len(wind) > 80
     assert noise.draw(recordings, 1.0, 200).equals(table)
     assert not noise.draw(recordings, 1.0, 200, seed=1).equals(table)
+
+
+def test_noise_in_a_corpus_of_which_nothing_can_be_read_is_one_line(tmp_path):
+    (tmp_path / "hiss.wav").write_bytes(b"no audio")
+    with pytest.raises(UserError, match="none of its 1 recordings of noise or silence can be read"):
+        noise.measured(manifest.from_rows([{"path": tmp_path / "hiss.wav"}]), "my_words")
+    assert noise.measured(manifest.from_rows([]), "my_words").empty
