@@ -57,7 +57,7 @@ def measured(rows: pd.DataFrame, where: str) -> pd.DataFrame:
     known, reasons = _measured(rows)
     if known.empty and reasons:
         raise UserError(
-            f"{where}: none of its {len(reasons)} recordings of noise or silence can be read; take them out, or write them"
+            f"{where}: of {len(reasons)} recordings of background sound none can be read; take them out, or write them"
             f" again: the first: {reasons[0]}"
         )
     _tell(where, reasons)

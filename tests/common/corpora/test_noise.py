@@ -92,6 +92,6 @@ def test_random_excerpts_lie_anywhere_inside_their_recording(noise_dir):
 
 def test_noise_in_a_corpus_of_which_nothing_can_be_read_is_one_line(tmp_path):
     (tmp_path / "hiss.wav").write_bytes(b"no audio")
-    with pytest.raises(UserError, match="none of its 1 recordings of noise or silence can be read"):
+    with pytest.raises(UserError, match="of 1 recordings of background sound none can be read"):
         noise.measured(manifest.from_rows([{"path": tmp_path / "hiss.wav"}]), "my_words")
     assert noise.measured(manifest.from_rows([]), "my_words").empty
