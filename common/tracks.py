@@ -58,7 +58,9 @@ def read(
     Raises:
         UserError: A file cannot be read, a stem is missing, silent, of another length, or is the mixture itself.
     """
-    sounds = {row.stem: _read_stem(row, sample_rate, start, duration) for row in rows.itertuples(index=False)}
+    sounds = {
+        row.stem: _read_stem(row, sample_rate, num_channels, start, duration) for row in rows.itertuples(index=False)
+    }
     lengths = {stem: len(sound) for stem, sound in sounds.items()}
     name = rows["track"].iloc[0]
     if len(set(lengths.values())) > 1:
@@ -192,9 +194,11 @@ def _cancels(sound: np.ndarray) -> bool:
     return sound.shape[1] > 1 and np.square(sound.mean(axis=1, dtype=np.float64)).mean() < _CANCELLED * energy
 
 
-def _read_stem(row, sample_rate: int, start: float, duration: float | None) -> np.ndarray:
+def _read_stem(row, sample_rate: int, num_channels: int, start: float, duration: float | None) -> np.ndarray:
     length = row.duration - start if duration is None else min(duration, np.nan_to_num(row.duration - start, nan=1e9))
     waveform, _ = audio.read(row.path, sample_rate, mono=False, start=row.start + start, duration=length)
+    if row.channel < 0 and num_channels == 1 and waveform.shape[1] > 2:
+        return audio.to_mono(waveform, str(row.path))[:, np.newaxis]
     return as_channels(str(row.path), waveform, 1 if row.channel >= 0 else min(2, waveform.shape[1]), row.channel)
 
 

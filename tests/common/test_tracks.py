@@ -47,6 +47,15 @@ def test_rate_channels_and_excerpt(tmp_path, sounds):
     np.testing.assert_allclose(tracks.as_channels("x", stereo, 1, channel=1), [[0.1]])
 
 
+def test_many_channels_become_one_but_not_two(tmp_path, sounds):
+    soundfile.write(tmp_path / "a.wav", np.repeat(sounds["bass"], 6, axis=1), RATE)
+    rows = manifest.from_rows([{"path": tmp_path / "a.wav", "track": "a", "stem": "mixture"}])
+    mixture, _ = tracks.read(rows, ("mixture",), RATE, 1)
+    np.testing.assert_allclose(mixture, sounds["bass"], atol=1e-3)
+    with pytest.raises(UserError, match="has 6 channels; expected one or two"):
+        tracks.read(rows, ("mixture",), RATE, 2)
+
+
 def test_what_cannot_be_taken_apart_is_told(tmp_path, sounds):
     rows = rows_of(tmp_path, sounds)
     with pytest.raises(UserError, match="song has no stem 'guitar' .it has bass, drums, vocals"):
