@@ -76,8 +76,6 @@ def main(flag_values: FlagValues, arguments: Sequence[str]) -> None:
     with progress.bar(flag_values.num_trees, "reading", "tree") as meter:
         table, findings = run(flag_values.first, flag_values.num_trees, flag_values.seed, meter.update)
     print(table.to_string(index=False))
-    for number, reader, detail in findings[:20]:
-        print(f"tree {number}, {reader}: {detail}")
     if findings:
         raise UserError(f"{len(findings)} findings; see above, and --first=NUMBER --num_trees=1")
 
@@ -109,8 +107,10 @@ def run(
                 counts[name]["seconds"] += time.perf_counter() - began
                 if detail:
                     findings.append((number, name, detail))
+                    print(f"tree {number}, {name}: {detail}", flush=True)
             if snapshot(sandbox) != before or set(os.listdir(temporary)) - {"sandbox", "work"}:
                 findings.append((number, "all", "the tree is not as it was"))
+                print(f"tree {number}: it is not as it was", flush=True)
             _make_removable(sandbox)
             shutil.rmtree(temporary, ignore_errors=True)
             os.makedirs(temporary, exist_ok=True)

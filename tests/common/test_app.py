@@ -216,3 +216,15 @@ def test_tensorflow_loads_silently_and_with_onednn_unless_told_otherwise(inherit
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == inherited.get("TF_ENABLE_ONEDNN_OPTS", "1")
     assert done.stderr == ""
+
+
+def test_flags_are_understood_before_anything_is_done(monkeypatch):
+    def define(flag_values):
+        absl_flags.DEFINE_string("output_dir", None, "a folder", flag_values=flag_values)
+        absl_flags.DEFINE_list("stems", None, "names", flag_values=flag_values)
+
+    seen = []
+    monkeypatch.setenv("HOME", "/home/anna")
+    arguments = ["--output_dir=~/stems", "--stems=voce\u0300"]
+    assert app.run(lambda values, _: seen.append((values.output_dir, values.stems)), define, arguments) == 0
+    assert seen == [("/home/anna/stems", ["voc\u00e8"])]

@@ -92,11 +92,12 @@ def test_a_misspelt_word(train_folder, corpus_dir):
         ("--variant=defualt", "default"),
         ("--precision=float8", "mixed_bfloat16"),
         ("--strategy=mirrored", "--strategy=mirrored needs several devices"),
-        ("--data_dir=a,b", "--data_dir: expected 1 folders"),
+        ("--corpus=folder --data_dir=a,b", "a,b is not a folder"),
+        ("--corpus=folder,synthetic --data_dir=a,b,c", "--data_dir: expected 2 folders, one for each corpus, got 3"),
     ],
 )
 def test_a_wrong_flag(fails, flag, expected, tmp_path):
-    assert expected in fails(train, flag, f"--run_dir={tmp_path / 'run'}")
+    assert expected in fails(train, *flag.split(), f"--run_dir={tmp_path / 'run'}")
 
 
 def test_a_run_directory_of_another_task(fails, tmp_path):
