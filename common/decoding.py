@@ -87,6 +87,8 @@ def opened(source: AudioSource) -> Iterator[tuple[str, Recording]]:
             yield name, recording
         except (soundfile.LibsndfileError, TypeError) as error:
             raise unreadable(name, error) from error
+        except ffmpeg.NotReadable as error:
+            raise unreadable(name, error, str(error)) from error
 
 
 def _open(stack: contextlib.ExitStack, name: str, file: BinaryIO, path: str | None) -> Recording:

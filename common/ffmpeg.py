@@ -1,6 +1,7 @@
 """Recordings that libsndfile does not read, such as M4A, WMA and WebM: by FFmpeg's libraries, which PyAV carries (extra `ffmpeg`)."""
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
@@ -9,6 +10,9 @@ import numpy as np
 TOLERATED_SECONDS = 0.1  # encoders fill their last frame up
 # Formats whose stated length is more than a guess from the bit rate.
 _EXACT = ("mov", "matroska")
+
+
+_END = object()
 
 
 class NotReadable(Exception):
@@ -38,10 +42,11 @@ class Recording:
         self._av, self._stack, self._name, self._source, self._warn = av, stack, name, source, warn
         self._num_samples: int | None = None
         container, stream = self._opened()
-        self.sample_rate, self.num_channels = stream.codec_context.sample_rate, stream.codec_context.channels
-        self.encoding = f"{container.format.name} {stream.codec_context.name}"
-        if not self.num_channels or not self.sample_rate:
-            raise NotReadable("FFmpeg finds no sound in it")
+        codec = stream.codec_context
+        if codec is None or not codec.channels or not codec.sample_rate:
+            raise NotReadable("FFmpeg finds no sound in it that it knows")
+        self.sample_rate, self.num_channels = codec.sample_rate, codec.channels
+        self.encoding = f"{container.format.name} {codec.name}"
 
     @property
     def num_samples(self) -> int:
@@ -87,25 +92,38 @@ class Recording:
     def _decoded(self) -> Iterator[np.ndarray]:
         """Decode all, float32 `(samples, channels)`; packets that are damaged are left out."""
         container, stream = self._opened()
-        layout = stream.codec_context.layout
-        resampler = self._av.AudioResampler("flt", layout, self.sample_rate)
         num_damaged = num_samples = 0
-        for frame in _frames(self._av, container, stream):
-            if frame is None:
+        for block in self._converted(_frames(self._av, container, stream), stream.codec_context.layout):
+            if block is None:
                 num_damaged += 1
-                continue
-            for converted in resampler.resample(frame):
-                block = converted.to_ndarray().reshape(-1, self.num_channels)
+            else:
                 num_samples += len(block)
                 yield block
-        for converted in resampler.resample(None):
-            yield converted.to_ndarray().reshape(-1, self.num_channels)
         stated = float(container.duration or 0) / self._av.time_base if self.encoding.startswith(_EXACT) else 0.0
         there = num_samples / self.sample_rate
         if num_damaged or stated > there + TOLERATED_SECONDS:
             self._warn(
                 self._name, f"{there:.2f} of {max(stated, there):.2f} s can be decoded; the rest is damaged or missing"
             )
+
+    def _converted(self, frames: Iterator, layout) -> Iterator[np.ndarray | None]:
+        """Turn frames into samples; a stream may change its rate and its channels on its way."""
+        resampler, made_for = None, None
+        for frame in itertools.chain(frames, [_END]):
+            converted = []
+            try:
+                kind = None if frame in (None, _END) else (frame.format.name, frame.layout.name, frame.sample_rate)
+                if resampler is not None and kind != made_for and frame is not None:
+                    converted += resampler.resample(None)
+                if kind is not None:
+                    if kind != made_for:
+                        resampler, made_for = self._av.AudioResampler("flt", layout, self.sample_rate), kind
+                    converted += resampler.resample(frame)
+            except (self._av.FFmpegError, ValueError):
+                frame = None
+            yield from (part.to_ndarray().reshape(-1, self.num_channels) for part in converted)
+            if frame is None:
+                yield None
 
 
 def _frames(av, container, stream) -> Iterator:

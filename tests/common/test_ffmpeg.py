@@ -60,3 +60,27 @@ def test_a_film_without_sound_is_refused(tmp_path):
         film.mux(stream.encode(None))
     with pytest.raises(UserError, match="no sound in it"):
         audio.read(tmp_path / "a.mp4")
+
+
+def test_a_codec_that_nobody_knows_is_refused(tmp_path, m4a):
+    (tmp_path / "a.m4a").write_bytes(m4a.replace(b"alac", b"zzzz"))
+    with pytest.raises(UserError, match="is not audio that can be read"):
+        audio.read(tmp_path / "a.m4a")
+
+
+def test_a_stream_that_changes_its_rate_goes_on(tmp_path):
+    aac = next(recording for recording in damaged_recordings.FORMATS if recording.name == "AAC")
+    parts = [aac.encode(damaged_recordings.sound(rate), rate) for rate in (44100, 22050)]
+    (tmp_path / "a.aac").write_bytes(b"".join(parts))
+    waveform, rate = audio.read(tmp_path / "a.aac")
+    assert rate == 44100 and abs(len(waveform) / rate - 12) < 0.2
+
+
+def test_damaged_packets_are_left_out_with_a_word(tmp_path, m4a, caplog):
+    content = bytearray(m4a)
+    at = content.index(b"mdat") + 60_000
+    content[at : at + 20_000] = b"\xff" * 20_000
+    (tmp_path / "damaged.m4a").write_bytes(content)
+    waveform, rate = audio.read(tmp_path / "damaged.m4a")
+    assert 3 < len(waveform) / rate < 6
+    assert "damaged.m4a" in caplog.text and "damaged or missing" in caplog.text
