@@ -26,6 +26,7 @@ _SMALL_BLOCK_SAMPLES = 2**9  # what is read at once where a file is damaged
 _UNSEEKABLE = 40  # What libsndfile calls SFE_NOT_SEEKABLE.
 _UNKNOWN_LENGTH = 2**36 - 1  # The largest count that FLAC can state, and what damaged headers tend to.
 _MOST_EXAMINED = 1024
+_LEFT_BYTES = 4096  # less is a tag, or fills a block of the disk
 _said: set[str] = set()
 _examined: dict[tuple, list[containers.Part]] = {}
 
@@ -126,6 +127,10 @@ def _open_stream(stack: contextlib.ExitStack, name: str, source: str | BinaryIO)
 
 
 def _say_what_is_missing(name: str, part: containers.Part, stream: Recording) -> None:
+    if part.has_gap:
+        warn(name, "something is missing inside, its parts are not numbered one after another")
+    if part.num_left > _LEFT_BYTES:
+        warn(name, f"{part.num_left:,} bytes behind its samples are no part of it by its header, and are left out")
     if not part.stated_samples and not part.lacks_end:
         return
     there, stated = (samples / stream.sample_rate for samples in (stream.num_samples, part.stated_samples))
@@ -153,7 +158,7 @@ class _Sound:
         self.encoding = f"{header.format} {header.subtype}"
         self.num_samples = header.frames
         if self.num_samples >= _UNKNOWN_LENGTH:
-            self.num_samples = sum(map(len, self.blocks()))
+            self.num_samples = sum(map(len, _read_on(self._opened(0), None, BLOCK_VALUES // self.num_channels)))
 
     def blocks(
         self, first: int = 0, num_samples: int | None = None, block_values: int = BLOCK_VALUES
@@ -161,17 +166,22 @@ class _Sound:
         """Decode a stretch; where samples are damaged it ends, with a word."""
         if first >= self.num_samples:
             return
+        wanted = self.num_samples - first
+        if num_samples is not None:
+            wanted = min(wanted, num_samples)
         num_read = 0
         try:
-            for block in _read_on(self._opened(first), num_samples, max(1, block_values // self.num_channels)):
+            for block in _read_on(self._opened(first), wanted, max(1, block_values // self.num_channels)):
                 num_read += len(block)
                 yield block
+            if wanted - num_read > ffmpeg.TOLERATED_SECONDS * self.sample_rate:
+                warn(self._name, f"it ends after {(first + num_read) / self.sample_rate:.2f} s, before it should")
             return
         except soundfile.LibsndfileError as error:
             damage = error
         # The block in which decoding failed begins with samples that are sound.
         for block in self._up_to_damage(first + num_read):
-            kept = block[: None if num_samples is None else num_samples - num_read]
+            kept = block[: wanted - num_read]
             num_read += len(kept)
             if len(kept):
                 yield kept

@@ -7,7 +7,8 @@ end of the file. Else they go on to the end of the file.
 import dataclasses
 import struct
 
-from common.containers.content import Content, Part
+from common.containers import mpeg
+from common.containers.content import RECORDINGS, Content, Part
 
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
@@ -15,6 +16,9 @@ _LARGEST = 2**32 - 1
 # Sizes of 32 bits from here on are what programs write that do not know them.
 _UNKNOWN_FROM = 2**31 - 2**16
 _LONGEST_HEADER = 2**24
+_SEARCHED = 2**16
+# Formats of WAV whose samples are all of one size: integers, floating point, A-law, mu-law, and what names them elsewhere.
+_PLAIN = (1, 3, 6, 7, 0xFFFE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +57,55 @@ _BIG = _Layout(12, ">4sI", b"data", (b"WAVEfmt ", 8))
 _AIFF = _Layout(12, ">4sI", b"SSND", (b"AIFFCOMM", 8), before_samples=8)
 _CAF = _Layout(8, ">4sQ", b"data", (b"caff\x00\x01\x00\x00desc", 0), alignment=1, before_samples=4)
 _W64 = _Layout(40, "<16sQ", _W64_DATA, (_W64_RIFF, 0), alignment=8, counts_header=True)
-_RECORDINGS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff", b".snd", b"fLaC", b"OggS", b"riff")
+# Chunks that programs write behind the samples, in lower case.
+_BEHIND = (
+    *(
+        b"list",
+        b"bext",
+        b"ixml",
+        b"id3 ",
+        b"cue ",
+        b"smpl",
+        b"inst",
+        b"fact",
+        b"peak",
+        b"plst",
+        b"adtl",
+        b"labl",
+        b"note",
+    ),
+    *(
+        b"junk",
+        b"fllr",
+        b"axml",
+        b"chna",
+        b"umid",
+        b"levl",
+        b"cart",
+        b"acid",
+        b"strc",
+        b"disp",
+        b"afsp",
+        b"minf",
+        b"elm1",
+    ),
+    *(
+        b"regn",
+        b"mark",
+        b"comt",
+        b"name",
+        b"auth",
+        b"anno",
+        b"appl",
+        b"midi",
+        b"aesd",
+        b"(c) ",
+        b"_pmx",
+        b"md5 ",
+        b"sndm",
+    ),
+)
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
 
 def part(content: Content, begin: int) -> Part | None:
@@ -67,16 +119,21 @@ def part(content: Content, begin: int) -> Part | None:
         return None
     position, stated = found
     first = position + layout.header_bytes
-    end, next_chunk = _end_of_samples(content, layout, first, stated)
+    end, next_chunk = _end_of_samples(content, layout, begin, first, stated)
     header = content.read(begin, first - begin)
     if (begin, end) == (0, first + stated) and next_chunk == content.size:
         return Part(((0, content.size),), content.size)
     wide = head[:4] in (b"RF64", b"BW64")
     replaced = _with_size(header, layout, end - first, position - begin, wide)
-    stated_samples = 0
-    if first + stated > end and not _is_unknown(layout, stated, wide):
-        stated_samples = (stated - layout.before_samples) // max(1, _frame_bytes(header, layout))
-    return Part((replaced, (first, end)), next_chunk, stated_samples)
+    is_cut = first + stated > content.size and not _is_unknown(layout, stated, wide)
+    frame_bytes = _frame_bytes(header, layout)
+    return Part(
+        (replaced, (first, end)),
+        next_chunk,
+        (stated - layout.before_samples) // frame_bytes if is_cut and frame_bytes else 0,
+        lacks_end=is_cut and not frame_bytes,
+        num_left=content.size - end if next_chunk == end and not is_cut else 0,
+    )
 
 
 def _layout(head: bytes) -> _Layout | None:
@@ -122,35 +179,83 @@ def _chunk(content: Content, layout: _Layout, position: int, begin: int = 0) -> 
     return name, size, min(following, content.size)
 
 
-def _end_of_samples(content: Content, layout: _Layout, first: int, stated: int) -> tuple[int, int]:
+def _end_of_samples(content: Content, layout: _Layout, begin: int, first: int, stated: int) -> tuple[int, int]:
     """Return where the samples end, and where what belongs to the recording does."""
-    if not _is_unknown(layout, stated) and first + stated <= content.size and (stated or first == content.size):
+    end = first + stated
+    if not _is_unknown(layout, stated) and end <= content.size and (stated or first == content.size):
         for padding in range(layout.alignment if layout.alignment > 1 else 1):
-            after = _end_of_chunks(content, layout, first + stated + padding)
+            after = _end_of_chunks(content, layout, end + padding)
             if after is not None:
-                return first + stated, after
+                return end, after
+        whole = _end_of_container(content, layout, begin)
+        if whole in range(end, end + layout.alignment):
+            return end, end  # Two sizes that agree are believed: what follows is somebody else's.
+        if whole is not None and _reaches(content, layout, end, whole):
+            return end, whole
     elif not stated and _end_of_chunks(content, layout, first) == content.size:
         return first, content.size
     # Nobody knows: to the end of the file, or to where the next recording begins.
+    following = _next_recording(content, layout, first)
+    return _before_chunks(content, layout, first, following), following
+
+
+def _next_recording(content: Content, layout: _Layout, position: int) -> int:
     signature, offset = layout.signature
-    found = content.find(signature, first)
-    end = found - offset if found >= 0 else content.size
-    return end, end
+    found = content.find(signature, position)
+    return found - offset if found >= 0 else content.size
+
+
+def _end_of_container(content: Content, layout: _Layout, begin: int) -> int | None:
+    """Return where the recording ends by the size that its beginning states; None where that is none."""
+    if layout is _CAF:
+        return None
+    if layout is _W64:
+        end = begin + int.from_bytes(content.read(begin + 16, 8), "little")
+    elif content.read(begin, 4) in (b"RF64", b"BW64"):
+        end = begin + 8 + int.from_bytes(content.read(begin + 20, 8), "little")
+    else:
+        end = begin + 8 + struct.unpack(layout.header[0] + "I", content.read(begin + 4, 4))[0]
+    return end if begin + 12 < end <= content.size else None
+
+
+def _reaches(content: Content, layout: _Layout, position: int, end: int) -> bool:
+    """Whether chunks of any name follow each other to just where the recording ends."""
+    while position < end:
+        head = content.read(position, layout.header_bytes)
+        if len(head) < layout.header_bytes or not any(head):
+            return False
+        size = layout.size_of(struct.unpack(layout.header, head)[1])
+        position += layout.header_bytes + size + size % layout.alignment
+        if size < 0:
+            return False
+    return position in range(end, end + layout.alignment)
+
+
+def _before_chunks(content: Content, layout: _Layout, first: int, end: int) -> int:
+    """Return where chunks begin that end with the recording, if there are any: they are no samples."""
+    begin = max(first, end - _SEARCHED)
+    window = content.read(begin, end - begin).lower()
+    found = (window.find(name) for name in _BEHIND)
+    for at in sorted(position for position in found if position >= 0):
+        if _reaches(content, layout, begin + at, end):
+            return begin + at
+    return end
 
 
 def _end_of_chunks(content: Content, layout: _Layout, position: int) -> int | None:
     """Follow chunks to the end of the recording; None if what is here is no chunk, and so may be samples."""
+    known = False
     while position < content.size:
-        if content.read(position, 4) in _RECORDINGS:
+        if content.read(position, 4) in RECORDINGS or content.read(position, 11).startswith(_TAGS):
             return position
         rest = content.first_nonzero(position)
-        if rest >= content.size or content.read(rest, 4) in _RECORDINGS:
+        if rest >= content.size or content.read(rest, 4) in RECORDINGS or mpeg.begins(content, position):
             return position
-        if content.read(position, 3) in (b"ID3", b"TAG"):
-            return position
+        known = known or content.read(position, 4).lower() in _BEHIND
         chunk = _chunk(content, layout, position)
         if chunk is None or chunk[0] == layout.data:
-            return None
+            # Behind a chunk that is known for sure others may be cut off, or of a wrong size.
+            return _next_recording(content, layout, position) if known else None
         position = chunk[2]
     return content.size
 
@@ -203,7 +308,8 @@ def _frame_bytes(header: bytes, layout: _Layout) -> int:
             return struct.unpack_from(">I", header, header.index(b"desc") + 12 + 16)[0]
         order = layout.header[0]
         at = header.index(b"fmt ") + (24 if layout is _W64 else 8)
-        return struct.unpack_from(f"{order}H", header, at + 12)[0]
+        kind, size = (struct.unpack_from(f"{order}H", header, at + offset)[0] for offset in (0, 12))
+        return size if kind in _PLAIN else 0
     except (ValueError, struct.error):
         return 0
 

@@ -2,9 +2,12 @@
 
 import dataclasses
 import io
+import re
 from typing import BinaryIO
 
 _WINDOW = 2**16
+# What recordings begin with: RIFF, W64, AIFF, CAF, AU, FLAC, Ogg.
+RECORDINGS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff", b".snd", b"fLaC", b"OggS", b"riff")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,12 +19,16 @@ class Part:
         end: Where in the file the next stream may begin.
         stated_samples: The length that the header states, in samples; 0 where it states none.
         lacks_end: Whether the end is missing although no header states how much.
+        has_gap: Whether something is missing inside.
+        num_left: Bytes behind the samples that are no part of the recording by its header, and nothing known either.
     """
 
     pieces: tuple[bytes | tuple[int, int], ...]
     end: int
     stated_samples: int = 0
     lacks_end: bool = False
+    has_gap: bool = False
+    num_left: int = 0
 
     def is_file(self, size: int) -> bool:
         """Whether the stream is a whole file of that many bytes, as it is."""
@@ -61,6 +68,17 @@ class Content:
             if len(window) <= overlap:
                 break
             begin += len(window) - overlap
+        return -1
+
+    def search(self, pattern: re.Pattern[bytes], begin: int, end: int, longest: int = 4) -> int:
+        """Return where a pattern of at most `longest` bytes is next, -1 if nowhere before `end`."""
+        while begin < end:
+            window = self.read(begin, min(_WINDOW, end - begin))
+            if found := pattern.search(window):
+                return begin + found.start()
+            if len(window) < longest:
+                break
+            begin += len(window) - longest + 1
         return -1
 
     def first_nonzero(self, begin: int) -> int:

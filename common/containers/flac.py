@@ -42,7 +42,7 @@ def part(content: Content, begin: int) -> Part | None:
     stated = int.from_bytes(info[21:26], "big") % 2**36
     # Only reading all of the file tells whether another stream follows: it may be as long as this one.
     limit = _next_stream(content, first)
-    end, num_samples = _end(content, first, info, limit)
+    end, num_samples = _end(content, first, info, limit, stated)
     if not num_samples:
         return None
     if (begin, end, num_samples) == (0, content.size, stated):
@@ -78,7 +78,7 @@ def _first_frame(content: Content, begin: int) -> int | None:
     return None
 
 
-def _end(content: Content, first: int, info: bytes, limit: int) -> tuple[int, int]:
+def _end(content: Content, first: int, info: bytes, limit: int, stated: int) -> tuple[int, int]:
     """Return where the last whole frame before `limit` ends, and the number of samples up to there."""
     last = _last_frame(content, first, limit, int.from_bytes(info[10:12], "big"))
     if last is None:
@@ -88,6 +88,9 @@ def _end(content: Content, first: int, info: bytes, limit: int) -> tuple[int, in
         # A checksum over a frame with its own checksum is 0.
         if not _checksum(frame[:length]):
             return last.position + length, last.first_sample + last.num_samples
+    if last.first_sample + last.num_samples == stated:
+        # Whatever follows: decoding ends with the last sample.
+        return limit, stated
     return last.position, last.first_sample
 
 

@@ -9,8 +9,9 @@ Source: ISO/IEC 11172-3; G. Bouvigne and N. Currie, "MP3 Info Tag", http://gabri
 
 import dataclasses
 import functools
+import re
 
-from common.containers.content import Content, Part
+from common.containers.content import RECORDINGS, Content, Part
 
 _LAYER_3 = 1
 _MPEG_1 = 3
@@ -22,11 +23,14 @@ _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 
 _HAS_FRAMES, _HAS_BYTES, _HAS_TABLE, _HAS_QUALITY = 1, 2, 4, 8
 _SEARCHED = 2**16
 _AGREEING = 3  # frames that follow each other where a stream begins: fewer occur by chance
-_TAG_BYTES = 128
 _DELAYS_AT = 21  # in what the encoder adds: its own delay and the padding at the end, 12 bits each
 _ENCODER_BYTES = 36
 # Films, whose sound may be MP3 between pictures.
 _FILMS = ((8, b"AVI "), (0, b"FLV"))
+
+
+# What may be the header of a frame of layer 3: of a version, bit rate and sample rate that there are.
+_HEADER_BYTES = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef].", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +54,12 @@ class _Header:
         ]
 
     def agrees(self, other: "_Header | None") -> bool:
-        return other is not None and (self.version, self.sample_rate) == (other.version, other.sample_rate)
+        """Whether another frame is of the same stream: libsndfile stops where rate or channels change."""
+        return other is not None and (self.version, self.sample_rate, self.mono) == (
+            other.version,
+            other.sample_rate,
+            other.mono,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +71,11 @@ class _Tag:
     delays: bytes  # as the encoder packed them, or nothing
 
 
+def begins(content: Content, position: int) -> bool:
+    """Whether a stream begins just here."""
+    return _next_frame(content, position, position + 4) is not None
+
+
 def part(content: Content, begin: int) -> Part | None:
     """Return the stream that begins at `begin` or little later, or None if it is no MP3."""
     if any(content.read(begin + offset, len(magic)) == magic for offset, magic in _FILMS):
@@ -71,27 +85,18 @@ def part(content: Content, begin: int) -> Part | None:
         return None
     header = _header(content.read(first, 4))
     tag = _tag(content, first, header)
-    if tag and first == 0 and tag.num_frames and _ends_as_stated(content, first, tag):
-        return Part(((0, content.size),), content.size)
     pieces, num_frames, end = _count(content, first, header, bool(tag))
     if not num_frames:
         return None
     stated = tag.num_frames if tag else 0
     samples = header.num_samples
     if stated == num_frames:
+        if first == 0 and pieces == [(header.size, end)] and not content.read(end, 1):
+            return Part(((0, content.size),), content.size)
         front = content.read(first, header.size)
     else:
         front = _true_front(content.read(first, 4), header, num_frames, tag.delays if tag else b"")
     return Part((front, *pieces), end, stated * samples if stated > num_frames else 0)
-
-
-def _ends_as_stated(content: Content, first: int, tag: _Tag) -> bool:
-    """Whether a stream reaches to the end of the file, but for the tags that are usual there, as its front says."""
-    end = first + tag.num_bytes
-    if not tag.num_bytes or end > content.size:
-        return False
-    rest = content.read(end, 8)
-    return not rest or (rest[:3] == b"TAG" and content.size - end == _TAG_BYTES)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -138,6 +143,8 @@ def _count(content: Content, first: int, header: _Header, has_tag: bool) -> tupl
             continue
         if position > begin:
             pieces.append((begin, position))
+        if content.read(content.first_nonzero(position), 4) in RECORDINGS:
+            return pieces, num_frames, position
         # Another stream may begin here, of another rate perhaps, behind a tag or damaged bytes.
         following = _next_frame(content, position, content.size)
         position = begin = content.size if following is None else following
