@@ -10,6 +10,8 @@ from common.errors import UserError
 
 # Of what is decoded at once: shorter blocks are cut from it, for a call to the decoder has a cost of its own.
 _SHORTEST_READ_SECONDS = 0.1
+# Whether channels cancel each other out is decided for so long at a time.
+_MIXED_SECONDS = 0.5
 
 
 def blocks(
@@ -23,8 +25,8 @@ def blocks(
     """Read an audio file block after block, as float32 waveforms at the wanted rate.
 
     One after the other the blocks are what `audio.read(path_or_file, sample_rate, mono, start, duration)` returns: the resampler goes
-    on from block to block, so they join without a click; but of channels that cancel each other out (`audio.to_mono`) each
-    block decides for itself. A file object that cannot seek, such as a pipe on standard input, is first copied to a
+    on from block to block, so they join without a click; but whether channels cancel each other out (`audio.to_mono`) is
+    decided anew every half second. A file object that cannot seek, such as a pipe on standard input, is first copied to a
     temporary file, whose folder `TMPDIR` chooses; one that can is read where it is.
 
     Args:
@@ -144,7 +146,10 @@ def _resampled(
     resampler = soxr.ResampleStream(file_rate, sample_rate, num_channels, dtype="float32", quality="HQ")
     read_values = min(decoding.BLOCK_VALUES, round(read_seconds * file_rate) * recording.num_channels)
     num_read = num_yielded = 0
-    for block in recording.blocks(first, wanted, read_values):
+    blocks = recording.blocks(first, wanted, read_values)
+    if num_channels < recording.num_channels:
+        blocks = _cut(blocks, max(1, round(_MIXED_SECONDS * file_rate)))
+    for block in blocks:
         waveform, _ = audio.conform(name, block, file_rate, None, mono)
         num_read += len(waveform)
         if file_rate != sample_rate:

@@ -52,9 +52,9 @@ class _Layout:
         return stated - self.header_bytes if self.counts_header else stated
 
 
-_LITTLE = _Layout(12, "<4sI", b"data", (b"WAVEfmt ", 8))
-_BIG = _Layout(12, ">4sI", b"data", (b"WAVEfmt ", 8))
-_AIFF = _Layout(12, ">4sI", b"SSND", (b"AIFFCOMM", 8), before_samples=8)
+_LITTLE = _Layout(12, "<4sI", b"data", (b"WAVE", 8))
+_BIG = _Layout(12, ">4sI", b"data", (b"WAVE", 8))
+_AIFF = _Layout(12, ">4sI", b"SSND", (b"AIF", 8), before_samples=8)
 _CAF = _Layout(8, ">4sQ", b"data", (b"caff\x00\x01\x00\x00desc", 0), alignment=1, before_samples=4)
 _W64 = _Layout(40, "<16sQ", _W64_DATA, (_W64_RIFF, 0), alignment=8, counts_header=True)
 # Chunks that programs write behind the samples, in lower case.
@@ -125,7 +125,7 @@ def part(content: Content, begin: int) -> Part | None:
         return Part(((0, content.size),), content.size)
     wide = head[:4] in (b"RF64", b"BW64")
     replaced = _with_size(header, layout, end - first, position - begin, wide)
-    is_cut = first + stated > content.size and not _is_unknown(layout, stated, wide)
+    is_cut = first + stated > end and not _is_unknown(layout, stated, wide)
     frame_bytes = _frame_bytes(header, layout)
     return Part(
         (replaced, (first, end)),
@@ -187,6 +187,9 @@ def _end_of_samples(content: Content, layout: _Layout, begin: int, first: int, s
             after = _end_of_chunks(content, layout, end + padding)
             if after is not None:
                 return end, after
+        following = _next_recording(content, layout, first)
+        if following < end:
+            return following, following  # This one was cut off, and another one joined.
         whole = _end_of_container(content, layout, begin)
         if whole in range(end, end + layout.alignment):
             return end, end  # Two sizes that agree are believed: what follows is somebody else's.
@@ -200,9 +203,14 @@ def _end_of_samples(content: Content, layout: _Layout, begin: int, first: int, s
 
 
 def _next_recording(content: Content, layout: _Layout, position: int) -> int:
+    """Return where the next recording of the format begins, or the end of the file."""
     signature, offset = layout.signature
-    found = content.find(signature, position)
-    return found - offset if found >= 0 else content.size
+    position += offset
+    while (position := content.find(signature, position)) >= 0:
+        if content.read(position - offset, 4) in RECORDINGS:
+            return position - offset
+        position += 1
+    return content.size
 
 
 def _end_of_container(content: Content, layout: _Layout, begin: int) -> int | None:

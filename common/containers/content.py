@@ -6,6 +6,7 @@ import re
 from typing import BinaryIO
 
 _WINDOW = 2**16
+_ZEROS = bytes(_WINDOW)
 # What recordings begin with: RIFF, W64, AIFF, CAF, AU, FLAC, Ogg.
 RECORDINGS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff", b".snd", b"fLaC", b"OggS", b"riff")
 
@@ -87,9 +88,8 @@ class Content:
             window = self.read(begin, _WINDOW)
             if not window:
                 break
-            rest = window.lstrip(b"\0")
-            if rest:
-                return begin + len(window) - len(rest)
+            if window != _ZEROS[: len(window)]:
+                return begin + len(window) - len(window.lstrip(b"\0"))
             begin += len(window)
         return self.size
 

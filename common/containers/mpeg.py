@@ -116,7 +116,7 @@ def _header(head: bytes) -> _Header | None:
 def _next_frame(content: Content, begin: int, limit: int) -> int | None:
     """Find where frames that agree follow each other, up to the end of the file if they are fewer there."""
     position = begin
-    while (position := content.find(b"\xff", position, limit)) >= 0:
+    while (position := content.search(_HEADER_BYTES, position, limit)) >= 0:
         header, at, agreeing = _header(content.read(position, 4)), position, 0
         following = header
         while header and header.agrees(following) and agreeing < _AGREEING:

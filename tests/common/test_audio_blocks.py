@@ -317,3 +317,11 @@ def test_a_hop_longer_than_the_window_is_refused():
     audio_blocks.check_hop(1.0, 1.0)
     with pytest.raises(UserError, match="at most the model's clip of 1 s, got 2"):
         audio_blocks.check_hop(2.0, 1.0)
+
+
+def test_channels_that_cancel_for_a_while_are_heard_meanwhile(tmp_path, rng):
+    left = rng.normal(0, 0.1, 8 * 8000).astype(np.float32)
+    right = np.where(np.arange(len(left)) < 4 * 8000, left, -left)
+    soundfile.write(tmp_path / "a.wav", np.stack([left, right], axis=1), 8000, subtype="FLOAT")
+    heard = np.concatenate(list(audio_blocks.blocks(tmp_path / "a.wav", 8000, 10.0)))
+    np.testing.assert_allclose(heard, left, atol=1e-6)

@@ -7,11 +7,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from common import audio
+from common import audio, decoding
 from common.containers import examine
 
 RATE = 8000
 SAMPLES = np.round(np.random.default_rng(0).normal(0, 3000, RATE)).astype(np.int16)
+
+
+@pytest.fixture(autouse=True)
+def said_anew(monkeypatch):
+    monkeypatch.setattr(decoding, "_said", set())
 
 
 def encoded(kind: str = "WAV", subtype: str = "PCM_16") -> bytes:
@@ -84,3 +89,54 @@ def test_what_breaks_off_anywhere_is_read_or_refused(kind):
         except audio.UserError:
             assert not lengths
     assert lengths == sorted(lengths)
+
+
+def listed(name: bytes, content: bytes, size: int | None = None) -> bytes:
+    return name + struct.pack("<I", len(content) if size is None else size) + content
+
+
+JUNK = {
+    "iXML cut off": listed(b"iXML", b"<x>" * 1000, 6000),
+    "iXML of a wrong size": listed(b"iXML", b"<x>" * 1000, 3001),
+    "odd LIST without its last byte": listed(b"LIST", b"INFOabc") + listed(b"id3 ", b"z" * 200),
+    "spaces": b" " * 512,
+    "bits set": b"\xff" * 4096,
+    "a page": b"<html></html>" * 50,
+    "APE tag": b"APETAGEX" + b"x" * 200,
+}
+
+
+@pytest.mark.parametrize("name", JUNK)
+def test_what_others_put_behind_a_recording_is_no_sound(name):
+    np.testing.assert_array_equal(read(encoded() + JUNK[name]), SAMPLES)
+
+
+@pytest.mark.parametrize("name", [b"PAD\0", b"\xa9nam"])
+def test_chunks_of_odd_names_that_the_size_of_the_file_counts_are_no_samples(name):
+    content = bytearray(encoded() + listed(name, b"q" * 4000))
+    content[4:8] = struct.pack("<I", len(content) - 8)
+    np.testing.assert_array_equal(read(bytes(content)), SAMPLES)
+
+
+@pytest.mark.parametrize("stated", [0, 2**32 - 1])
+def test_chunks_behind_samples_of_unknown_length_are_no_samples(stated):
+    content = bytearray(encoded() + listed(b"LIST", b"INFOICMT" + b"x" * 100))
+    at = content.index(b"data") + 4
+    content[at : at + 4] = struct.pack("<I", stated)
+    np.testing.assert_array_equal(read(bytes(content)), SAMPLES)
+
+
+@pytest.mark.parametrize("kind", ["WAV", "RF64", "W64", "AIFF", "CAF"])
+def test_one_that_was_cut_off_ends_where_the_next_begins(kind, caplog):
+    content = encoded(kind)
+    found = read(content[: len(content) * 2 // 3] + content)
+    assert abs(len(found) - RATE * 5 // 3) < RATE // 10
+    np.testing.assert_array_equal(found[-RATE:], SAMPLES)
+    assert "the rest is missing" in caplog.text
+
+
+@pytest.mark.parametrize("subtype", ["IMA_ADPCM", "MS_ADPCM", "GSM610"])
+def test_packed_samples_that_were_cut_off_are_said(subtype, caplog):
+    content = encoded(subtype=subtype)
+    assert RATE // 2 < len(read(content[: len(content) * 3 // 4])) < RATE
+    assert "breaks off" in caplog.text

@@ -57,3 +57,11 @@ def test_its_magic_inside_a_picture_begins_no_stream():
     block = bytes([2]) + (20).to_bytes(3, "big") + b"test fLaC fLaC......"
     content = content[:42] + block + content[42:] if not content[4] & 128 else content
     assert len(audio.read(io.BytesIO(content))[0]) == 20_000
+
+
+@pytest.mark.parametrize("behind", [b"\n", b"\xff" * 4096, b"<html>" * 100])
+def test_other_bytes_behind_it_take_no_samples_away(behind, caplog):
+    content = encoded(24_000)
+    waveform, _ = audio.read(io.BytesIO(content + behind))
+    np.testing.assert_array_equal(waveform, audio.read(io.BytesIO(content))[0])
+    assert not caplog.text

@@ -71,3 +71,23 @@ def test_other_files_are_no_mp3():
     noise = np.random.default_rng(0).integers(0, 256, 300_000).astype(np.uint8).tobytes()
     for content in (noise, bytes(1000), b"\xff" * 3000, b"", b"\xff\xfb"):
         assert mpeg.part(Content(io.BytesIO(content)), 0) is None
+
+
+def test_streams_of_other_channels_follow_each_other():
+    parts = [without_front(encoded(num_channels=channels)) for channels in (1, 2, 1)]
+    assert abs(seconds_of(b"".join(parts)) - sum(map(seconds_of, parts))) < 0.01
+
+
+@pytest.mark.parametrize("stated", [1, 50])
+def test_a_front_that_states_too_few_frames_is_not_believed(stated):
+    content = bytearray(encoded())
+    at = (content.find(b"Xing") if b"Xing" in content else content.find(b"Info")) + 8
+    content[at : at + 4] = stated.to_bytes(4, "big")
+    assert abs(seconds_of(bytes(content)) - 3) < 0.1
+
+
+def test_a_recording_of_another_format_may_follow():
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(22050), 22050, format="WAV")
+    assert abs(seconds_of(encoded() + file.getvalue()) - 4) < 0.1
+    assert abs(seconds_of(file.getvalue() + without_front(encoded())) - 4) < 0.1

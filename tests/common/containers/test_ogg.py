@@ -37,3 +37,22 @@ def test_damaged_bytes_between_pages_are_passed_over():
     whole, _ = audio.read(io.BytesIO(content))
     found, _ = audio.read(io.BytesIO(content[:at] + b"lost" * 100 + content[at:]))
     assert len(found) == len(whole)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize("kept", [0.4, 0.6, 0.9])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_recorder_that_began_again_in_the_same_file_loses_nothing(subtype, kept, seed):
+    first, second = encoded(subtype, seconds=6.0), encoded(subtype, seconds=3.0, seed=seed)
+    cut = first[: round(kept * len(first))]
+    alone, _ = audio.read(io.BytesIO(cut))
+    found, rate = audio.read(io.BytesIO(cut + second))
+    assert len(found) == len(alone) + len(audio.read(io.BytesIO(second))[0])
+
+
+def test_a_page_that_is_missing_is_said(caplog):
+    content = encoded(seconds=8.0)
+    first = content.index(b"OggS", len(content) // 2)
+    second = content.index(b"OggS", first + 4)
+    (part,) = examine(io.BytesIO(content[:first] + content[second:]))
+    assert part.has_gap
