@@ -12,8 +12,8 @@ from common.errors import UserError
 from common.sources import AudioSource
 
 
-def recordings(arguments: Sequence[str]) -> Iterator[tuple[str, AudioSource, bool]]:
-    """Yield every recording: its name, its source, and whether it was found in a folder that was named.
+def recordings(arguments: Sequence[str]) -> Iterator[tuple[str, AudioSource, Path | None]]:
+    """Yield every recording: its name, its source, and the named folder that it was found in, if any.
 
     Folders are read at any depth, and `-` is standard input.
 
@@ -25,15 +25,15 @@ def recordings(arguments: Sequence[str]) -> Iterator[tuple[str, AudioSource, boo
     for argument in arguments:
         path = Path(configs.expanded(argument))
         if argument == "-":
-            yield "-", streams.standard_input(), False
+            yield "-", streams.standard_input(), None
         elif os.path.isdir(path):
             found = listing.find(path)
             found.tell()
             if not found.files:
                 raise UserError(f"{path} holds no audio files ({listing.USUAL_SUFFIXES})")
-            yield from ((str(file), file, True) for file in found.files)
+            yield from ((str(file), file, path) for file in found.files)
         else:
-            yield str(path) if argument.startswith("~") else argument, path, False
+            yield str(path) if argument.startswith("~") else argument, path, None
 
 
 @contextlib.contextmanager

@@ -58,13 +58,20 @@ def release_all() -> None:
 
 
 def _path(folder: str | Path) -> Path:
+    """Return where the lock of a folder lies: beside it, or in it where nothing can be written beside it."""
     folder = Path(os.path.realpath(folder))
-    return folder.with_name(files.fitting_name(f".{folder.name}", ".lock"))
+    beside = folder.with_name(files.fitting_name(f".{folder.name}", ".lock"))
+    if beside.exists() or os.access(folder.parent, os.W_OK) or not folder.is_dir():
+        return beside
+    return folder / ".lock"
 
 
 def _open_locked(path: Path) -> int:
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except PermissionError:
+            descriptor = os.open(path, os.O_RDONLY)  # somebody else made it
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Who had it may have removed it in between: then the lock is of a file that nobody else will find.

@@ -16,13 +16,15 @@ from typing import NamedTuple
 from absl import flags
 
 from common import files
-from common.audio import AudioSource
 from common.config import FlagValues
 from common.errors import UserError
+from common.sources import AudioSource
 
 LEDGER = ".quartet-written.json"
 _OF_THE_RUN = ("config.json", "corpus.json", "metrics.json", "threshold.json", "model.keras")
-Recording = tuple[str, AudioSource, bool]
+# Flags that say where files go, and which: their names tell them apart.
+_NOT_OF_THE_CONTENT = ("run_dir", "output_dir", "plot_dir", "output_format", "overwrite", "seed", "num_samples")
+Recording = tuple[str, AudioSource, Path | None]
 
 
 class Target(NamedTuple):
@@ -45,18 +47,22 @@ def define_overwrite_flag(flag_values: FlagValues) -> None:
 class Outputs:
     """What one command writes to one folder."""
 
-    def __init__(self, folder: str | Path, command: str, run_dir: str | Path, overwrite: bool = False):
+    def __init__(self, folder: str | Path, command: str, flag_values: FlagValues):
         """Remember what tells a file of this command from others.
 
         Args:
             folder: The output folder; it need not exist.
             command: For example `separation.predict`.
-            run_dir: The model that the files are made with: those of another one are not replaced unasked.
-            overwrite: Whether files that are there may be replaced.
+            flag_values: Its flags. What another model or other flags made is not replaced without `--overwrite`.
         """
         self.folder = Path(os.path.abspath(folder))
-        self.maker = {"command": command, "run_dir": os.path.realpath(run_dir)}
-        self.overwrite = overwrite
+        given = {name: flag_values[name].value for name in flag_values if flag_values[name].present}
+        self.maker = {
+            "command": command,
+            "run_dir": os.path.realpath(flag_values.run_dir),
+            "flags": {name: str(value) for name, value in sorted(given.items()) if name not in _NOT_OF_THE_CONTENT},
+        }
+        self.overwrite = flag_values.overwrite
         self._entries: dict[str, dict] = {}
 
     def not_own(self, recordings: Iterable[Recording], named: Sequence[str]) -> list[Recording]:
@@ -106,6 +112,8 @@ class Outputs:
             UserError: A file leads out of the output folder, is another's or an input, or is there and not of this
                 command, or the folder cannot be written to.
         """
+        if os.path.lexists(self.folder) and not self.folder.is_dir():
+            raise UserError(f"{self.folder} is a file; expected a folder to write to: give another one")
         files.check_writable(self.folder)
         taken = {_identity(path) for path in inputs if isinstance(path, str | os.PathLike)} - {None}
         seen: dict[Path, str] = {}
@@ -123,7 +131,8 @@ class Outputs:
                 )
             seen[real] = made_from
             source = made_from if made_from == "-" else os.path.realpath(made_from)
-            self._entries[os.path.relpath(path, self.folder)] = {**self.maker, "from": source}
+            entry = {**self.maker, "from": source, "of": _stamp(Path(source))}
+            self._entries[os.path.relpath(path, self.folder)] = entry
         if not self.overwrite:
             self._refuse_foreign()
 
@@ -148,7 +157,7 @@ class Outputs:
         if foreign:
             others = f" (and {len(foreign) - 1} more)" if len(foreign) > 1 else ""
             raise UserError(
-                f"{foreign[0]}{others} is there, and not as this command wrote it from the same recording and model; give"
+                f"{foreign[0]}{others} exists, and this command did not write it from the same input with the same flags; give"
                 " another output folder, or --overwrite to replace it"
             )
 
@@ -204,12 +213,13 @@ def evaluation_file(flag_values: FlagValues, beside: Sequence[str] = ()) -> Path
     files.check_writable(path.parent)
     if path.is_dir():
         raise UserError(f"--output: {path} is a folder; give a file such as {path / 'evaluation.json'}")
-    if _identity(path) in {_identity(run_dir / name) for name in _OF_THE_RUN} - {None}:
-        raise UserError(f"--output: {path} belongs to the run itself; give another file")
+    is_of_a_run = path.name in _OF_THE_RUN and (path.parent / "config.json").exists()
+    if is_of_a_run or _identity(path) in {_identity(run_dir / name) for name in _OF_THE_RUN} - {None}:
+        raise UserError(f"--output: {path} belongs to a run; give another file")
     pictures = [path.with_name(f"{path.with_suffix('').name}_{ending}") for ending in beside]
     there = [file for file in (path, *pictures) if os.path.lexists(file)]
     if there and not flag_values.overwrite and not _is_evaluation(path):
-        raise UserError(f"--output: {there[0]} is there, and of no evaluation; give another file, or --overwrite")
+        raise UserError(f"--output: {there[0]} exists, and is no evaluation; give another file, or --overwrite")
     return path
 
 

@@ -37,8 +37,8 @@ from common.errors import UserError
 _SHARED = ("config.json", "metrics.json", "model.keras", "backup/state.npz")
 # What a training would write over, if it began in a folder of somebody else.
 _REPLACED = (
-    *("metrics.json", "history.csv", "history.png", "model.keras", "rejected.csv", "example.wav"),
-    *("example", "samples", "backup", "tensorboard", "embedding", "teachers"),
+    *("metrics.json", "corpus.json", "threshold.json", "history.csv", "history.png", "model.keras", "rejected.csv"),
+    *("example.wav", "example", "samples", "backup", "tensorboard", "embedding", "teachers"),
 )
 # What a backup counts, beside the history, the best figure and the state of the model.
 _COUNTS = ("skipped_batches", "restores", "clean_from")
@@ -108,7 +108,7 @@ def check_folder(folder: str | Path) -> None:
     folder = Path(folder)
     if workers.worker_index():
         return
-    there = [name for name in _REPLACED if (folder / name).exists()]
+    there = [name for name in _REPLACED if (folder / name).exists()] + [path.name for path in folder.glob("test_*.*")]
     if there and not (folder / "config.json").exists():
         raise UserError(f"{folder / there[0]} is there, and of no run: config.json is missing; give another --run_dir")
     if not (folder / "metrics.json").exists():

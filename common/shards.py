@@ -23,6 +23,7 @@ from google.protobuf.message import DecodeError
 from tqdm import tqdm
 
 from common import audio, files, progress, tables, tfio, workers
+from common.corpora import manifest as manifests
 from common.errors import UserError
 
 _VERSION = 2
@@ -358,7 +359,7 @@ def _open(folder: Path, num_shards: int, manifest: pd.DataFrame, sample_rate: in
             tables.write(rejected, listing)
         share = len(rejected) / len(manifest)
         summary = f"{len(rejected)} of {len(manifest)} recordings cannot be used (listed in {listing})"
-        if share > max_rejected or not len(rows):
+        if manifests.too_many(len(rejected), len(manifest), max_rejected) or not len(rows):
             raise UserError(
                 f"{summary}: {share:.0%} where --max_rejected allows {max_rejected:.0%}; "
                 f"the first: {rejected['reason'].iloc[0]}"

@@ -12,7 +12,7 @@ from common.errors import UserError
 
 AudioSource = str | os.PathLike | BinaryIO
 
-READABLE = "WAV, FLAC, MP3, Ogg, Opus, AIFF or, with the extra ffmpeg, M4A and others"
+READABLE = "WAV, FLAC, MP3, Ogg, Opus, AIFF, M4A and others"
 _COPIED_BYTES = 2**20
 
 

@@ -19,6 +19,7 @@ import pandas as pd
 
 from common import files, progress, workers
 from common import tracks as track_files
+from common.corpora import manifest
 from common.errors import UserError
 
 _VERSION = 2
@@ -146,7 +147,7 @@ def _open(
     table = pd.DataFrame(rejected, columns=["path", "reason"])
     if rejected:
         share, first = len(rejected) / len(tracks), rejected[0][1]
-        if share > max_rejected or not names:
+        if manifest.too_many(len(rejected), len(tracks), max_rejected) or not names:
             raise UserError(
                 f"{len(rejected)} of {len(tracks)} tracks cannot be used: {share:.0%} where --max_rejected allows"
                 f" {max_rejected:.0%}; the first: {first}"

@@ -63,7 +63,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     writing = contextlib.nullcontext()
     if flags.plot_dir:
         pictures = [picture_path(flags.plot_dir, number, name) for number, (name, _, _) in enumerate(named)]
-        written = outputs.Outputs(flags.plot_dir, "counting.predict", flags.run_dir, flags.overwrite)
+        written = outputs.Outputs(flags.plot_dir, "counting.predict", flags)
         targets = [outputs.Target(path, name) for path, (name, _, _) in zip(pictures, named, strict=True)]
         written.check(targets, [source for _, source, _ in named])
         writing = written.writing()

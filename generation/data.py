@@ -101,7 +101,7 @@ def _long_enough(config: Config, rows: pd.DataFrame, bank: track_bank.TrackBank)
     reason = f"shorter than an excerpt of {config.clip_seconds:g} s"
     rejected = pd.concat([bank.rejected, pd.DataFrame({"path": [paths[name] for name in short], "reason": reason})])
     share = len(rejected) / rows["track"].nunique()
-    if share > config.max_rejected or len(short) == len(bank.tracks):
+    if manifest.too_many(len(rejected), rows["track"].nunique(), config.max_rejected) or len(short) == len(bank.tracks):
         raise UserError(
             f"{len(rejected)} of {rows['track'].nunique()} tracks cannot be used: {share:.0%} where --max_rejected allows"
             f" {config.max_rejected:.0%}; the first: {rejected['path'].iloc[0]}: {rejected['reason'].iloc[0]}"

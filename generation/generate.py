@@ -60,7 +60,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     names = piece_names(flags.seed, flags.num_samples, flags.to_seed)
     paths = [Path(flags.output_dir) / f"{name}.{flags.format}" for name in names]
     generator = Path(flags.run_dir, "model" if flags.epoch is None else f"epoch {flags.epoch}")
-    written = outputs.Outputs(flags.output_dir, "generation.generate", flags.run_dir, flags.overwrite)
+    written = outputs.Outputs(flags.output_dir, "generation.generate", flags)
     written.check(
         outputs.Target(target, str(generator)) for path in paths for target in (path, path.with_suffix(".png"))
     )

@@ -23,7 +23,7 @@ import keras
 import numpy as np
 from absl import flags as absl_flags
 
-from common import app, audio_blocks, inputs
+from common import app, audio_blocks, inputs, listing
 from common import config as configs
 from common.guard import Guard
 from common.json_list import JsonList
@@ -84,12 +84,12 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
                     writer.clip(clip.name, clip.truth, answer)
             clips.clear()
 
-        for name, source, in_folder in named:
+        for name, source, folder in named:
             with guard.one(name):
                 blocks = audio_blocks.blocks(source, config.sample_rate, max(_BLOCK_SECONDS, 2 * config.clip_seconds))
                 first = next(blocks)
                 if not detection.is_long(config, first):
-                    clips.append(Clip(name, true_word(name, config) if in_folder else None, first))
+                    clips.append(Clip(name, true_word(Path(name), folder, config) if folder else None, first))
                     continue
                 # Clips are answered together, but what was asked first is answered first.
                 answer_clips()
@@ -117,10 +117,13 @@ def classify(
         yield from zip(clips, answers, strict=True)
 
 
-def true_word(name: str, config: Config) -> str | None:
-    """Return the word that a recording's folder is named by, if it is one of the model's labels."""
-    folder = Path(name).parent.name
-    return folder if folder in config.labels else None
+def true_word(path: Path, folder: Path, config: Config) -> str | None:
+    """Return the word that a recording of a folder belongs to, if it is one of the model's labels.
+
+    As in training that is the folder's uppermost subfolder; or the folder itself, where recordings lie directly in it.
+    """
+    names = [listing.plain_name(name) for name in (folder.absolute().name, *path.relative_to(folder).parts[:-1])]
+    return next((name for name in [*names[1:], names[0]] if name in config.labels), None)
 
 
 class TextWriter(contextlib.nullcontext):

@@ -67,7 +67,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Separate every song named on the command line."""
-    written = outputs.Outputs(flags.output_dir, "separation.predict", flags.run_dir, flags.overwrite)
+    written = outputs.Outputs(flags.output_dir, "separation.predict", flags)
     named = written.not_own(inputs.recordings(arguments), arguments)
     config = evaluate.as_asked(configs.load(Config, TASK, Path(flags.run_dir) / "config.json"), flags)
     names = [*chosen_stems(config, flags.stems), *((RESIDUAL,) if flags.residual else ())]

@@ -80,7 +80,10 @@ def recordings_by_folder(
     """
     found = listing.find(root)
     found.tell(used)
-    named = [(path, found.parts(path)) for path in found.files]
+    files, num_copies = listing.one_a_name(found)
+    if num_copies:
+        logging.warning("%s: left out %d recordings that are there in another format too", root, num_copies)
+    named = [(path, found.parts(path)) for path in files]
     loose = [path for path, parts in named if len(parts) == 1]
     named = [(path, parts) for path, parts in named if len(parts) > 1]
     if not any(parts[0] != BACKGROUND_NOISE for _, parts in named):
@@ -90,6 +93,7 @@ def recordings_by_folder(
             "%s: %d recordings outside the %s folders are left out, e.g. %s", root, len(loose), kind, loose[0]
         )
     if not _has_splits(root, dict.fromkeys(parts[0] for _, parts in named), kinds):
+        _refuse_split_beside(root, [parts for _, parts in named], kinds)
         return [(path, parts[0], "") for path, parts in named]
     rows = []
     for path, parts in named:
@@ -111,6 +115,18 @@ def _nothing_found(root: Path, num_loose: int, layout: str, kind: str, kinds: st
         f"{root} has {num_loose} recordings but no {kind} folders; expected {layout}: if {root.name} is one of the {kinds},"
         f" give the folder above it, {root.parent}"
     )
+
+
+def _refuse_split_beside(root: Path, named: Collection[tuple[str, ...]], kinds: str) -> None:
+    """Refuse one folder that is a split by its name and holds folders only, beside folders of recordings."""
+    with_files = {parts[0] for parts in named if len(parts) == 2} - {BACKGROUND_NOISE}
+    folders = {parts[0] for parts in named} - with_files
+    split = next((name for name in sorted(folders) if layouts.split_of(name)), None)
+    if split and with_files and not any(layouts.split_of(name) for name in with_files):
+        raise UserError(
+            f"{root}: {split} holds folders, as a split does, beside {kinds} ({layouts.shown(with_files)}); put those into a"
+            f" folder named train, or rename {split}"
+        )
 
 
 def _has_splits(root: Path, names: Collection[str], kinds: str) -> bool:

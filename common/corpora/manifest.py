@@ -17,6 +17,7 @@ reported, when shards are made.
 """
 
 import hashlib
+import math
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -101,6 +102,16 @@ def name_hash(key: str) -> bytes:
     except UnicodeEncodeError:
         content = composed.encode(errors="surrogatepass")
     return hashlib.sha256(content).digest()
+
+
+def too_many(num_rejected: int, num_all: int, max_rejected: float) -> bool:
+    """Whether more recordings cannot be used than are tolerated; of a few recordings one is, unless none is to be.
+
+    Example:
+        >>> too_many(1, 14, 0.05), too_many(2, 14, 0.05), too_many(1, 14, 0.0)
+        (False, True, True)
+    """
+    return num_rejected > math.ceil(max_rejected * num_all)
 
 
 def select(manifest: pd.DataFrame, split: str) -> pd.DataFrame:

@@ -34,8 +34,11 @@ def assign(table: pd.DataFrame, root: Path, draw_missing: bool = True) -> pd.Dat
     """
     given = set(table["split"]) - {""}
     wanted = [split for split in manifest.SPLITS if split not in given or split == "train"]
-    if given and ("train" not in given or wanted == ["train"] or not draw_missing):
+    is_whole = "" not in set(table["split"])
+    if given and is_whole and ("train" not in given or wanted == ["train"] or not draw_missing):
         return table
+    if given and wanted == ["train"]:
+        return table.assign(split=table["split"].where(table["split"] != "", "train"))
     rows = table[table["split"].isin(["", "train"])]
     _check_counts(rows, len(wanted), root)
     files = rows["path"].map(lambda path: Path(os.path.relpath(path, root)).as_posix())

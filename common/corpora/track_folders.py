@@ -42,6 +42,12 @@ def index(root: str | Path, validation_tracks: Collection[str] = ()) -> pd.DataF
         raise UserError(f"{root} is not a folder; expected {LAYOUT}")
     found = listing.find(root)
     found.tell()
+    packed = next((path for path in found.files if path.name.lower().endswith(".stem.mp4")), None)
+    if packed:
+        raise UserError(
+            f"{packed} holds all stems of a song in one file, which is not read; expected {LAYOUT}: take MUSDB18-HQ, or write"
+            " each stem to a file of its own"
+        )
     tracks = _tracks(found)
     if not tracks:
         raise UserError(_nothing_found(root, [path for path in found.files if path.parent == root]))

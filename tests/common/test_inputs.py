@@ -22,9 +22,9 @@ def album(tmp_path, rng):
 def test_files_folders_and_standard_input_are_found_in_the_order_named(album):
     found = list(inputs.recordings([str(album / "notes.txt"), str(album), "-"]))
     files = [album / "b.wav", album / "live/a.flac"]
-    assert found[0] == (str(album / "notes.txt"), album / "notes.txt", False)
-    assert sorted(found[1:-1]) == [(str(file), file, True) for file in files]
-    assert found[-1] == ("-", sys.stdin.buffer, False)
+    assert found[0] == (str(album / "notes.txt"), album / "notes.txt", None)
+    assert sorted(found[1:-1]) == [(str(file), file, album) for file in files]
+    assert found[-1] == ("-", sys.stdin.buffer, None)
 
 
 def test_no_recording_is_one_line(tmp_path):
@@ -69,4 +69,4 @@ def test_what_a_folder_holds_beside_recordings_is_counted_and_a_tilde_is_home(al
 
 
 def test_a_name_that_is_too_long_is_left_to_the_reader():
-    assert list(inputs.recordings(["x" * 5000])) == [("x" * 5000, Path("x" * 5000), False)]
+    assert list(inputs.recordings(["x" * 5000])) == [("x" * 5000, Path("x" * 5000), None)]

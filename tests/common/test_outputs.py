@@ -2,11 +2,12 @@ import json
 import os
 
 import pytest
+from absl import flags
 
 from common import app
 from common.config import FlagValues
 from common.errors import UserError
-from common.outputs import LEDGER, Outputs, Target, evaluation_file
+from common.outputs import LEDGER, Outputs, Target, define_overwrite_flag, evaluation_file
 
 
 @pytest.fixture
@@ -22,9 +23,18 @@ def folder(tmp_path):
     return tmp_path / "out"
 
 
-def write(folder, path, made_from, command="separation.predict", run_dir="run", overwrite=False, text="stem"):
+def flags_of(run_dir="run", *arguments):
+    values = FlagValues()
+    app.define_run_flags(values, "separation")
+    flags.DEFINE_float("duration", None, "how much", flag_values=values)
+    define_overwrite_flag(values)
+    values(["program", f"--run_dir={run_dir}", *arguments])
+    return values
+
+
+def write(folder, path, made_from, command="separation.predict", run_dir="run", overwrite=False, text="stem", given=()):
     """Do what a command does."""
-    outputs = Outputs(folder, command, run_dir, overwrite)
+    outputs = Outputs(folder, command, flags_of(run_dir, *given, *["--overwrite"] * overwrite))
     outputs.check([Target(path, str(made_from))], [made_from])
     with outputs.writing():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,13 +48,20 @@ def test_the_same_command_replaces_what_it_wrote(folder, song):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"command": "other"}, {"run_dir": "another"}, {"made_from": "song.mp3"}, {"made_from": "-"}]
+    "changes",
+    [
+        {"command": "other"},
+        {"run_dir": "another"},
+        {"given": ("--duration=2",)},
+        {"made_from": "song.mp3"},
+        {"made_from": "-"},
+    ],
 )
 def test_what_another_command_wrote_is_replaced_only_if_asked(changes, folder, song):
     path = folder / "vocals.wav"
     write(folder, path, song)
     changed = {"made_from": song, **changes}
-    with pytest.raises(UserError, match=r"vocals\.wav is there, and not as this command wrote it.*--overwrite"):
+    with pytest.raises(UserError, match=r"vocals\.wav exists, and this command did not write it.*--overwrite"):
         write(folder, path, **changed)
     assert path.read_text() == "stem"
     write(folder, path, **changed, overwrite=True, text="replaced")
@@ -54,16 +71,29 @@ def test_what_another_command_wrote_is_replaced_only_if_asked(changes, folder, s
         write(folder, path, **changed)
 
 
+def test_another_song_under_the_same_name_is_another(folder, song):
+    write(folder, folder / "vocals.wav", song)
+    song.write_text("another song")
+    with pytest.raises(UserError, match="exists, and this command did not"):
+        write(folder, folder / "vocals.wav", song)
+
+
+def test_a_file_in_place_of_the_folder_is_told(folder, song):
+    folder.write_text("my own")
+    with pytest.raises(UserError, match="out is a file; expected a folder"):
+        write(folder, folder / "vocals.wav", song)
+
+
 def test_what_was_there_or_was_changed_since_is_not_replaced(folder, song):
     path = folder / "vocals.wav"
     folder.mkdir()
     path.write_text("my own")
-    with pytest.raises(UserError, match="is there"):
+    with pytest.raises(UserError, match="exists, and this command did not"):
         write(folder, path, song)
     path.unlink()
     write(folder, path, song)
     path.write_text("edited")
-    with pytest.raises(UserError, match="is there"):
+    with pytest.raises(UserError, match="exists, and this command did not"):
         write(folder, path, song)
     assert path.read_text() == "edited"
 
@@ -71,13 +101,13 @@ def test_what_was_there_or_was_changed_since_is_not_replaced(folder, song):
 def test_a_link_that_leads_nowhere_is_there_too(folder, song):
     folder.mkdir()
     (folder / "vocals.wav").symlink_to("nowhere")
-    with pytest.raises(UserError, match="is there"):
+    with pytest.raises(UserError, match="exists, and this command did not"):
         write(folder, folder / "vocals.wav", song)
 
 
 def test_what_a_killed_command_left_is_replaced(folder, song):
     path = folder / "vocals.wav"
-    outputs = Outputs(folder, "separation.predict", "run")
+    outputs = Outputs(folder, "separation.predict", flags_of())
     outputs.check([Target(path, str(song))])
     block = outputs.writing()
     block.__enter__()
@@ -92,11 +122,11 @@ def test_what_failed_leaves_no_trace_and_takes_nothing_over(folder, song):
     assert not folder.exists()
     folder.mkdir()
     (folder / "vocals.wav").write_text("my own")
-    outputs = Outputs(folder, "separation.predict", "run", overwrite=True)
+    outputs = Outputs(folder, "separation.predict", flags_of("run", "--overwrite"))
     outputs.check([Target(folder / "vocals.wav", str(song))])
     with pytest.raises(ValueError), outputs.writing():
         raise ValueError
-    with pytest.raises(UserError, match="is there"):
+    with pytest.raises(UserError, match="exists, and this command did not"):
         write(folder, folder / "vocals.wav", song)
 
 
@@ -125,7 +155,7 @@ def test_two_files_are_never_one(folder, tmp_path):
     (folder / "b").symlink_to("a")
     for one, other in (("x.wav", "x.wav"), ("x.wav", "a/../x.wav"), ("a/x.wav", "b/x.wav")):
         with pytest.raises(UserError, match="would be written twice, from one and two"):
-            Outputs(folder, "c", "run", overwrite=True).check(
+            Outputs(folder, "c", flags_of("run", "--overwrite")).check(
                 [Target(folder / one, "one"), Target(folder / other, "two")]
             )
 
@@ -144,7 +174,7 @@ def test_files_and_folders_in_the_way_are_one_line(folder, song):
 def test_a_damaged_ledger_knows_nothing(content, folder, song):
     write(folder, folder / "vocals.wav", song)
     (folder / LEDGER).write_text(content)
-    with pytest.raises(UserError, match="is there"):
+    with pytest.raises(UserError, match="exists, and this command did not"):
         write(folder, folder / "vocals.wav", song)
 
 
@@ -160,13 +190,13 @@ def test_what_the_command_wrote_below_a_named_folder_is_left_out(song, caplog):
     write(album / "stems", stem, song)
     found = [(str(path), path, True) for path in (song, stem)]
     for folder in ("stems", "other"):
-        outputs = Outputs(album / folder, "separation.predict", "run")
+        outputs = Outputs(album / folder, "separation.predict", flags_of())
         assert outputs.not_own(found, [str(album)]) == found[:1]
     assert "1 of the 2 recordings" in caplog.text
     # Named itself it is a recording like others, and so it is for other commands.
     assert outputs.not_own([(str(stem), stem, False)], [str(stem)])
     assert outputs.not_own(found[1:], [str(album / "stems")])
-    assert Outputs(album / "stems", "counting.predict", "run").not_own(found, [str(album)]) == found
+    assert Outputs(album / "stems", "counting.predict", flags_of()).not_own(found, [str(album)]) == found
 
 
 def test_where_nothing_else_remains_it_is_said(song):
@@ -174,7 +204,7 @@ def test_where_nothing_else_remains_it_is_said(song):
     song.unlink()
     stem = song.parent / "vocals.wav"
     with pytest.raises(UserError, match="were written by this command"):
-        Outputs(song.parent, "separation.predict", "run").not_own([(str(stem), stem, True)], [str(song.parent)])
+        Outputs(song.parent, "separation.predict", flags_of()).not_own([(str(stem), stem, True)], [str(song.parent)])
 
 
 @pytest.fixture
@@ -207,7 +237,7 @@ def test_an_evaluation_replaces_an_evaluation(evaluation, tmp_path):
 def test_an_evaluation_replaces_nothing_else(name, content, evaluation, tmp_path):
     (tmp_path / name).write_text(content)
     output = tmp_path / ("notes.txt" if name == "notes.txt" else "notes.json")
-    with pytest.raises(UserError, match=rf"{name} is there, and of no evaluation"):
+    with pytest.raises(UserError, match=rf"{name} exists, and is no evaluation"):
         evaluation(f"--output={output}")
     assert evaluation(f"--output={output}", "--overwrite") == output
 
@@ -217,7 +247,7 @@ def test_an_evaluation_never_replaces_a_file_of_the_run(evaluation, tmp_path):
     metrics.write_text('{"protocol": {}}')
     (tmp_path / "link.json").symlink_to(metrics)
     for path in (metrics, tmp_path / "link.json"):
-        with pytest.raises(UserError, match="belongs to the run itself"):
+        with pytest.raises(UserError, match="belongs to a run"):
             evaluation(f"--output={path}", "--overwrite")
     with pytest.raises(UserError, match=r"is a folder; give a file such as .*run/evaluation\.json"):
         evaluation(f"--output={tmp_path / 'run'}")

@@ -60,7 +60,7 @@ def test_unusable_tracks_are_listed_and_too_many_are_refused(songs, tmp_path, ca
     soundfile.write(songs / "song 0" / "vocals.wav", np.zeros(RATE // 2), RATE)
     table = track_folders.index(songs)
     with pytest.raises(UserError, match="1 of 4 tracks cannot be used: 25% .*its stem vocals is silent"):
-        track_bank.prepare(table, tmp_path / "shards", STEMS, RATE, 1)
+        track_bank.prepare(table, tmp_path / "shards", STEMS, RATE, 1, max_rejected=0)
     with caplog.at_level(logging.WARNING):
         bank = track_bank.prepare(table, tmp_path / "shards", STEMS, RATE, 1, max_rejected=0.3)
     assert bank.tracks == ("song 1", "song 2", "song 3") and "1 of 4 tracks cannot be used" in caplog.text

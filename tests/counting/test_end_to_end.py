@@ -166,7 +166,7 @@ def test_pictures_replace_those_of_the_same_command_only(counting_run, tmp_path,
     assert run(predict, *flags) == run(predict, *flags) == 0
     (tmp_path / "plots" / "000_a.png").write_text("mine")
     assert run(predict, *flags) == 2
-    assert "000_a.png is there" in capsys.readouterr().err
+    assert "000_a.png exists, and this command did not write it" in capsys.readouterr().err
     assert (tmp_path / "plots" / "000_a.png").read_text() == "mine"
 
 

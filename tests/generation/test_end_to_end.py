@@ -112,9 +112,11 @@ def test_a_piece_that_cannot_be_written_does_not_end_the_others_and_none_replace
     (tmp_path / "seed_0001.png").write_text("mine")
     assert run(generate, *flags) == 2
     assert not (tmp_path / "seed_0000.wav").exists()
-    assert run(generate, *flags, "--overwrite") == run(generate, *flags) == 0
+    assert (
+        run(generate, *flags, "--overwrite") == run(generate, *flags) == run(generate, *flags, "--num_samples=3") == 0
+    )
     assert run(generate, *flags, "--epoch=4") == 2
-    assert "seed_0000.wav (and 3 more) is there" in capsys.readouterr().err
+    assert "seed_0000.wav (and 3 more) exists, and this command did not write it" in capsys.readouterr().err
 
 
 def test_the_way_from_one_piece_to_another(run_dir, tmp_path):

@@ -251,3 +251,15 @@ def test_an_export_that_differs_is_an_error():
         export.compare("litert", np.zeros((2, 3)), np.full((2, 3), 0.01), 1e-4)
     with pytest.raises(export.UserError, match="answers differ"):
         export.compare("litert", np.zeros((2, 3)), np.full((2, 3), np.nan), 1e-4)
+
+
+def test_recordings_deeper_in_the_folder_of_a_word_have_that_word(run_dir, tmp_path, rng, capsys):
+    for name in ("low/session1/a.wav", "high/b.wav", "high/deep/low_voices/c.wav"):
+        (tmp_path / "words" / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "words" / name, whistle(name.partition("/")[0], rng), RATE)
+    flags = [f"--run_dir={run_dir}", "--output_format=json"]
+    for root in ("words", "words/low"):
+        assert app.run(predict.main, predict.define_flags, [*flags, str(tmp_path / root)]) == 0
+        rows = json.loads(capsys.readouterr().out)
+        truths = {row["path"].rpartition("/")[2]: row["true"] for row in rows}
+        assert truths == ({"a.wav": "low", "b.wav": "high", "c.wav": "high"} if root == "words" else {"a.wav": "low"})

@@ -134,7 +134,9 @@ def test_a_folder_that_cannot_be_written(fails, untrained, tmp_path, rng):
     song = tmp_path / "song.wav"
     soundfile.write(song, rng.uniform(-0.1, 0.1, RATE), RATE)
     (tmp_path / "file").write_text("in the way")
-    assert "cannot write" in fails(predict, f"--run_dir={untrained}", f"--output_dir={tmp_path / 'file'}", song)
+    assert "is a file; expected a folder" in fails(
+        predict, f"--run_dir={untrained}", f"--output_dir={tmp_path / 'file'}", song
+    )
 
 
 def test_no_song_is_overwritten(fails, untrained, tmp_path, rng):
@@ -165,7 +167,7 @@ def test_stems_below_the_songs_are_not_separated_again_and_edited_ones_stay(fail
         assert written == ["song.wav", "stems/song/accompaniment.wav", "stems/song/vocals.wav"]
     assert "left out what this command wrote: 2 of the 3 recordings" in caplog.text
     (album / "stems/song/vocals.wav").write_text("edited")
-    assert "vocals.wav is there, and not as this command wrote it" in fails(predict, *flags)
+    assert "vocals.wav exists, and this command did not write it" in fails(predict, *flags)
     assert (album / "stems/song/vocals.wav").read_text() == "edited"
     assert app.run(predict.main, predict.define_flags, [*flags, "--overwrite"]) == 0
 

@@ -183,6 +183,23 @@ def test_split_folders_in_disorder_are_told(tmp_path):
         folder.index(_touch(tmp_path / "b", ["train/1.wav", "test/yes/1.wav"]))
 
 
+def test_one_split_beside_classes_is_told(tmp_path):
+    for word in ("yes", "no"):
+        _touch(tmp_path, [f"{word}/1.wav", f"{word}/2.wav", f"test/{word}/3.wav"])
+    with pytest.raises(
+        UserError, match=r"test holds folders, as a split does, beside classes \(no, yes\); put those into"
+    ):
+        folder.index(tmp_path)
+
+
+def test_a_recording_in_two_formats_is_taken_once(tmp_path, caplog):
+    for word in ("yes", "no"):
+        _touch(tmp_path, [f"{word}/{number}{suffix}" for number in range(4) for suffix in (".wav", ".mp3")])
+    table = folder.index(tmp_path)
+    assert len(table) == 8 and table["path"].str.endswith(".wav").all()
+    assert "left out 8 recordings that are there in another format too" in caplog.text
+
+
 def test_splits_may_have_other_names_and_noise_beside_them_or_inside(tmp_path):
     for word in ("yes", "no"):
         _touch(tmp_path, [f"training/{word}/1.wav", f"validation/{word}/1.wav", f"testing/{word}/1.wav"])

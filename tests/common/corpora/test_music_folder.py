@@ -79,3 +79,10 @@ def test_splits_one_folder_too_deep_are_told(tmp_path):
 def test_a_recording_in_two_formats_is_one_track(tmp_path):
     write(tmp_path, "a.wav", "a.flac", "b.wav", "c.wav", "._d.wav")
     assert music_folder.index(tmp_path)["track"].tolist() == ["a", "b", "c"]
+
+
+def test_songs_beside_a_folder_of_test_are_for_training_and_validation(tmp_path):
+    write(tmp_path, *(f"metal/{number}.wav" for number in range(8)), "test/metal/a.wav")
+    splits = music_folder.index(tmp_path).set_index("track")["split"]
+    assert splits["test/metal/a"] == "test" and (splits == "test").sum() == 1
+    assert set(splits) == {"train", "validation", "test"}

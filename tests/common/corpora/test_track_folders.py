@@ -113,3 +113,10 @@ def test_what_is_no_stem_is_counted(tmp_path, caplog):
         and "1 folders with one recording" in message
         and "1 recordings that" in message
     )
+
+
+def test_all_stems_in_one_file_are_told(tmp_path):
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train" / "a.stem.mp4").touch()
+    with pytest.raises(UserError, match=r"a\.stem\.mp4 holds all stems of a song in one file"):
+        track_folders.index(tmp_path)
