@@ -47,6 +47,7 @@ def blocks(
         UserError: A block has no sample, or standard input cannot be copied.
 
     Example:
+        >>> import io, soundfile
         >>> file = io.BytesIO()
         >>> soundfile.write(file, np.zeros(20000), 8000, format="WAV")
         >>> _ = file.seek(0)

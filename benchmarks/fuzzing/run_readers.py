@@ -195,11 +195,12 @@ def _model():
 
 def backups(folder: Path) -> list[Input]:
     """Return a run that was interrupted."""
-    from common import runs
+    from common import locks, runs
 
     run = runs.start(folder, _training(), "kws", "default")
     run.history, run.best = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}], 0.5
     runs.save_state(run, _model())
+    locks.release_all()
     names = ("config.json", "backup/state.npz", "history.csv")
     return [{name: (folder / name).read_bytes() for name in names}]
 
@@ -212,13 +213,17 @@ def _training():
 
 def restore(folder: Path) -> None:
     """Go on with a run."""
-    from common import runs
+    from common import locks, runs
 
-    run = runs.start(folder, _training(), "kws", "default")
-    runs.restore_state(run, _model())
-    # What training does with them.
-    sum(run.best > 0 for _ in range(run.epoch))
-    runs.save_state(run, _model())
+    try:
+        run = runs.start(folder, _training(), "kws", "default")
+        runs.restore_state(run, _model())
+        # What training does with them.
+        sum(run.best > 0 for _ in range(run.epoch))
+        runs.save_state(run, _model())
+    finally:
+        # It lies beside the run, as long as the process lives.
+        locks.release_all()
 
 
 def weights(folder: Path) -> list[Input]:

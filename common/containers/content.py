@@ -6,6 +6,7 @@ import re
 from typing import BinaryIO
 
 _WINDOW = 2**16
+_SEARCHED = 2**20
 _ZEROS = bytes(_WINDOW)
 # What recordings begin with: RIFF, W64, AIFF, CAF, AU, FLAC, Ogg.
 RECORDINGS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff", b".snd", b"fLaC", b"OggS", b"riff")
@@ -62,7 +63,7 @@ class Content:
         end = self.size if end is None else end
         overlap = len(wanted) - 1
         while begin + overlap < end:
-            window = self.read(begin, min(_WINDOW, end - begin))
+            window = self.read(begin, min(_SEARCHED, end - begin))
             found = window.find(wanted)
             if found >= 0:
                 return begin + found

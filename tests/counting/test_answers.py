@@ -42,7 +42,7 @@ def test_a_timeline_covers_the_recording_without_gaps(seconds):
 
 def test_a_timeline_says_when():
     config = Config(head="class", max_speakers=2)
-    waveform = np.zeros(160000, np.float32)
+    waveform = np.full(160000, 0.1, np.float32)
     waveform[64000:96000] = 1.0  # 4 to 6 s
     # In blocks, as a stream brings them.
     found = answers.timeline(Loudness(), config, np.split(waveform, 10), 0.25)
@@ -50,6 +50,26 @@ def test_a_timeline_says_when():
     assert [one.count for one in merged] == [1, 2, 1]
     assert merged[1].start == pytest.approx(4, abs=0.5)
     assert merged[1].end == pytest.approx(6, abs=0.5)
+
+
+class Last:
+    """Always answers the last label: as many speakers as there can be."""
+
+    def __init__(self, num_labels: int):
+        self.num_labels = num_labels
+
+    def predict_on_batch(self, waveforms):
+        return np.eye(self.num_labels, dtype=np.float32)[np.full(len(waveforms), self.num_labels - 1)]
+
+
+def test_nobody_speaks_in_digital_silence_whatever_a_model_says():
+    waveform = np.ones(160000, np.float32)
+    waveform[64000:96000] = 0.0
+    for head in ("class", "sex"):
+        config = Config(head=head, max_speakers=2)
+        merged = list(answers.merge(answers.timeline(Last(len(config.labels)), config, [waveform], 0.25)))
+        assert [one.count for one in merged] == [2, 0, 2]
+        assert merged[1].female == merged[1].male == (0 if head == "sex" else None)
 
 
 def test_equal_answers_are_joined_and_their_probability_is_the_mean():
