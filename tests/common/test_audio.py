@@ -13,6 +13,7 @@ import soundfile
 
 from common import audio, decoding
 from common.errors import UserError
+from tests.pipes import Pipe
 
 RATE = 16000
 
@@ -160,18 +161,6 @@ def test_a_flac_header_that_claims_too_much_gives_what_is_there(tmp_path, tone):
 
 
 def test_a_pipe_is_read(tone):
-    class Pipe(io.RawIOBase):
-        """What standard input is: readable, not seekable."""
-
-        def __init__(self, content):
-            self._content = io.BytesIO(content)
-
-        def readable(self):
-            return True
-
-        def readinto(self, buffer):
-            return self._content.readinto(buffer)
-
     content = io.BytesIO()
     soundfile.write(content, tone, RATE, format="WAV", subtype="FLOAT")
     waveform, rate = audio.read(io.BufferedReader(Pipe(content.getvalue())))

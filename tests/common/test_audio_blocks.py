@@ -11,21 +11,9 @@ import soundfile
 
 from common import audio, audio_blocks
 from common.errors import UserError
+from tests.pipes import Pipe
 
 RATE = 16000
-
-
-class Pipe(io.RawIOBase):
-    """What standard input is: readable, not seekable."""
-
-    def __init__(self, content: bytes):
-        self._content = io.BytesIO(content)
-
-    def readable(self):
-        return True
-
-    def readinto(self, buffer):
-        return self._content.readinto(buffer)
 
 
 @pytest.fixture

@@ -11,24 +11,12 @@ from benchmarks import damaged_recordings
 from benchmarks.damaged_recordings import FORMATS
 from common import audio, audio_blocks, decoding
 from common.errors import UserError
+from tests.pipes import Pipe
 
 NAMES = [recording.name for recording in FORMATS]
 DAMAGES = ["whole", "truncated", "joined", "zeros behind", "zeros in front", "ID3 tag in front", "ID3 tag behind"]
 LENGTHS = ["length: zero", "length: all bits", "length: half", "length: twice"]
 RATE = 16000
-
-
-class Pipe(io.RawIOBase):
-    """What standard input is: it cannot go back."""
-
-    def __init__(self, content: bytes):
-        self.file = io.BytesIO(content)
-
-    def readable(self):
-        return True
-
-    def readinto(self, buffer):
-        return self.file.readinto(buffer)
 
 
 @functools.cache

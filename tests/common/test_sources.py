@@ -8,19 +8,7 @@ import pytest
 
 from common import sources
 from common.errors import UserError
-
-
-class Pipe(io.RawIOBase):
-    """Reads once."""
-
-    def __init__(self, content: bytes):
-        self.file = io.BytesIO(content)
-
-    def readable(self):
-        return True
-
-    def readinto(self, buffer):
-        return self.file.readinto(buffer)
+from tests.pipes import Pipe
 
 
 def test_what_cannot_seek_is_copied_and_what_can_is_not(tmp_path):
