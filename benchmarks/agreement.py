@@ -23,12 +23,12 @@ import pandas as pd
 from absl import flags as absl_flags
 from scipy import stats
 
-from benchmarks import trainings
-from common import app, files
+from benchmarks import trainings, two_workers
+from common import files
+from common.cli import app
 from common.config import FlagValues
 from common.errors import UserError
 from common.progress import bar
-from tests import two_workers
 
 _PATH = Path("runs/benchmarks/agreement.csv")
 _COLUMNS = ("task", "way", "seed", "figure", "examples_per_second")

@@ -39,12 +39,15 @@ import kws.train
 import separation.config
 import separation.data
 import separation.train
-from common import app, distribution, errors, files, training, tuning
+from benchmarks.example_corpora import riffs, songs, voices, whistles
 from common import config as configs
+from common import errors, files
+from common.cli import app
+from common.distribution import strategy as distribution
 from common.errors import UserError
 from common.progress import bar
-from common.tuning import Candidate
-from tests import riffs, songs, voices, whistles
+from common.training import loop, precision
+from common.training.precision import Candidate
 
 TASKS = {"kws": kws, "counting": counting, "separation": separation, "generation": generation}
 STRATEGIES = ("single", "mirrored")
@@ -105,7 +108,7 @@ def main(flag_values: configs.FlagValues, arguments: Sequence[str]) -> None:
 def cells(tasks: Sequence[str]) -> list[Cell]:
     """List the rows."""
     # All of them: a row that this machine cannot run says so.
-    candidates = tuning.candidates(has_gpu=True, has_bfloat16=True)
+    candidates = precision.candidates(has_gpu=True, has_bfloat16=True)
     return [Cell(task, strategy, one) for task in tasks for strategy in STRATEGIES for one in candidates]
 
 
@@ -197,12 +200,12 @@ def measure(cell: Cell, settings: Settings) -> dict:
             precision=cell.candidate.precision,
             jit_compile=cell.candidate.jit_compile,
         )
-        training.prepare(config)
+        loop.prepare(config)
         scope = distribution.strategy(cell.strategy)
         with scope.scope():
             model, dataset = _built(cell.task, config, settings.folder / "shards")
             model.steps_per_execution = 1
-            timing = tuning.train_steps(model, dataset, _WARM_UP_STEPS + settings.steps)
+            timing = precision.train_steps(model, dataset, _WARM_UP_STEPS + settings.steps)
         num_examples = len(tf.nest.flatten(next(iter(dataset)))[0])
         kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         found["devices"] = f"{scope.num_replicas_in_sync} {kind}"

@@ -25,8 +25,10 @@ import scipy.ndimage
 import tensorflow as tf
 from absl import flags
 
-from common import app, audio, files, signal
+from common import audio, files
+from common.cli import app
 from common.config import FlagValues
+from common.features import spectral
 from generation.embedding import TextureEmbedding, texture_features
 from generation.metrics import frechet_distance
 
@@ -78,8 +80,8 @@ def read_crops(path: Path, rng: np.random.Generator) -> np.ndarray:
     waveform = audio.fit_length(waveform, max(num_samples, len(waveform)))
     starts = rng.integers(0, len(waveform) - num_samples + 1, _CROPS_PER_TRACK)
     crops = np.stack([waveform[start : start + num_samples] for start in starts])
-    power = signal.mel_spectrogram(crops, SAMPLE_RATE, _NUM_MELS, n_fft=_N_FFT, hop_length=HOP_LENGTH)
-    return signal.power_to_db(power, top_db=None).numpy()
+    power = spectral.mel_spectrogram(crops, SAMPLE_RATE, _NUM_MELS, n_fft=_N_FFT, hop_length=HOP_LENGTH)
+    return spectral.power_to_db(power, top_db=None).numpy()
 
 
 def draw_halves(genres: np.ndarray, num_draws: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.random.Generator]]:

@@ -17,7 +17,9 @@ import pandas as pd
 import tensorflow as tf
 
 from benchmarks.timing import take_turns
-from common import features, signal, testing
+from common import features
+from common.features import spectral
+from tests import checks
 
 try:
     import torch
@@ -34,7 +36,7 @@ def main() -> None:
     """Measure, and print one table."""
     tf.config.threading.set_intra_op_parallelism_threads(NUM_THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(NUM_THREADS)
-    clips = testing.waveforms(NUM_CLIPS, SAMPLE_RATE, SAMPLE_RATE)
+    clips = checks.waveforms(NUM_CLIPS, SAMPLE_RATE, SAMPLE_RATE)
     tensor = tf.constant(clips)
     layer = features.MFCC(sample_rate=SAMPLE_RATE, num_mfcc=NUM_MFCC)
     graph = tf.function(layer, autograph=False)
@@ -69,9 +71,9 @@ def torch_mfcc(clips: np.ndarray) -> Callable[[], np.ndarray]:
     """Return a function that computes the MFCC of the clips by `torch.stft`."""
     torch.set_num_threads(NUM_THREADS)
     waveforms = torch.from_numpy(clips)
-    window = torch.from_numpy(signal.window_samples("hann", None, 2048))
-    filters = torch.from_numpy(signal.mel_filterbank(SAMPLE_RATE))
-    cosines = torch.from_numpy(signal.dct(np.eye(filters.shape[1], dtype=np.float32), NUM_MFCC).numpy())
+    window = torch.from_numpy(spectral.window_samples("hann", None, 2048))
+    filters = torch.from_numpy(spectral.mel_filterbank(SAMPLE_RATE))
+    cosines = torch.from_numpy(spectral.dct(np.eye(filters.shape[1], dtype=np.float32), NUM_MFCC).numpy())
 
     @torch.inference_mode()
     def compute() -> np.ndarray:

@@ -24,7 +24,8 @@ import pandas as pd
 from absl import flags
 
 from benchmarks.fuzzing import trees
-from common import app, audio, inputs, listing, progress, shards, track_bank
+from common import audio, progress
+from common.cli import app, inputs
 from common.config import FlagValues
 from common.corpora import (
     esc50,
@@ -40,7 +41,9 @@ from common.corpora import (
     speech_commands,
     track_folders,
 )
+from common.data import shards, track_bank
 from common.errors import UserError
+from common.files import listing
 
 _RATE = 8000
 # Of so many trees one is decoded too.

@@ -22,7 +22,8 @@ from absl import flags
 
 from benchmarks.fuzzing import mutations, worker
 from benchmarks.fuzzing.readers import READERS
-from common import app, files
+from common import files
+from common.cli import app
 from common.config import FlagValues
 from common.errors import UserError
 

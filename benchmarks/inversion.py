@@ -31,10 +31,12 @@ from absl import flags
 from absl.flags import FlagValues
 
 from benchmarks.timing import take_turns
-from common import app, audio, files, inversion, signal
-from common.corpora import manifest, songs
+from common import audio, files
+from common.cli import app
+from common.corpora import manifest, synthetic_songs
+from common.corpora.tracks import MIXTURE
 from common.errors import UserError
-from common.tracks import MIXTURE
+from common.features import inversion, spectral
 
 _FOLDER = Path("runs/benchmarks")
 _RATE, _SECONDS = 22_050, 6
@@ -86,7 +88,7 @@ def find_recordings(folder: str) -> list[str]:
 
 def make_songs(folder: str) -> list[str]:
     """Make songs in the style of metal, and return the paths of their mixtures."""
-    rows = songs.index(folder, num_songs=_NUM_SONGS, seconds=_SECONDS + 1.0, sample_rate=_RATE, style="metal")
+    rows = synthetic_songs.index(folder, num_songs=_NUM_SONGS, seconds=_SECONDS + 1.0, sample_rate=_RATE, style="metal")
     return rows.loc[rows["stem"] == MIXTURE, "path"].tolist()
 
 
@@ -109,9 +111,9 @@ def read_excerpts(paths: list[str]) -> np.ndarray:
 
 def measure(excerpts: np.ndarray) -> pd.DataFrame:
     """Return a row a route: its distances from the excerpts, means, and its seconds."""
-    mels = signal.mel_spectrogram(excerpts, hop_length=_HOP, **_MEL).numpy()
-    magnitudes = np.abs(signal.stft(excerpts, _N_FFT, _HOP))
-    narrow = np.abs(signal.stft(excerpts, _N_FFT, _HOP // 2))
+    mels = spectral.mel_spectrogram(excerpts, hop_length=_HOP, **_MEL).numpy()
+    magnitudes = np.abs(spectral.stft(excerpts, _N_FFT, _HOP))
+    narrow = np.abs(spectral.stft(excerpts, _N_FFT, _HOP // 2))
     routes = {
         "ours, 64 iterations": (our_inversion(64), mels),
         "ours, 32 iterations": (our_inversion(32), mels),
@@ -150,7 +152,7 @@ def our_inversion(num_iterations: int) -> Callable[[np.ndarray], np.ndarray]:
 
     @tf.function(input_signature=[tf.TensorSpec((None, _NUM_MELS))])
     def invert(mel):
-        mel_db = signal.power_to_db(mel, top_db=None)
+        mel_db = spectral.power_to_db(mel, top_db=None)
         return inversion.mel_db_to_waveform(mel_db, hop_length=_HOP, num_iterations=num_iterations, **_MEL)
 
     return lambda mel: invert(mel).numpy()
@@ -175,8 +177,8 @@ def our_griffin_lim(hop_length: int) -> Callable[[np.ndarray], np.ndarray]:
 def distances(excerpts: np.ndarray, restored: np.ndarray) -> dict[str, str]:
     """Return the mean distances of waveforms, both of shape `(excerpts, samples)`; the excerpts may be longer."""
     excerpts = excerpts[:, : restored.shape[1]]
-    expected, actual = (np.abs(signal.stft(waveforms, **_FINE)) for waveforms in (excerpts, restored))
-    mels = [signal.mel_spectrogram(waveforms, hop_length=_HOP, **_MEL).numpy() for waveforms in (excerpts, restored)]
+    expected, actual = (np.abs(spectral.stft(waveforms, **_FINE)) for waveforms in (excerpts, restored))
+    mels = [spectral.mel_spectrogram(waveforms, hop_length=_HOP, **_MEL).numpy() for waveforms in (excerpts, restored)]
     convergence = np.linalg.norm(actual - expected, axis=(1, 2)) / np.linalg.norm(expected, axis=(1, 2))
     return {
         "linear LSD, dB": f"{log_spectral_distance(expected**2, actual**2).mean():.2f}",

@@ -36,10 +36,17 @@ from absl import flags as absl_flags  # noqa: E402
 
 import kws  # noqa: E402, F401 - imports TensorFlow without its notes
 from benchmarks import readable  # noqa: E402
-from common import app, shards, training  # noqa: E402
+from benchmarks.example_corpora import (
+    riffs,
+    songs,
+    voices,
+    whistles,  # noqa: E402
+)
+from common.cli import app
 from common.config import FlagValues  # noqa: E402
+from common.data import shards
 from common.errors import UserError  # noqa: E402
-from tests import riffs, songs, voices, whistles  # noqa: E402
+from common.training import loop  # noqa: E402
 
 _TRAIN = (
     "train --variant=tiny --deterministic --corpus=folder --data_dir={corpus} --run_dir={run} --shards_dir={shards}"
@@ -129,7 +136,7 @@ class Process:
         code = 1
         try:
             shards._SHARD_BYTES = _SHARD_BYTES
-            training.fit = self._told(training.fit)
+            loop.fit = self._told(loop.fit)
             script = importlib.import_module(f"{task}.{self.verb}")
             code = app.run(script.main, script.define_flags, arguments[1:])
         except BaseException:

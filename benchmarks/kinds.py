@@ -30,10 +30,11 @@ import soundfile
 from absl import flags as absl_flags
 
 from benchmarks import damaged_recordings
-from common import app, audio
+from benchmarks.example_corpora import riffs, songs, voices, whistles
+from common import audio
+from common.cli import app
 from common.config import FlagValues
 from common.errors import UserError
-from tests import riffs, songs, voices, whistles
 
 OK, LINE = "ok", "line"
 _RATE = 16000

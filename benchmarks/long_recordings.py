@@ -16,9 +16,9 @@ import pandas as pd
 import soundfile
 from absl import flags as absl_flags
 
-from common import app
+from benchmarks.example_corpora import whistles
+from common.cli import app
 from common.config import FlagValues
-from tests import whistles
 
 _EPOCHS = 30
 

@@ -26,8 +26,10 @@ import torch
 from benchmarks import peers
 from benchmarks.networks import Route, markdown, rows_of
 from benchmarks.timing import take_turns
-from common import files, shards, training
-from common.speech_bank import SpeechBank
+from common import files
+from common.data import shards
+from common.data.speech_bank import SpeechBank
+from common.training import loop
 from counting import data
 from counting.config import VARIANTS
 from counting.models import build_model, compile_model
@@ -92,9 +94,9 @@ def recordings() -> SpeechBank:
 
 def our_training(dataset: tf.data.Dataset) -> Route:
     """Return a call that trains our M5 on as many batches as a round has."""
-    training.prepare(_CONFIG)
+    loop.prepare(_CONFIG)
     model = build_model(_CONFIG)
-    compile_model(model, _CONFIG, training.build_optimizer(_CONFIG, _STEPS), training.steps_per_execution(_STEPS))
+    compile_model(model, _CONFIG, loop.build_optimizer(_CONFIG, _STEPS), loop.steps_per_execution(_STEPS))
     return lambda: model.fit(dataset, steps_per_epoch=_STEPS, verbose=0, shuffle=False)
 
 

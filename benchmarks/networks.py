@@ -30,9 +30,11 @@ from torch._inductor import config as inductor
 
 from benchmarks import peers
 from benchmarks.timing import take_turns
-from common import export, files, shards, training
+from common import export, files
 from common.config import TrainingConfig
+from common.data import shards
 from common.encoders import ENCODERS
+from common.training import loop
 
 Route = Callable[[], object]
 
@@ -162,7 +164,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 def build(name: str, network: Network, precision: str = "float32") -> keras.Model:
     """Build our network, to probabilities, with weights that depend on nothing but the network."""
-    training.prepare(TrainingConfig(precision=precision))
+    loop.prepare(TrainingConfig(precision=precision))
     inputs = keras.Input(network.shape)
     embedding = ENCODERS[name].build(inputs)
     model = keras.Model(inputs, keras.layers.Dense(_NUM_LABELS, activation="softmax", dtype="float32")(embedding))
@@ -176,11 +178,11 @@ def our_training(
     """Return a call that trains our network on all batches once, as the toolkit does."""
     model = build(name, network, precision)
     model.compile(
-        training.build_optimizer(network.config, network.steps),
+        loop.build_optimizer(network.config, network.steps),
         keras.losses.CategoricalCrossentropy(),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=False,
-        steps_per_execution=training.steps_per_execution(network.steps),
+        steps_per_execution=loop.steps_per_execution(network.steps),
     )
     targets = np.eye(_NUM_LABELS, dtype=np.float32)[labels]
     dataset = shards.finish(tf.data.Dataset.from_tensor_slices((inputs, targets)).repeat())

@@ -18,8 +18,9 @@ import numpy as np
 import soundfile
 import tensorflow as tf
 
-from common import shards, training
 from common.corpora import manifest
+from common.data import shards
+from common.training import loop
 from kws import data
 from kws.config import COMMAND_WORDS, VARIANTS
 from kws.models import build_model, compile_model
@@ -66,10 +67,10 @@ def main() -> None:
         full = data.build_dataset(data.Corpus(augmented, table, table[:0], root), prepared, training=True)
         models = {}
         for name, settings in (("report's CNN", config), ("BC-ResNet-1", augmented)):
-            training.prepare(settings)
+            loop.prepare(settings)
             models[name] = build_model(settings)
-            optimizer = training.build_optimizer(settings, steps)
-            compile_model(models[name], settings, optimizer, training.steps_per_execution(steps))
+            optimizer = loop.build_optimizer(settings, steps)
+            compile_model(models[name], settings, optimizer, loop.steps_per_execution(steps))
         # The same batch again and again: what the step alone takes.
         batches = {"report's CNN": next(iter(plain)), "BC-ResNet-1": next(iter(full))}
         repeated = {

@@ -15,7 +15,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from common import outputs
+from common.cli import outputs
 
 _WRITTEN_AT_ANY_TIME = ("examples_per_second",)
 

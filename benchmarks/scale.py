@@ -25,7 +25,7 @@ import pandas as pd
 import soundfile
 from absl import flags as absl_flags
 
-from common import app
+from common.cli import app
 from common.config import FlagValues
 from kws.config import COMMAND_WORDS, VARIANTS, Config
 
@@ -84,8 +84,9 @@ def _config(root: Path) -> Config:
 
 def stages(root: Path, shards_dir: Path) -> pd.DataFrame:
     """Measure processor seconds per hour of audio, stage by stage."""
-    from common import shards, training
     from common.corpora import manifest
+    from common.data import shards
+    from common.training import loop
     from kws import data
     from kws.models import build_model, compile_model
 
@@ -118,7 +119,7 @@ def stages(root: Path, shards_dir: Path) -> pd.DataFrame:
     for name in ("report", "default"):
         variant = dataclasses.replace(VARIANTS[name], words=COMMAND_WORDS, batch_size=config.batch_size)
         model = build_model(variant)
-        compile_model(model, variant, training.build_optimizer(variant, _BATCHES), 1)
+        compile_model(model, variant, loop.build_optimizer(variant, _BATCHES), 1)
         batch = next(iter(shards.finish(data.build_dataset(corpus, prepared, training=True))))
         if variant.sample_rate != config.sample_rate:
             noise = np.random.default_rng(0).normal(0, 0.1, (config.batch_size, variant.num_samples))
@@ -171,8 +172,8 @@ def _peak_megabytes() -> float:
 
 def workers(root: Path) -> pd.DataFrame:
     """Train a counter and a spotter in one process and in two, one thread each, by turns."""
-    from tests.two_workers import TRAIN, finish, start
-    from tests.voices import write_speakers
+    from benchmarks.example_corpora.voices import write_speakers
+    from benchmarks.two_workers import TRAIN, finish, start
 
     voices = write_speakers(root / "voices", seconds=3.0)
     clips = write_clips(root / "words", 0.5)

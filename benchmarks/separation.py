@@ -31,8 +31,10 @@ import torch
 from benchmarks import peers
 from benchmarks.networks import Route, markdown, rows_of
 from benchmarks.timing import take_turns
-from common import files, runs, shards, training
-from separation import separate
+from common import files, runs
+from common.data import shards
+from common.training import loop
+from separation import inference
 from separation.config import TASK, VARIANTS, Config
 from separation.models import build_model
 from separation.networks.unet import unet
@@ -89,15 +91,15 @@ def measure_training() -> list[dict]:
 
 def our_training(mixture: np.ndarray, stem: np.ndarray) -> Route:
     """Return a call that trains our U-Net on all batches once, as the toolkit does."""
-    training.prepare(_UNET)
+    loop.prepare(_UNET)
     features = keras.Input((_FRAMES, _BINS, 1))
     masks = keras.layers.Activation("sigmoid")(unet(_UNET, features, 1))
     model = keras.Model(features, keras.layers.Multiply()([features, masks]))
     model.compile(
-        training.build_optimizer(_UNET, _STEPS),
+        loop.build_optimizer(_UNET, _STEPS),
         keras.losses.MeanAbsoluteError(),
         jit_compile=False,
-        steps_per_execution=training.steps_per_execution(_STEPS),
+        steps_per_execution=loop.steps_per_execution(_STEPS),
     )
     dataset = shards.finish(tf.data.Dataset.from_tensor_slices((mixture, stem)).repeat())
     return lambda: model.fit(dataset, steps_per_epoch=_STEPS, verbose=0, shuffle=False)
@@ -139,13 +141,13 @@ def measure_separation() -> list[dict]:
 
 def our_separation(config: Config) -> Route:
     """Return a call that separates a minute of noise."""
-    training.prepare(config)
-    windows = separate.window_function(build_model(config), config)
+    loop.prepare(config)
+    windows = inference.window_function(build_model(config), config)
     noise = np.random.default_rng(0).normal(0, 0.1, (_SECONDS * config.sample_rate, config.channels))
     block = noise.astype(np.float32)
 
     def run() -> None:
-        for _ in separate.separate(windows, config, [block]):
+        for _ in inference.separate(windows, config, [block]):
             pass
 
     return run

@@ -18,8 +18,9 @@ import pandas as pd
 from absl import flags as absl_flags
 
 from benchmarks import trainings
-from common import app, files
 from common import config as configs
+from common import files
+from common.cli import app
 from common.config import FlagValues
 from common.errors import UserError, nearest
 from common.progress import bar

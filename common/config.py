@@ -20,10 +20,11 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from common import errors, files, listing
+from common import errors, files
 from common.errors import UserError
+from common.files import listing
 
-# A precision that is chosen before training begins; see `common.tuning`.
+# A precision that is chosen before training begins; see `common.training.precision`.
 AUTO = "auto"
 
 # The flags of one entry point live in its own FlagValues: importing two tasks side by side never collides.
@@ -141,7 +142,7 @@ def expanded(path: str) -> str:
 
 
 def composed(names: Iterable[str]) -> tuple[str, ...]:
-    """Return names as `common.listing.plain_name` has those of files and folders, to be compared with them."""
+    """Return names as `common.files.listing.plain_name` has those of files and folders, to be compared with them."""
     return tuple(map(listing.plain_name, names))
 
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 from absl import flags as absl_flags
 
-from common import app
+from common.cli import app
 from common.config import FlagValues
 from common.errors import UserError
 
@@ -107,7 +107,7 @@ def distribute(batches: tf.data.Dataset, address: str) -> tf.data.Dataset:
     """Have the workers of a service make the batches; each is made once, by whoever is free.
 
     Args:
-        batches: A dataset of TensorFlow operations alone: Python functions do not travel (see `common.cuts`).
+        batches: A dataset of TensorFlow operations alone: Python functions do not travel (see `common.data.excerpts`).
         address: HOST:PORT of the dispatcher.
 
     Raises:

@@ -20,7 +20,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 class UserError(Exception):
     """Something the user gave cannot be used; the message is one line.
 
-    The line says what happened, what was expected and how to mend it. `common.app.run` prints it without a traceback
+    The line says what happened, what was expected and how to mend it. `common.cli.app.run` prints it without a traceback
     and exits with code 2. Any other exception is a defect of the program and keeps its traceback.
     """
 

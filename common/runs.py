@@ -29,9 +29,12 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import arrays, files, fingerprint, locks, tables, weight_file, workers
 from common import config as configs
+from common import files
+from common.corpora import fingerprint
+from common.distribution import workers
 from common.errors import UserError
+from common.files import arrays, locks, tables, weights
 
 # What says how far a run is.
 _SHARED = ("config.json", "metrics.json", "model.keras", "backup/state.npz")
@@ -336,7 +339,7 @@ def load_weights(model: keras.Model, folder: str | Path) -> None:
     if not path.exists():
         raise UserError(f"{path} does not exist: the run has not completed an epoch yet; train it first")
     try:
-        weight_file.check(path)
+        weights.check(path)
         model.load_weights(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"cannot load {path}: {error}; train again with another --run_dir") from error

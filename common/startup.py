@@ -6,7 +6,7 @@ AVX2 alone (AMD Zen 3, one thread, float32) it trained kws' `default` 1.7 times 
 
 TensorFlow 2.21 writes a dozen lines to standard error while it loads and looks for GPUs, before the level of its log
 can be set. A command should say what the user needs to know and nothing else; which devices are used is said by
-`common.training`. Whoever wants TensorFlow's own notes sets TF_CPP_MIN_LOG_LEVEL=0.
+`common.training.loop`. Whoever wants TensorFlow's own notes sets TF_CPP_MIN_LOG_LEVEL=0.
 
 Ctrl-C meanwhile ends the command without a traceback. Before all that, what is closed of standard input, output and error
 is led nowhere: the first file that is opened would take its number.

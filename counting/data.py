@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import audio, cuts, distribution, shards, speech_bank, workers
+from common import audio
 from common import config as configs
 from common.corpora import CORPORA, manifest, noise
+from common.data import excerpts, shards, speech_bank
+from common.distribution import strategy, workers
 from common.errors import UserError
-from counting import mixtures, prepared
+from counting import mixing, prepared_corpus
 from counting.config import PREPARED, Config
 
 _MODULES = {"synthetic": "utterances", "librispeech": "librispeech", "folder": "speaker_folders"}
@@ -66,7 +68,7 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
         UserError: A folder is missing or holds no recordings, or the corpus has no public address.
     """
     if config.corpus == PREPARED:
-        table = prepared.index(_folder(config), config)
+        table = prepared_corpus.index(_folder(config), config)
     else:
         module = CORPORA[_MODULES[config.corpus]]
         root = _folder(config)
@@ -136,7 +138,7 @@ def build_dataset(
         training: Whether to go on without end, every mixture new; otherwise one pass over mixtures that are always the
             same, all counts in turn.
         initial_step: How many batches training has seen.
-        num_batches: How many there are to be, of training batches that other machines make; see `cuts.drawn_batches`.
+        num_batches: How many there are to be, of training batches that other machines make; see `excerpts.drawn_batches`.
         num_examples: How many mixtures a pass has; prepared mixtures are as many as there are.
         sexes_needed: Whether the head `sex` needs to know everybody's sex; without, labels of who did not tell are men's.
 
@@ -148,7 +150,7 @@ def build_dataset(
     """
     if split.bank is None:
         return _prepared_dataset(config, split, training, initial_step)
-    source = mixtures.open_source(config, split.bank, split.name, varied=training, sexes_needed=sexes_needed)
+    source = mixing.open_source(config, split.bank, split.name, varied=training, sexes_needed=sexes_needed)
     if training:
         share = workers.share(config.batch_size)
         seed = _training_seed(config)
@@ -166,21 +168,23 @@ def build_dataset(
 
     def draw(step: int) -> tuple[np.ndarray, ...]:
         drawn = _draw(config, source, numbers(int(step)), seed)
-        return drawn.positions, drawn.counts, label_indices(config, mixtures.truth(config, source, drawn))
+        return drawn.positions, drawn.counts, label_indices(config, mixing.truth(config, source, drawn))
 
     def example(step: tf.Tensor, positions: tf.Tensor, counts: tf.Tensor, labels: tf.Tensor) -> tuple:
         # All recordings are one file.
         places = (tf.minimum(positions, 0), positions)
-        cut = cuts.read_tensor(source.bank.tracks, places, source.cut_samples, anywhere=num_batches is not None)[..., 0]
-        waveforms = mixtures.mix(config, cut, counts, tf.stack([mix_seed, tf.cast(step, tf.int32)]), split.noise)
+        cut = excerpts.read_tensor(source.bank.tracks, places, source.cut_samples, anywhere=num_batches is not None)[
+            ..., 0
+        ]
+        waveforms = mixing.mix(config, cut, counts, tf.stack([mix_seed, tf.cast(step, tf.int32)]), split.noise)
         return waveforms, tf.one_hot(labels, len(config.labels))
 
-    batches = cuts.drawn_batches(draw, initial_step, num_batches)
+    batches = excerpts.drawn_batches(draw, initial_step, num_batches)
     if not training:
         batches = batches.take(-(-num_examples // _GROUP))
     batches = batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True)
     if not training:
-        batch_size = distribution.evaluation_batch_size(num_examples, config.batch_size)
+        batch_size = strategy.evaluation_batch_size(num_examples, config.batch_size)
         batches = batches.unbatch().take(num_examples).batch(batch_size)
         batches = batches.apply(tf.data.experimental.assert_cardinality(-(-num_examples // batch_size)))
     return shards.finish(batches)
@@ -195,10 +199,10 @@ def _training_numbers(config: Config, step: int, share: workers.Share) -> np.nda
     return step * config.batch_size + share.index * share.batch_size + np.arange(share.batch_size)
 
 
-def _draw(config: Config, source: mixtures.Source, numbers: np.ndarray, seed: int) -> mixtures.Drawn:
+def _draw(config: Config, source: mixing.Source, numbers: np.ndarray, seed: int) -> mixing.Drawn:
     """Draw the mixtures of some numbers."""
-    counts = mixtures.balanced_counts(config, numbers)
-    return mixtures.draw(source, numbers, counts, config.max_speakers, seed)
+    counts = mixing.balanced_counts(config, numbers)
+    return mixing.draw(source, numbers, counts, config.max_speakers, seed)
 
 
 def batch_files(config: Config, split: Split, step: int) -> list[str]:
@@ -213,7 +217,7 @@ def batch_files(config: Config, split: Split, step: int) -> list[str]:
         share = workers.share(config.batch_size)
         rows = shards.batch_rows(split.shards, share.batch_size, config.seed, step, share)
         return [str(path) for path in split.shards.manifest["path"].iloc[rows]]
-    source = mixtures.open_source(config, split.bank, split.name, varied=True, sexes_needed=False)
+    source = mixing.open_source(config, split.bank, split.name, varied=True, sexes_needed=False)
     numbers = _training_numbers(config, step, workers.share(config.batch_size))
     drawn = _draw(config, source, numbers, _training_seed(config))
     return [
@@ -245,19 +249,19 @@ def steps_per_epoch(config: Config, split: Split) -> int:
 def evaluated_truth(config: Config, split: Split, num_examples: int | None = None) -> np.ndarray:
     """Return how many women and men each evaluated mixture has, shape `(mixtures, 2)`."""
     if split.bank is None:
-        return prepared.truth(split.shards.manifest.iloc[split.shards.rows])
+        return prepared_corpus.truth(split.shards.manifest.iloc[split.shards.rows])
     source, drawn = evaluated_mixtures(config, split, num_examples)
-    return mixtures.truth(config, source, drawn)
+    return mixing.truth(config, source, drawn)
 
 
 def evaluated_mixtures(
     config: Config, split: Split, num_examples: int | None = None
-) -> tuple[mixtures.Source, mixtures.Drawn]:
+) -> tuple[mixing.Source, mixing.Drawn]:
     """Return what the evaluated mixtures of a split are made of."""
-    source = mixtures.open_source(config, split.bank, split.name, sexes_needed=False)
+    source = mixing.open_source(config, split.bank, split.name, sexes_needed=False)
     numbers = np.arange(num_examples or num_evaluated(config, split))
-    counts = mixtures.balanced_counts(config, numbers)
-    return source, mixtures.draw(source, numbers, counts, config.max_speakers, FIXED_SEED[split.name])
+    counts = mixing.balanced_counts(config, numbers)
+    return source, mixing.draw(source, numbers, counts, config.max_speakers, FIXED_SEED[split.name])
 
 
 def label_indices(config: Config, truth: np.ndarray) -> np.ndarray:
@@ -285,7 +289,7 @@ def label_indices(config: Config, truth: np.ndarray) -> np.ndarray:
 
 
 def _prepared_dataset(config: Config, split: Split, training: bool, initial_step: int) -> tf.data.Dataset:
-    truth = prepared.truth(split.shards.manifest)
+    truth = prepared_corpus.truth(split.shards.manifest)
     targets = tf.constant(label_indices(config, truth))
 
     def example(waveforms: tf.Tensor, rows: tf.Tensor, *seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -295,7 +299,7 @@ def _prepared_dataset(config: Config, split: Split, training: bool, initial_step
         share = workers.share(config.batch_size)
         batches = shards.stream(split.shards, config.num_samples, share.batch_size, config.seed, initial_step, share)
     else:
-        batch_size = distribution.evaluation_batch_size(len(split.shards.rows), config.batch_size)
+        batch_size = strategy.evaluation_batch_size(len(split.shards.rows), config.batch_size)
         batches = shards.read(split.shards, config.num_samples, batch_size)
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
 

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 from absl import flags as absl_flags
 
-from common import app, files, outputs
 from common import config as configs
+from common import files
+from common.cli import app, outputs
 from common.corpora import manifest
 from counting import data, evaluation
 from counting.config import COUNTING_CORPORA, TASK
@@ -80,7 +81,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         )
         files.write_json(output, figures)
     pictures = evaluation.save_plots(figures, probabilities, output.with_suffix(""))
-    print(evaluation.table(figures))
+    print(evaluation.format_table(figures))
     print(f"\nwritten: {', '.join(str(path) for path in (output, *pictures))}")
 
 

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import mean_absolute_error
 
-from common import files, metrics, plots, tables
+from common import files
 from common.errors import UserError
-from counting import answers, data
+from common.files import tables
+from common.reporting import metrics, plots
+from counting import data, inference
 from counting.config import PREPARED, Config
 
 # What evaluation asks beside the run's own rule. All but the first mix voiced cuts; all are of the same level for every
@@ -55,13 +57,13 @@ def evaluate_split(
         num_examples: How many mixtures; as many as the configuration says unless given.
 
     Returns:
-        Figures, and the probabilities `(mixtures, labels)`. The figures are those of `common.metrics.classification` of
+        Figures, and the probabilities `(mixtures, labels)`. The figures are those of `common.reporting.metrics.classification` of
         the counts, `mean_absolute_error`, for each count `by_count`, `confusion`, `protocol`, and where the model knows
         sexes `sex_accuracy` (women and men both right) with its `sex_accuracy_interval`, `sex_confusion` and `by_sex`.
     """
     dataset = data.build_dataset(config, split, num_examples=num_examples, sexes_needed=False)
     probabilities = model.predict(dataset, verbose=0)
-    answer = {name: value.numpy() for name, value in answers.decide(config, probabilities).items()}
+    answer = {name: value.numpy() for name, value in inference.decide(config, probabilities).items()}
     truth = data.evaluated_truth(config, split, num_examples)
     totals, predicted = truth.sum(axis=1), answer["count"]
     targets = totals - config.min_speakers
@@ -160,7 +162,7 @@ def under_conditions(
             logging.warning('"%s" is left out: %s', name, error)
 
 
-def table(figures: dict) -> str:
+def format_table(figures: dict) -> str:
     """Lay the figures of `evaluate_split`, and those of `conditions` if there, out for the console."""
     lines = ["speakers  accuracy  mean error  precision  mixtures"]
     for count, row in figures["by_count"].items():

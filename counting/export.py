@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from common import app, export, files
 from common import config as configs
-from counting import answers, data
+from common import export, files
+from common.cli import app
+from counting import data, inference
 from counting.config import COUNTING_CORPORA, TASK
 from counting.models import load_model
 
@@ -86,7 +87,7 @@ def export_run(
     expected = model.predict(excerpts, verbose=0)
 
     def serve(waveform: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answers.decide(config, model(waveform, training=False))
+        return inference.decide(config, model(waveform, training=False))
 
     report = {}
     if "saved_model" in formats:

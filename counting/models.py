@@ -12,8 +12,9 @@ import keras
 import numpy as np
 from scipy.special import gammaln
 
-from common import classifier, runs
 from common import config as configs
+from common import runs
+from common.encoders import classifier
 from counting.config import MODELS, TASK, Config
 
 __all__ = ["MODELS", "build_model", "compile_model", "count_matrix", "load_model"]

@@ -24,13 +24,16 @@ import numpy as np
 import pandas as pd
 from absl import flags as absl_flags
 
-from common import app, audio, audio_blocks, files, inputs, outputs, plots
+from common import audio, files
 from common import config as configs
-from common.guard import Guard
-from common.json_list import JsonList
-from counting import answers
-from counting.answers import Answer
+from common.audio import blocks as audio_blocks
+from common.cli import app, inputs, outputs
+from common.cli.guard import Guard
+from common.cli.json_list import JsonList
+from common.reporting import plots
+from counting import inference
 from counting.config import TASK, Config
+from counting.inference import Answer
 from counting.models import load_model
 
 
@@ -74,7 +77,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
             with guard.one(name):
                 drawn: list[Answer] = []
                 found = _noted(answer_recording(model, config, source, flags.hop_seconds), drawn if path else None)
-                writer.recording(name, answers.merge(found) if flags.merge else found)
+                writer.recording(name, inference.merge(found) if flags.merge else found)
                 if len(drawn) > 1:
                     plots.save(picture(drawn, name), path)
                     print(f"written: {path}", file=sys.stderr)
@@ -99,11 +102,11 @@ def answer_recording(
     # A little more than a clip may hold, so that one block says which it is.
     blocks = audio_blocks.blocks(source, config.sample_rate, 2 * config.clip_seconds)
     first = next(blocks)
-    if answers.is_clip(config, len(first) / config.sample_rate):
+    if inference.is_clip(config, len(first) / config.sample_rate):
         loudest = audio.loudest_excerpt(first, config.num_samples)
-        only = next(answers.timeline(model, config, [loudest], config.clip_seconds))
+        only = next(inference.timeline(model, config, [loudest], config.clip_seconds))
         return iter([_whole(only, len(first) / config.sample_rate)])
-    return answers.timeline(model, config, itertools.chain([first], blocks), hop_seconds)
+    return inference.timeline(model, config, itertools.chain([first], blocks), hop_seconds)
 
 
 def _whole(answer: Answer, seconds: float) -> Answer:

@@ -6,7 +6,7 @@
 
 By default the report's set: 100,000, 10,000 and 10,000 mixtures of 1 to 3 speakers, each the mean of as many random
 cuts of one second, all counts equally often. Writes Audio_Train0.wav …, Audio_Validation0.wav …, Audio_Test0.wav …,
-metadata.csv (counting/prepared.py says what is in it), settings.json, and pictures of what is in the set. A mixture that
+metadata.csv (counting/prepared_corpus.py says what is in it), settings.json, and pictures of what is in the set. A mixture that
 is there is not made again: the same command goes on where it was interrupted.
 """
 
@@ -25,11 +25,15 @@ import pandas as pd
 import tensorflow as tf
 from absl import flags as absl_flags
 
-from common import app, audio, cuts, files, plots, progress, shards, signal
+from common import audio, files, progress
 from common import config as configs
+from common.cli import app
 from common.corpora import manifest
+from common.data import excerpts, shards
 from common.errors import UserError
-from counting import data, mixtures, prepared
+from common.features import spectral
+from common.reporting import plots
+from counting import data, mixing, prepared_corpus
 from counting.config import PREPARED, VARIANTS, Config
 
 _SIZES = (100_000, 10_000, 10_000)
@@ -42,7 +46,7 @@ _FIELDS = (
     *("reverberation_probability", "min_rt60_seconds", "max_rt60_seconds"),
 )
 _SETTINGS = "settings.json"
-_OTHERS = (prepared.TABLE, "class_balance.png", "sexes.png", "examples.png")
+_OTHERS = (prepared_corpus.TABLE, "class_balance.png", "sexes.png", "examples.png")
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -117,11 +121,11 @@ def prepare(
     tables = []
     for name, size in sizes.items():
         split = splits[name]
-        source = mixtures.open_source(config, split.bank, name, varied=bool(config.max_speed))
+        source = mixing.open_source(config, split.bank, name, varied=bool(config.max_speed))
         # Whole groups, which share their random draws: a larger set begins with the mixtures of a smaller one.
         numbers = np.arange(-(-size // _AT_ONCE) * _AT_ONCE)
-        counts = mixtures.balanced_counts(config, numbers)
-        drawn = mixtures.draw(source, numbers, counts, config.max_speakers, _seed(config, name))
+        counts = mixing.balanced_counts(config, numbers)
+        drawn = mixing.draw(source, numbers, counts, config.max_speakers, _seed(config, name))
         table = describe(config, source, drawn, name, _root(corpus)).iloc[:size]
         _write_missing(config, split, source, drawn, folder, list(table["File"]))
         tables.append(table)
@@ -129,7 +133,7 @@ def prepare(
     for name, figure in pictures(config, folder, table).items():
         plots.save(figure, folder / name)
     # Last of all: where the table exists, the folder is complete.
-    with files.atomic_path(folder / prepared.TABLE) as temporary:
+    with files.atomic_path(folder / prepared_corpus.TABLE) as temporary:
         table.to_csv(temporary, index=False)
     return table
 
@@ -200,11 +204,11 @@ def _fingerprint(split: data.Split) -> str:
     return digest.hexdigest()[:16]
 
 
-def describe(config: Config, source: mixtures.Source, drawn: mixtures.Drawn, split: str, root: Path) -> pd.DataFrame:
+def describe(config: Config, source: mixing.Source, drawn: mixing.Drawn, split: str, root: Path) -> pd.DataFrame:
     """Return the rows of the table for the mixtures of a split; paths are relative to `root` where they lie in it."""
     bank = source.bank
     rows = bank.locate(np.maximum(drawn.positions, 0))
-    counted = mixtures.heard(config, source, drawn)
+    counted = mixing.heard(config, source, drawn)
     paths = [_relative(path, root) for path in bank.table["path"]]
     first, start = bank.table["first"].to_numpy(), bank.table["start"].to_numpy()
     described = []
@@ -218,7 +222,7 @@ def describe(config: Config, source: mixtures.Source, drawn: mixtures.Drawn, spl
         ]
         described.append(
             (
-                prepared.file_name(split, number),
+                prepared_corpus.file_name(split, number),
                 split,
                 len(letters),
                 letters,
@@ -229,7 +233,7 @@ def describe(config: Config, source: mixtures.Source, drawn: mixtures.Drawn, spl
                 ";".join(f"{begin:.2f}" for begin in begins),
             )
         )
-    return pd.DataFrame(described, columns=list(prepared.COLUMNS))
+    return pd.DataFrame(described, columns=list(prepared_corpus.COLUMNS))
 
 
 def _relative(path: str, root: Path) -> str:
@@ -242,8 +246,8 @@ def _relative(path: str, root: Path) -> str:
 def _write_missing(
     config: Config,
     split: data.Split,
-    source: mixtures.Source,
-    drawn: mixtures.Drawn,
+    source: mixing.Source,
+    drawn: mixing.Drawn,
     folder: Path,
     names: list[str],
 ) -> None:
@@ -265,20 +269,20 @@ def _write_missing(
 
 
 def _mixed(
-    config: Config, split: data.Split, source: mixtures.Source, drawn: mixtures.Drawn, missing: np.ndarray
+    config: Config, split: data.Split, source: mixing.Source, drawn: mixing.Drawn, missing: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Mix what is missing, a group at once; groups are the same in every run, for a group shares its random draws."""
 
     @tf.function
     def mix(cut: tf.Tensor, counts: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return mixtures.mix(config, cut, counts, seed, split.noise)
+        return mixing.mix(config, cut, counts, seed, split.noise)
 
     for group in np.unique(missing // _AT_ONCE):
         numbers = np.arange(group * _AT_ONCE, (group + 1) * _AT_ONCE)
         positions = drawn.positions[numbers]
-        cut = cuts.read(source.bank.tracks, cuts.Places(np.minimum(positions, 0), positions), source.cut_samples)[
-            ..., 0
-        ]
+        cut = excerpts.read(
+            source.bank.tracks, excerpts.Places(np.minimum(positions, 0), positions), source.cut_samples
+        )[..., 0]
         seed = tf.constant([_seed(config, split.name), group], tf.int32)
         waveforms = mix(cut, drawn.counts[numbers], seed).numpy()
         chosen = np.isin(numbers, missing)
@@ -299,16 +303,16 @@ def pictures(config: Config, folder: Path, table: pd.DataFrame) -> dict[str, plo
     """
     balance = table.groupby(["Split", "Speakers"]).size().unstack(fill_value=0)
     balance = balance.loc[[split for split in manifest.SPLITS if split in balance.index]].T
-    sexes = table.assign(sexes=table["Speakers Sex"].map(prepared.label))
+    sexes = table.assign(sexes=table["Speakers Sex"].map(prepared_corpus.label))
     by_count = sexes.groupby(["Speakers", "sexes"]).size().unstack(fill_value=0)
     examples = {}
     for count, rows in table.groupby("Speakers"):
         row = rows.iloc[0]
         waveform, _ = audio.read(folder / row["File"])
-        power = np.abs(signal.stft(waveform, n_fft=512, hop_length=128)) ** 2
+        power = np.abs(spectral.stft(waveform, n_fft=512, hop_length=128)) ** 2
         examples[f"{count}: {row['Speakers Sex'] or 'nobody'} ({row['File']})"] = (
             waveform,
-            signal.power_to_db(power).numpy(),
+            spectral.power_to_db(power).numpy(),
         )
     return {
         "class_balance.png": plots.bars(balance, "mixtures", "mixtures of each number of speakers"),

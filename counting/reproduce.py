@@ -22,11 +22,13 @@ import numpy as np
 import pandas as pd
 from absl import flags as absl_flags
 
-from common import app, drawing, files, plots, runs
 from common import config as configs
+from common import files, runs
+from common.cli import app
 from common.errors import UserError, nearest
-from common.training_options import Options
-from counting import answers, data, evaluation
+from common.reporting import drawing, plots
+from common.training.options import Options
+from counting import data, evaluation, inference
 from counting.config import PREPARED, TASK, VARIANTS, Config
 from counting.models import load_model
 from counting.train import train_run
@@ -257,7 +259,7 @@ def cuts(run_dir: Path, shards_dir: str | Path) -> plots.Figure:
         [batch for batch, _ in data.build_dataset(data.as_evaluated(config), split, num_examples=_NUM_CUTS)]
     )
     truth = data.evaluated_truth(data.as_evaluated(config), split, _NUM_CUTS).sum(axis=1)
-    predicted = answers.decide(config, model.predict(waveforms, verbose=0))["count"].numpy()
+    predicted = inference.decide(config, model.predict(waveforms, verbose=0))["count"].numpy()
     titles = [f"true {true}, predicted {count}" for true, count in zip(truth, predicted, strict=True)]
     right = int((truth == predicted).sum())
     return draw_waveforms(

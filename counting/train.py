@@ -18,10 +18,15 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import app, audio, classifier, plots, runs, tensorboard, training, training_options, tuning
+from common import audio, runs
 from common import config as configs
+from common.cli import app
 from common.corpora import manifest
-from common.training_options import Options
+from common.encoders import classifier
+from common.reporting import plots, tensorboard
+from common.training import loop, precision
+from common.training import options as training_options
+from common.training.options import Options
 from counting import data, evaluation
 from counting.config import TASK, VARIANTS, Config
 from counting.models import build_model, compile_model
@@ -38,7 +43,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     app.refuse_arguments(arguments)
     run, trained = training_options.train(train_run, TASK, VARIANTS, flags)
-    print(evaluation.table(runs.read_metrics(run)))
+    print(evaluation.format_table(runs.read_metrics(run)))
     if not trained:
         logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
         return
@@ -69,14 +74,14 @@ def train_run(
     Raises:
         UserError: The recordings, the configuration or the folder cannot be used.
     """
-    training.prepare(config)
+    loop.prepare(config)
     runs.check_folder(folder)
     corpus = data.load_corpus(config, options.shards_dir, download=options.download)
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
     for name, split in splits.items():
         # What cannot be mixed or built is refused before anything is written.
         data.build_dataset(config, split, training=name == "train")
-    config = tuning.resolve(
+    config = precision.resolve(
         config,
         folder,
         TASK,
@@ -91,7 +96,7 @@ def train_run(
     if run.complete:
         return run, False
     runs.write_rejected(run, [split.shards.rejected for split in splits.values()])
-    training.prepare(config)
+    loop.prepare(config)
 
     model = fit(run, splits, options)
     figures, probabilities = evaluation.evaluate_split(
@@ -114,7 +119,7 @@ def compiled_model(config: Config, split: data.Split, embedding: Path | None = N
     """Build the network, ready to fit the training split."""
     steps = data.steps_per_epoch(config, split)
     model = build_model(config, embedding)
-    compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
+    compile_model(model, config, loop.build_optimizer(config, steps), loop.steps_per_execution(steps))
     return model
 
 
@@ -147,7 +152,7 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras
         every_epochs=max(1, config.epochs // 5),
         names=data.speaker_names(as_evaluated, splits["validation"]),
     )
-    training.fit(
+    loop.fit(
         run,
         model,
         train,

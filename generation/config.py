@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from common import framing
 from common.config import TrainingConfig, field
 from common.errors import UserError
+from common.features import framing
 
 TASK = "generation"
 MODELS = ("native", "dcgan", "specgan")

@@ -9,11 +9,13 @@ import pandas as pd
 import tensorflow as tf
 
 from common import config as configs
-from common import cuts, distribution, shards, track_bank, workers
 from common.corpora import CORPORA, manifest, music_folder, splits
-from common.cuts import Places
+from common.corpora.tracks import MIXTURE
+from common.data import excerpts as cuts
+from common.data import shards, track_bank
+from common.data.excerpts import Places
+from common.distribution import strategy, workers
 from common.errors import UserError, nearest
-from common.tracks import MIXTURE
 from generation.config import Config
 
 _STATISTICS_EXCERPTS = 256
@@ -123,7 +125,7 @@ def build_dataset(
         training: Whether to go on without end, from random places unless `--excerpts=consecutive`; otherwise one pass over
             the excerpts that follow each other.
         initial_step: How many batches training has seen.
-        num_batches: How many there are to be, of training batches that other machines make; see `cuts.drawn_batches`.
+        num_batches: How many there are to be, of training batches that other machines make; see `excerpts.drawn_batches`.
 
     Returns:
         Batches of waveforms `(batch, num_samples)`, float32.
@@ -142,7 +144,7 @@ def build_dataset(
         batches = cuts.drawn_batches(draw, initial_step, num_batches)
         return shards.finish(batches.map(batch, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
     excerpts = consecutive_excerpts(config, split)
-    batch_size = distribution.evaluation_batch_size(len(excerpts), config.batch_size)
+    batch_size = strategy.evaluation_batch_size(len(excerpts), config.batch_size)
     return shards.finish(tf.data.Dataset.from_tensor_slices(excerpts).batch(batch_size))
 
 

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 
 from absl import flags as absl_flags
 
-from common import app, files, outputs
 from common import config as configs
+from common import files
+from common.cli import app, outputs
 from common.corpora import manifest
-from generation import data, evaluation, watch
+from generation import callbacks, data, evaluation
 from generation.config import GENERATION_CORPORA, TASK
 from generation.models import load_model
 
@@ -40,14 +41,14 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     output = outputs.evaluation_file(flags)
     config, model = load_model(flags.run_dir)
     if flags.epoch is not None:
-        watch.load_snapshot(model, flags.run_dir, flags.epoch)
+        callbacks.load_snapshot(model, flags.run_dir, flags.epoch)
     train = data.prepare_split(config, data.load_corpus(config), "train", flags.shards_dir)
     other = data.with_corpus(config, flags.corpus, flags.data_dir)
     judged = data.prepare_split(other, data.load_corpus(other), flags.split, flags.shards_dir)
-    figures = evaluation.evaluate(model, train, judged, flags.num_samples)
+    figures = evaluation.evaluate_split(model, train, judged, flags.num_samples)
     figures["protocol"] |= {"corpus": other.corpus, "split": flags.split}
     files.write_json(output, figures)
-    print(evaluation.table_text(figures))
+    print(evaluation.format_table(figures))
     print(f"\nwritten: {output}")
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from common import plots
-from generation import metrics, references, watch
+from common.reporting import plots
+from generation import callbacks, metrics, references
 from generation.data import Split, consecutive_excerpts
 from generation.models import Gan
 from generation.spectra import resize
@@ -27,7 +27,7 @@ _TITLES = {
 _COLUMNS = ("frechet_distance", "precision", "recall", "density", "coverage", "spread_ratio")
 
 
-def evaluate(model: Gan, train: Split, test: Split, num_samples: int = NUM_SAMPLES) -> dict:
+def evaluate_split(model: Gan, train: Split, test: Split, num_samples: int = NUM_SAMPLES) -> dict:
     """Compare samples with tracks that training did not hear.
 
     Args:
@@ -46,7 +46,7 @@ def evaluate(model: Gan, train: Split, test: Split, num_samples: int = NUM_SAMPL
     """
     config = model.config
     found = references.measure(config, model.spectra, train, test)
-    spectrograms = watch.sample(model, num_samples, _SEED)
+    spectrograms = callbacks.sample(model, num_samples, _SEED)
     decibels = model.spectra.unscaled(spectrograms).numpy()
     generated = found.embedding(decibels)
     reals = consecutive_excerpts(config, test, references.DENSE_SECONDS)
@@ -116,15 +116,15 @@ def _reduced(model: Gan, waveforms: np.ndarray) -> np.ndarray:
 
 def draw_evolution(model: Gan, folder: Path) -> Path | None:
     """Draw the same samples after some of the epochs that were looked at; returns the picture's path."""
-    epochs = watch.snapshots(folder)
+    epochs = callbacks.snapshots(folder)
     if not epochs:
         return None
     chosen = [epochs[index] for index in np.unique(np.linspace(0, len(epochs) - 1, _EVOLUTION_LOOKS).astype(int))]
     kept = model.average.get_weights()
     pictures, titles = [], []
     for epoch in chosen:
-        watch.load_snapshot(model, folder, epoch)
-        pictures.extend(watch.sample(model, _EVOLUTION_SAMPLES))
+        callbacks.load_snapshot(model, folder, epoch)
+        pictures.extend(callbacks.sample(model, _EVOLUTION_SAMPLES))
         titles += [f"epoch {epoch}, sample {number + 1}" for number in range(_EVOLUTION_SAMPLES)]
     model.average.set_weights(kept)
     decibels = model.spectra.unscaled(np.stack(pictures)).numpy()
@@ -134,7 +134,7 @@ def draw_evolution(model: Gan, folder: Path) -> Path | None:
     return path
 
 
-def table_text(figures: dict) -> str:
+def format_table(figures: dict) -> str:
     """Lay the figures of `evaluate` out for the console."""
     width = max(map(len, _TITLES.values()))
     name = f"FAD-{figures['protocol']['embedding']}"

@@ -14,8 +14,9 @@ from pathlib import Path
 import tensorflow as tf
 from absl import flags as absl_flags
 
-from common import app, export, files
 from common import config as configs
+from common import export, files
+from common.cli import app
 from generation import noise
 from generation.config import TASK
 from generation.models import Gan, load_model

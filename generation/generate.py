@@ -17,11 +17,13 @@ import numpy as np
 import tensorflow as tf
 from absl import flags as absl_flags
 
-from common import app, audio, outputs, plots
+from common import audio
 from common import config as configs
+from common.cli import app, outputs
+from common.cli.guard import Guard
 from common.errors import UserError
-from common.guard import Guard
-from generation import noise, pieces, watch
+from common.reporting import plots
+from generation import callbacks, inference, noise
 from generation.config import TASK, Config
 from generation.models import Gan, load_model
 
@@ -40,7 +42,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         None,
         "length of a piece in seconds (default: that of an excerpt)",
         0.5,
-        pieces.LONGEST_SECONDS,
+        inference.LONGEST_SECONDS,
         **define,
     )
     absl_flags.DEFINE_float(
@@ -66,14 +68,14 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     )
     config, model = load_model(flags.run_dir)
     if flags.epoch is not None:
-        watch.load_snapshot(model, flags.run_dir, flags.epoch)
-    frames = pieces.frames_of(config, flags.duration or config.clip_seconds)
+        callbacks.load_snapshot(model, flags.run_dir, flags.epoch)
+    frames = inference.frames_of(config, flags.duration or config.clip_seconds)
     drawn = draw_pieces(config, flags.seed, flags.num_samples, flags.to_seed, frames)
     guard = Guard("pieces", "written")
     with written.writing():
         for path, steps in zip(paths, drawn, strict=True):
             with guard.one(str(path)):
-                write_piece(model, pieces.spectrogram(model, flags.truncation * steps, frames), path, flags.duration)
+                write_piece(model, inference.spectrogram(model, flags.truncation * steps, frames), path, flags.duration)
                 print(f"{path}\n{path.with_suffix('.png')}")
     guard.finish()
 
@@ -88,8 +90,8 @@ def piece_names(seed: int, num_samples: int, to_seed: int | None) -> list[str]:
 def draw_pieces(config: Config, seed: int, num_samples: int, to_seed: int | None, frames: int) -> list[tf.Tensor]:
     """Draw the noise of the pieces that `piece_names` names."""
     if to_seed is None:
-        return [pieces.draw(config, number, frames) for number in range(seed, seed + num_samples)]
-    first, last = pieces.draw(config, seed, frames), pieces.draw(config, to_seed, frames)
+        return [inference.draw(config, number, frames) for number in range(seed, seed + num_samples)]
+    first, last = inference.draw(config, seed, frames), inference.draw(config, to_seed, frames)
     return [noise.interpolate(config, first, last, float(share)) for share in np.linspace(0, 1, num_samples)]
 
 

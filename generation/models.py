@@ -9,8 +9,8 @@ import tensorflow as tf
 from common import config as configs
 from common import runs
 from generation import losses, noise
-from generation.augment import augment
 from generation.config import MODELS, TASK, Config
+from generation.discriminator_augment import augment
 from generation.networks import dcgan, native, specgan
 from generation.spectra import Spectra, resize
 

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common import inversion, signal
 from common.errors import UserError
-from common.framing import num_frames
+from common.features import inversion, spectral
+from common.features.framing import num_frames
 from generation.config import Config
 
 _PERCENTILES = (0.5, 99.95)
@@ -57,11 +57,11 @@ class Spectra(keras.layers.Layer):
         config = self.config
         framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
         if config.features == "mel":
-            power = signal.mel_spectrogram(waveforms, config.sample_rate, config.num_mels, **framing)
+            power = spectral.mel_spectrogram(waveforms, config.sample_rate, config.num_mels, **framing)
         else:
-            real, imaginary = signal.stft_parts(waveforms, **framing)
+            real, imaginary = spectral.stft_parts(waveforms, **framing)
             power = (tf.square(real) + tf.square(imaginary))[:, :-1, :-1]
-        return signal.power_to_db(power, top_db=None)
+        return spectral.power_to_db(power, top_db=None)
 
     def unscaled(self, spectrograms: tf.Tensor) -> tf.Tensor:
         """Turn scaled spectrograms back into decibels."""
@@ -84,7 +84,7 @@ class Spectra(keras.layers.Layer):
                 **framing,
             )
         magnitude = tf.pow(10.0, tf.pad(decibels, [[0, 0], [0, 1], [0, 1]], constant_values=-100.0) / 20)
-        return signal.griffin_lim(magnitude, **framing, num_iterations=config.phase_iterations)
+        return spectral.griffin_lim(magnitude, **framing, num_iterations=config.phase_iterations)
 
     def adapt(self, batches: Iterable[tf.Tensor]) -> None:
         """Measure what is -1 and what is 1.

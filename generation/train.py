@@ -17,14 +17,18 @@ from pathlib import Path
 import pandas as pd
 import tensorflow as tf
 
-from common import app, plots, runs, tensorboard, training, training_options, tuning
 from common import config as configs
+from common import runs
+from common.cli import app
 from common.corpora import manifest
-from common.training_options import Options
+from common.reporting import plots, tensorboard
+from common.training import loop, precision
+from common.training import options as training_options
+from common.training.options import Options
 from generation import data, evaluation, references
+from generation.callbacks import Watch
 from generation.config import TASK, VARIANTS, Config
 from generation.models import Gan, build_model, compile_model
-from generation.watch import Watch
 
 # What the history's picture shows, and in which panel.
 _PANELS = {
@@ -48,7 +52,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     app.refuse_arguments(arguments)
     run, trained = training_options.train(train_run, TASK, VARIANTS, flags)
-    print(evaluation.table_text(runs.read_metrics(run)))
+    print(evaluation.format_table(runs.read_metrics(run)))
     if not trained:
         logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
         return
@@ -80,11 +84,11 @@ def train_run(
     Raises:
         UserError: The tracks, the configuration or the folder cannot be used.
     """
-    training.prepare(config)
+    loop.prepare(config)
     runs.check_folder(folder)
     table = data.load_corpus(config)
     splits = {split: data.prepare_split(config, table, split, options.shards_dir) for split in manifest.SPLITS}
-    config = tuning.resolve(
+    config = precision.resolve(
         config,
         folder,
         TASK,
@@ -97,10 +101,10 @@ def train_run(
     if run.complete:
         return run, False
     runs.write_rejected(run, [split.bank.rejected for split in splits.values()])
-    training.prepare(config)
+    loop.prepare(config)
 
     model = fit(run, splits, options)
-    figures = evaluation.evaluate(model, splits["train"], splits["test"])
+    figures = evaluation.evaluate_split(model, splits["train"], splits["test"])
     plots.save(draw_history(run), run.folder / "history.png")
     evaluation.draw_evolution(model, run.folder)
     tensorboard.write_plots(run.folder / "tensorboard", sorted(run.folder.glob("*.png")))
@@ -124,7 +128,7 @@ def compiled_model(config: Config, split: data.Split) -> Gan:
     """Build the networks, with the scale of the training split's spectrograms, ready to fit it."""
     model = build_model(config)
     model.spectra.adapt([tf.constant(data.statistics_excerpts(config, split))])
-    compile_model(model, training.steps_per_execution(data.steps_per_epoch(config, split)))
+    compile_model(model, loop.steps_per_execution(data.steps_per_epoch(config, split)))
     return model
 
 
@@ -150,7 +154,7 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> Gan:
 
     validation = data.build_dataset(config, splits["validation"])
     watch = Watch(run, references.measure(config, model.spectra, splits["train"], splits["validation"]))
-    training.fit(
+    loop.fit(
         run,
         model,
         train,

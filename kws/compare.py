@@ -21,10 +21,11 @@ import keras
 import pandas as pd
 from absl import flags as absl_flags
 
-from common import app, export, files, runs
 from common import config as configs
+from common import export, files, runs
+from common.cli import app
 from common.errors import UserError, nearest
-from common.training_options import Options
+from common.training.options import Options
 from kws import data
 from kws.config import MODELS, TASK, VARIANTS, Config
 from kws.export import export_run

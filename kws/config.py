@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from common.classifier import ClassifierConfig
 from common.config import field
 from common.corpora import CORPORA
+from common.encoders.classifier import ClassifierConfig
 from common.errors import UserError, nearest
 
 TASK = "kws"

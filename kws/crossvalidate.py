@@ -17,10 +17,13 @@ import numpy as np
 import pandas as pd
 from absl import flags as absl_flags
 
-from common import app, distribution, files, runs, training_options, workers
 from common import config as configs
+from common import files, runs
+from common.cli import app
+from common.distribution import strategy, workers
 from common.errors import UserError
-from common.training_options import Options
+from common.training import options
+from common.training.options import Options
 from kws import rejection
 from kws.config import TASK, VARIANTS
 from kws.train import train_run
@@ -31,7 +34,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_string(
         "output_dir", None, f"folder of the runs (default runs/{TASK}/<variant>_folds)", flag_values=flag_values
     )
-    training_options.define_strategy_flag(flag_values)
+    options.define_strategy_flag(flag_values)
     app.define_corpus_flags(flag_values)
     configs.define_flags(flag_values, VARIANTS)
 
@@ -45,7 +48,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     config = dataclasses.replace(configs.from_flags(flags, VARIANTS), split_rule="folds")
     folder = Path(flags.output_dir or f"runs/{TASK}/{flags.variant}_folds")
     figures = []
-    with distribution.scope(flags.strategy):
+    with strategy.scope(flags.strategy):
         folder = workers.run_folder(folder)
         for fold in range(config.num_folds):
             run, _ = train_run(
@@ -120,7 +123,7 @@ def table(rows: pd.DataFrame, summary: dict) -> str:
     lines += [
         f"all folds: accuracy {rejection.show(summary['accuracy'])};"
         f" mean of the folds {summary['accuracy_mean']:.2%} ± {summary['accuracy_deviation']:.2%}",
-        rejection.table(summary["rejection"]),
+        rejection.format_table(summary["rejection"]),
     ]
     return "\n".join(lines)
 

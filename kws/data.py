@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import augment, distribution, shards, workers
 from common import config as configs
+from common.augmentation import waveform as augment
 from common.corpora import manifest as manifests
 from common.corpora import noise
+from common.data import shards
+from common.distribution import strategy, workers
 from kws import recordings
 from kws.config import Config
 
@@ -113,7 +115,7 @@ def build_dataset(
         return tf.one_hot(tf.gather(targets, rows), len(config.labels))
 
     if not training:
-        batch_size = distribution.evaluation_batch_size(len(prepared.rows), config.batch_size)
+        batch_size = strategy.evaluation_batch_size(len(prepared.rows), config.batch_size)
         batches = shards.read(prepared, config.num_samples, batch_size)
         return shards.finish(batches.map(lambda waveform, rows: (waveform, one_hot(rows))))
     share = workers.share(config.batch_size)
@@ -150,7 +152,7 @@ def batch_files(corpus: Corpus, prepared: shards.Shards, step: int) -> list[str]
 
 def clip_batches(config: Config, prepared: shards.Shards) -> tf.data.Dataset:
     """Build batches of waveforms `(batch, num_samples)` alone, in stored order, of recordings without a class."""
-    batch_size = distribution.evaluation_batch_size(len(prepared.rows), config.batch_size)
+    batch_size = strategy.evaluation_batch_size(len(prepared.rows), config.batch_size)
     batches = shards.read(prepared, config.num_samples, batch_size)
     return shards.finish(batches.map(lambda waveform, rows: waveform))
 

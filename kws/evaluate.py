@@ -14,10 +14,11 @@ from collections.abc import Sequence
 
 from absl import flags as absl_flags
 
-from common import app, files, outputs
 from common import config as configs
+from common import files
+from common.cli import app, outputs
 from common.corpora import manifest
-from kws import background, data, evaluation, rejection
+from kws import data, evaluation, false_accepts, rejection
 from kws.config import KWS_CORPORA, TASK
 from kws.models import average_over_shifts, load_model
 
@@ -69,15 +70,15 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         model, corpus, prepared, flags.split, probabilities, threshold
     )
     if flags.background_dir:
-        figures["background"] = background.false_accepts(model, config, flags.background_dir, threshold)
-        figures["background"]["keywords"] = background.keywords_found(model, corpus, prepared, threshold)
+        figures["background"] = false_accepts.false_accepts(model, config, flags.background_dir, threshold)
+        figures["background"]["keywords"] = false_accepts.keywords_found(model, corpus, prepared, threshold)
     files.write_json(output, figures)
     stem = output.with_suffix("")
     pictures = evaluation.save_plots(figures, probabilities, corpus, prepared, stem)
     pictures += rejection.save_plot(scores, figures["rejection"], files.beside(stem, "_rejection.png"))
-    print(evaluation.table(figures))
+    print(evaluation.format_table(figures))
     if flags.background_dir:
-        print(background.table(figures["background"]))
+        print(false_accepts.format_table(figures["background"]))
     print(f"\nwritten: {', '.join(str(path) for path in (output, *pictures))}")
 
 

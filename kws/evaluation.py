@@ -5,8 +5,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from common import files, metrics, plots, tables
-from common.shards import Shards
+from common import files
+from common.data.shards import Shards
+from common.files import tables
+from common.reporting import metrics, plots
 from kws import data, rejection
 
 
@@ -24,7 +26,7 @@ def evaluate_split(
             the training shared.
 
     Returns:
-        The figures of `common.metrics.classification` with `confusion`, `keyword_auc` and `protocol`, and the
+        The figures of `common.reporting.metrics.classification` with `confusion`, `keyword_auc` and `protocol`, and the
         probabilities `(examples, labels)` in the order of `prepared.rows`.
     """
     config = corpus.config
@@ -49,7 +51,7 @@ def evaluate_split(
     return figures, probabilities
 
 
-def table(figures: dict) -> str:
+def format_table(figures: dict) -> str:
     """Lay the figures of `evaluate_split` out for the console."""
     width = max(len(label) for label in figures["labels"])
     lines = [f"{'word':<{width}}  precision  recall     f1    auc  clips"]
@@ -67,7 +69,7 @@ def table(figures: dict) -> str:
     )
     # Runs that are older than the threshold have no such figures.
     if figures.get("rejection"):
-        lines.append(rejection.table(figures["rejection"]))
+        lines.append(rejection.format_table(figures["rejection"]))
     return "\n".join(lines)
 
 

@@ -15,8 +15,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common import app, export, files
 from common import config as configs
+from common import export, files
+from common.cli import app
 from kws import data, rejection
 from kws.config import KWS_CORPORA, SILENCE, TASK, UNKNOWN, Config
 from kws.models import load_model
@@ -114,7 +115,7 @@ def export_run(
 
 
 def serving_function(model: keras.Model, config: Config, threshold: float):
-    """Return the SavedModel's function, which answers as `detection.classify` does.
+    """Return the SavedModel's function, which answers as `inference.classify` does.
 
     It takes a waveform `(batch, num_samples)` to `probabilities` `(batch, labels)`, whether the likeliest keyword is
     `accepted` `(batch,)`, and the `label` `(batch,)`: that keyword, or else the likeliest of all labels.

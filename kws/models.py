@@ -4,8 +4,9 @@ from pathlib import Path
 
 import keras
 
-from common import classifier, runs
 from common import config as configs
+from common import runs
+from common.encoders import classifier
 from kws.config import MODELS, TASK, Config
 
 __all__ = ["MODELS", "average_over_shifts", "build_model", "compile_model", "load_model"]

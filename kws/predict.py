@@ -23,13 +23,15 @@ import keras
 import numpy as np
 from absl import flags as absl_flags
 
-from common import app, audio_blocks, inputs, listing
 from common import config as configs
-from common.guard import Guard
-from common.json_list import JsonList
-from kws import detection, rejection
+from common.audio import blocks as audio_blocks
+from common.cli import app, inputs
+from common.cli.guard import Guard
+from common.cli.json_list import JsonList
+from common.files import listing
+from kws import inference, rejection
 from kws.config import TASK, Config
-from kws.detection import Detection
+from kws.inference import Detection
 from kws.models import load_model
 
 _CLIPS_AT_ONCE = 256
@@ -88,12 +90,12 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
             with guard.one(name):
                 blocks = audio_blocks.blocks(source, config.sample_rate, max(_BLOCK_SECONDS, 2 * config.clip_seconds))
                 first = next(blocks)
-                if not detection.is_long(config, first):
+                if not inference.is_long(config, first):
                     clips.append(Clip(name, true_word(Path(name), folder, config) if folder else None, first))
                     continue
                 # Clips are answered together, but what was asked first is answered first.
                 answer_clips()
-                found = detection.timeline(
+                found = inference.timeline(
                     model, config, itertools.chain([first], blocks), flags.hop_seconds, threshold
                 )
                 writer.timeline(name, found)
@@ -108,11 +110,11 @@ def classify(
 ) -> Iterator[tuple[Clip, Detection]]:
     """Yield clips with their answers: all at once, or where that fails one by one, so that one does not end the others."""
     try:
-        answers = detection.classify(model, config, [clip.waveform for clip in clips], threshold)
+        answers = inference.classify(model, config, [clip.waveform for clip in clips], threshold)
     except Exception:
         for clip in clips:
             with guard.one(clip.name):
-                yield clip, detection.classify(model, config, [clip.waveform], threshold)[0]
+                yield clip, inference.classify(model, config, [clip.waveform], threshold)[0]
     else:
         yield from zip(clips, answers, strict=True)
 

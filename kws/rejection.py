@@ -15,9 +15,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from common import files, metrics, plots, shards
+from common import files
 from common.corpora import noise
+from common.data import shards
 from common.errors import UserError
+from common.reporting import metrics, plots
 from kws import data
 from kws.config import SILENCE, UNKNOWN
 
@@ -199,7 +201,7 @@ def pool(figures: list[dict]) -> dict:
     return pooled
 
 
-def table(figures: dict) -> str:
+def format_table(figures: dict) -> str:
     """Lay the figures of `evaluate_split`, or of `pool`, out for the console."""
     lines = []
     for point, title in (

@@ -22,10 +22,12 @@ import numpy as np
 import pandas as pd
 from absl import flags as absl_flags
 
-from common import app, audio, files, metrics, plots, runs
+from common import audio, files, runs
 from common import config as configs
+from common.cli import app
 from common.errors import UserError, nearest
-from common.training_options import Options
+from common.reporting import metrics, plots
+from common.training.options import Options
 from kws import data
 from kws.config import TASK, VARIANTS, Config
 from kws.train import train_run

@@ -18,11 +18,17 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import app, audio, classifier, plots, runs, shards, tensorboard, training, training_options, tuning
+from common import audio, runs
 from common import config as configs
+from common.cli import app
 from common.corpora import manifest
+from common.data import shards
+from common.encoders import classifier
 from common.errors import UserError
-from common.training_options import Options
+from common.reporting import plots, tensorboard
+from common.training import loop, precision
+from common.training import options as training_options
+from common.training.options import Options
 from kws import data, evaluation, rejection
 from kws.config import TASK, VARIANTS, Config
 from kws.models import build_model, compile_model, load_model
@@ -39,7 +45,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     app.refuse_arguments(arguments)
     run, trained = training_options.train(train_run, TASK, VARIANTS, flags)
-    print(evaluation.table(runs.read_metrics(run)))
+    print(evaluation.format_table(runs.read_metrics(run)))
     if not trained:
         logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
         return
@@ -72,12 +78,12 @@ def train_run(
     """
     if options.data_service and config.num_teachers:
         raise UserError("--num_teachers: teachers answer in this process, not in a data service; leave one of both out")
-    training.prepare(config)
+    loop.prepare(config)
     runs.check_folder(folder)
     corpus = data.load_corpus(config, options.shards_dir, download=options.download)
     config = corpus.config
 
-    config = tuning.resolve(
+    config = precision.resolve(
         config,
         folder,
         TASK,
@@ -102,7 +108,7 @@ def train_run(
         teachers.append(train_run(teacher, run.folder / "teachers" / str(number), variant, options)[0].folder)
     models = [load_model(folder)[1] for folder in teachers]
     # The teachers have used up random numbers.
-    training.prepare(config)
+    loop.prepare(config)
 
     model = fit(run, corpus, splits, models, options)
     threshold = rejection.store_threshold(model, corpus, splits["validation"], run.folder)
@@ -135,7 +141,7 @@ def compiled_model(config: Config, prepared: shards.Shards, embedding: Path | No
     """Build the network, ready to fit the training split."""
     steps = data.steps_per_epoch(config, prepared)
     model = build_model(config, embedding)
-    compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
+    compile_model(model, config, loop.build_optimizer(config, steps), loop.steps_per_execution(steps))
     return model
 
 
@@ -172,7 +178,7 @@ def fit(
         every_epochs=max(1, config.epochs // 5),
     )
 
-    training.fit(
+    loop.fit(
         run,
         model,
         train,

@@ -3,8 +3,8 @@
 import dataclasses
 
 from common.config import TrainingConfig, field
+from common.corpora.tracks import ACCOMPANIMENT, MIXTURE
 from common.errors import UserError, nearest
-from common.tracks import ACCOMPANIMENT, MIXTURE
 
 TASK = "separation"
 MODELS = ("unet", "tfc_tdf")

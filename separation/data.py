@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import audio, cuts, distribution, shards, track_bank, tracks, workers
+from common import audio
 from common import config as configs
-from common.corpora import CORPORA, manifest, splits
-from common.cuts import Places
+from common.corpora import CORPORA, manifest, splits, tracks
+from common.data import excerpts, shards, track_bank
+from common.data.excerpts import Places
+from common.distribution import strategy, workers
 from common.errors import UserError
 from separation import mixing
 from separation.config import Config
@@ -145,7 +147,7 @@ def build_dataset(
         training: Whether to go on without end, every excerpt drawn and changed anew; otherwise one pass over windows
             that are always the same and as they are.
         initial_step: How many batches training has seen.
-        num_batches: How many there are to be, of training batches that other machines make; see `cuts.drawn_batches`.
+        num_batches: How many there are to be, of training batches that other machines make; see `excerpts.drawn_batches`.
 
     Returns:
         Batches of (mixture `(batch, window_samples, channels)`, stems `(batch, stems, window_samples, channels)`),
@@ -155,7 +157,7 @@ def build_dataset(
         return _training_dataset(config, split, initial_step, num_batches)
     places = _fixed_windows(config, split)
     num_examples = len(places.tracks)
-    batch_size = distribution.evaluation_batch_size(num_examples, config.batch_size)
+    batch_size = strategy.evaluation_batch_size(num_examples, config.batch_size)
     batches = tf.data.Dataset.from_tensor_slices(tuple(places)).batch(batch_size)
 
     def example(*places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -176,14 +178,14 @@ def _training_dataset(config: Config, split: Split, initial_step: int, num_batch
         stems = _cut(split, places, num_samples, anywhere=num_batches is not None)
         return _pair(config, mixing.change(config, stems, tf.stack([seed, tf.cast(step, tf.int32)])))
 
-    batches = cuts.drawn_batches(draw, initial_step, num_batches)
+    batches = excerpts.drawn_batches(draw, initial_step, num_batches)
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
 
 
 def _cut(split: Split, places: tuple[tf.Tensor, ...], num_samples: int, *, anywhere: bool = False) -> tf.Tensor:
     """Read the stems of excerpts, int16 `(batch, stems, num_samples, channels)`."""
     bank = split.bank
-    return cuts.read_tensor(bank.pcm, places, num_samples, np.arange(len(bank.stems)), anywhere=anywhere)
+    return excerpts.read_tensor(bank.pcm, places, num_samples, np.arange(len(bank.stems)), anywhere=anywhere)
 
 
 def _training_seed(config: Config, share: workers.Share) -> int:

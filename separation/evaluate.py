@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 from absl import flags as absl_flags
 
-from common import app, files, outputs
 from common import config as configs
+from common import files
+from common.cli import app, outputs
 from common.corpora import manifest
 from separation import data, evaluation, oracle
 from separation.config import SEPARATION_CORPORA, TASK
@@ -91,8 +92,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         oracles=oracle.NAMES if flags.oracle else (),
     )
     files.write_json(output, figures)
-    written = [output, *evaluation.save(table, output.with_suffix(""))]
-    print(evaluation.table_text(figures))
+    written = [output, *evaluation.save_plots(table, output.with_suffix(""))]
+    print(evaluation.format_table(figures))
     print(f"\nwritten: {', '.join(map(str, written))}")
 
 

@@ -7,8 +7,10 @@ import keras
 import numpy as np
 import pandas as pd
 
-from common import files, plots, progress, tables
-from separation import data, metrics, oracle, separate
+from common import files, progress
+from common.files import tables
+from common.reporting import plots
+from separation import data, inference, metrics, oracle
 from separation.config import Config
 
 QUICK = ("sdr", "si_sdr", "usdr")
@@ -44,8 +46,8 @@ def evaluate_split(
     """
     config = corpus.config
     names = FULL if full and len(config.stems) > 1 else QUICK
-    run = separate.window_function(model, config)
-    estimators: dict[str, Estimator] = {"model": lambda mixture, _: separate.separate_track(run, config, mixture)}
+    run = inference.window_function(model, config)
+    estimators: dict[str, Estimator] = {"model": lambda mixture, _: inference.separate_track(run, config, mixture)}
     estimators |= {name: _oracle(name, config) for name in oracles}
     rows = []
     groups = corpus.manifest.drop_duplicates("track").set_index("track")["speaker"]
@@ -148,7 +150,7 @@ def bootstrap(values: pd.Series, groups: pd.Series, middle: Callable[[np.ndarray
     return [float(bound) for bound in np.percentile(drawn, [2.5, 97.5])]
 
 
-def table_text(figures: dict) -> str:
+def format_table(figures: dict) -> str:
     """Lay the figures of `evaluate_split` out for the console."""
     names = [name for name in FULL if name in figures]
     width = max(20, *(len(name) for name in figures["oracles"])) if figures["oracles"] else 20
@@ -177,7 +179,7 @@ def _decibels(value: float | None) -> str:
     return f"{'–':>7}" if value is None or np.isnan(value) else f"{value:7.2f}"
 
 
-def save(table: pd.DataFrame, stem: Path) -> list[Path]:
+def save_plots(table: pd.DataFrame, stem: Path) -> list[Path]:
     """Write the table (CSV) and a picture of its SDRs (PNG).
 
     Args:

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from common import app, export, files
 from common import config as configs
-from separation import data, separate
+from common import export, files
+from common.cli import app
+from separation import data, inference
 from separation.config import SEPARATION_CORPORA, TASK
 from separation.models import load_model
 
@@ -68,7 +69,7 @@ def export_run(
     files.check_writable(folder)
     recordings = data.load_corpus(data.with_corpus(config, corpus, data_dir), shards_dir)
     split = data.prepare_split(recordings, "test")
-    run = separate.window_function(model, config)
+    run = inference.window_function(model, config)
     report = {}
     if "saved_model" in formats:
         # Longer than a window, and no multiple of one: joins are compared too.
@@ -79,7 +80,7 @@ def export_run(
 
         def serve_song(mixture: tf.Tensor) -> dict[str, tf.Tensor]:
             stems = tf.map_fn(
-                lambda one: separate.overlap_add(model, config, one),
+                lambda one: inference.overlap_add(model, config, one),
                 mixture,
                 fn_output_signature=tf.TensorSpec((len(config.stems), None, config.channels), tf.float32),
             )
@@ -88,7 +89,7 @@ def export_run(
         signature = tf.TensorSpec((None, None, config.channels), tf.float32, name="mixture")
         export.write_saved_model(model, serve_song, signature, folder / "saved_model")
         received = [export.run_saved_model(folder / "saved_model", song, stem) for stem in config.stems]
-        expected = separate.separate_track(run, config, song[0])
+        expected = inference.separate_track(run, config, song[0])
         report["saved_model"] = export.compare("saved_model", expected[:, None], np.stack(received), _TOLERANCE)
     if "litert" in formats:
         windows = np.concatenate([mixtures for mixtures, _ in data.build_dataset(recordings.config, split)])
@@ -96,7 +97,7 @@ def export_run(
         expected = run(windows)
 
         def serve_window(mixture: tf.Tensor) -> dict[str, tf.Tensor]:
-            stems = separate.window_stems(model, config, mixture)
+            stems = inference.window_stems(model, config, mixture)
             return {stem: stems[:, index] for index, stem in enumerate(config.stems)}
 
         signature = tf.TensorSpec((1, config.window_samples, config.channels), tf.float32, name="mixture")

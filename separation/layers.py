@@ -8,8 +8,7 @@ features)`: the highest bin, half the sample rate, takes what the one below it g
 import keras
 import tensorflow as tf
 
-from common import signal
-from common.features import FramedLayer, in_type
+from common.features import FramedLayer, in_type, spectral
 
 EPSILON = 1e-7
 
@@ -23,7 +22,7 @@ class MixtureSpectrum(FramedLayer):
 
     def call(self, mixture):
         """Compute the real and the imaginary part."""
-        parts = signal.stft_parts(tf.transpose(mixture, [0, 2, 1]), **self.framing)
+        parts = spectral.stft_parts(tf.transpose(mixture, [0, 2, 1]), **self.framing)
         return self._output(tf.stack(parts, axis=2))
 
     def compute_output_shape(self, input_shape):
@@ -51,7 +50,7 @@ class StemWaveforms(FramedLayer):
         """Transform back, and put channels last."""
         real, imaginary = tf.unstack(tf.cast(spectra, tf.float32), axis=3)
         framing = {name: value for name, value in self.framing.items() if name != "pad_mode"}
-        waveforms = signal.istft_parts(real, imaginary, **framing, length=self.length)
+        waveforms = spectral.istft_parts(real, imaginary, **framing, length=self.length)
         return self._output(tf.transpose(waveforms, [0, 1, 3, 2]))
 
     def compute_output_shape(self, input_shape):
@@ -87,7 +86,7 @@ class SpectrumFeatures(keras.layers.Layer):
             shape = tf.shape(values)
             values = tf.reshape(values, [shape[0], values.shape[1] * 2, shape[3], values.shape[4]])
         else:
-            values = signal.magnitude(values[:, :, 0], values[:, :, 1])
+            values = spectral.magnitude(values[:, :, 0], values[:, :, 1])
         values /= level(spectrum)[:, 0]
         return tf.cast(tf.transpose(values, [0, 2, 3, 1]), self.compute_dtype)
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from common import signal
+from common.features import spectral
 from separation.config import Config
 from separation.layers import EPSILON
 
@@ -27,7 +27,7 @@ def stem_magnitudes(config: Config, stems: tf.Tensor) -> tf.Tensor:
     """Return the magnitude spectrograms of stems `(batch, stems, samples, channels)`: `(batch, stems, channels, frames,
     bins)`."""
     waveforms = tf.transpose(stems, [0, 1, 3, 2])
-    return signal.magnitude(*signal.stft_parts(waveforms, config.n_fft, config.hop_length))
+    return spectral.magnitude(*spectral.stft_parts(waveforms, config.n_fft, config.hop_length))
 
 
 def bce(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -40,7 +40,7 @@ def bce(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.
 def magnitude_l1(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
     """Mean absolute difference of magnitudes (Jansson et al. 2017), with windows that sum to 1."""
     spectra = estimate["spectra"]
-    estimated = signal.magnitude(spectra[:, :, :, 0], spectra[:, :, :, 1])
+    estimated = spectral.magnitude(spectra[:, :, :, 0], spectra[:, :, :, 1])
     difference = tf.abs(estimated - stem_magnitudes(config, truth))
     return tf.reduce_mean(difference) * 2 / config.n_fft
 
@@ -79,10 +79,10 @@ def multi_stft(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor])
         if n_fft > config.window_samples:
             continue
         parts = [
-            signal.stft_parts(tf.transpose(waveforms, [0, 1, 3, 2]), n_fft, n_fft // 4, center=False)
+            spectral.stft_parts(tf.transpose(waveforms, [0, 1, 3, 2]), n_fft, n_fft // 4, center=False)
             for waveforms in (estimate["stems"], truth)
         ]
-        difference = tf.abs(signal.magnitude(*parts[0]) - signal.magnitude(*parts[1]))
+        difference = tf.abs(spectral.magnitude(*parts[0]) - spectral.magnitude(*parts[1]))
         # Noise of one amplitude gives the same at every resolution.
         total += tf.reduce_mean(difference) / (n_fft * 3 / 8) ** 0.5
     return total / len(_RESOLUTIONS)

@@ -9,9 +9,9 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from common import augment
-from common.cuts import Places
-from common.track_bank import TrackBank
+from common.augmentation import waveform
+from common.data.excerpts import Places
+from common.data.track_bank import TrackBank
 from separation.config import Config
 
 # Cuts are multiples of this, lengths that the Fourier transform is fast with.
@@ -112,9 +112,9 @@ def _change_time(config: Config, stems: tf.Tensor, seeds: list[tf.Tensor]) -> tf
 
         pitch = rates(changes.pitch, seeds[1])
         if config.max_speed or config.max_pitch_semitones:
-            rows = augment.play_at(rows, rates(changes.speed, seeds[0]) * pitch)
+            rows = waveform.play_at(rows, rates(changes.speed, seeds[0]) * pitch)
         if config.max_tempo or config.max_pitch_semitones:
-            rows = augment.stretch(rows, rates(changes.tempo, seeds[2]) / pitch)
+            rows = waveform.stretch(rows, rates(changes.tempo, seeds[2]) / pitch)
         stems = tf.transpose(tf.reshape(rows, [-1, num_stems, channels, num_samples]), [0, 1, 3, 2])
     first = (num_samples - config.window_samples) // 2
     return stems[:, :, first : first + config.window_samples]

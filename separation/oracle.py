@@ -6,7 +6,7 @@ E. Vincent, R. Gribonval, M. D. Plumbley, "Oracle estimators for the benchmarkin
 import numpy as np
 import tensorflow as tf
 
-from common import signal
+from common.features import spectral
 from separation.config import Config
 from separation.layers import EPSILON
 
@@ -35,14 +35,14 @@ def estimate(name: str, config: Config, mixture: np.ndarray, stems: np.ndarray) 
     framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
     # A short track is filled up, so that it has a frame.
     missing = max(0, config.n_fft - samples)
-    observed = signal.stft(np.pad(mixture.T, ((0, 0), (0, missing))), **framing)
+    observed = spectral.stft(np.pad(mixture.T, ((0, 0), (0, missing))), **framing)
     # What a song has beside the stems takes its share too.
     parts = np.concatenate([stems, (mixture - stems.sum(axis=0))[None]])
-    magnitudes = tf.abs(signal.stft(np.pad(parts.transpose(0, 2, 1), ((0, 0), (0, 0), (0, missing))), **framing))
+    magnitudes = tf.abs(spectral.stft(np.pad(parts.transpose(0, 2, 1), ((0, 0), (0, 0), (0, missing))), **framing))
     if name == BINARY:
         masks = tf.cast(magnitudes >= tf.reduce_max(magnitudes, axis=0, keepdims=True), tf.float32)
     else:
         shares = tf.square(magnitudes) if name == RATIO_POWER else magnitudes
         masks = shares / (tf.reduce_sum(shares, axis=0, keepdims=True) + EPSILON)
-    estimates = signal.istft(tf.cast(masks[: len(stems)], tf.complex64) * observed, **framing, length=samples)
+    estimates = spectral.istft(tf.cast(masks[: len(stems)], tf.complex64) * observed, **framing, length=samples)
     return tf.transpose(estimates, [0, 2, 1]).numpy()

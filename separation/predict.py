@@ -17,11 +17,15 @@ import numpy as np
 import soxr
 from absl import flags as absl_flags
 
-from common import app, audio, audio_blocks, audio_writer, files, inputs, outputs, progress, tracks
+from common import audio, files, progress
 from common import config as configs
+from common.audio import blocks as audio_blocks
+from common.audio import writer
+from common.cli import app, inputs, outputs
+from common.cli.guard import Guard
+from common.corpora import tracks
 from common.errors import UserError, nearest
-from common.guard import Guard
-from separation import evaluate, separate
+from separation import evaluate, inference
 from separation.config import TASK, Config
 from separation.models import load_model
 
@@ -72,7 +76,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     config = evaluate.as_asked(configs.load(Config, TASK, Path(flags.run_dir) / "config.json"), flags)
     names = [*chosen_stems(config, flags.stems), *((RESIDUAL,) if flags.residual else ())]
     subtype = ENCODINGS[flags.encoding] if flags.format in ("wav", "flac") else None
-    audio_writer.format_of(path_of(flags, "track", "stem"), subtype)
+    writer.format_of(path_of(flags, "track", "stem"), subtype)
     used: set[str] = set()
     songs = [_unused(track_name(name), used) for name, _, _ in named]
     paths = [{stem: path_of(flags, track, stem) for stem in names} for track in songs]
@@ -84,7 +88,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         ),
         [source for _, source, _ in named],
     )
-    run = separate.window_function(load_model(flags.run_dir)[1], config)
+    run = inference.window_function(load_model(flags.run_dir)[1], config)
     guard = Guard("songs", "separated")
     with written.writing():
         for (name, source, _), stems in zip(named, paths, strict=True):
@@ -171,7 +175,7 @@ def path_of(flags: configs.FlagValues, track: str, stem: str) -> Path:
 
 
 def separate_file(
-    run: separate.WindowFunction,
+    run: inference.WindowFunction,
     config: Config,
     source: audio.AudioSource,
     paths: dict[str, Path],
@@ -186,7 +190,7 @@ def separate_file(
     Mono songs stay mono for a stereo model too, and the channels of a song are separated one by one by a mono model.
 
     Args:
-        run: From `separate.window_function`.
+        run: From `inference.window_function`.
         config: From `load_model`, perhaps with other inference settings.
         source: A path, or a binary file object.
         paths: The file of each stem; `residual` is what the others lack of the song.
@@ -213,7 +217,7 @@ def separate_file(
         blocks = audio_blocks.blocks(path, config.sample_rate, _BLOCK_SECONDS, False, offset, duration)
         blocks = itertools.chain([next(blocks)], blocks)
         writers = {
-            stem: stack.enter_context(audio_writer.opened(target, header.sample_rate, header.num_channels, subtype))
+            stem: stack.enter_context(writer.opened(target, header.sample_rate, header.num_channels, subtype))
             for stem, target in paths.items()
         }
         # What resampling takes away, all above the model's highest frequency, is missing from the stems too.
@@ -222,12 +226,12 @@ def separate_file(
             song = _Samples(audio_blocks.blocks(path, header.sample_rate, _BLOCK_SECONDS, False, offset, duration))
         meter = stack.enter_context(progress.bar(round(num_samples / header.sample_rate), path.name, "s"))
         num_written = 0
-        for stems in _resampled(separate.separate(run, config, blocks), config.sample_rate, header.sample_rate):
+        for stems in _resampled(inference.separate(run, config, blocks), config.sample_rate, header.sample_rate):
             stems = stems[:, : num_samples - num_written]
             if song is not None:
                 whole = song.take(stems.shape[1])
             if consistent:
-                stems = separate.make_consistent(stems, whole)
+                stems = inference.make_consistent(stems, whole)
             sums = {stem: stems[indices].sum(axis=0) for stem, indices in parts.items()}
             if RESIDUAL in paths:
                 sums[RESIDUAL] = whole - sum(sums.values())

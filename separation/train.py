@@ -19,14 +19,18 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import app, audio, plots, runs, tensorboard, training, training_options, tuning
+from common import audio, runs
 from common import config as configs
+from common.cli import app
 from common.corpora import manifest
-from common.training_options import Options
-from separation import data, evaluation, separate
+from common.reporting import plots, tensorboard
+from common.training import loop, precision
+from common.training import options as training_options
+from common.training.options import Options
+from separation import data, evaluation, inference
+from separation.callbacks import SeparationPanels, compare
 from separation.config import TASK, VARIANTS, Config
 from separation.models import build_model, compile_model
-from separation.panels import SeparationPanels, compare
 
 _EXAMPLE_SECONDS = 30.0
 
@@ -42,7 +46,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     app.refuse_arguments(arguments)
     run, trained = training_options.train(train_run, TASK, VARIANTS, flags)
-    print(evaluation.table_text(runs.read_metrics(run)))
+    print(evaluation.format_table(runs.read_metrics(run)))
     if not trained:
         logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
         return
@@ -74,12 +78,12 @@ def train_run(
     Raises:
         UserError: The tracks, the configuration or the folder cannot be used.
     """
-    training.prepare(config)
+    loop.prepare(config)
     runs.check_folder(folder)
     corpus = data.load_corpus(config, options.shards_dir)
     config = corpus.config
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
-    config = tuning.resolve(
+    config = precision.resolve(
         config,
         folder,
         TASK,
@@ -96,7 +100,7 @@ def train_run(
     if run.complete:
         return run, False
     runs.write_rejected(run, [split.bank.rejected for split in splits.values()])
-    training.prepare(config)
+    loop.prepare(config)
 
     model = fit(run, splits, options)
     figures, table = evaluation.evaluate_split(model, corpus, "test", train_groups=data.groups_of(corpus, "train"))
@@ -106,7 +110,7 @@ def train_run(
             data.build_dataset(config, splits["test"]), verbose=0, return_dict=True
         ).items()
     }
-    pictures = evaluation.save(table, run.folder / "test")
+    pictures = evaluation.save_plots(table, run.folder / "test")
     pictures.append(write_example(model, corpus, run.folder / "example"))
     tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])
     plots.save(plots.history(pd.DataFrame(run.history), ("loss", "sdr"), str(run.folder)), run.folder / "history.png")
@@ -123,7 +127,7 @@ def compiled_model(config: Config, split: data.Split) -> keras.Model:
     """Build the network, ready to fit the training split."""
     steps = data.steps_per_epoch(config, split)
     model = build_model(config)
-    compile_model(model, config, training.build_optimizer(config, steps), training.steps_per_execution(steps))
+    compile_model(model, config, loop.build_optimizer(config, steps), loop.steps_per_execution(steps))
     return model
 
 
@@ -149,7 +153,7 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras
 
     validation = data.build_dataset(config, splits["validation"])
     panels = SeparationPanels(run.folder / "tensorboard", config, validation, every_epochs=max(1, config.epochs // 5))
-    training.fit(
+    loop.fit(
         run,
         model,
         train,
@@ -170,7 +174,7 @@ def write_example(model: keras.Model, corpus: data.Corpus, folder: Path) -> Path
     _, mixture, stems = next(data.read_tracks(corpus, "test"))
     num_samples = round(_EXAMPLE_SECONDS * config.sample_rate)
     mixture, stems = mixture[:num_samples], stems[:, :num_samples]
-    estimates = separate.separate_track(separate.window_function(model, config), config, mixture)
+    estimates = inference.separate_track(inference.window_function(model, config), config, mixture)
     for name, waveform in {"mixture": mixture, **dict(zip(config.stems, estimates, strict=True))}.items():
         audio.write(folder / f"{name}.wav", np.clip(waveform, -1, 1), config.sample_rate)
     picture = folder / "example_spectrograms.png"

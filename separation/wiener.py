@@ -6,7 +6,7 @@ A. A. Nugraha, A. Liutkus, E. Vincent, "Multichannel audio source separation wit
 
 import tensorflow as tf
 
-from common import signal
+from common.features import spectral
 from separation.config import Config
 from separation.layers import EPSILON
 
@@ -26,14 +26,14 @@ def filter_stems(config: Config, mixture: tf.Tensor, spectra: tf.Tensor) -> tf.T
         Stems, shape `(batch, stems, samples, channels)`.
     """
     framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
-    observed = signal.stft(tf.transpose(mixture, [0, 2, 1]), **framing)
+    observed = spectral.stft(tf.transpose(mixture, [0, 2, 1]), **framing)
     stems = tf.complex(spectra[:, :, :, 0], spectra[:, :, :, 1])
     # Times bins, and channels last: (batch, stems, frames, bins, channels).
     observed = tf.transpose(observed, [0, 2, 3, 1])
     stems = tf.transpose(stems, [0, 1, 3, 4, 2])
     for _ in range(config.wiener_iterations):
         stems = _iterate(observed, stems)
-    waveforms = signal.istft(tf.transpose(stems, [0, 1, 4, 2, 3]), **framing, length=config.window_samples)
+    waveforms = spectral.istft(tf.transpose(stems, [0, 1, 4, 2, 3]), **framing, length=config.window_samples)
     return tf.transpose(waveforms, [0, 1, 3, 2])
 
 

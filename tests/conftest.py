@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common import app
+from benchmarks.example_corpora.whistles import write_words
+from common.cli import app
 from kws import train
-from tests.whistles import write_words
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

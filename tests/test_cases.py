@@ -5,7 +5,8 @@ import unicodedata
 
 import numpy as np
 
-from common import app, audio
+from common import audio
+from common.cli import app
 from generation import data as generation_data
 from generation.config import VARIANTS as GENERATION_VARIANTS
 from kws import data, export, predict, train

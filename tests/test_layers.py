@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from common import features, spectrogram_augment
+from common import features
+from common.augmentation import spectrogram
 from common.encoders import normalization
 from common.encoders.embedding import SavedModelEmbedding
 from counting import models as counting_models
@@ -29,10 +30,10 @@ LAYERS = {
     features.MFCC: ({**FRAMING, "num_mels": 16}, WAVEFORM),
     features.InverseSpectrogram: (FRAMING, (2, 9, 33, 2)),
     features.GriffinLim: ({**FRAMING, "num_iterations": 2}, (2, 9, 33)),
-    spectrogram_augment.SpecAugment: ({}, SPECTROGRAM),
-    spectrogram_augment.VocalTractPerturbation: ({"max_warp": 0.1}, SPECTROGRAM),
-    spectrogram_augment.TimeStretch: ({"max_stretch": 0.1}, SPECTROGRAM),
-    spectrogram_augment.RandomEqualizer: ({"deviation_db": 3.0}, SPECTROGRAM),
+    spectrogram.SpecAugment: ({}, SPECTROGRAM),
+    spectrogram.VocalTractPerturbation: ({"max_warp": 0.1}, SPECTROGRAM),
+    spectrogram.TimeStretch: ({"max_stretch": 0.1}, SPECTROGRAM),
+    spectrogram.RandomEqualizer: ({"deviation_db": 3.0}, SPECTROGRAM),
     normalization.FusedBatchNormalization: ({}, PICTURE),
     normalization.SubSpectralNormalization: ({"num_bands": 2}, PICTURE),
     SavedModelEmbedding: ({}, WAVEFORM),
@@ -53,7 +54,7 @@ LAYERS = {
     generation_layers.SpectralConv2D: ({"filters": 3, "kernel_size": 3}, PICTURE),
 }
 # What others are made of.
-PARENTS = {features.FramedLayer, features.MelLayer, spectrogram_augment._RandomLayer}
+PARENTS = {features.FramedLayer, features.MelLayer, spectrogram._RandomLayer}
 
 
 @pytest.fixture(scope="module")

@@ -36,11 +36,11 @@ def test_every_task_has_the_named_variants_and_a_page(task):
 
 
 ELSEWHERE = {
-    "common/errors.py": "common/test_files.py",
-    "common/startup.py": "common/test_app.py",
-    "common/progress.py": "common/test_shards.py",
-    "common/runs.py": "common/test_training.py",
-    "common/averages.py": "common/test_training.py",
+    "common/errors.py": "common/files/test_atomic.py",
+    "common/startup.py": "common/cli/test_app.py",
+    "common/progress.py": "common/data/test_shards.py",
+    "common/runs.py": "common/training/test_loop.py",
+    "common/training/averages.py": "common/training/test_loop.py",
     "common/export.py": "kws/test_end_to_end.py",
     **{f"counting/{name}.py": "counting/test_end_to_end.py" for name in ("train", "evaluate", "predict", "export")},
     **{f"separation/{name}.py": "separation/test_end_to_end.py" for name in ("train", "evaluate", "predict", "export")},

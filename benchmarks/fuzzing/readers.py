@@ -57,7 +57,7 @@ def read_audio(folder: Path) -> None:
 
 def read_blocks(folder: Path) -> None:
     """Read a file in blocks, all of it and an excerpt."""
-    from common import audio_blocks
+    from common.audio import blocks as audio_blocks
 
     (path,) = folder.iterdir()
     _each(
@@ -68,7 +68,9 @@ def read_blocks(folder: Path) -> None:
 
 def read_standard_input(folder: Path) -> None:
     """Read what comes through a pipe as the entry points do: whole, in blocks, and by way of a temporary file."""
-    from common import audio, audio_blocks, inputs
+    from common import audio
+    from common.audio import blocks as audio_blocks
+    from common.cli import inputs
 
     (path,) = folder.iterdir()
     content = path.read_bytes()
@@ -87,7 +89,7 @@ def read_standard_input(folder: Path) -> None:
 
 def read_in_graph(folder: Path) -> None:
     """Read a file as the preparation of shards does: by tensorflow-io where that is, else as `common.audio`."""
-    from common import tfio
+    from common.audio import tfio
 
     (path,) = folder.iterdir()
     tfio.read(path, SAMPLE_RATE)

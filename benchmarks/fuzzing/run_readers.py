@@ -89,7 +89,7 @@ def _recordings(folder: Path) -> list[Path]:
 
 def track_banks(folder: Path) -> list[Input]:
     """Return tracks that were decoded."""
-    from common import track_bank
+    from common.data import track_bank
     from common.errors import UserError
 
     # As they are missing, only the names are found.
@@ -112,7 +112,7 @@ def _tracks():
 
 def open_track_bank(folder: Path) -> None:
     """Open the tracks and read them."""
-    from common import track_bank
+    from common.data import track_bank
 
     bank = track_bank.prepare(_tracks(), folder, _STEMS, _RATE, 1, max_rejected=0.5)
     sum(int(np.abs(pcm).sum(dtype=np.int64)) for pcm in bank.pcm)
@@ -120,7 +120,7 @@ def open_track_bank(folder: Path) -> None:
 
 def shard_folders(folder: Path) -> list[Input]:
     """Return recordings that were decoded."""
-    from common import shards
+    from common.data import shards
     from common.errors import UserError
 
     made = shards.prepare(_manifest(_recordings(folder)), folder / "good", _RATE)
@@ -132,7 +132,8 @@ def shard_folders(folder: Path) -> list[Input]:
 
 def read_shards(folder: Path) -> None:
     """Read decoded recordings as an entry point does, one by one or in batches."""
-    from common import app, shards
+    from common.cli import app
+    from common.data import shards
     from common.errors import UserError
 
     def main(flag_values: object, arguments: list[str]) -> None:
@@ -153,7 +154,7 @@ def read_shards(folder: Path) -> None:
 
 def speech_banks(folder: Path) -> list[Input]:
     """Return speech that was decoded and can be read anywhere."""
-    from common import shards, speech_bank
+    from common.data import shards, speech_bank
 
     bank = speech_bank.build(shards.prepare(_manifest(_recordings(folder)), folder / "good", _RATE))
     assert len(bank.pcm)
@@ -165,7 +166,7 @@ def open_speech_bank(folder: Path) -> None:
     """Open the bank, and cut from it."""
     import pandas as pd
 
-    from common import cuts, shards, speech_bank
+    from common.data import excerpts, shards, speech_bank
 
     paths = (str(folder / "shards" / "shard-00000.tfrecord"),)
     table = _manifest(_MISSING)
@@ -175,7 +176,7 @@ def open_speech_bank(folder: Path) -> None:
     bank = speech_bank.build(prepared)
     places = bank.places(400, 0.5)
     positions = np.concatenate([[-1], *places.values()]).astype(np.int64)
-    cuts.read(bank.tracks, cuts.Places(np.minimum(positions, 0), positions), 400)
+    excerpts.read(bank.tracks, excerpts.Places(np.minimum(positions, 0), positions), 400)
     bank.locate(bank.table["first"].to_numpy())
 
 
@@ -195,7 +196,8 @@ def _model():
 
 def backups(folder: Path) -> list[Input]:
     """Return a run that was interrupted."""
-    from common import locks, runs
+    from common import runs
+    from common.files import locks
 
     run = runs.start(folder, _training(), "kws", "default")
     run.history, run.best = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}], 0.5
@@ -213,7 +215,8 @@ def _training():
 
 def restore(folder: Path) -> None:
     """Go on with a run."""
-    from common import locks, runs
+    from common import runs
+    from common.files import locks
 
     try:
         run = runs.start(folder, _training(), "kws", "default")
@@ -254,9 +257,9 @@ def snapshots(folder: Path) -> list[Input]:
 
 def load_snapshot(folder: Path) -> None:
     """Go back to an earlier generator."""
-    from generation import watch
+    from generation import callbacks
 
-    watch.load_snapshot(_gan(), folder, 3)
+    callbacks.load_snapshot(_gan(), folder, 3)
 
 
 def run_folders(folder: Path) -> list[Input]:

@@ -119,7 +119,7 @@ def prepared(folder: Path) -> list[Input]:
 
 def index_prepared(folder: Path) -> None:
     """Index prepared mixtures."""
-    from counting import prepared as corpus
+    from counting import prepared_corpus as corpus
     from counting.config import Config
 
     corpus.index(folder, Config(head="class", clip_seconds=0.2))

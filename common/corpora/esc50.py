@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from common import listing, tables
 from common.corpora import manifest
 from common.errors import UserError
+from common.files import listing, tables
 
 LAYOUT = "audio/<name>.wav or .flac and meta/esc50.csv"
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from common import listing
 from common.corpora import layouts, manifest, own_tables, splits
 from common.corpora.speech_commands import BACKGROUND_NOISE, SILENCE, UNKNOWN, noise_rows, speaker_of
 from common.errors import UserError
+from common.files import listing
 
 TABLE = "metadata.csv"
 LAYOUT = "one folder per class with recordings inside, such as yes/1.wav and no/1.wav"

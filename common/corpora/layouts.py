@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from common import listing
 from common.errors import UserError
+from common.files import listing
 
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from common import listing, tables
 from common.errors import UserError
+from common.files import listing, tables
 
 COLUMNS = ("path", "start", "duration", "split", "label", "speaker", "sex", "track", "stem", "channel")
 SPLITS = ("train", "validation", "test")

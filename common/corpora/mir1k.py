@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from common import listing
 from common.corpora import manifest, splits, track_folders
 from common.errors import UserError
+from common.files import listing
 
 STEMS = ("vocals", "accompaniment")
 LAYOUT = "Wavfile/<singer>_<song>_<clip>.wav"

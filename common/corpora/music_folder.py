@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from common import listing, stem_names
-from common.corpora import layouts, manifest, splits
+from common.corpora import layouts, manifest, splits, stem_names
 from common.errors import UserError
+from common.files import listing
 
 _NUMBERS = {1: "one", 2: "two", 3: "three"}
 LAYOUT = "recordings of music, in folders of genres if there are several"
@@ -54,7 +54,7 @@ def index(root: str | Path) -> pd.DataFrame:
 
 
 def songs_of(table: pd.DataFrame) -> pd.Series:
-    """Return the song that each row of a manifest belongs to; see `common.stem_names.song_of`."""
+    """Return the song that each row of a manifest belongs to; see `common.corpora.stem_names.song_of`."""
     return table["track"].map(stem_names.song_of)
 
 

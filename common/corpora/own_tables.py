@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from common import listing, tables
 from common.errors import UserError
+from common.files import listing, tables
 
 SEXES = {"": "", "f": "F", "female": "F", "m": "M", "male": "M"}
 

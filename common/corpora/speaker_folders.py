@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from common import listing
 from common.corpora import folder, layouts, manifest, own_tables, splits
 from common.corpora.speech_commands import BACKGROUND_NOISE, SILENCE, speaker_of
 from common.errors import UserError
+from common.files import listing
 
 TABLE = "speakers.csv"
 LAYOUT = "one folder per speaker with recordings inside, such as anna/1.wav and bert/1.wav"

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from common import audio, listing
+from common import audio
 from common.corpora import download as downloads
 from common.corpora import manifest
 from common.errors import UserError
+from common.files import listing
 
 SILENCE, UNKNOWN, BACKGROUND_NOISE = "_silence_", "_unknown_", "_background_noise_"
 LISTS = {"validation_list.txt": "validation", "testing_list.txt": "test"}

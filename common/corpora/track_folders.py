@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from common import listing, stem_names
-from common.corpora import layouts, manifest, splits
+from common.corpora import layouts, manifest, splits, stem_names
 from common.errors import UserError
+from common.files import listing
 
 LAYOUT = "one folder a track with a file a stem, such as song/vocals.wav and song/drums.wav"
 

@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from benchmarks import devices
-from common.tuning import Candidate
+from common.training.precision import Candidate
 
 PLAIN = Candidate("float32", False)
 

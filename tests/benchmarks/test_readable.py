@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from benchmarks import readable
-from common import shards
 from common.corpora import manifest
+from common.data import shards
 
 
 @pytest.fixture

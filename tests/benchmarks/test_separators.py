@@ -6,8 +6,8 @@ import pytest
 from absl import flags as absl_flags
 
 from benchmarks import separators
-from common import app
 from common import config as configs
+from common.cli import app
 from separation import train
 from separation.config import VARIANTS
 

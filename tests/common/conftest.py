@@ -1,8 +1,8 @@
 import pytest
 
-from tests.riffs import write_riffs
-from tests.songs import write_songs
-from tests.voices import write_speakers
+from benchmarks.example_corpora.riffs import write_riffs
+from benchmarks.example_corpora.songs import write_songs
+from benchmarks.example_corpora.voices import write_speakers
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,11 @@ import pytest
 import tensorflow as tf
 from absl import flags as absl_flags
 
-from common import app, config, data_service
+from benchmarks.two_workers import free_ports
+from common import config, data_service
+from common.cli import app
 from common.errors import UserError
 from kws import train as kws_train
-from tests.two_workers import free_ports
 
 
 @pytest.fixture(scope="module")

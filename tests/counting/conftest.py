@@ -2,9 +2,9 @@
 
 import pytest
 
-from common import app
+from benchmarks.example_corpora.voices import write_speakers
+from common.cli import app
 from counting import train
-from tests.voices import write_speakers
 
 
 @pytest.fixture(scope="session")

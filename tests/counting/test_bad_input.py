@@ -4,10 +4,11 @@ import pandas as pd
 import pytest
 import soundfile
 
-from common import app, runs
+from benchmarks.example_corpora.voices import RATE, write_speakers
+from common import runs
+from common.cli import app
 from counting import predict, train
 from counting.models import load_model
-from tests.voices import RATE, write_speakers
 
 
 def run(script, *arguments):

@@ -2,7 +2,7 @@
 
 import json
 
-from common import app
+from common.cli import app
 from counting import predict
 
 

@@ -14,11 +14,12 @@ import soundfile
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from common import app, export
+from benchmarks.example_corpora.voices import RATE, buzz
+from common import export
+from common.cli import app
 from counting import evaluate, evaluation, predict, train
 from counting import export as export_script
 from counting.models import load_model
-from tests.voices import RATE, buzz
 
 
 def run(script, *arguments):

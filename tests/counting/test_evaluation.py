@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from common import files
-from counting import answers, data, evaluation
+from counting import data, evaluation, inference
 from counting.config import Config
 from counting.models import load_model
 
@@ -47,7 +47,7 @@ def test_the_same_mixtures_are_tested_whatever_the_seed_and_the_batch(evaluated)
 def test_women_and_men_are_those_of_the_likeliest_count():
     """The likeliest pair of all is one woman, but two speakers are likelier than one."""
     config = Config(max_speakers=2)
-    answer = answers.decide(config, np.array([[0.4, 0.0, 0.2, 0.3, 0.1]], np.float32))
+    answer = inference.decide(config, np.array([[0.4, 0.0, 0.2, 0.3, 0.1]], np.float32))
     predicted = np.stack([answer["female"], answer["male"]], axis=1)
     figures = evaluation.sex_figures(config, np.array([[1, 0]]), predicted)
     assert figures["sex_accuracy"] == 0.0
@@ -72,6 +72,6 @@ def test_the_protocol_says_how_and_is_written_down(evaluated, tmp_path):
 
 
 def test_the_table_shows_every_count(evaluated):
-    lines = evaluation.table(evaluated[3]).splitlines()
+    lines = evaluation.format_table(evaluated[3]).splitlines()
     assert lines[1].split()[0] == "1" and lines[2].split()[0] == "2"
     assert lines[-1].startswith("accuracy ")

@@ -4,10 +4,10 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from common import training
 from common.export import run_litert, write_litert
-from counting.answers import decide
+from common.training import loop
 from counting.config import HEADS, MODELS, VARIANTS, Config
+from counting.inference import decide
 from counting.models import (
     CountMetric,
     OrdinalProbabilities,
@@ -66,7 +66,7 @@ def test_every_head_learns_and_is_loaded_again(head, rng, tmp_path):
     matrix = count_matrix(config)
     labels = matrix[:, totals - 1].T / matrix.sum(axis=0)[totals - 1][:, None]
     model = build_model(config)
-    compile_model(model, config, training.build_optimizer(config, 1), 1)
+    compile_model(model, config, loop.build_optimizer(config, 1), 1)
     losses = model.fit(waveforms, labels, batch_size=30, epochs=30, verbose=0).history["loss"]
     assert losses[-1] < 0.8 * losses[0]
     signature = tf.TensorSpec((1, 1600), tf.float32, name="waveform")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from common import app
+from common.cli import app
 from counting import prepare, train
 from counting.config import VARIANTS
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common import app
+from common.cli import app
 from counting import reproduce
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from benchmarks.example_corpora.riffs import RATE, write_riffs
 from common.errors import UserError
 from generation import data
 from generation.config import VARIANTS
-from tests.riffs import RATE, write_riffs
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import scipy.signal
 import scipy.stats
 import soundfile
 
-from common import signal
 from common.errors import UserError
+from common.features import spectral
 from generation import metrics
 from generation.embedding import NUM_COMPONENTS, TextureEmbedding, texture_features
 
@@ -188,8 +188,8 @@ def tracks(real_data):
         starts = rng.integers(len(waveform) - 132_300, size=5)
         halves[number % 2].append(np.stack([waveform[start : start + 132_300] for start in starts]))
     waveforms = np.stack([np.concatenate(half) for half in halves])
-    power = signal.mel_spectrogram(waveforms, RATE, BANDS, n_fft=400, hop_length=HOP)
-    return signal.power_to_db(power, top_db=None).numpy()
+    power = spectral.mel_spectrogram(waveforms, RATE, BANDS, n_fft=400, hop_length=HOP)
+    return spectral.power_to_db(power, top_db=None).numpy()
 
 
 def test_real_music_that_has_lost_its_time_is_far_from_other_music(tracks):

@@ -16,9 +16,9 @@ import soundfile
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from common import app
+from benchmarks.example_corpora.riffs import RATE, write_riffs
+from common.cli import app
 from generation import evaluate, export, generate, train
-from tests.riffs import RATE, write_riffs
 
 
 def run(script, *arguments):

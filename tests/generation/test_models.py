@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import runs, training
+from benchmarks.example_corpora.riffs import riff
+from common import runs
+from common.training import loop
 from generation import models, noise
 from generation.config import LOSSES, VARIANTS
-from tests.riffs import riff
 
 # Without a style a step has half the variables, and is compiled sooner.
 TINY = dataclasses.replace(VARIANTS["tiny"], r1_every=2, style_dim=0)
@@ -18,7 +19,7 @@ PLAIN = dataclasses.replace(TINY, augment="none", r1_weight=0.0)
 
 def build(config, *, eager=False):
     """Build a model; `eager` is for a few steps, which take less time than to trace one."""
-    training.prepare(config)
+    loop.prepare(config)
     model = models.build_model(config)
     model.spectra.adapt([tf.constant(waveforms(config, 4))])
     models.compile_model(model)

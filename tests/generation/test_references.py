@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.example_corpora.riffs import write_riffs
 from generation import data, references
 from generation.config import VARIANTS
 from generation.spectra import Spectra
-from tests.riffs import write_riffs
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pytest
 import scipy.ndimage
 import soundfile
 
-from common import signal
 from common.errors import UserError
+from common.features import spectral
 from generation import replays
 
 RATE, SAMPLES = 22_050, 132_300
@@ -67,8 +67,8 @@ def test_spectrograms_that_cannot_be_compared_are_refused(rng):
 
 
 def decibels(waveforms):
-    power = signal.mel_spectrogram(waveforms, RATE, 64, n_fft=400, hop_length=200)
-    return signal.power_to_db(power, top_db=None).numpy()
+    power = spectral.mel_spectrogram(waveforms, RATE, 64, n_fft=400, hop_length=200)
+    return spectral.power_to_db(power, top_db=None).numpy()
 
 
 @pytest.fixture(scope="module")

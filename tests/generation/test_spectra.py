@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.example_corpora.riffs import riff
 from common.errors import UserError
 from generation.config import VARIANTS
 from generation.spectra import Spectra, resize
-from tests.riffs import riff
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import audio, signal
-from common.spectrogram_augment import VocalTractPerturbation
+from common import audio
+from common.augmentation.spectrogram import VocalTractPerturbation
+from common.features import spectral
 from generation import metrics as generation_metrics
 from separation import metrics as separation_metrics
 from tests.goldens import cases
@@ -30,18 +31,18 @@ def magnitudes(case: dict) -> np.ndarray:
 
 def istft(case: dict):
     values = cases.spectrum(case["frames"], case["n_fft"] // 2 + 1, case["seed"])
-    return signal.istft(values, **taken(case, *_FRAMING, "length"))
+    return spectral.istft(values, **taken(case, *_FRAMING, "length"))
 
 
 def mel_spectrogram(case: dict):
-    return signal.mel_spectrogram(sound(case), **taken(case, *_MEL, *_FRAMING))
+    return spectral.mel_spectrogram(sound(case), **taken(case, *_MEL, *_FRAMING))
 
 
 def griffin_lim(case: dict):
     framing = taken(case, "n_fft", "hop_length")
-    spectrum = np.abs(signal.stft(sound(case), **framing))
-    found = signal.griffin_lim(spectrum, **framing, momentum=case["momentum"], length=case["num_samples"])
-    again = np.abs(signal.stft(found, **framing))
+    spectrum = np.abs(spectral.stft(sound(case), **framing))
+    found = spectral.griffin_lim(spectrum, **framing, momentum=case["momentum"], length=case["num_samples"])
+    again = np.abs(spectral.stft(found, **framing))
     return np.array([np.linalg.norm(again - spectrum) / np.linalg.norm(spectrum)])
 
 
@@ -56,7 +57,7 @@ def mel_warp(case: dict):
 
 
 def torch_spectrogram(case: dict):
-    spectrum = signal.stft(sound(case), **taken(case, *_FRAMING))
+    spectrum = spectral.stft(sound(case), **taken(case, *_FRAMING))
     return spectrum if case["power"] is None else tf.abs(spectrum) ** case["power"]
 
 
@@ -83,7 +84,7 @@ def decibels(function: Callable) -> Callable:
 
 
 def mfcc(case: dict):
-    return signal.mfcc(mel_spectrogram(case), case["num_mfcc"])
+    return spectral.mfcc(mel_spectrogram(case), case["num_mfcc"])
 
 
 # What answers each function, and how far it may be from the other library, as a part of the answer's largest magnitude.
@@ -93,20 +94,20 @@ def mfcc(case: dict):
 # float64 on both sides was the same to the last digit that is kept.
 _FLOAT32, _CEPSTRA, _NARROW_BANDS, _FLOAT64 = 5e-6, 1e-4, 5e-4, 5e-7
 ANSWERS: dict[tuple[str, str], tuple[Callable, float]] = {
-    ("librosa", "stft"): (lambda case: signal.stft(sound(case), **taken(case, *_FRAMING)), _FLOAT32),
+    ("librosa", "stft"): (lambda case: spectral.stft(sound(case), **taken(case, *_FRAMING)), _FLOAT32),
     ("librosa", "istft"): (istft, _FLOAT32),
-    ("librosa", "mel_filterbank"): (lambda case: signal.mel_filterbank(**taken(case, *_MEL, "n_fft")), _FLOAT64),
+    ("librosa", "mel_filterbank"): (lambda case: spectral.mel_filterbank(**taken(case, *_MEL, "n_fft")), _FLOAT64),
     ("librosa", "mel_spectrogram"): (mel_spectrogram, _FLOAT32),
-    ("librosa", "power_to_db"): (decibels(signal.power_to_db), _FLOAT32),
-    ("librosa", "amplitude_to_db"): (decibels(signal.amplitude_to_db), _FLOAT32),
+    ("librosa", "power_to_db"): (decibels(spectral.power_to_db), _FLOAT32),
+    ("librosa", "amplitude_to_db"): (decibels(spectral.amplitude_to_db), _FLOAT32),
     ("librosa", "mfcc"): (mfcc, _CEPSTRA),
-    ("librosa", "dct"): (lambda case: signal.dct(magnitudes(case), case["num_coefficients"]), _FLOAT32),
+    ("librosa", "dct"): (lambda case: spectral.dct(magnitudes(case), case["num_coefficients"]), _FLOAT32),
     ("librosa", "resample"): (resample, _FLOAT32),
     ("librosa", "mel_warp"): (mel_warp, _FLOAT64),
     ("torchaudio", "spectrogram"): (torch_spectrogram, _FLOAT32),
     ("torchaudio", "mel_spectrogram"): (mel_spectrogram, _NARROW_BANDS),
     ("torchaudio", "mfcc"): (mfcc, _CEPSTRA),
-    ("torchaudio", "decibels"): (decibels(signal.power_to_db), _FLOAT32),
+    ("torchaudio", "decibels"): (decibels(spectral.power_to_db), _FLOAT32),
     ("museval", "bss_eval"): (bss_eval, _FLOAT64),
     ("torchmetrics", "si_sdr"): (si_sdr, _FLOAT64),
     ("prdc", "prdc"): (prdc, _FLOAT64),
@@ -173,7 +174,7 @@ def test_there_are_a_thousand_cases_and_the_versions_they_were_made_with():
 def test_a_small_fault_is_seen(goldens):
     """Each of these was a fault in some library once: the window's form, the margin, the norm, a decibel's reference."""
     case, shape, values = goldens["librosa-1.0", "stft"][0]
-    right = np.asarray(signal.stft(sound(case), **taken(case, *_FRAMING)))
+    right = np.asarray(spectral.stft(sound(case), **taken(case, *_FRAMING)))
     assert difference(right, shape, values) < _FLOAT32
     for wrong in (right * 1.0001, right[:-1], np.roll(right, 1, axis=-1), right.conj(), right * np.nan):
         assert difference(wrong, shape, values) > _FLOAT32

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import soundfile
 
+from benchmarks.example_corpora.whistles import RATE, write_words
 from kws.config import VARIANTS
-from tests.whistles import RATE, write_words
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from common import app
+from benchmarks.example_corpora.whistles import RATE, whistle, write_words
+from common.cli import app
 from kws import evaluate, export, predict, train
-from tests.whistles import RATE, whistle, write_words
 
 
 @pytest.fixture

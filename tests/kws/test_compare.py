@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from common import app
+from common.cli import app
 from kws import compare
 from kws.config import MODELS, VARIANTS
 

@@ -4,9 +4,9 @@ import shutil
 import pandas as pd
 import pytest
 
-from common import app
+from benchmarks.example_corpora.whistles import write_words
+from common.cli import app
 from kws import crossvalidate
-from tests.whistles import write_words
 
 
 @pytest.fixture(scope="module")

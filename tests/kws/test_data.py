@@ -5,10 +5,10 @@ import pytest
 import soundfile
 import tensorflow as tf
 
+from benchmarks.example_corpora.whistles import RATE
 from kws import data
 from kws.config import VARIANTS
 from kws.models import build_model
-from tests.whistles import RATE
 
 TINY = VARIANTS["tiny"]
 

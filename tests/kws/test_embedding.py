@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from common import app
+from benchmarks.example_corpora.whistles import RATE, whistle
+from common.cli import app
 from kws import evaluate, export, predict, train
 from kws.models import load_model
-from tests.whistles import RATE, whistle
 from tests.yamnet import write_yamnet
 
 

@@ -13,12 +13,13 @@ import soundfile
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from common import app, export
+from benchmarks.example_corpora.whistles import RATE, whistle, write_words
+from common import export
+from common.cli import app
 from kws import data, evaluate, predict, train
 from kws import export as export_script
 from kws.config import Config
 from kws.models import load_model
-from tests.whistles import RATE, whistle, write_words
 
 
 def run(script, *arguments):

@@ -13,8 +13,11 @@ import pytest
 import soundfile
 
 from benchmarks import readable
-from common import app, files, locks, runs, shards
+from common import files, runs
+from common.cli import app
 from common.corpora import manifest
+from common.data import shards
+from common.files import locks
 from kws import evaluate, export, train
 from kws.config import VARIANTS
 
@@ -170,7 +173,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(train_flags, tmp_p
 def test_a_run_that_is_read_only_can_be_used_and_is_told_before_long_work(
     run_dir, shards_dir, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(files.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(files.atomic.tempfile, "TemporaryFile", refuse)
     monkeypatch.setattr(train.data, "load_corpus", lambda *_, **__: pytest.fail("long work"))
     flags = [f"--run_dir={run_dir}", f"--shards_dir={shards_dir}"]
     for script in (evaluate, export):

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import soundfile
 
+from benchmarks.example_corpora.whistles import PITCHES_HZ, RATE, write_words
 from common.errors import UserError
 from kws import data, recordings
 from kws.config import COMMAND_WORDS, VARIANTS
-from tests.whistles import PITCHES_HZ, RATE, write_words
 
 TINY = VARIANTS["tiny"]
 

@@ -5,12 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
+from benchmarks.example_corpora.whistles import write_words
 from common import config as configs
 from common.errors import UserError
 from kws import data, evaluation, rejection
 from kws.config import TASK, Config
 from kws.models import load_model
-from tests.whistles import write_words
 
 
 @pytest.mark.parametrize(("keep", "expected"), [(1.0, 0.05), (0.95, 0.1), (0.951, 0.05), (0.5, 0.55), (0.01, 1.0)])
@@ -93,7 +93,7 @@ def test_the_figures_follow_from_the_probabilities(judged):
 
 def test_the_table_and_the_plot_show_every_group(judged, tmp_path):
     _, _, figures, scores = judged
-    shown = rejection.table(figures)
+    shown = rejection.format_table(figures)
     for name in ("keywords kept and right", "noise rejected", "unseen words, speakers of test rejected"):
         assert shown.count(name) == 2, name
     assert rejection.save_plot(scores, figures, tmp_path / "plot.png") == [tmp_path / "plot.png"]
@@ -107,7 +107,7 @@ def test_pooled_figures_add_the_counts_up(judged):
         for name, rate in figures[point]["rejected"].items():
             assert pooled[point]["rejected"][name]["count"] == 2 * rate["count"]
         assert pooled[point]["keywords_kept"]["share"] == figures[point]["keywords_kept"]["share"]
-    assert "keywords kept" in rejection.table(pooled)
+    assert "keywords kept" in rejection.format_table(pooled)
 
 
 def test_the_classes_unknown_and_silence_are_rejected_by_the_keywords_scores():

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from matplotlib import image
 
-from common import app, audio
+from common import audio
+from common.cli import app
 from kws import reproduce
 from kws.config import COMMAND_WORDS, VARIANTS
 from kws.models import build_model

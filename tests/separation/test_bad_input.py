@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from common import app, runs
+from benchmarks.example_corpora.songs import RATE, write_song, write_songs
 from common import config as configs
+from common import runs
+from common.cli import app
 from common.errors import UserError
 from separation import data, evaluate, export, predict, train
 from separation.config import TASK, VARIANTS
 from separation.models import build_model
-from tests.songs import RATE, write_song, write_songs
 
 
 @pytest.fixture(scope="module")

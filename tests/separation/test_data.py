@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from benchmarks.example_corpora.songs import RATE, write_songs
 from common.errors import UserError
 from separation import data
 from separation.config import VARIANTS
-from tests.songs import RATE, write_songs
 
 TINY = dataclasses.replace(VARIANTS["tiny"], corpus="folder")
 

@@ -12,10 +12,10 @@ import soundfile
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from common import app
+from benchmarks.example_corpora.songs import RATE, chord, drums, voice, write_songs
+from common.cli import app
 from separation import evaluate, export, predict, train
 from separation.models import load_model
-from tests.songs import RATE, chord, drums, voice, write_songs
 
 
 def run(script, *arguments):

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common import training
+from benchmarks.example_corpora.songs import write_songs
+from common.training import loop
 from separation import data, evaluation, oracle
 from separation.config import VARIANTS
 from separation.models import build_model
-from tests.songs import write_songs
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def judged(tmp_path_factory):
     root = tmp_path_factory.mktemp("evaluation")
     config = dataclasses.replace(VARIANTS["tiny"], corpus="folder", data_dir=str(write_songs(root / "songs")))
     corpus = data.load_corpus(config, root / "shards")
-    training.prepare(corpus.config)  # the same weights every time
+    loop.prepare(corpus.config)  # the same weights every time
     figures, table = evaluation.evaluate_split(
         build_model(corpus.config), corpus, "test", train_groups={"train/song 0"}, full=True, oracles=oracle.NAMES
     )
@@ -38,7 +38,7 @@ def test_every_score_stands_between_its_floor_and_its_ceiling(judged):
 
 
 def test_the_table_is_laid_out(judged):
-    text = evaluation.table_text(judged[0])
+    text = evaluation.format_table(judged[0])
     assert "SI-SDR" in text and "  ideal binary mask" in text and "95 % interval" in text
     assert len({line.index("SDR") for line in text.splitlines()[:1]}) == 1
 
@@ -61,7 +61,7 @@ def test_sdr_is_the_median_and_si_sdr_the_mean_over_tracks():
 
 def test_pictures_and_rows_are_written(judged, tmp_path):
     _, table = judged
-    paths = evaluation.save(table, tmp_path / "test")
+    paths = evaluation.save_plots(table, tmp_path / "test")
     assert [path.name for path in paths] == ["test_tracks.csv", "test_sdr.png"]
     assert len(pd.read_csv(paths[0])) == len(table) and paths[1].stat().st_size > 1000
 
@@ -77,4 +77,4 @@ def test_what_nobody_can_tell_is_a_dash():
     table = pd.DataFrame({"stem": ["vocals"], "group": ["a"], "sdr": [np.nan], "si_sdr": [-np.inf], "usdr": [0.0]})
     figures = evaluation.summary(table, evaluation.QUICK)
     figures |= {"oracles": {}, "protocol": {"num_tracks": 1, "sdr": ""}}
-    assert "–" in evaluation.table_text(figures)
+    assert "–" in evaluation.format_table(figures)

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.testing import check_layer
 from separation import layers
+from tests.checks import check_layer
 
 
 @pytest.fixture

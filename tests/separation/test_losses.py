@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import signal
+from common.features import spectral
 from separation import losses, metrics
 from separation.config import VARIANTS
 
@@ -18,7 +18,7 @@ def truth(rng):
 
 
 def outputs(stems):
-    spectrum = signal.stft(tf.transpose(stems, [0, 1, 3, 2]), CONFIG.n_fft, CONFIG.hop_length)
+    spectrum = spectral.stft(tf.transpose(stems, [0, 1, 3, 2]), CONFIG.n_fft, CONFIG.hop_length)
     return {"stems": stems, "spectra": tf.stack([tf.math.real(spectrum), tf.math.imag(spectrum)], axis=3)}
 
 
@@ -35,7 +35,7 @@ def test_the_distances_are_what_they_say(truth):
     assert float(losses.waveform_l1(CONFIG, truth, outputs(estimate))) == pytest.approx(
         np.abs(truth).mean() / 2, rel=1e-4
     )
-    magnitudes = np.abs(signal.stft(truth[..., 0], CONFIG.n_fft, CONFIG.hop_length))
+    magnitudes = np.abs(spectral.stft(truth[..., 0], CONFIG.n_fft, CONFIG.hop_length))
     assert float(losses.magnitude_l1(CONFIG, truth, outputs(estimate))) == pytest.approx(
         magnitudes.mean() / CONFIG.n_fft, rel=1e-3
     )

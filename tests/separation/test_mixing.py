@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from common import cuts
-from common.track_bank import TrackBank
+from common.data import excerpts
+from common.data.track_bank import TrackBank
 from separation import mixing
 from separation.config import VARIANTS
 
@@ -39,13 +39,13 @@ def test_stems_are_of_one_song_or_of_several(bank):
 
 def cuts_of(bank, config):
     places = mixing.draw(config, bank, 64, mixing.cut_samples(config), (0, 0))
-    return tf.constant(cuts.read(bank.pcm, places, mixing.cut_samples(config), [0, 1]))
+    return tf.constant(excerpts.read(bank.pcm, places, mixing.cut_samples(config), [0, 1]))
 
 
 def test_without_changes_stems_are_as_they_are(bank):
     config = dataclasses.replace(CONFIG, **PLAIN)
-    cuts = cuts_of(bank, config)
-    np.testing.assert_array_equal(mixing.change(config, cuts, [0, 1]), np.asarray(cuts) / np.float32(2**15))
+    excerpts = cuts_of(bank, config)
+    np.testing.assert_array_equal(mixing.change(config, excerpts, [0, 1]), np.asarray(excerpts) / np.float32(2**15))
 
 
 @pytest.mark.parametrize("name", ["gain", "swap", "flip"])
@@ -56,8 +56,8 @@ def test_each_stem_changes_for_itself(bank, name):
         "flip": {"flip_probability": 0.5},
     }[name]
     config = dataclasses.replace(CONFIG, **{**PLAIN, **changes})
-    cuts = cuts_of(bank, config)
-    before, after = np.asarray(cuts) / 2**15, mixing.change(config, cuts, [0, 1]).numpy()
+    excerpts = cuts_of(bank, config)
+    before, after = np.asarray(excerpts) / 2**15, mixing.change(config, excerpts, [0, 1]).numpy()
     changed_to = {"swap": before[..., ::-1], "flip": -before}
     if name == "gain":
         factors = (after * before).sum(axis=(2, 3)) / (before**2).sum(axis=(2, 3))

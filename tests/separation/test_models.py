@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from common import training
 from common.errors import UserError
+from common.training import loop
 from separation import losses, metrics
 from separation.config import VARIANTS, Config
 from separation.models import MaskAccuracy, StemSdr, build_model, compile_model, load_model
@@ -42,9 +42,9 @@ def test_waveform_in_stems_out(model, mask, rng):
 def test_every_loss_moves_every_network(model, loss, rng):
     changes = SMALL_UNET if model == "unet" else {"model": model}
     config = dataclasses.replace(TINY, loss=(loss,), mask="sigmoid", learning_rate=0.01, num_frames=64, **changes)
-    training.prepare(config)
+    loop.prepare(config)
     network = build_model(config)
-    compile_model(network, config, training.build_optimizer(config, 8), 1)
+    compile_model(network, config, loop.build_optimizer(config, 8), 1)
     network.run_eagerly = True  # Tracing takes longer than eight steps.
     stems = rng.normal(0, 0.1, (4, 2, config.window_samples, 1)).astype(np.float32)
     stems[:, 1] = np.cumsum(stems[:, 1], axis=1) * 0.1

@@ -3,9 +3,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from benchmarks.example_corpora import songs
 from separation import metrics, oracle
 from separation.config import VARIANTS
-from tests import songs
 
 CONFIG = dataclasses.replace(VARIANTS["tiny"], sample_rate=songs.RATE, channels=1, n_fft=512, hop_length=128)
 

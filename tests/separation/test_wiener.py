@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from common import signal
+from common.features import spectral
 from separation import metrics, wiener
 from separation.config import VARIANTS
 
@@ -13,7 +13,7 @@ CONFIG = dataclasses.replace(
 
 
 def spectra_of(stems):
-    spectrum = signal.stft(tf.transpose(stems, [0, 1, 3, 2]), CONFIG.n_fft, CONFIG.hop_length)
+    spectrum = spectral.stft(tf.transpose(stems, [0, 1, 3, 2]), CONFIG.n_fft, CONFIG.hop_length)
     return tf.stack([tf.math.real(spectrum), tf.math.imag(spectrum)], axis=3)
 
 
@@ -38,10 +38,10 @@ def test_in_mono_it_shares_out_the_mixture_by_power(rng):
     mixture = stems.sum(axis=1)
     found = wiener.filter_stems(CONFIG, mixture, spectra_of(stems)).numpy()
     np.testing.assert_allclose(found.sum(axis=1), mixture, atol=1e-4)
-    power = np.square(np.abs(signal.stft(stems[..., 0], CONFIG.n_fft, CONFIG.hop_length)))
+    power = np.square(np.abs(spectral.stft(stems[..., 0], CONFIG.n_fft, CONFIG.hop_length)))
     share = power / power.sum(axis=1, keepdims=True)
-    observed = signal.stft(mixture[..., 0], CONFIG.n_fft, CONFIG.hop_length)
-    expected = signal.istft(
+    observed = spectral.stft(mixture[..., 0], CONFIG.n_fft, CONFIG.hop_length)
+    expected = spectral.istft(
         tf.cast(share, tf.complex64) * observed[:, None], CONFIG.n_fft, CONFIG.hop_length, length=CONFIG.window_samples
     )
     np.testing.assert_allclose(found[..., 0], expected, atol=1e-3)

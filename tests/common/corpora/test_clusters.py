@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from common import testing
+from benchmarks.example_corpora.whistles import RATE, whistle
 from common.corpora import clusters
 from common.errors import UserError
-from tests.whistles import RATE, whistle
+from tests import checks
 
 
 @pytest.fixture(scope="module")
@@ -61,4 +61,4 @@ def test_what_is_heard_of_a_recording_is_the_same_in_every_version_of_librosa(tm
     rows = pd.DataFrame({"start": [0.0, 1.0, 2.0]})
     described = clusters._describe(str(tmp_path / "said.wav"), rows, 1.0)
     assert described.shape == (3, 65)
-    testing.check_golden(described, [0.00190667, 13.7538, -99.4987, 60.5454, 0.0263062])
+    checks.check_golden(described, [0.00190667, 13.7538, -99.4987, 60.5454, 0.0263062])

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from common import tracks
-from common.corpora import mir1k
+from common.corpora import mir1k, tracks
 from common.errors import UserError
 
 

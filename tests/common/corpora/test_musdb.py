@@ -2,8 +2,8 @@
 
 import pytest
 
-from common import track_bank, tracks
-from common.corpora import musdb
+from common.corpora import musdb, tracks
+from common.data import track_bank
 from common.errors import UserError
 
 

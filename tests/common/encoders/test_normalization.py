@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from common.encoders.normalization import FusedBatchNormalization, SubSpectralNormalization
-from common.testing import check_layer
+from tests.checks import check_layer
 
 
 def randomised(layer, shape, rng):

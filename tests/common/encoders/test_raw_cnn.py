@@ -6,7 +6,7 @@ import tensorflow as tf
 from common.encoders import raw_cnn
 from common.encoders.raw_cnn import m3, m5, m11, m18, m34_res
 from common.export import run_litert, write_litert
-from common.testing import waveforms
+from tests.checks import waveforms
 
 
 def count_trainable(model):

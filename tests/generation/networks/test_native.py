@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from common import training
+from common.training import loop
 from generation import noise
 from generation.config import VARIANTS
 from generation.networks import native
@@ -21,7 +21,7 @@ def test_an_excerpt_of_six_seconds_is_64_bands_by_662_frames():
 def test_a_longer_piece_begins_as_the_shorter_one_does():
     """Every part is made alike: what is generated depends on the noise around it, not on where it stands."""
     config = VARIANTS["tiny"]
-    training.prepare(config)
+    loop.prepare(config)
     network = native.generator(config)
     long = noise.draw(config, 1, [0, 0], steps=30)
     made = network(long).numpy()
@@ -32,7 +32,7 @@ def test_a_longer_piece_begins_as_the_shorter_one_does():
 
 def test_noise_far_away_changes_nothing():
     config = VARIANTS["tiny"]
-    training.prepare(config)
+    loop.prepare(config)
     network = native.generator(config)
     first = noise.draw(config, 1, [0, 0], steps=30)
     other = tf.concat([first[:, :20], noise.draw(config, 1, [1, 0], steps=10)], axis=1)

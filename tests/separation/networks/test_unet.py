@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from common.testing import check_layer
 from separation.config import VARIANTS
 from separation.networks.unet import FoldedConv2DTranspose, unet
+from tests.checks import check_layer
 
 
 def build(config, channels=1):

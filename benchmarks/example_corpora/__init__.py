@@ -1,0 +1,1 @@
+"""Corpora that take no time to make: what tests and benchmarks train on."""

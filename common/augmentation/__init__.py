@@ -1,0 +1,1 @@
+"""Changes of training examples: of waveforms and of spectrograms."""

@@ -1,0 +1,353 @@
+"""Augmentation of batches of waveforms.
+
+The waveform functions are for `tf.data`, after batching: they take `(batch, samples)` and a stateless seed, which is two
+integers, and every example of the batch draws values of its own. The same seed gives the same result; every call wants
+another seed, also two functions in a row. Nothing is clipped: a result may leave [-1, 1].
+
+Example:
+    >>> import tensorflow as tf
+    >>> def augment(waveforms, index):
+    ...     seeds = tf.random.split([7, tf.cast(index, tf.int32)], 2)
+    ...     waveforms = gain(waveforms, seeds[0], min_gain_db=-6.0, max_gain_db=6.0)
+    ...     return shift(waveforms, seeds[1], max_shift_samples=1600)
+    >>> waveforms = tf.data.Dataset.from_tensors(tf.ones((2, 16000))).repeat(3)
+    >>> [batch.shape[1] for batch in tf.data.Dataset.zip(waveforms, tf.data.Dataset.counter()).map(augment)]
+    [16000, 16000, 16000]
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from common.features import spectral
+
+_OVERSAMPLING = 3
+
+
+def gain(waveforms, seed, min_gain_db: float, max_gain_db: float, *, probability: float = 1.0):
+    """Change the level of every example by decibels of its own.
+
+    Args:
+        waveforms: Shape (batch, samples).
+        seed: Two integers, shape (2,).
+        min_gain_db: Smallest change of level, in dB.
+        max_gain_db: Largest change of level, in dB.
+        probability: Share of examples that are changed, in [0, 1].
+
+    Returns:
+        Waveforms of the same shape.
+    """
+    seeds = tf.random.split(seed, 2)
+    gain_db = _draw(waveforms, seeds[0], min_gain_db, max_gain_db)
+    return _apply(waveforms, waveforms * _amplitude(gain_db), seeds[1], probability)
+
+
+def shift(waveforms, seed, max_shift_samples: int, *, probability: float = 1.0):
+    """Move every example earlier or later by a whole number of samples; zeros come in from the side.
+
+    Args:
+        waveforms: Shape (batch, samples).
+        seed: Two integers, shape (2,).
+        max_shift_samples: Largest shift either way, at least 0.
+        probability: Share of examples that are changed, in [0, 1].
+
+    Returns:
+        Waveforms of the same shape.
+    """
+    seeds = tf.random.split(seed, 2)
+    batch, samples = _shape(waveforms)
+    shifts = tf.random.stateless_uniform(
+        (batch, 1), seeds[0], -max_shift_samples, max_shift_samples + 1, dtype=tf.int32
+    )
+    shifts = _apply(tf.zeros_like(shifts), shifts, seeds[1], probability)
+    padded = tf.pad(waveforms, [[0, 0], [max_shift_samples, max_shift_samples]])
+    # A slice an example is a copy; one tf.gather of single samples takes three times as long.
+    starts = max_shift_samples - shifts[:, 0]
+    return tf.map_fn(
+        lambda example: tf.slice(example[0], [example[1]], [samples]),
+        (padded, starts),
+        fn_output_signature=tf.TensorSpec(waveforms.shape[1:], waveforms.dtype),
+    )
+
+
+def speed(waveforms, seed, min_rate: float, max_rate: float, *, probability: float = 1.0):
+    """Play every example faster or slower, which also moves its pitch, around its centre; see `play_at`.
+
+    Args:
+        waveforms: Shape (batch, samples).
+        seed: Two integers, shape (2,).
+        min_rate: Smallest factor of speed, above 0; 0.9 is ten per cent slower.
+        max_rate: Largest factor of speed.
+        probability: Share of examples that are changed, in [0, 1].
+
+    Returns:
+        Waveforms of the same shape.
+    """
+    seeds = tf.random.split(seed, 2)
+    changed = play_at(waveforms, _draw(waveforms, seeds[0], min_rate, max_rate))
+    return _apply(waveforms, changed, seeds[1], probability)
+
+
+def play_at(waveforms, rates):
+    """Play every example at a speed of its own, which moves its pitch too, around its centre.
+
+    A faster example gets shorter and is filled up with zeros on both sides; a slower one is cut on both sides. The
+    waveform is oversampled three times by its Fourier transform, less what would alias, and then interpolated linearly;
+    what that takes from the treble is given back beforehand. The error that remains was 46 dB below spoken words (the
+    median of 40; 32 dB for the one with the most hiss).
+
+    Args:
+        waveforms: Shape (batch, samples).
+        rates: Factors of speed, above 0, shape (batch, 1); 0.9 is ten per cent slower.
+
+    Returns:
+        Waveforms of the same shape.
+    """
+    batch, samples = _shape(waveforms)
+    num_fine = samples * _OVERSAMPLING
+
+    spectrum = tf.signal.rfft(waveforms)
+    bins = tf.range(samples // 2 + 1, dtype=tf.float32)
+    cycles_per_step = bins / tf.cast(num_fine, tf.float32)
+    droop = tf.square(tf.math.divide_no_nan(tf.sin(np.pi * cycles_per_step), np.pi * cycles_per_step))
+    droop = tf.where(bins == 0, 1.0, droop)
+    kept = bins * tf.maximum(rates, 1.0) < tf.cast(samples, tf.float32) / 2
+    spectrum *= tf.cast(tf.where(kept, _OVERSAMPLING / droop, 0.0), spectrum.dtype)
+    fine = tf.signal.irfft(tf.pad(spectrum, [[0, 0], [0, num_fine // 2 - samples // 2]]), [num_fine])
+
+    centre = tf.cast(samples - 1, tf.float32) / 2
+    # crop_and_resize is the one kernel that interpolates at a rate per example: it takes the first and the last
+    # position wanted, as parts of the whole row, and answers with zero outside.
+    first = (centre - centre * rates) * _OVERSAMPLING / tf.cast(num_fine - 1, tf.float32)
+    last = (centre + centre * rates) * _OVERSAMPLING / tf.cast(num_fine - 1, tf.float32)
+    row = tf.zeros_like(first)
+    boxes = tf.concat([row, first, row, last], axis=1)
+    changed = tf.image.crop_and_resize(fine[:, tf.newaxis, :, tf.newaxis], boxes, tf.range(batch), (1, samples))
+    return changed[:, 0, :, 0]
+
+
+def stretch(waveforms, rates, n_fft: int = 1024, hop_length: int = 256):
+    """Change the tempo of every example and keep its pitch, around its centre: a phase vocoder.
+
+    J. Laroche and M. Dolson, "Improved phase vocoder time-scale modification of audio" (1999), as `librosa.effects.
+    time_stretch` does it. A faster example gets shorter and is filled up with zeros on both sides; a slower one is cut.
+
+    Args:
+        waveforms: Shape (batch, samples).
+        rates: Factors of tempo, above 0, shape (batch, 1); 0.9 is ten per cent slower.
+        n_fft: Length of the Fourier transform in samples.
+        hop_length: Distance between frames in samples.
+
+    Returns:
+        Waveforms of the same shape.
+    """
+    spectrum = spectral.stft(waveforms, n_fft, hop_length)
+    _, samples = _shape(waveforms)
+    frames = tf.shape(spectrum)[1]
+    centre = tf.cast(samples, tf.float32) / (2 * hop_length)
+    positions = centre + (tf.range(frames, dtype=tf.float32) - centre) * rates
+    left = tf.clip_by_value(tf.cast(tf.floor(positions), tf.int32), 0, frames - 2)
+    before, after = tf.gather(spectrum, left, batch_dims=1), tf.gather(spectrum, left + 1, batch_dims=1)
+    part = (positions - tf.cast(left, tf.float32))[..., None]
+    inside = tf.cast((part >= 0) & (part <= 1), tf.complex64)
+    part = tf.clip_by_value(part, 0.0, 1.0)
+    # Silence has a phase too, or what follows it would have none to go on from.
+    magnitude = tf.maximum((1 - part) * tf.abs(before) + part * tf.abs(after), 1e-6)
+    advance = _unit(after * tf.math.conj(before))
+
+    def step(last, values):
+        # A sinusoid spreads over neighbouring bins, whose phases must go together or it beats: each bin follows the sum
+        # of itself and its neighbours, which have the opposite sign where frames begin at their first sample.
+        return _unit(_with_neighbours(last) * values[0]) * tf.cast(values[1], tf.complex64)
+
+    first = _unit(before[:, 0]) * tf.cast(magnitude[:, 0], tf.complex64)
+    steps = (tf.transpose(advance[:, :-1], [1, 0, 2]), tf.transpose(magnitude[:, 1:], [1, 0, 2]))
+    following = tf.scan(step, steps, first)
+    stretched = inside * tf.concat([first[:, None], tf.transpose(following, [1, 0, 2])], axis=1)
+    return tf.ensure_shape(spectral.istft(stretched, n_fft, hop_length, length=samples), waveforms.shape)
+
+
+def _unit(values):
+    """Scale complex numbers to a magnitude of 1; 0 becomes 1."""
+    magnitude = tf.abs(values)
+    scaled = values / tf.cast(tf.maximum(magnitude, 1e-30), tf.complex64)
+    return tf.where(magnitude > 1e-30, scaled, tf.ones_like(values))
+
+
+def _with_neighbours(values):
+    padded = tf.pad(values, [[0, 0], [1, 1]])
+    return values - padded[:, :-2] - padded[:, 2:]
+
+
+def add_noise(waveforms, noises, seed, min_snr_db: float, max_snr_db: float, *, probability: float = 1.0):
+    """Add noise at a signal-to-noise ratio that every example draws.
+
+    Both powers are means over the whole clip. Where the waveform or the noise is silent no ratio exists, and the
+    waveform stays as it is.
+
+    Args:
+        waveforms: Shape (batch, samples).
+        noises: Noise of any level, shape (batch, samples).
+        seed: Two integers, shape (2,).
+        min_snr_db: Smallest signal-to-noise ratio, in dB.
+        max_snr_db: Largest signal-to-noise ratio, in dB.
+        probability: Share of examples that are changed, in [0, 1].
+
+    Returns:
+        Waveforms of the same shape.
+    """
+    seeds = tf.random.split(seed, 2)
+    snr_db = _draw(waveforms, seeds[0], min_snr_db, max_snr_db)
+    level = tf.math.divide_no_nan(_rms(waveforms), _rms(noises)) * _amplitude(-snr_db)
+    return _apply(waveforms, waveforms + level * noises, seeds[1], probability)
+
+
+def colored_noise(shape, seed, min_exponent: float = 0.0, max_exponent: float = 2.0):
+    """Make Gaussian noise with a power spectrum of 1 / frequency ** exponent, the exponent drawn for every example.
+
+    An exponent of 0 is white noise, 1 pink and 2 brown.
+
+    Args:
+        shape: (batch, samples).
+        seed: Two integers, shape (2,).
+        min_exponent: Smallest exponent.
+        max_exponent: Largest exponent.
+
+    Returns:
+        Noise of shape (batch, samples), with mean 0 and root mean square 1.
+    """
+    batch, samples = tf.unstack(shape)
+    seeds = tf.random.split(seed, 2)
+    num_bins = samples // 2
+    exponents = tf.random.stateless_uniform((batch, 1), seeds[0], min_exponent, max_exponent)
+    bins = tf.range(1, num_bins + 1, dtype=tf.float32)
+    # Uniform draws cost a sixth of Gaussian ones, and a sum over thousands of them is Gaussian all the same.
+    parts = tf.random.stateless_uniform((2, batch, num_bins), seeds[1], -1.0, 1.0)
+    parts *= tf.exp(-exponents / 2 * tf.math.log(bins))
+    spectrum = tf.pad(tf.complex(parts[0], parts[1]), [[0, 0], [1, 0]])
+    noise = tf.signal.irfft(spectrum, [samples])
+    return noise / _rms(noise)
+
+
+def reverberate(
+    waveforms,
+    seed,
+    min_rt60_seconds: float,
+    max_rt60_seconds: float,
+    sample_rate: int,
+    *,
+    min_drr_db: float = 0.0,
+    max_drr_db: float = 20.0,
+    probability: float = 1.0,
+):
+    """Put every example into a room of its own.
+
+    The room's impulse response is the direct sound, then white noise that decays by 60 dB within the reverberation
+    time. The direct sound stays where it was, and the impulse response has unit energy, so that the level stays about
+    the same.
+
+    Args:
+        waveforms: Shape (batch, samples).
+        seed: Two integers, shape (2,).
+        min_rt60_seconds: Shortest reverberation time, above 0.
+        max_rt60_seconds: Longest reverberation time.
+        sample_rate: In Hz.
+        min_drr_db: Smallest ratio of direct to reverberant energy, in dB.
+        max_drr_db: Largest ratio of direct to reverberant energy, in dB.
+        probability: Share of examples that are changed, in [0, 1].
+
+    Returns:
+        Waveforms of the same shape.
+    """
+    seeds = tf.random.split(seed, 2)
+
+    def in_rooms(chosen):
+        return _in_rooms(
+            chosen, seeds[0], (min_rt60_seconds * sample_rate, max_rt60_seconds * sample_rate), (min_drr_db, max_drr_db)
+        )
+
+    return _apply_to_some(waveforms, in_rooms, seeds[1], probability)
+
+
+def _in_rooms(waveforms, seed, rt60_samples: tuple[float, float], drr_db: tuple[float, float]):
+    """Convolve every example with a room's impulse response of its own."""
+    seeds = tf.random.split(seed, 3)
+    batch, samples = _shape(waveforms)
+    num_tail = int(rt60_samples[1])
+    rt60_samples = _draw(waveforms, seeds[0], *rt60_samples)
+    drr_db = _draw(waveforms, seeds[1], *drr_db)
+    # Minus 60 dB is a factor of 1 / 1000.
+    decay = tf.exp(-np.log(1000.0) / rt60_samples * tf.range(num_tail, dtype=tf.float32))
+    tail = tf.random.stateless_uniform((batch, num_tail), seeds[2], -1.0, 1.0) * decay
+    tail *= _amplitude(-drr_db) * tf.math.rsqrt(tf.reduce_sum(tf.square(tail), axis=1, keepdims=True))
+    responses = tf.concat([tf.ones((batch, 1)), tail], axis=1)
+    responses *= tf.math.rsqrt(1 + tf.pow(10.0, -drr_db / 10))
+
+    # Long enough that nothing wraps around, and rounded up to an even length that has no large prime factor.
+    fft_length = -(-(samples + num_tail) // 4096) * 4096
+    # Padded here, because tf.signal.rfft does not pad a batch that happens to be empty.
+    waveforms, responses = (
+        tf.pad(x, [[0, 0], [0, fft_length - length]]) for x, length in ((waveforms, samples), (responses, num_tail + 1))
+    )
+    spectrum = tf.signal.rfft(waveforms) * tf.signal.rfft(responses)
+    return tf.signal.irfft(spectrum)[:, :samples]
+
+
+def mix_examples(waveforms, labels, seed, alpha: float = 0.2, *, probability: float = 1.0):
+    """Mix every example, and its label, with the one before it in the batch: mixup.
+
+    Zhang et al., "mixup: Beyond empirical risk minimization" (2018, arXiv 1710.09412).
+
+    Args:
+        waveforms: Shape (batch, samples).
+        labels: One-hot or soft labels, float, shape (batch, labels).
+        seed: Two integers, shape (2,).
+        alpha: The weight of the example is drawn from Beta(alpha, alpha), above 0; small values leave most as they are.
+        probability: Share of examples that are changed, in [0, 1].
+
+    Returns:
+        Waveforms and labels of the same shapes.
+    """
+    seeds = tf.random.split(seed, 2)
+    batch, _ = _shape(waveforms)
+    gammas = tf.random.stateless_gamma((batch, 2), seeds[0], alpha)
+    # With a small alpha both draws can underflow to 0; such an example stays as it is.
+    total = tf.reduce_sum(gammas, axis=1, keepdims=True)
+    weight = tf.where(total > 0, tf.math.divide_no_nan(gammas[:, :1], total), 1.0)
+    weight = _apply(tf.ones_like(weight), weight, seeds[1], probability)
+    return tuple(x * weight + tf.roll(x, 1, axis=0) * (1 - weight) for x in (waveforms, labels))
+
+
+def _shape(waveforms):
+    """Return (batch, samples), as plain integers where they are known."""
+    dynamic = tf.shape(waveforms)
+    return tuple(dynamic[axis] if size is None else size for axis, size in enumerate(waveforms.shape))
+
+
+def _draw(waveforms, seed, low, high):
+    """Draw a number an example, shape (batch, 1), uniformly."""
+    return tf.random.stateless_uniform((_shape(waveforms)[0], 1), seed, low, high)
+
+
+def _apply(original, changed, seed, probability):
+    """Take every example, first axis, from `changed` with the given probability, else from `original`."""
+    chosen = tf.random.stateless_uniform((_shape(original)[0], 1), seed) < probability
+    return tf.where(chosen, changed, original)
+
+
+def _apply_to_some(waveforms, change, seed, probability):
+    """Change every example with the given probability, working on those alone that are changed."""
+    if probability == 1:
+        return change(waveforms)
+    chosen = tf.where(tf.random.stateless_uniform((_shape(waveforms)[0],), seed) < probability)
+    changed = tf.ensure_shape(change(tf.gather_nd(waveforms, chosen)), (None, waveforms.shape[1]))
+    return tf.tensor_scatter_nd_update(waveforms, chosen, changed)
+
+
+def _amplitude(db):
+    """Turn decibels of power into a factor of amplitude."""
+    return tf.pow(10.0, db / 20.0)
+
+
+def _rms(waveforms):
+    """Return root mean squares, shape (batch, 1)."""
+    return tf.sqrt(tf.reduce_mean(tf.square(waveforms), axis=1, keepdims=True))

@@ -1,0 +1,216 @@
+"""How every entry point starts and ends: flags, help, logging, errors in one line."""
+
+import errno
+import logging
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+from absl import flags
+
+from common import config as configs
+from common import files, interruption, streams
+from common.cli import outputs
+from common.config import FlagValues
+from common.data import shards
+from common.errors import UserError
+
+# What the system says of a path that cannot be, and what to do about it.
+_WRONG_PATHS = {
+    errno.ENAMETOOLONG: "give a shorter one",
+    errno.ENOTDIR: "a file lies where a folder was expected: give another path",
+    errno.EISDIR: "a folder lies where a file was expected: give another path",
+    errno.EEXIST: "a file lies where a folder was expected: give another path",
+    errno.ELOOP: "its links lead round in a circle: give another path",
+}
+
+
+def run(
+    main: Callable[[FlagValues, Sequence[str]], None],
+    define_flags: Callable[[FlagValues], None],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Parse the command line, call `main`, and turn what went wrong into one line.
+
+    Args:
+        main: Takes the parsed flags and the positional arguments.
+        define_flags: Adds the entry point's flags to the values it is given.
+        arguments: The command line without the program's name; `sys.argv` unless given.
+
+    Returns:
+        The exit code: 0, 2 for an error that the user can mend, 130 after Ctrl-C, 143 after SIGTERM. Other exceptions
+        pass through.
+    """
+    streams.prepare()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    program = f"python -m {_module_name(main)}"
+    flag_values = FlagValues()
+    flags.DEFINE_bool("help", False, "show this text and stop", short_name="h", flag_values=flag_values)
+    define_flags(flag_values)
+    code = _explained(lambda: _call(main, program, flag_values, arguments), program)
+    # What is still buffered is written here, whatever happened: at its exit Python would fail with a traceback.
+    return _explained(_flush, program) or code
+
+
+def _call(
+    main: Callable[[FlagValues, Sequence[str]], None],
+    program: str,
+    flag_values: FlagValues,
+    arguments: Sequence[str] | None,
+) -> None:
+    with interruption.raising():
+        positional = flag_values([program, *(sys.argv[1:] if arguments is None else arguments)])[1:]
+        if flag_values.help:
+            print(help_text(program, sys.modules[main.__module__].__doc__ or "", flag_values))
+            return
+        if "deterministic" in flag_values and flag_values.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        configs.understand(flag_values)
+        main(flag_values, positional)
+
+
+def _explained(work: Callable[[], None], program: str) -> int:
+    """Do something, say in one line what went wrong, and return the exit code."""
+    try:
+        work()
+    except flags.Error as error:
+        # absl words it "Did you mean: epochs ?"
+        return _fail(str(error).replace(" ?", "?"), f"{program} --help lists the flags")
+    except UserError as error:
+        return _fail(str(error))
+    except KeyboardInterrupt as error:
+        interruption.tell()
+        return error.exit_code if isinstance(error, interruption.Interrupted) else 130
+    except BrokenPipeError:
+        # Whoever read the answers has enough of them.
+        streams.drop_output()
+        return 0
+    except tf.errors.UnimplementedError as error:
+        if "determinis" not in error.message.lower():
+            raise
+        return _fail(error.message.split(". ")[0], "leave --deterministic out, or choose another --model")
+    except Exception as error:
+        line = _known(error)
+        if line is None:
+            raise
+        if streams.refused(error):
+            streams.drop_output()
+        return _fail(line)
+    return 0
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        streams.drop_output()
+        raise
+
+
+def _known(error: Exception) -> str | None:
+    """Return the line that says what an exception of another library means to the user; None for a defect."""
+    if isinstance(error, tf.errors.OpError | UnicodeDecodeError):
+        # What is read while a model trains has no place of its own to catch this.
+        damaged = shards.damage(error)
+        if damaged is not None:
+            return str(damaged)
+    reason = files.refusal(error)
+    if reason is not None:
+        return f"{_refused_path(error, reason)}: {reason}; free some space or choose another folder"
+    if isinstance(error, OSError) and error.errno in _WRONG_PATHS:
+        return f"{error.filename or 'a path'}: {error.strerror}; {_WRONG_PATHS[error.errno]}"
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        # What a library could not encode may be a whole table.
+        name = error.object[max(0, error.start - 60) : error.end + 60]
+        return f"{name!r} holds bytes that are no UTF-8; rename the file or folder"
+    return None
+
+
+def _refused_path(error: Exception, reason: str) -> str:
+    """Name the file that an error is about; TensorFlow names it before the reason."""
+    named = re.search(rf"(\S+); {re.escape(reason)}", str(error))
+    return named[1] if named else getattr(error, "filename", None) or "a file"
+
+
+def define_run_flags(flag_values: FlagValues, task: str) -> None:
+    """Define `--run_dir` for an entry point that works on a trained run."""
+    flags.DEFINE_string(
+        "run_dir", f"runs/{task}/default", "the run directory that training left", flag_values=flag_values
+    )
+
+
+def define_corpus_flags(flag_values: FlagValues) -> None:
+    """Define where recordings come from and where their decoded form is kept."""
+    flags.DEFINE_bool(
+        "download", False, "fetch the corpus to its folder first, if it is not there", flag_values=flag_values
+    )
+    define_shards_flag(flag_values)
+
+
+def define_shards_flag(flag_values: FlagValues) -> None:
+    """Define where decoded recordings are kept, for corpora that nobody can fetch."""
+    flags.DEFINE_string("shards_dir", "data/shards", "folder that keeps decoded recordings", flag_values=flag_values)
+
+
+def define_other_corpus_flags(flag_values: FlagValues, corpora: Sequence[str]) -> None:
+    """Define which corpus a trained run is tried on, if not the one that it was trained on."""
+    flags.DEFINE_string(
+        "corpus", None, f"the corpus, if not the one trained on: {', '.join(corpora)}", flag_values=flag_values
+    )
+    flags.DEFINE_string(
+        "data_dir", None, "folder of the corpus, if not where it was in training", flag_values=flag_values
+    )
+
+
+def define_evaluation_flag(flag_values: FlagValues) -> None:
+    """Define the file that figures are written to, for `common.cli.outputs.evaluation_file`."""
+    flags.DEFINE_string(
+        "output", None, "the JSON file (default evaluation.json in the run directory)", flag_values=flag_values
+    )
+    outputs.define_overwrite_flag(flag_values)
+
+
+def refuse_arguments(arguments: Sequence[str]) -> None:
+    """Refuse positional arguments where an entry point takes none.
+
+    Raises:
+        UserError: There are some; most often a flag without its dashes.
+    """
+    if arguments:
+        raise UserError(f'unexpected "{arguments[0]}"; flags are written --name=value')
+
+
+def help_text(program: str, purpose: str, flag_values: FlagValues) -> str:
+    """Lay out `--help`: the purpose, then a line or two a flag, in the order of their definition."""
+    lines = [purpose.strip(), "", f"Flags of {program}:"]
+    by_module = flag_values.flags_by_module_dict()
+    # One FlagValues an entry point: all its flags are its own, whichever module declared them.
+    for flag in dict.fromkeys(flag for module in by_module.values() for flag in module):
+        if flag.name == "help":
+            continue
+        name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
+        lines.append(f"  {name}")
+        lines.append(textwrap.fill(_flag_help(flag), 100, initial_indent=" " * 6, subsequent_indent=" " * 6))
+    return "\n".join(lines)
+
+
+def _flag_help(flag: flags.Flag) -> str:
+    """Say what a flag means, with its default; fields of a configuration say theirs themselves."""
+    help = re.sub(r"^<[^>]*>: ", "", flag.help)  # absl puts the values of an enumeration first
+    if flag.default in (None, "") or "(default" in help:
+        return help
+    return f"{help} (default {str(flag.default_as_str).strip(chr(39))})"
+
+
+def _module_name(function: Callable) -> str:
+    """Return the dotted name of the module that `function` is in, also where it runs as `__main__`."""
+    module = sys.modules[function.__module__]
+    return module.__spec__.name if getattr(module, "__spec__", None) else module.__name__
+
+
+def _fail(message: str, way_out: str = "") -> int:
+    line = " ".join(message.split())
+    print(f"error: {line}{f'; {way_out}' if way_out else ''}", file=sys.stderr)
+    return 2

@@ -1,0 +1,58 @@
+"""The recordings that a command line names."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from common import config as configs
+from common import streams
+from common.audio import sources
+from common.audio.sources import AudioSource
+from common.errors import UserError
+from common.files import listing
+
+
+def recordings(arguments: Sequence[str]) -> Iterator[tuple[str, AudioSource, Path | None]]:
+    """Yield every recording: its name, its source, and the named folder that it was found in, if any.
+
+    Folders are read at any depth, and `-` is standard input.
+
+    Raises:
+        UserError: None is named, or a folder holds no audio.
+    """
+    if not arguments:
+        raise UserError("no recording given; name files or folders, or - for a WAV on standard input")
+    for argument in arguments:
+        path = Path(configs.expanded(argument))
+        if argument == "-":
+            yield "-", streams.standard_input(), None
+        elif os.path.isdir(path):
+            found = listing.find(path)
+            found.tell()
+            if not found.files:
+                raise UserError(f"{path} holds no audio files ({listing.USUAL_SUFFIXES})")
+            yield from ((str(file), file, path) for file in found.files)
+        else:
+            yield str(path) if argument.startswith("~") else argument, path, None
+
+
+@contextlib.contextmanager
+def on_disk(source: AudioSource) -> Iterator[Path]:
+    """Yield the path of a recording; one that comes through a pipe is first copied to a temporary file.
+
+    Raises:
+        UserError: It cannot be copied, or what is done with the copy failed: it is called "standard input" then.
+    """
+    if not hasattr(source, "read"):
+        yield Path(source)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "standard_input"
+        with path.open("wb") as file:
+            sources.copy("standard input", source, file)
+        try:
+            yield path
+        except UserError as error:
+            raise UserError(str(error).replace(str(path), "standard input")) from error

@@ -1,0 +1,247 @@
+"""Songs with their stems, composed, sung and played on the spot: to practise taking songs apart.
+
+A song has a tempo, a key, chords, patterns, instruments, levels and a voice, all drawn from its number; `common.synthesis.music`
+plays it. espeak-ng speaks the words; their resonances are then sung on a melody in the song's scale, with vibrato, or
+rapped on the beat. While the voice is there it is as loud as all else together, within 2 dB, and shares its
+band with chords, melodies and drums, so that no fixed filter tells them apart. The style `metal` has no voice: riffs of
+palm-muted power chords with a bass and a double kick, for generating music.
+
+The folder is `<root>/<settings>/song_0000/{mixture,vocals,drums,bass,other}.wav` and so on, 16-bit WAV; the mixture is
+the sum of the stems to the last bit, and `song.json` beside them says how the song was made. A song depends on the
+settings and its number alone, not on how many there are, and its folder is whole or absent: a run that was killed goes
+on where it was, and more songs only add folders. The splits divide the songs by number and the voices by variant, as
+those of `common.corpora.synthetic_words` do.
+"""
+
+import hashlib
+import math
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common import audio, files, progress
+from common.audio import decoding
+from common.corpora import manifest, parallel
+from common.corpora.synthetic_words import VARIANTS
+from common.corpora.tracks import MIXTURE
+from common.errors import UserError
+from common.synthesis.music import metal, pop, singing
+from common.synthesis.music.score import Settings, Song, num_samples, rms
+from common.synthesis.music.voice import VOICE_RATE
+from common.synthesis.speech import espeak
+
+STEMS = {"pop": ("vocals", "drums", "bass", "other"), "metal": ("drums", "bass", "other")}
+
+_FORMAT_VERSION = 2
+_FEWEST_SONGS, _SHORTEST_SECONDS = 3, 2.0
+_LOWEST_RATE = 8000
+_MANY_SONGS = 8
+# Of ten songs; the first three already have all splits.
+_SPLITS = ("train", "validation", "test", *["train"] * 7)
+_PEAK = 0.95
+_PCM_SCALE = 2**15
+# espeak-ng speaks low, for the vocoder, and slowly.
+_RATE_WPM, _SPOKEN_PITCH = 140, {"F": 30, "M": 60}
+
+
+def index(
+    root: str | Path,
+    *,
+    num_songs: int = 40,
+    seconds: float = 12.0,
+    sample_rate: int = 16000,
+    channels: int = 1,
+    language: str = "en",
+    style: str = "pop",
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Make the songs that are not there yet, and list all of them.
+
+    Args:
+        root: Folder for songs; made if missing. Different settings lie side by side in it.
+        num_songs: At least 3. Of ten, eight are for training and one each for validation and test.
+        seconds: Length of each, at least 2.
+        sample_rate: In Hz, at least 8000. The voice has nothing above 11 kHz.
+        channels: 1, or 2 to have the instruments stand from left to right.
+        language: A language code such as `en` or `es`, or one accent such as `en-gb-scotland`. English has a lyric, any
+            other language sings numbers.
+        style: `pop`, with a voice, or `metal`, without.
+        seed: Draws everything that varies.
+
+    Returns:
+        A manifest (see `common.corpora.manifest`), a row a stem and one a mixture; `speaker` and `sex` are those of the
+        track's voice.
+
+    Raises:
+        UserError: `pop` needs espeak-ng, which is not installed, or does not speak the language in full.
+        UserError: A setting is out of range, or the style is unknown.
+        UserError: The folder is a file, or cannot be written to.
+    """
+    _check(root, num_songs, seconds, sample_rate, channels, style)
+    language = language.strip().lower()
+    accents = _accents(language) if "vocals" in STEMS[style] else []
+    spoken = f"-{language}-espeak-ng-{espeak.version()}" if accents else ""
+    name = f"songs-{style}-{seconds:g}s-{sample_rate}hz-{channels}ch-seed{seed}{spoken}-v{_FORMAT_VERSION}"
+    settings = Settings(Path(root).resolve() / name, style, language, float(seconds), sample_rate, channels, seed)
+    songs = [_draw_song(settings, accents, number) for number in range(num_songs)]
+    missing = [song for song in songs if not _is_whole(song)]
+    if missing:
+        # What espeak-ng says depends on what it said before. So singing takes fresh processes, each of which speaks all
+        # of its songs from the first one on, also those that are there: every song is the same whatever was there.
+        items, many = (songs, 1) if accents else (missing, _MANY_SONGS)
+        with progress.bar(num_songs, "synthetic songs", "song", num_songs - len(missing)) as meter:
+            for is_new in parallel.stripes(_write_song, items, many, chunk_items=1):
+                meter.update(is_new)
+    return manifest.from_rows(
+        {
+            "path": song.folder / f"{stem}.wav",
+            "duration": float(seconds),
+            "split": song.split,
+            "speaker": song.singer,
+            "sex": song.sex,
+            "track": song.track,
+            "stem": stem,
+        }
+        for song in songs
+        for stem in (MIXTURE, *STEMS[style])
+    )
+
+
+def _check(root, num_songs, seconds, sample_rate, channels, style):
+    if style not in STEMS:
+        raise UserError(f'unknown style "{style}"; expected one of {", ".join(STEMS)}')
+    if num_songs < _FEWEST_SONGS:
+        raise UserError(f"expected at least {_FEWEST_SONGS} songs, one for each split; received {num_songs}")
+    if not _SHORTEST_SECONDS <= seconds < math.inf:
+        raise UserError(f"expected songs of at least {_SHORTEST_SECONDS:g} s; received {seconds:g}")
+    if not _LOWEST_RATE <= sample_rate <= decoding.HIGHEST_SAMPLE_RATE:
+        raise UserError(f"expected a sample rate of at least {_LOWEST_RATE} Hz; received {sample_rate}")
+    if channels not in (1, 2):
+        raise UserError(f"expected 1 or 2 channels; received {channels}")
+    if Path(root).exists() and not Path(root).is_dir():
+        raise UserError(f"{root} is a file; expected a folder to make songs in")
+
+
+def _accents(language: str) -> list[str]:
+    accents = espeak.accents(language)
+    word = singing.draw_words(accents[0], np.random.default_rng(0))[0]
+    if not np.any(espeak.synthesize(word, accents[0])[0]):
+        raise UserError(
+            f'espeak-ng has no sounds for numbers in "{language}"; expected a language that it speaks in full, such as'
+            " de, en or es"
+        )
+    return accents
+
+
+def _draw_song(settings: Settings, accents: list[str], number: int) -> Song:
+    split = _SPLITS[number % len(_SPLITS)]
+    seed = _hash(f"{settings.seed}/{settings.style}/{number}")
+    if not accents:
+        return Song(settings, number, split, "", "", "", seed)
+    # Women and men in turn, and each variant in its turn, so that a few songs share as few voices as can be.
+    tens, number_in_ten = divmod(number, len(_SPLITS))
+    turn = tens * _SPLITS.count(split) + _SPLITS[:number_in_ten].count(split) + settings.seed
+    sex = "FM"[turn % 2]
+    variants = VARIANTS[split][sex].split()
+    accent = str(np.random.default_rng([0, seed]).choice(accents))
+    return Song(settings, number, split, accent, variants[turn // 2 % len(variants)], sex, seed)
+
+
+def _is_whole(song: Song) -> bool:
+    return all((song.folder / f"{stem}.wav").exists() for stem in (MIXTURE, *STEMS[song.settings.style]))
+
+
+def _write_song(song: Song) -> bool:
+    """Write the folder of a song, whole or not at all; False if it is there."""
+    speech = _speak(song) if song.singer else {}
+    if _is_whole(song):
+        return False
+    stems, description = make_song(song, speech)
+    try:
+        with files.temporary_folder(song.folder) as partial:
+            for stem, samples in stems.items():
+                # Whole numbers of 16 bits over 2**15 are written as what they were.
+                pcm = samples / np.float32(_PCM_SCALE)
+                audio.write(partial / f"{stem}.wav", pcm, song.settings.sample_rate, "PCM_16")
+            files.write_json(partial / "song.json", description)
+            # Not that of another process, which may have been quicker.
+            if not _is_whole(song):
+                shutil.rmtree(song.folder, ignore_errors=True)
+                os.rename(partial, song.folder)
+    except OSError as error:
+        if not _is_whole(song):
+            raise UserError(
+                f"cannot write {song.folder}: {error.strerror or error}; check the folder and the free space"
+            ) from error
+    return True
+
+
+def _speak(song: Song) -> dict[str, np.ndarray]:
+    """Let espeak-ng say the words of a song, monotonously; each is float32 at `VOICE_RATE`, shape `(samples,)`."""
+    rng = np.random.default_rng([5, song.seed])
+    # A voice that is played faster or slower has a shorter or longer vocal tract.
+    tract_scale = rng.uniform(0.92, 1.1)
+    speech = {}
+    for word in singing.draw_words(song.accent, rng):
+        samples, rate = espeak.synthesize(
+            word, song.accent, song.variant, _RATE_WPM, _SPOKEN_PITCH[song.sex], pitch_range=0
+        )
+        samples = audio.resample(samples, int(rate * tract_scale), VOICE_RATE)
+        loud = np.flatnonzero(np.abs(samples) > 0.0056 * np.abs(samples).max(initial=0))
+        if len(loud):
+            speech[word] = samples[loud[0] : loud[-1] + 1]
+    return speech
+
+
+def make_song(song: Song, speech: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict]:
+    """Compose and play a song.
+
+    Args:
+        song: Which one.
+        speech: Words as espeak-ng says them in the song's voice, from `_speak`; unused where there is no voice.
+
+    Returns:
+        The stems and their sum, `mixture`, in 16-bit steps: int16, shape `(samples, channels)`. And how the song was
+        made, for `song.json`.
+    """
+    stems, facts = pop.play(song, speech) if song.settings.style == "pop" else metal.play(song)
+    rng = np.random.default_rng([9, song.seed])
+    fade = np.minimum(1, np.arange(num_samples(song))[::-1] / (0.03 * song.settings.sample_rate))[:, np.newaxis]
+    stems = {stem: samples * fade for stem, samples in stems.items()}
+    levels_db = _balance(stems, rng)
+    loudest = max(np.abs(samples).max() for samples in (*stems.values(), sum(stems.values())))
+    scale = _PEAK * 10 ** (-rng.uniform(0, 6) / 20) / loudest * _PCM_SCALE
+    stems = {stem: np.round(samples * scale).astype(np.int16) for stem, samples in stems.items()}
+    levels_db = {stem: round(float(level_db), 2) for stem, level_db in levels_db.items()}
+    described = {"number": song.number, "split": song.split, "voice": song.singer, "levels_db": levels_db, **facts}
+    return {MIXTURE: sum(stems.values()), **stems}, described
+
+
+def _balance(stems: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, float]:
+    """Scale the stems in place to levels that are drawn, and return these in decibels.
+
+    Drums and bass are measured against what plays chords, the voice against all of these while it sings.
+    """
+    levels_db = {"drums": rng.uniform(-7, -1), "bass": rng.uniform(-10, -5)}
+    for stem, level_db in levels_db.items():
+        stems[stem] *= 10 ** (level_db / 20) * rms(stems["other"]) / (rms(stems[stem]) + 1e-9)
+    if "vocals" in stems:
+        levels_db["vocals"] = rng.uniform(-2, 2)
+        backing = sum(samples for stem, samples in stems.items() if stem != "vocals")
+        heard = _is_heard(stems["vocals"])
+        stems["vocals"] *= 10 ** (levels_db["vocals"] / 20) * rms(backing[heard]) / rms(stems["vocals"][heard])
+    return levels_db
+
+
+def _is_heard(samples: np.ndarray, num_frames: int = 100) -> np.ndarray:
+    """Say for every sample whether its hundredth of the song is within 30 dB of the loudest: shape `(samples,)`."""
+    frames = np.array_split(np.square(samples).sum(axis=1), num_frames)
+    levels = np.array([frame.mean() for frame in frames])
+    return np.repeat(levels > 1e-3 * levels.max(), [len(frame) for frame in frames])
+
+
+def _hash(key: str) -> int:
+    return int.from_bytes(hashlib.sha256(key.encode("utf-8")).digest()[:8], "big")

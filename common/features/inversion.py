@@ -1,0 +1,182 @@
+"""From mel spectrograms back to waveforms, as pure TensorFlow functions: `(..., frames, bands)` to `(..., samples)`.
+
+Every function runs eagerly, in a graph with any number of clips and frames, and in a SavedModel; the same seed gives the
+same waveform, and a clip the same one alone and in any batch. `spectral.griffin_lim` is for LiteRT as well, where Fourier
+transforms of 400 samples are matrix products; the one here takes 0.6 times as long at that length.
+
+Example:
+    >>> import tensorflow as tf
+    >>> waveform = tf.sin(2 * 3.14159265 * 440 * tf.range(22000, dtype=tf.float32) / 22050)
+    >>> power = spectral.mel_spectrogram(waveform, sample_rate=22050, num_mels=64, n_fft=400, hop_length=200)
+    >>> mel_db = spectral.power_to_db(power, top_db=None)
+    >>> mel_db_to_waveform(mel_db, sample_rate=22050, num_mels=64, n_fft=400, hop_length=200).shape
+    TensorShape([22000])
+"""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from common.errors import UserError
+from common.features import checks, spectral
+from common.features.framing import frame, overlap_and_add
+
+# Silence has this power in decibels, the `amin` of `spectral.power_to_db`.
+FLOOR_DB = -100.0
+
+# Of the logarithm of power in an update: what tends to 0 does so in large steps.
+_LARGEST_STEP = math.log(10.0)
+
+
+def mel_to_power(
+    mel,
+    sample_rate: int,
+    num_mels: int = 128,
+    fmin_hz: float = 0.0,
+    fmax_hz: float | None = None,
+    htk: bool = False,
+    norm: str | None = "slaney",
+    n_fft: int = 2048,
+    num_iterations: int = 20,
+):
+    """Find a power spectrogram, not negative anywhere, that has the mel spectrogram given.
+
+    Many have: this one is as flat within a band as the bands beside it allow. From a flat start, multiplicative updates
+    minimise the Kullback-Leibler divergence, in which a quiet band is met as closely as a loud one; the least squares
+    of `librosa.feature.inverse.mel_to_stft` see loud bands only. Every update begins further on in the direction of
+    the last: 20 come as close as about 100 without.
+
+    Lee and Seung, "Algorithms for non-negative matrix factorization" (2001), with the factor of the filters fixed;
+    Nesterov, "A method of solving a convex programming problem with convergence rate O(1/k^2)" (1983), on logarithms.
+
+    Args:
+        mel: Power in mel bands, shape (..., frames, num_mels); what is negative counts as 0.
+        sample_rate: In Hz.
+        num_mels, fmin_hz, fmax_hz, htk, norm: As in `spectral.mel_filterbank`.
+        n_fft: Length of the Fourier transform in samples.
+        num_iterations: Number of updates.
+
+    Returns:
+        float32 of shape (..., frames, 1 + n_fft // 2); 0 in bins that no band reaches.
+
+    Raises:
+        UserError: The last axis of `mel` is not `num_mels`.
+        UserError: `num_iterations` is below 1.
+    """
+    mel = tf.maximum(tf.cast(mel, tf.float32), 0.0)
+    if mel.shape[-1] not in (None, num_mels):
+        raise UserError(f"the mel spectrogram has {mel.shape[-1]} bands, num_mels is {num_mels}; use the same for both")
+    checks.count("num_iterations", num_iterations)
+    filters = spectral.mel_filterbank(sample_rate, n_fft, num_mels, fmin_hz, fmax_hz, htk, norm)
+    totals = filters.sum(axis=1, keepdims=True)
+    shares = tf.constant(np.divide(filters, totals, out=np.zeros_like(filters), where=totals > 0).T)
+    filters = tf.constant(filters)
+
+    def update(index, power, logarithm, last):
+        momentum = tf.cast(index, tf.float32) / tf.cast(index + 3, tf.float32)
+        step = tf.clip_by_value(logarithm - last, -_LARGEST_STEP, _LARGEST_STEP)
+        ahead = power * tf.exp(momentum * step)
+        ratio = mel / (tf.tensordot(ahead, filters, axes=1) + 1e-20)
+        power = ahead * tf.tensordot(ratio, shares, axes=1)
+        return index + 1, power, tf.math.log(power + 1e-30), logarithm
+
+    flat = tf.repeat(tf.reduce_mean(mel, axis=-1, keepdims=True), 1 + n_fft // 2, axis=-1)
+    logarithm = tf.math.log(flat + 1e-30)
+    start = (0, flat, logarithm, logarithm)
+    return tf.while_loop(lambda index, *_: index < num_iterations, update, start)[1]
+
+
+def griffin_lim(magnitude, hop_length: int = 512, num_iterations: int = 64, momentum: float = 0.99, seed=0):
+    """Find a waveform for a magnitude spectrogram of centred Hann windows, `librosa.griffinlim`.
+
+    Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm" (2013). All clips of a batch begin with the same
+    random phases, those of `spectral.griffin_lim`.
+
+    Args:
+        magnitude: Not negative, shape (..., frames, 1 + n_fft // 2), `n_fft` even.
+        hop_length: Distance from one frame to the next in samples, less than `n_fft`.
+        num_iterations: Number of times to go to the waveform and back.
+        momentum: 0 for the algorithm of Griffin and Lim (1984); below 1.
+        seed: Draws the phases to begin with: a whole number, or a scalar tensor of one.
+
+    Returns:
+        float32 of shape (..., hop_length * (frames - 1)).
+
+    Raises:
+        UserError: `hop_length` leaves gaps between the windows.
+        UserError: `num_iterations` is below 1, or `momentum` is out of its range.
+    """
+    magnitude = tf.cast(magnitude, tf.float32)
+    n_fft = 2 * (magnitude.shape[-1] - 1)
+    checks.count("hop_length", hop_length, maximum=n_fft - 1, why=f"n_fft is {n_fft}")
+    checks.griffin_lim(num_iterations, momentum)
+    to_waveform, to_spectrum = _transforms(n_fft, hop_length, num_frames=tf.shape(magnitude)[-2])
+    weight = momentum / (1 + momentum)
+
+    def improve(index, spectrum, last):
+        new = to_spectrum(to_waveform(spectrum))
+        ahead = new - weight * last
+        # `tf.abs` of complex numbers guards against overflow, value by value: the whole loop took 1.4 times as long.
+        real, imaginary = tf.math.real(ahead), tf.math.imag(ahead)
+        scale = magnitude / (tf.sqrt(tf.square(real) + tf.square(imaginary)) + 1e-16)
+        return index + 1, tf.ensure_shape(tf.complex(scale * real, scale * imaginary), magnitude.shape), new
+
+    # XLA would choose another generator than the rest, and so begin with other phases.
+    seeds = tf.stack([tf.cast(seed, tf.int64), 0])
+    phase = tf.random.stateless_uniform(tf.shape(magnitude)[-2:], seeds, 0.0, 2 * np.pi, alg="philox")
+    spectrum = tf.complex(magnitude * tf.cos(phase), magnitude * tf.sin(phase))
+    start = (0, spectrum, tf.zeros_like(spectrum))
+    return to_waveform(tf.while_loop(lambda index, *_: index < num_iterations, improve, start)[1])
+
+
+def mel_db_to_waveform(
+    mel_db,
+    sample_rate: int,
+    hop_length: int = 512,
+    num_iterations: int = 64,
+    momentum: float = 0.99,
+    seed=0,
+    **mel,
+):
+    """Find a waveform for a mel spectrogram in decibels: `mel_to_power`, then `griffin_lim`.
+
+    Args:
+        mel_db: 10 * log10(max(power, 1e-10)) in mel bands, shape (..., frames, num_mels). `FLOOR_DB` and below is
+            silence.
+        sample_rate: In Hz.
+        hop_length, num_iterations, momentum, seed: As in `griffin_lim`.
+        **mel: `num_mels`, `n_fft` and further arguments of `spectral.mel_filterbank`, as the spectrogram was made.
+
+    Returns:
+        float32 of shape (..., hop_length * (frames - 1)); it may leave [-1, 1].
+
+    Raises:
+        UserError: As `mel_to_power` and `griffin_lim`.
+    """
+    mel_db = tf.cast(mel_db, tf.float32)
+    # What was cut off at the floor comes back from the logarithm with a rounding error.
+    power = tf.where(mel_db > FLOOR_DB + 1e-3, tf.pow(10.0, mel_db / 10), 0.0)
+    magnitude = tf.sqrt(mel_to_power(power, sample_rate, **mel))
+    return griffin_lim(magnitude, hop_length, num_iterations, momentum, seed)
+
+
+def _transforms(n_fft, hop_length, num_frames):
+    """Return `spectral.istft` and `spectral.stft`, made fast for repeated use on centred Hann windows.
+
+    The Fourier transform is the fast one at every length, and what the windows add up to is computed once.
+    """
+    window = spectral.window_samples("hann", None, n_fft)
+    margin = n_fft // 2
+    overlap = overlap_and_add(tf.broadcast_to(tf.square(window), [num_frames, n_fft]), hop_length)[margin:-margin]
+    overlap = tf.where(overlap > 1e-6, overlap, 1.0)
+
+    def to_waveform(spectrum):
+        frames = tf.signal.irfft(spectrum) * window
+        return overlap_and_add(frames, hop_length)[..., margin:-margin] / overlap
+
+    def to_spectrum(waveform):
+        waveform = tf.pad(waveform, [[0, 0]] * (waveform.shape.rank - 1) + [[margin, margin]])
+        return tf.signal.rfft(frame(waveform, n_fft, hop_length) * window)
+
+    return to_waveform, to_spectrum

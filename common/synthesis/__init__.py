@@ -1,0 +1,1 @@
+"""Speech and music that are made on the spot."""

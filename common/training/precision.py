@@ -1,0 +1,201 @@
+"""`--precision=auto`: time training in each precision, with and without XLA, and take the fastest.
+
+What is timed is the configured network on batches of its own training split. Every candidate is traced and compiled
+first; then all take turns, so that what else the machine does harms all alike, and the median step of each counts. The
+choice goes into `config.json`, so that a resumed run and an evaluation know it.
+"""
+
+import dataclasses
+import logging
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from common import config as configs
+from common import errors
+from common.config import AUTO, ConfigType
+from common.data import shards
+from common.distribution import workers
+from common.errors import UserError
+from common.training import loop
+
+_CPU_INFO = Path("/proc/cpuinfo")
+_NUM_BATCHES = 4
+_WARM_UP_STEPS = 2
+_ROUNDS = 4
+_STEPS_PER_ROUND = 3
+# A gain below this is not worth less digits or a compiler's surprises.
+_LEAST_GAIN = 1.1
+
+
+class Candidate(NamedTuple):
+    """A way to train."""
+
+    precision: str
+    jit_compile: bool
+
+    def __str__(self) -> str:
+        """Name it for the log."""
+        return f"{self.precision}{' with XLA' if self.jit_compile else ''}"
+
+
+class Timing(NamedTuple):
+    """How long each of some steps took, in seconds, and their mean loss."""
+
+    seconds: list[float]
+    loss: float
+
+
+def resolve(
+    config: ConfigType,
+    folder: str | Path,
+    task: str,
+    build: Callable[[ConfigType], keras.Model],
+    batches: Callable[[], tf.data.Dataset],
+    *,
+    resume: bool,
+    tune_jit_compile: bool,
+) -> ConfigType:
+    """Replace `--precision=auto` by what is fastest here, or by what the run directory has; others are left as they are.
+
+    To be called in the scope of the strategy that will train.
+
+    Args:
+        config: The configuration.
+        folder: The run directory, which may not exist yet.
+        task: The task's name.
+        build: Builds and compiles the network of a configuration.
+        batches: Gives training batches.
+        resume: Whether what is in the folder counts.
+        tune_jit_compile: Whether to choose `jit_compile` too; otherwise it is kept.
+
+    Raises:
+        UserError: No precision works, or the run directory cannot be read.
+    """
+    if config.precision != AUTO:
+        return config
+    # Of several workers all take what the chief has, or what is fastest for all together.
+    path = workers.run_folder(folder, ("config.json",)) / "config.json"
+    if resume and path.exists():
+        saved = configs.load(type(config), task, path)
+        chosen = Candidate(saved.precision, saved.jit_compile if tune_jit_compile else config.jit_compile)
+    else:
+        # XLA does not compile what several workers exchange, and the attempt crashes at the end of the process.
+        both = tune_jit_compile and workers.num_workers() == 1
+        has_gpu = bool(tf.config.list_logical_devices("GPU"))
+        # All workers have to time the same candidates.
+        share = workers.mean_over_workers([np.array(float(has_gpu or cpu_has_bfloat16()))])[0]
+        tried = candidates(has_gpu, share == 1, (False, True) if both else (config.jit_compile,))
+        if len(tried) == 1:
+            logging.info("precision: %s, as no CPU without instructions for bfloat16 is timed in it", tried[0])
+            return dataclasses.replace(config, precision=tried[0].precision)
+        logging.info("precision: timing %d candidates, which takes some steps of training each", len(tried))
+        rates = {one: config.batch_size / seconds for one, seconds in measure(config, tried, build, batches()).items()}
+        chosen = choose(rates)
+        listed = ", ".join(f"{one} {rate:,.1f}" for one, rate in rates.items())
+        logging.info("precision: %s examples a second: %s is taken", listed, chosen)
+    return dataclasses.replace(config, precision=chosen.precision, jit_compile=chosen.jit_compile)
+
+
+def cpu_has_bfloat16() -> bool:
+    """Say whether the CPU computes in bfloat16; where that is not known it may.
+
+    One that does not takes several times as long as in float32: a minute or two of timing for nothing.
+    """
+    try:
+        return "bf16" in _CPU_INFO.read_text()
+    except OSError:
+        return True
+
+
+def candidates(has_gpu: bool, has_bfloat16: bool, jit_compile: Sequence[bool] = (False, True)) -> list[Candidate]:
+    """List what can be tried, the most trusted first; float16 is for GPUs."""
+    precisions = ["float32", *(["mixed_bfloat16"] if has_bfloat16 else []), *(["mixed_float16"] if has_gpu else [])]
+    return [Candidate(precision, compiled) for precision in precisions for compiled in jit_compile]
+
+
+def choose(rates: dict[Candidate, float]) -> Candidate:
+    """Take the first, which is the most trusted, than which none is at least a tenth faster.
+
+    Args:
+        rates: Examples a second of each candidate, in the order of `candidates`.
+
+    Example:
+        >>> choose({Candidate("float32", False): 100.0, Candidate("float32", True): 109.0}).jit_compile
+        False
+    """
+    fastest = max(rates.values())
+    return next(candidate for candidate, rate in rates.items() if fastest < _LEAST_GAIN * rate)
+
+
+def measure(
+    config: ConfigType,
+    tried: Sequence[Candidate],
+    build: Callable[[ConfigType], keras.Model],
+    dataset: tf.data.Dataset,
+) -> dict[Candidate, float]:
+    """Return the median seconds of a training step of each candidate; what fails is left out with a word.
+
+    Raises:
+        UserError: All fail.
+    """
+    dataset = workers.training_batches(_in_memory(dataset))
+    models: dict[Candidate, keras.Model] = {}
+    reason = ""
+    for candidate in tried:
+        own = dataclasses.replace(config, precision=candidate.precision, jit_compile=candidate.jit_compile)
+        loop.prepare(own)
+        try:
+            model = build(own)
+            model.steps_per_execution = 1
+            loss = train_steps(model, dataset, _WARM_UP_STEPS).loss
+            reason = "" if np.isfinite(loss) else f"its loss is {loss}"
+        except (tf.errors.OpError, ValueError, TypeError, NotImplementedError) as error:
+            reason = errors.reason(error)
+        if reason:
+            logging.warning("precision: %s is left out: %s", candidate, reason)
+        else:
+            models[candidate] = model
+    if not models:
+        raise UserError(f"--precision=auto: this network trains in no precision here; the last error: {reason}")
+    seconds: dict[Candidate, list[float]] = {candidate: [] for candidate in models}
+    for _ in range(_ROUNDS):
+        for candidate, model in models.items():
+            # The first step after a change finds caches full of something else.
+            seconds[candidate] += train_steps(model, dataset, 1 + _STEPS_PER_ROUND).seconds[1:]
+    medians = workers.mean_over_workers([np.array(statistics.median(steps)) for steps in seconds.values()])
+    return {candidate: float(median) for candidate, median in zip(seconds, medians, strict=True)}
+
+
+def train_steps(model: keras.Model, dataset: tf.data.Dataset, num_steps: int) -> Timing:
+    """Train a compiled model for some steps as `fit` does, and time each execution of steps."""
+    stopwatch = _Stopwatch()
+    history = model.fit(dataset, steps_per_epoch=num_steps, verbose=0, shuffle=False, callbacks=[stopwatch])
+    return Timing(stopwatch.seconds, float(history.history["loss"][0]))
+
+
+class _Stopwatch(keras.callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        self.begin = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        float(logs["loss"])  # waits for the device
+        self.seconds.append(time.perf_counter() - self.begin)
+
+
+def _in_memory(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Keep some batches, which repeat without end: making them takes as long in every precision."""
+    kept = list(dataset.take(_NUM_BATCHES))
+    with tf.device("CPU:0"):
+        stacked = tf.nest.map_structure(lambda *parts: tf.stack(parts), *kept)
+        return shards.finish(tf.data.Dataset.from_tensor_slices(stacked).repeat())

@@ -1,0 +1,108 @@
+"""The folder of fixed mixtures that `python -m counting.prepare` writes, as the student report has it.
+
+`Audio_Train0.wav`, `Audio_Validation7.wav`, `Audio_Test3.wav`, numbered within their split, and `metadata.csv` with a
+row a mixture:
+
+| column | meaning |
+|---|---|
+| `File`, `Split` | the mixture, and `train`, `validation` or `test` |
+| `Speakers` | how many speak |
+| `Speakers Sex`, `F`, `M` | a letter a speaker, such as `MMF` (`?` where it is not known), and how many of each |
+| `Speaker IDs`, `Sources`, `Offsets` | who, from which files, and where the cuts begin in seconds; separated by `;` |
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from common import audio
+from common.corpora import manifest, own_tables
+from common.errors import UserError
+from common.files import tables
+from counting.config import Config
+
+TABLE = "metadata.csv"
+COLUMNS = ("File", "Split", "Speakers", "Speakers Sex", "F", "M", "Speaker IDs", "Sources", "Offsets")
+_NEEDED = COLUMNS[:4]
+_NOBODY = "-"
+_LENGTH_TOLERANCE = 0.01
+
+
+def file_name(split: str, number: int) -> str:
+    """Return the name of a mixture.
+
+    Example:
+        >>> file_name("train", 12)
+        'Audio_Train12.wav'
+    """
+    return f"Audio_{split.capitalize()}{number}.wav"
+
+
+def index(root: Path, config: Config) -> pd.DataFrame:
+    """List the mixtures of a prepared folder.
+
+    Args:
+        root: The folder.
+        config: What is to be trained or tested on them.
+
+    Returns:
+        A manifest; a label has a letter a speaker, women first (`FMM`), or is `-` for nobody.
+
+    Raises:
+        UserError: The table is missing or damaged, or sexes are wanted that it does not know.
+    """
+    path = root / TABLE
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; `python -m counting.prepare --output_dir={root}` makes such a folder")
+    try:
+        table = tables.read(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path}: {error}; prepare the folder again") from error
+    missing = [name for name in _NEEDED if name not in table]
+    if missing or table.empty:
+        lacks = f"lacks the columns {', '.join(missing)}" if missing else "names no mixtures"
+        raise UserError(f"{path} {lacks}; expected {', '.join(_NEEDED)}: prepare the folder again")
+    locate = own_tables.locator(root.resolve())
+    rows = []
+    # Line 1 is the header, hence the count from 2.
+    for line, row in enumerate(table.to_dict("records"), start=2):
+        sexes = row["Speakers Sex"]
+        if row["Speakers"] != str(len(sexes)) or set(sexes) - set("FM?") or row["Split"] not in manifest.SPLITS:
+            raise UserError(
+                f"{path} line {line} has {row['Speakers']} speakers of the sexes {sexes!r} in the split"
+                f" {row['Split']!r}; expected a letter F, M or ? for each, and one of {', '.join(manifest.SPLITS)}"
+            )
+        if config.head == "sex" and "?" in sexes:
+            raise UserError(f"{path} line {line} does not know every speaker's sex; count only: --head=class")
+        if not rows:
+            _check_length(locate(row["File"]), config)
+        rows.append({"path": locate(row["File"]), "split": row["Split"], "label": label(sexes)})
+    return manifest.from_rows(rows)
+
+
+def _check_length(path: Path, config: Config) -> None:
+    """Refuse mixtures of another length than the model's clip: cut or filled up, their labels would not be true."""
+    seconds = audio.info(path).duration_seconds
+    if abs(seconds - config.clip_seconds) > _LENGTH_TOLERANCE * config.clip_seconds:
+        raise UserError(
+            f"{path} lasts {seconds:g} s, and --clip_seconds={config.clip_seconds:g}: give --clip_seconds={seconds:g},"
+            " or prepare mixtures of that length"
+        )
+
+
+def label(sexes: str) -> str:
+    """Return the label of a mixture from a letter for each speaker.
+
+    Example:
+        >>> label("MFM"), label("")
+        ('FMM', '-')
+    """
+    return "".join(sorted(sexes)).replace("?", "") + "?" * sexes.count("?") or _NOBODY
+
+
+def truth(rows: pd.DataFrame) -> np.ndarray:
+    """Return how many women and men the mixtures of a manifest have, shape `(rows, 2)`; `?` counts as a man."""
+    female = rows["label"].str.count("F").to_numpy()
+    total = rows["label"].str.replace(_NOBODY, "").str.len().to_numpy()
+    return np.stack([female, total - female], axis=1).astype(np.int32)

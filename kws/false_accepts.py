@@ -1,0 +1,153 @@
+"""False accepts: what the timeline finds in recordings without keywords, and how many keywords it finds in a stream."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+from scipy import stats
+
+from common import progress
+from common.audio import blocks as audio_blocks
+from common.data import shards
+from common.errors import UserError
+from common.files import listing
+from kws import data, inference, rejection
+from kws.config import Config
+
+HOP_SECONDS = 0.1
+_PAUSE_SECONDS = 1.0
+_CLIPS_AT_ONCE = 50
+
+
+def false_accepts(model: keras.Model, config: Config, folder: str | Path, threshold: float) -> dict:
+    """Count the words that the timeline finds in recordings without keywords.
+
+    Every detection counts, whatever is said there: a recording of speech may hold a keyword, or a word that contains one.
+
+    Args:
+        model: From `load_model`.
+        config: From `load_model`.
+        folder: Searched for recordings at any depth; they are read one by one.
+        threshold: Probability from which a keyword is accepted.
+
+    Returns:
+        `false_accepts`, `hours`, `per_hour` with its 95 % `interval` (Poisson, exact), `by_word`, `num_recordings`, and
+        `rejected`, those that could not be read.
+
+    Raises:
+        UserError: The folder is missing or holds no recording that can be read.
+    """
+    folder = Path(folder)
+    listed = listing.find(folder)
+    paths = listed.files
+    listed.tell()
+    if not paths:
+        raise UserError(f"{folder} holds no audio files ({listing.USUAL_SUFFIXES})")
+    words, rejected, num_samples = Counter(), [], 0
+    with progress.bar(len(paths), "listening for false accepts", "file") as meter:
+        for path in paths:
+            found, own_samples = Counter(), [0]
+            blocks = _counted(audio_blocks.blocks(path, config.sample_rate), own_samples)
+            try:
+                found.update(item.word for item in inference.timeline(model, config, blocks, HOP_SECONDS, threshold))
+            except UserError as error:
+                rejected.append(str(error))
+            else:
+                num_samples += own_samples[0]
+                words += found
+            meter.update()
+    if not num_samples:
+        raise UserError(f"none of the {len(paths)} recordings in {folder} can be read; the first: {rejected[0]}")
+    count, hours = words.total(), num_samples / config.sample_rate / 3600
+    return {
+        "false_accepts": count,
+        "hours": hours,
+        "per_hour": count / hours,
+        "interval": [bound / hours for bound in poisson_interval(count)],
+        "by_word": dict(words.most_common()),
+        "num_recordings": len(paths) - len(rejected),
+        "rejected": rejected,
+        "protocol": {
+            "folder": str(folder),
+            "threshold": threshold,
+            "hop_seconds": HOP_SECONDS,
+            "counted": "every detection of the timeline, also of keywords that are really said",
+            "interval": "95 %, exact Poisson",
+        },
+    }
+
+
+def _counted(blocks: Iterator[np.ndarray], num_samples: list[int]) -> Iterator[np.ndarray]:
+    """Pass blocks on, and add their samples up."""
+    for block in blocks:
+        num_samples[0] += len(block)
+        yield block
+
+
+def keywords_found(model: keras.Model, corpus: data.Corpus, prepared: shards.Shards, threshold: float) -> dict:
+    """Count the keywords of a split that the timeline finds, each clip between two seconds of digital silence.
+
+    Without it false accepts say little: the fewer words a spotter finds, the fewer it finds by mistake.
+
+    Args:
+        model: A trained model.
+        corpus: From `data.load_corpus`.
+        prepared: The split, from `data.prepare_split`.
+        threshold: Probability from which a keyword is accepted.
+
+    Returns:
+        `found`, the keywords with a detection in their place, and `found_right`, those with the right one; each as
+        `rejection.rate` gives it.
+    """
+    config = corpus.config
+    pause = np.zeros(round(_PAUSE_SECONDS * config.sample_rate), np.float32)
+    period_seconds = config.clip_seconds + _PAUSE_SECONDS
+    clips = [
+        (waveform, config.labels[label.argmax()])
+        for batch in data.build_dataset(corpus, prepared).as_numpy_iterator()
+        for waveform, label in zip(*batch, strict=True)
+    ]
+    clips = [(waveform, word) for waveform, word in clips if word in config.words]
+    num_found = num_right = 0
+    for first in range(0, len(clips), _CLIPS_AT_ONCE):
+        block = clips[first : first + _CLIPS_AT_ONCE]
+        stream = np.concatenate([part for waveform, _ in block for part in (pause, waveform)] + [pause])
+        found = list(inference.timeline(model, config, [stream], HOP_SECONDS, threshold))
+        for number, (_, word) in enumerate(block):
+            middle = number * period_seconds + _PAUSE_SECONDS + config.clip_seconds / 2
+            heard = {item.word for item in found if abs((item.start + item.end) / 2 - middle) <= period_seconds / 2}
+            num_found += bool(heard)
+            num_right += word in heard
+    return {"found": rejection.rate(num_found, len(clips)), "found_right": rejection.rate(num_right, len(clips))}
+
+
+def format_table(figures: dict) -> str:
+    """Lay the figures of `false_accepts`, with those of `keywords_found` under `keywords`, out for the console."""
+    low, high = figures["interval"]
+    words = ", ".join(f"{word} {count}" for word, count in figures["by_word"].items())
+    lines = [
+        f"timeline over {figures['hours']:.2f} hours without keywords, threshold {figures['protocol']['threshold']:.3f}",
+        f"  false accepts an hour {figures['per_hour']:.1f}  ({low:.1f} to {high:.1f}, {figures['false_accepts']} in all)",
+    ]
+    if words:
+        lines.append(f"  of them: {words}")
+    lines += [
+        f"  keywords {name.replace('_', ' '):<13} {rejection.show(value)}"
+        for name, value in figures["keywords"].items()
+        if value["total"]
+    ]
+    return "\n".join(lines)
+
+
+def poisson_interval(count: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the exact interval of the mean of a Poisson count (Garwood 1936).
+
+    Example:
+        >>> [round(bound, 2) for bound in poisson_interval(3)]
+        [0.62, 8.77]
+    """
+    tail = (1 - confidence) / 2
+    low = stats.chi2.ppf(tail, 2 * count) / 2 if count else 0.0
+    return float(low), float(stats.chi2.ppf(1 - tail, 2 * count + 2) / 2)

@@ -1,0 +1,160 @@
+"""What TensorBoard shows of a separation: the mixture, true and estimated stems to hear, and their spectrograms."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from matplotlib.image import AxesImage
+
+from common.features import spectral
+from common.reporting import drawing, lettering, plots
+from separation.config import Config
+
+_N_FFT, _HOP_LENGTH = 1024, 256
+
+
+class SeparationPanels(keras.callbacks.Callback):
+    """Show some windows of the validation tracks: mixture and stems as audio, spectrograms and masks side by side."""
+
+    def __init__(
+        self,
+        log_dir: str | Path,
+        config: Config,
+        validation: tf.data.Dataset,
+        *,
+        every_epochs: int = 5,
+        num_excerpts: int = 3,
+    ):
+        """Create the callback.
+
+        Args:
+            log_dir: The run's TensorBoard folder.
+            config: Of the model.
+            validation: Batches of (mixture, stems).
+            every_epochs: Epochs between two looks; the last epoch is always shown.
+            num_excerpts: How many windows to show.
+        """
+        super().__init__()
+        self.writer = tf.summary.create_file_writer(str(Path(log_dir) / "validation"))
+        self.config = config
+        self.validation = validation
+        self.every_epochs = every_epochs
+        self.num_excerpts = num_excerpts
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Choose the windows in which every stem sounds the most."""
+        mixtures, stems = (np.concatenate(parts) for parts in zip(*self.validation, strict=True))
+        loudness = np.square(stems).mean(axis=(2, 3)).min(axis=1)
+        chosen = np.argsort(-loudness, kind="stable")[: self.num_excerpts]
+        self.mixtures, self.stems = mixtures[chosen], stems[chosen]
+        with self.writer.as_default(step=0):
+            for number, (mixture, true) in enumerate(zip(self.mixtures, self.stems, strict=True), 1):
+                self._hear(f"excerpt_{number}/mixture", mixture)
+                for name, stem in zip(self.config.stems, true, strict=True):
+                    self._hear(f"excerpt_{number}/{name}_true", stem)
+        self.writer.flush()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Write the panels of this epoch."""
+        if (epoch + 1) % self.every_epochs and epoch + 1 != self.params["epochs"]:
+            return
+        estimates = self.model(self.mixtures, training=False)["stems"].numpy()
+        with self.writer.as_default(step=epoch):
+            for number, stems in enumerate(estimates, 1):
+                for name, stem in zip(self.config.stems, stems, strict=True):
+                    self._hear(f"excerpt_{number}/{name}_estimated", stem)
+                figure = compare(self.config, self.mixtures[number - 1], self.stems[number - 1], stems)
+                tf.summary.image(f"excerpt_{number}/spectrograms", plots.to_image(figure))
+        self.writer.flush()
+
+    def _hear(self, name: str, waveform: np.ndarray) -> None:
+        audible = waveform / max(1.0, np.abs(waveform).max())
+        tf.summary.audio(lettering.printable(name), audible[None], self.config.sample_rate, max_outputs=1)
+
+
+def compare(config: Config, mixture: np.ndarray, stems: np.ndarray, estimates: np.ndarray) -> plots.Figure:
+    """Draw for each stem its spectrogram, the estimated one, and the mask between the mixture and the estimate.
+
+    Args:
+        config: Gives names and rate.
+        mixture: Shape `(samples, channels)`.
+        stems: The true ones, shape `(stems, samples, channels)`.
+        estimates: The same shape.
+    """
+
+    def magnitude(waveform: np.ndarray) -> np.ndarray:
+        # Not librosa's: in a new environment its first call compiles for 25 s.
+        return np.abs(spectral.stft(waveform.mean(axis=1, dtype=np.float32), _N_FFT, _HOP_LENGTH))
+
+    whole = magnitude(mixture)
+    rows = []
+    for name, true, estimated in zip(config.stems, stems, estimates, strict=True):
+        found = magnitude(estimated)
+        mask = np.clip(found / np.maximum(whole, 1e-5), 0, 1)
+        rows.append((name, [magnitude(true), found, mask]))
+    return separations(whole, rows, _HOP_LENGTH / config.sample_rate, config.sample_rate / 2)
+
+
+@drawing.guarded
+def separations(
+    mixture: np.ndarray,
+    rows: Sequence[tuple[str, Sequence[np.ndarray]]],
+    hop_seconds: float,
+    highest_hz: float,
+    title: str = "",
+) -> plots.Figure:
+    """Draw a mixture's spectrogram, and in a row for each stem the true one, the estimate and the mask between.
+
+    Args:
+        mixture: Magnitudes, shape `(frames, bins)`.
+        rows: For each stem its name, its magnitudes, the estimated ones, and the mask in [0, 1].
+        hop_seconds: Time between frames.
+        highest_hz: Frequency of the last bin.
+        title: Stands above.
+    """
+    height = 2.0 * len(rows) + 1.0
+    figure = plots.Figure(figsize=(13, height))
+    # As in `plots.pictures`, a layout of fixed margins. Of seven columns two are bars of colours, and one keeps their labels apart.
+    cells = figure.add_gridspec(
+        nrows=len(rows),
+        ncols=7,
+        width_ratios=(1, 1, 1, 0.05, 0.14, 1, 0.05),
+        wspace=0.14,
+        hspace=0.25,
+        left=0.05,
+        right=0.96,
+        bottom=0.5 / height,
+        top=1 - 0.6 / height,
+    )
+    extent = (0, len(mixture) * hop_seconds, 0, highest_hz / 1000)
+    peak = 20 * np.log10(max(plots.highest(mixture), 1e-5))
+
+    def draw(row: int, column: int, values: np.ndarray, name: str, **colours) -> AxesImage:
+        panel = figure.add_subplot(cells[row, column])
+        panel.set_title(name, fontsize=9)
+        panel.tick_params(labelsize=8)
+        if row == len(rows) - 1:
+            panel.set_xlabel("time in s", fontsize=8)
+        else:
+            panel.set_xticks([])
+        if column == 0:
+            panel.set_ylabel("frequency in kHz", fontsize=8)
+        else:
+            panel.set_yticks([])
+        return panel.imshow(values.T, origin="lower", aspect="auto", extent=extent, **colours)
+
+    for row, (name, (true, estimated, mask)) in enumerate(rows):
+        for column, values, caption in (
+            (0, mixture, "mixture"),
+            (1, true, f"{name}, true"),
+            (2, estimated, f"{name}, estimated"),
+        ):
+            decibels = 20 * np.log10(np.maximum(values, 1e-5))
+            loudness = draw(row, column, decibels, caption, cmap="magma", vmin=peak - 80, vmax=peak)
+        share = draw(row, 5, mask, f"{name}, estimate / mixture", cmap="viridis", vmin=0, vmax=1)
+    for column, image, label in ((3, loudness, "dB"), (6, share, "")):
+        figure.colorbar(image, cax=figure.add_subplot(cells[:, column]), label=label).ax.tick_params(labelsize=8)
+    figure.suptitle(title)
+    return figure

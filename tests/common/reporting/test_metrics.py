@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from common.reporting import metrics
+
+
+def test_the_interval_matches_the_published_formula():
+    proportion, total, z = 0.9, 100, 1.959963984540054
+    centre = (proportion + z**2 / (2 * total)) / (1 + z**2 / total)
+    half = z / (1 + z**2 / total) * np.sqrt(proportion * (1 - proportion) / total + z**2 / (4 * total**2))
+    assert metrics.wilson_interval(90, 100) == pytest.approx((centre - half, centre + half), abs=1e-9)
+
+
+def test_the_interval_of_a_perfect_score_does_not_collapse():
+    low, high = metrics.wilson_interval(20, 20)
+    assert high == pytest.approx(1.0)
+    assert 0.8 < low < 0.9
+
+
+@pytest.fixture
+def answers(rng):
+    targets = rng.integers(0, 3, 200)
+    scores = rng.normal(size=(200, 3)) + 2 * np.eye(3)[targets]
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    return targets, probabilities
+
+
+def test_figures_agree_with_scikit_learn(answers):
+    targets, probabilities = answers
+    figures = metrics.classification(targets, probabilities, ("a", "b", "c"))
+    report = reference.classification_report(
+        targets, probabilities.argmax(1), target_names=["a", "b", "c"], output_dict=True
+    )
+    assert figures["accuracy"] == pytest.approx(report["accuracy"])
+    assert figures["cross_entropy"] == pytest.approx(reference.log_loss(targets, probabilities))
+    for label in "abc":
+        assert figures["labels"][label]["precision"] == pytest.approx(report[label]["precision"])
+        assert figures["labels"][label]["recall"] == pytest.approx(report[label]["recall"])
+        assert figures["labels"][label]["support"] == report[label]["support"]
+    assert figures["labels"]["b"]["auc"] == pytest.approx(reference.roc_auc_score(targets == 1, probabilities[:, 1]))
+
+
+def test_a_label_without_examples_has_no_auc(answers):
+    targets, probabilities = answers
+    kept = targets < 2
+    figures = metrics.classification(targets[kept], probabilities[kept], ("a", "b", "c"))
+    assert figures["labels"]["c"]["auc"] is None
+    assert figures["labels"]["c"]["support"] == 0
+
+
+def test_confusion_has_truth_in_rows(answers):
+    targets, probabilities = answers
+    counts = metrics.confusion(targets, probabilities.argmax(1), ("a", "b", "c"))
+    assert counts.loc["a"].sum() == (targets == 0).sum()
+    assert counts["a"].sum() == (probabilities.argmax(1) == 0).sum()
+    assert np.trace(counts) == (probabilities.argmax(1) == targets).sum()

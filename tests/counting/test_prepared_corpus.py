@@ -1,0 +1,49 @@
+import pytest
+import soundfile
+
+from common.corpora import manifest
+from common.errors import UserError
+from counting import prepared_corpus
+from counting.config import Config
+
+HEADER = "File,Split,Speakers,Speakers Sex\n"
+
+
+def write(folder, text):
+    soundfile.write(folder / "a.wav", [0.0] * 16000, 16000)
+    (folder / "metadata.csv").write_text(text)
+    return folder
+
+
+def test_labels_say_how_many_of_each_sex():
+    rows = manifest.from_rows(
+        {"path": str(number), "label": prepared_corpus.label(sexes)}
+        for number, sexes in enumerate(("MFM", "", "F", "??"))
+    )
+    assert rows["label"].tolist() == ["FMM", "-", "F", "??"]
+    assert prepared_corpus.truth(rows).tolist() == [[1, 2], [0, 0], [1, 0], [0, 2]]
+
+
+def test_a_table_becomes_a_manifest(tmp_path):
+    table = prepared_corpus.index(write(tmp_path, HEADER + "a.wav,train,2,MF\nb.wav,test,0,\n"), Config(head="class"))
+    assert table[["split", "label"]].to_numpy().tolist() == [["train", "FM"], ["test", "-"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("File,Split\na.wav,train\n", "lacks the columns Speakers, Speakers Sex"),
+        (HEADER, "names no mixtures"),
+        (HEADER + "a.wav,train,3,MF\n", "line 2 has 3 speakers of the sexes 'MF'"),
+        (HEADER + "a.wav,tarin,1,M\n", "in the split 'tarin'"),
+        (HEADER + "a.wav,train,1,?\n", "line 2 does not know every speaker's sex; count only: --head=class"),
+    ],
+)
+def test_a_bad_table_is_one_line(text, message, tmp_path):
+    with pytest.raises(UserError, match=message.replace("?", r"\?")):
+        prepared_corpus.index(write(tmp_path, text), Config())
+
+
+def test_no_table_says_how_to_make_one(tmp_path):
+    with pytest.raises(UserError, match="counting.prepare --output_dir"):
+        prepared_corpus.index(tmp_path, Config())
