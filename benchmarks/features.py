@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from benchmarks.example_corpora import glides
 from benchmarks.timing import take_turns
 from common import features
 from common.features import spectral
-from tests import checks
 
 try:
     import torch
@@ -36,7 +36,7 @@ def main() -> None:
     """Measure, and print one table."""
     tf.config.threading.set_intra_op_parallelism_threads(NUM_THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(NUM_THREADS)
-    clips = checks.waveforms(NUM_CLIPS, SAMPLE_RATE, SAMPLE_RATE)
+    clips = glides.waveforms(NUM_CLIPS, SAMPLE_RATE, SAMPLE_RATE)
     tensor = tf.constant(clips)
     layer = features.MFCC(sample_rate=SAMPLE_RATE, num_mfcc=NUM_MFCC)
     graph = tf.function(layer, autograph=False)
