@@ -1,3 +1,7 @@
 """Measurements beside other implementations, in one run."""
 
-from common import startup as startup
+import os
+
+# As commands load TensorFlow, see `common.startup`; before anything here imports it.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

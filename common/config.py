@@ -29,6 +29,9 @@ AUTO = "auto"
 
 # The flags of one entry point live in its own FlagValues: importing two tasks side by side never collides.
 FlagValues = flags.FlagValues
+# The splits of a corpus, and the name of all three together.
+SPLITS = ("train", "validation", "test")
+ALL = "all"
 ConfigType = TypeVar("ConfigType", bound="TrainingConfig")
 
 

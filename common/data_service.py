@@ -15,14 +15,11 @@ import sys
 import time
 from collections.abc import Sequence
 
-import tensorflow as tf
 from absl import flags as absl_flags
 
+from common import startup
 from common.cli import app
 from common.config import FlagValues
-from common.errors import UserError
-
-_CONNECT_SECONDS = 10
 
 
 def define_flags(flag_values: FlagValues) -> None:
@@ -46,9 +43,13 @@ def define_flags(flag_values: FlagValues) -> None:
 def main(flags: FlagValues, arguments: Sequence[str]) -> None:
     """Serve until interrupted."""
     app.refuse_arguments(arguments)
-    server = (
-        start_worker(flags.dispatcher, flags.host, flags.port) if flags.dispatcher else start_dispatcher(flags.port)
-    )
+    startup.load_tensorflow()
+    from common.distribution import service
+
+    if flags.dispatcher:
+        server = service.start_worker(flags.dispatcher, flags.host, flags.port)
+    else:
+        server = service.start_dispatcher(flags.port)
     if flags.dispatcher:
         logging.info("worker of %s", flags.dispatcher)
     else:
@@ -56,69 +57,6 @@ def main(flags: FlagValues, arguments: Sequence[str]) -> None:
         logging.info("dispatcher: --dispatcher=%s:%s, --data_service=%s:%s", flags.host, address, flags.host, address)
     while True:
         time.sleep(60)
-
-
-def start_dispatcher(port: int = 0) -> tf.data.experimental.service.DispatchServer:
-    """Start what tells trainings and workers of one another.
-
-    Raises:
-        UserError: The port is taken.
-    """
-    try:
-        # TensorFlow shares a port with whoever listens there already.
-        with socket.socket() as probe:
-            probe.bind(("", port))
-    except OSError as error:
-        raise UserError(f"--port={port}: {error.strerror}; give another") from error
-    config = tf.data.experimental.service.DispatcherConfig(port=port, protocol="grpc")
-    return tf.data.experimental.service.DispatchServer(config)
-
-
-def start_worker(dispatcher: str, host: str = "localhost", port: int = 0) -> tf.data.experimental.service.WorkerServer:
-    """Start what reads and changes recordings for whoever trains.
-
-    Raises:
-        UserError: Nobody answers at the dispatcher's address.
-    """
-    check(dispatcher, "--dispatcher")
-    # The address has the port that is found free, which TensorFlow puts in the place of %port%.
-    config = tf.data.experimental.service.WorkerConfig(
-        dispatcher_address=dispatcher, worker_address=f"{host}:%port%", port=port, protocol="grpc"
-    )
-    return tf.data.experimental.service.WorkerServer(config)
-
-
-def check(address: str, flag: str) -> None:
-    """See whether somebody answers, where TensorFlow would wait for ever.
-
-    Raises:
-        UserError: Nobody does.
-    """
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{flag}: expected HOST:PORT of a dispatcher (python -m common.data_service), and {address!r} does not answer: {error}"
-        ) from error
-
-
-def distribute(batches: tf.data.Dataset, address: str) -> tf.data.Dataset:
-    """Have the workers of a service make the batches; each is made once, by whoever is free.
-
-    Args:
-        batches: A dataset of TensorFlow operations alone: Python functions do not travel (see `common.data.excerpts`).
-        address: HOST:PORT of the dispatcher.
-
-    Raises:
-        UserError: Nobody answers there.
-    """
-    check(address, "--data_service")
-    return batches.apply(
-        tf.data.experimental.service.distribute(
-            tf.data.experimental.service.ShardingPolicy.DYNAMIC, f"grpc://{address}", max_outstanding_requests=16
-        )
-    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ ended by itself, and nothing is taken apart. Files appear whole or not at all, s
 
 import atexit
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -44,6 +45,7 @@ def raising() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    _end_at_exit()
     # What was started with `nohup` or in the background of a script is not to hear of Ctrl-C.
     heard = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     handlers = {number: signal.signal(number, _raise) for number in heard}
@@ -75,13 +77,6 @@ def held() -> Iterator[None]:
         _holding.pop()
     if len(_ending) > known:
         raise Interrupted(_ending[-1] - 128)
-
-
-def end_at_once() -> None:
-    """Until `raising`, let Ctrl-C end a program that runs as `python -m` at once: nothing can be lost while it loads."""
-    is_program = sys.argv[:1] == ["-m"]  # as long as Python looks for the module
-    if is_program and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def tell() -> None:
@@ -126,13 +121,15 @@ def _ignore_interruption(unraisable: "sys.UnraisableHookArgs") -> None:
         sys.__unraisablehook__(unraisable)
 
 
+@functools.cache
+def _end_at_exit() -> None:
+    """Have the process end with the exit code of a signal. What is registered first, before TensorFlow, is called last."""
+    atexit.register(_end)
+
+
 def _end() -> None:
     """After a signal, end the process with its exit code."""
     if _ending:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
         os._exit(_ending[0])
-
-
-# What is registered first, before TensorFlow and `multiprocessing`, is called last.
-atexit.register(_end)

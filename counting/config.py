@@ -4,7 +4,7 @@ import dataclasses
 
 from common.config import field
 from common.encoders import ENCODERS
-from common.encoders.classifier import ClassifierConfig
+from common.encoders.config import ClassifierConfig
 from common.errors import UserError, nearest
 
 TASK = "counting"

@@ -14,32 +14,21 @@ from collections.abc import Sequence
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import files
+from common import startup
 from common.cli import app, outputs
-from common.corpora import manifest
-from counting import data, evaluation
+from common.cli import flags as shared_flags
 from counting.config import COUNTING_CORPORA, TASK
-from counting.models import load_model
 
 _BESIDE = ("confusion.csv", "confusion.png", "sex_confusion.csv", "sex_confusion.png", "conditions.png")
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    app.define_run_flags(flag_values, TASK)
-    app.define_corpus_flags(flag_values)
-    app.define_other_corpus_flags(flag_values, COUNTING_CORPORA)
+    shared_flags.define_evaluation_flags(flag_values, TASK, COUNTING_CORPORA)
     absl_flags.DEFINE_string(
         "noise_dir",
         None,
         "folder of the background noise to test with (default: the one trained with, else coloured noise)",
-        flag_values=flag_values,
-    )
-    absl_flags.DEFINE_enum(
-        "split",
-        "test",
-        manifest.SPLITS,
-        "whose speakers: train, validation or test",
         flag_values=flag_values,
     )
     absl_flags.DEFINE_integer(
@@ -52,16 +41,20 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_bool(
         "conditions",
         True,
-        f"test under {len(evaluation.CONDITIONS)} conditions beside the run's own: cuts, levels, rooms and noise",
+        "test under more conditions beside the run's own: cuts, levels, rooms and noise",
         flag_values=flag_values,
     )
-    app.define_evaluation_flag(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
     output = outputs.evaluation_file(flags, _BESIDE)
+    startup.load_tensorflow()
+    from common import files
+    from counting import data, evaluation
+    from counting.models import load_model
+
     config, model = load_model(flags.run_dir)
     trained = config
     config = data.with_corpus(trained, flags.corpus, flags.data_dir)

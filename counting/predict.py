@@ -28,6 +28,7 @@ from common import audio, files
 from common import config as configs
 from common.audio import blocks as audio_blocks
 from common.cli import app, inputs, outputs
+from common.cli import flags as shared_flags
 from common.cli.guard import Guard
 from common.cli.json_list import JsonList
 from common.reporting import plots
@@ -39,7 +40,7 @@ from counting.models import load_model
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    app.define_run_flags(flag_values, TASK)
+    shared_flags.define_run_flag(flag_values, TASK)
     absl_flags.DEFINE_enum(
         "output_format",
         "text",
@@ -54,7 +55,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         "merge", True, "join stretches of a timeline that are answered alike", flag_values=flag_values
     )
     absl_flags.DEFINE_string("plot_dir", None, "folder for a picture (PNG) of each timeline", flag_values=flag_values)
-    outputs.define_overwrite_flag(flag_values)
+    shared_flags.define_overwrite_flag(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:

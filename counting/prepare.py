@@ -28,6 +28,7 @@ from absl import flags as absl_flags
 from common import audio, files, progress
 from common import config as configs
 from common.cli import app
+from common.cli import flags as shared_flags
 from common.corpora import manifest
 from common.data import excerpts, shards
 from common.errors import UserError
@@ -58,7 +59,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         "mixtures to write for train, validation and test",
         flag_values=flag_values,
     )
-    app.define_corpus_flags(flag_values)
+    shared_flags.define_corpus_flags(flag_values)
     configs.define_field_flags(flag_values, VARIANTS["report"], _FIELDS)
 
 

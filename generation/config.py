@@ -4,9 +4,11 @@ import dataclasses
 
 from common.config import TrainingConfig, field
 from common.errors import UserError
-from common.features import framing
+from common.features import lengths
 
 TASK = "generation"
+# How many samples are evaluated unless told.
+NUM_SAMPLES = 256
 MODELS = ("native", "dcgan", "specgan")
 GENERATION_CORPORA = ("synthetic", "gtzan", "folder")
 LOSSES = ("bce", "hinge", "wgan_gp")
@@ -135,7 +137,7 @@ class Config(TrainingConfig):
     @property
     def frames(self) -> int:
         """Frames of an excerpt's spectrogram."""
-        frames = framing.num_frames(self.num_samples, self.n_fft, self.hop_length)
+        frames = lengths.num_frames(self.num_samples, self.n_fft, self.hop_length)
         # An even number of bins and frames, as SpecGAN has them: the last of each is left out.
         return frames - 1 if self.features == "linear" else frames
 

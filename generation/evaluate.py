@@ -13,32 +13,29 @@ from collections.abc import Sequence
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import files
+from common import startup
 from common.cli import app, outputs
-from common.corpora import manifest
-from generation import callbacks, data, evaluation
-from generation.config import GENERATION_CORPORA, TASK
-from generation.models import load_model
+from common.cli import flags as shared_flags
+from generation.config import GENERATION_CORPORA, NUM_SAMPLES, TASK
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    app.define_run_flags(flag_values, TASK)
-    app.define_shards_flag(flag_values)
+    shared_flags.define_evaluation_flags(flag_values, TASK, GENERATION_CORPORA, fetched=False)
     define = {"flag_values": flag_values}
-    app.define_other_corpus_flags(flag_values, GENERATION_CORPORA)
-    absl_flags.DEFINE_enum(
-        "split", "test", [*manifest.SPLITS, "all"], "which tracks: train, validation, test or all", **define
-    )
-    absl_flags.DEFINE_integer("num_samples", evaluation.NUM_SAMPLES, "how many samples to draw", 16, **define)
+    absl_flags.DEFINE_integer("num_samples", NUM_SAMPLES, "how many samples to draw", 16, **define)
     absl_flags.DEFINE_integer("epoch", None, "judge the generator as it was after this epoch", 1, **define)
-    app.define_evaluation_flag(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
     output = outputs.evaluation_file(flags)
+    startup.load_tensorflow()
+    from common import files
+    from generation import callbacks, data, evaluation
+    from generation.models import load_model
+
     config, model = load_model(flags.run_dir)
     if flags.epoch is not None:
         callbacks.load_snapshot(model, flags.run_dir, flags.epoch)

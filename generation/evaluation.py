@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from common.reporting import plots
 from generation import callbacks, metrics, references
+from generation.config import NUM_SAMPLES
 from generation.data import Split, consecutive_excerpts
 from generation.models import Gan
 from generation.spectra import resize
 
-NUM_SAMPLES = 256
 _SEED = (30_000, 1)
 _REDUCED = (32, 32)
 _EVOLUTION_LOOKS, _EVOLUTION_SAMPLES = 6, 3

@@ -20,6 +20,7 @@ from absl import flags as absl_flags
 from common import audio
 from common import config as configs
 from common.cli import app, outputs
+from common.cli import flags as shared_flags
 from common.cli.guard import Guard
 from common.errors import UserError
 from common.reporting import plots
@@ -32,7 +33,7 @@ FORMATS = ("wav", "flac")
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    app.define_run_flags(flag_values, TASK)
+    shared_flags.define_run_flag(flag_values, TASK)
     define = {"flag_values": flag_values}
     absl_flags.DEFINE_string("output_dir", "generated", "folder that the files are written to", **define)
     absl_flags.DEFINE_integer("num_samples", 4, "how many pieces", 1, **define)
@@ -50,7 +51,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     )
     absl_flags.DEFINE_integer("to_seed", None, "go from --seed to this one in --num_samples pieces", 0, **define)
     absl_flags.DEFINE_integer("epoch", None, "use the generator as it was after this epoch", 1, **define)
-    outputs.define_overwrite_flag(flag_values)
+    shared_flags.define_overwrite_flag(flag_values)
     absl_flags.DEFINE_enum("format", "wav", FORMATS, f"of the audio files: {', '.join(FORMATS)}", **define)
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from common.errors import UserError
 from common.features import inversion, spectral
-from common.features.framing import num_frames
+from common.features.lengths import num_frames
 from generation.config import Config
 
 _PERCENTILES = (0.5, 99.95)

@@ -11,28 +11,16 @@ takes for one clip, waveform in, on one thread: the median of rounds in which al
 of training alone, without validation; largest difference of the exports' probabilities from the Keras model's.
 """
 
-import dataclasses
-import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-import keras
-import pandas as pd
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import export, files, runs
+from common import startup
 from common.cli import app
-from common.errors import UserError, nearest
-from common.training.options import Options
-from kws import data
-from kws.config import MODELS, TASK, VARIANTS, Config
-from kws.export import export_run
-from kws.models import load_model
-from kws.train import train_run
-
-_ROUNDS = 100
+from common.cli import flags as shared_flags
+from kws.config import MODELS, TASK, VARIANTS
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -46,128 +34,17 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_string(
         "output_dir", f"runs/{TASK}/compare", "folder of the runs and of the table", flag_values=flag_values
     )
-    app.define_corpus_flags(flag_values)
+    shared_flags.define_corpus_flags(flag_values)
     configs.define_field_flags(flag_values, VARIANTS["default"])
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Compare as the flags say."""
+    """Do what the flags say."""
     app.refuse_arguments(arguments)
-    for name in flags.variants:
-        if name not in VARIANTS:
-            raise UserError(
-                f"--variants: expected any of {', '.join(VARIANTS)}, got {name!r}.{nearest(name, VARIANTS)}"
-            )
-    folder = Path(flags.output_dir)
-    planned = plan(flags, folder)
-    rows = []
-    for number, (name, config) in enumerate(planned.items(), 1):
-        logging.info("%s, %d of %d", name, number, len(planned))
-        rows.append(train_row(name, config, folder / name, flags.shards_dir, flags.download))
-        keras.backend.clear_session()
-    seconds = export.time_litert({name: folder / name / "export" / "model.tflite" for name in planned}, _ROUNDS)
-    table = pd.DataFrame(rows)
-    table.insert(table.columns.get_loc("train_seconds"), "ms_per_clip", [1000 * seconds[name] for name in planned])
-    text = markdown(table)
-    with files.atomic_path(folder / "table.csv") as temporary:
-        table.to_csv(temporary, index=False)
-    files.write_text(folder / "table.md", text)
-    print(text)
-    print(f"written: {folder / 'table.csv'}, {folder / 'table.md'}")
+    startup.load_tensorflow()
+    from kws import comparison
 
-
-def plan(flags: configs.FlagValues, folder: Path) -> dict[str, Config]:
-    """Return the configuration of each variant, with the flags that were given.
-
-    The variant `embedding` comes last: unless `--embedding` names another network, it takes the first of the others that
-    hears clips of the same length and rate.
-    """
-    given = configs.given(flags, VARIANTS["default"])
-    if "model" in given:
-        raise UserError("--model: the variants choose it; name them by --variants")
-    embedding = {name: given.pop(name) for name in ("embedding", "fine_tune") if name in given}
-    planned = {}
-    for name in sorted(dict.fromkeys(flags.variants), key=lambda name: VARIANTS[name].model == "embedding"):
-        config = dataclasses.replace(VARIANTS[name], **given)
-        if config.model == "embedding":
-            clip = (config.num_samples, config.sample_rate)
-            sources = [other for other, taken in planned.items() if (taken.num_samples, taken.sample_rate) == clip]
-            if not sources and "embedding" not in embedding:
-                raise UserError("--variants=embedding alone needs --embedding, a run directory or a SavedModel")
-            embedding.setdefault("embedding", str(folder / sources[0]) if sources else "")
-            config = dataclasses.replace(config, **embedding)
-        planned[name] = config
-    return planned
-
-
-def train_row(name: str, config: Config, run_dir: Path, shards_dir: str, download: bool) -> dict:
-    """Train and export one variant, as far as that is still to be done.
-
-    Returns:
-        Its row of the table, but for the time of a clip.
-    """
-    run, trained = train_run(config, run_dir, name, Options(shards_dir=shards_dir, download=download))
-    report_path = run_dir / "export" / "report.json"
-    if trained or not report_path.exists():
-        report = export_run(run_dir, shards_dir=shards_dir)
-    else:
-        report = files.read_json(report_path, "delete it to have it made again")
-    figures = runs.read_metrics(run)
-    config, model = load_model(run_dir)
-    history = runs.read_history(run_dir)
-    split = data.prepare_split(data.load_corpus(config, shards_dir), "train")
-    examples = data.steps_per_epoch(config, split) * config.batch_size
-    low, high = figures["accuracy_interval"]
-    return {
-        "variant": name,
-        "network": _network(config),
-        "accuracy": figures["accuracy"],
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "test_clips": figures["num_examples"],
-        "parameters": model.count_params(),
-        "litert_bytes": report["litert"]["bytes"],
-        "train_seconds": (examples / history["examples_per_second"]).sum(),
-        "examples_per_second": history["examples_per_second"].median(),
-        "epochs": len(history),
-        "saved_model_difference": report["saved_model"]["max_difference"],
-        "litert_difference": report["litert"]["max_difference"],
-    }
-
-
-def _network(config: Config) -> str:
-    """Name the encoder; of an embedding also whose it is."""
-    if config.model != "embedding":
-        return config.model
-    return f"{Path(config.embedding).name}, {'fine-tuned' if config.fine_tune else 'frozen'}"
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """Lay the table out for people, the most accurate first."""
-    lines = [
-        "| variant | network | accuracy | interval | parameters | LiteRT | a clip | training | speed | epochs "
-        "| SavedModel | LiteRT |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in table.sort_values("accuracy", ascending=False, kind="stable").itertuples():
-        cells = (
-            row.variant,
-            row.network,
-            f"{row.accuracy:.1%}",
-            f"{100 * row.accuracy_low:.1f} to {row.accuracy_high:.1%}",
-            f"{row.parameters:,}",
-            f"{row.litert_bytes / 1000:,.0f} kB",
-            f"{row.ms_per_clip:.2f} ms",
-            f"{row.train_seconds:,.0f} s",
-            f"{row.examples_per_second:,.0f}/s",
-            str(row.epochs),
-            f"{row.saved_model_difference:.0e}",
-            f"{row.litert_difference:.0e}",
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    clips = ", ".join(f"{count:,}" for count in sorted(set(table["test_clips"])))
-    lines.append(f"\nTest clips: {clips}. The last two columns: largest difference from the Keras model.")
-    return "\n".join(lines) + "\n"
+    comparison.run(flags)
 
 
 if __name__ == "__main__":

@@ -7,26 +7,16 @@ The speakers are dealt into --num_folds folds; fold k is the test split of run k
 Prints a table and writes it as folds.csv and folds.json beside the runs; the same command goes on where it stopped.
 """
 
-import dataclasses
-import gc
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
-import pandas as pd
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import files, runs
+from common import startup
 from common.cli import app
-from common.distribution import strategy, workers
-from common.errors import UserError
-from common.training import options
-from common.training.options import Options
-from kws import rejection
+from common.cli import flags as shared_flags
 from kws.config import TASK, VARIANTS
-from kws.train import train_run
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -34,98 +24,18 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_string(
         "output_dir", None, f"folder of the runs (default runs/{TASK}/<variant>_folds)", flag_values=flag_values
     )
-    options.define_strategy_flag(flag_values)
-    app.define_corpus_flags(flag_values)
+    shared_flags.define_strategy_flag(flag_values)
+    shared_flags.define_corpus_flags(flag_values)
     configs.define_flags(flag_values, VARIANTS)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Run every fold as the flags say."""
+    """Do what the flags say."""
     app.refuse_arguments(arguments)
-    for name in ("fold", "split_rule", "unseen_words"):
-        if flags[name].present:
-            raise UserError(f"--{name}: cross-validation sets it itself, for each of --num_folds; leave it out")
-    config = dataclasses.replace(configs.from_flags(flags, VARIANTS), split_rule="folds")
-    folder = Path(flags.output_dir or f"runs/{TASK}/{flags.variant}_folds")
-    figures = []
-    with strategy.scope(flags.strategy):
-        folder = workers.run_folder(folder)
-        for fold in range(config.num_folds):
-            run, _ = train_run(
-                dataclasses.replace(config, fold=fold),
-                folder / f"fold_{fold}",
-                flags.variant,
-                Options(shards_dir=flags.shards_dir, download=flags.download),
-            )
-            figures.append(runs.read_metrics(run))
-            # Keras' own clearing of the session would end the strategy's scope.
-            gc.collect()
-    rows, summary = summarize(figures)
-    with files.atomic_path(folder / "folds.csv") as temporary:
-        rows.to_csv(temporary, index=False)
-    files.write_json(folder / "folds.json", {"config": configs.to_dict(config), **summary})
-    print(table(rows, summary))
-    print(f"\nwritten: {folder / 'folds.csv'}, {folder / 'folds.json'}")
+    startup.load_tensorflow()
+    from kws import crossvalidation
 
-
-def summarize(figures: list[dict]) -> tuple[pd.DataFrame, dict]:
-    """Put the figures of the folds together.
-
-    Args:
-        figures: What `metrics.json` holds, of each fold.
-
-    Returns:
-        A table with a row a fold (accuracy, its interval, clips, and the shares of `rejection.evaluate_split` at the
-        operating point), and a summary: `accuracy` over all clips of all folds as `rejection.rate` gives it, the
-        `accuracy_mean` and `accuracy_deviation` of the folds, and the pooled `rejection`, each fold at its own
-        thresholds.
-    """
-    rows = []
-    for fold, item in enumerate(figures):
-        point = item["rejection"]["operating_point"]
-        low, high = item["accuracy_interval"]
-        rows.append(
-            {
-                "fold": fold,
-                "clips": item["num_examples"],
-                "speakers": item["protocol"]["num_speakers"],
-                "accuracy": item["accuracy"],
-                "accuracy_low": low,
-                "accuracy_high": high,
-                "threshold": item["rejection"]["stored_threshold"]["threshold"],
-                "keywords_kept": item["rejection"]["stored_threshold"]["keywords_kept"]["share"],
-                **{f"{name} rejected": value["share"] for name, value in point["rejected"].items()},
-            }
-        )
-    accuracies = [item["accuracy"] for item in figures]
-    summary = {
-        "accuracy": rejection.rate(
-            sum(round(item["accuracy"] * item["num_examples"]) for item in figures),
-            sum(item["num_examples"] for item in figures),
-        ),
-        "accuracy_mean": float(np.mean(accuracies)),
-        "accuracy_deviation": float(np.std(accuracies, ddof=1)),
-        "rejection": rejection.pool([item["rejection"] for item in figures]),
-        "folds": figures,
-    }
-    return pd.DataFrame(rows), summary
-
-
-def table(rows: pd.DataFrame, summary: dict) -> str:
-    """Lay the folds and what they give together out for the console."""
-    lines = ["fold  clips  speakers  accuracy            interval  threshold  keywords kept"]
-    for row in rows.to_dict("records"):
-        interval = f"{row['accuracy_low']:.1%} to {row['accuracy_high']:.1%}"
-        lines.append(
-            f"{row['fold']:4d}  {row['clips']:5d}  {row['speakers']:8d}  {row['accuracy']:8.2%}  {interval:>18}"
-            f"  {row['threshold']:9.3f}  {row['keywords_kept']:13.1%}"
-        )
-    lines += [
-        f"all folds: accuracy {rejection.show(summary['accuracy'])};"
-        f" mean of the folds {summary['accuracy_mean']:.2%} ± {summary['accuracy_deviation']:.2%}",
-        rejection.format_table(summary["rejection"]),
-    ]
-    return "\n".join(lines)
+    crossvalidation.run(flags)
 
 
 if __name__ == "__main__":

@@ -15,28 +15,17 @@ from collections.abc import Sequence
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import files
+from common import startup
 from common.cli import app, outputs
-from common.corpora import manifest
-from kws import data, evaluation, false_accepts, rejection
+from common.cli import flags as shared_flags
 from kws.config import KWS_CORPORA, TASK
-from kws.models import average_over_shifts, load_model
 
 _BESIDE = ("confusion.csv", "confusion.png", "roc.png", "rejection.png")
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    app.define_run_flags(flag_values, TASK)
-    app.define_corpus_flags(flag_values)
-    app.define_other_corpus_flags(flag_values, KWS_CORPORA)
-    absl_flags.DEFINE_enum(
-        "split",
-        "test",
-        [*manifest.SPLITS, "all"],
-        "which recordings: train, validation, test or all",
-        flag_values=flag_values,
-    )
+    shared_flags.define_evaluation_flags(flag_values, TASK, KWS_CORPORA)
     absl_flags.DEFINE_string(
         "background_dir", None, "folder of recordings without keywords, to count false accepts", flag_values=flag_values
     )
@@ -48,13 +37,17 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         upper_bound=101,
         flag_values=flag_values,
     )
-    app.define_evaluation_flag(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
     output = outputs.evaluation_file(flags, _BESIDE)
+    startup.load_tensorflow()
+    from common import files
+    from kws import data, evaluation, false_accepts, rejection
+    from kws.models import average_over_shifts, load_model
+
     config, model = load_model(flags.run_dir)
     if flags.num_shifts > 1:
         model = average_over_shifts(model, config, flags.num_shifts)

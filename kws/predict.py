@@ -26,6 +26,7 @@ from absl import flags as absl_flags
 from common import config as configs
 from common.audio import blocks as audio_blocks
 from common.cli import app, inputs
+from common.cli import flags as shared_flags
 from common.cli.guard import Guard
 from common.cli.json_list import JsonList
 from common.files import listing
@@ -49,7 +50,7 @@ class Clip(NamedTuple):
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    app.define_run_flags(flag_values, TASK)
+    shared_flags.define_run_flag(flag_values, TASK)
     absl_flags.DEFINE_enum(
         "output_format",
         "text",

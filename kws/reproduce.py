@@ -11,51 +11,16 @@ are the network at the epoch's end.
 Writes table.md, table.csv, curves.png and report.json beside the runs; the same command goes on where it stopped.
 """
 
-import dataclasses
-import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-import keras
-import numpy as np
-import pandas as pd
 from absl import flags as absl_flags
 
-from common import audio, files, runs
 from common import config as configs
+from common import startup
 from common.cli import app
-from common.errors import UserError, nearest
-from common.reporting import metrics, plots
-from common.training.options import Options
-from kws import data
-from kws.config import TASK, VARIANTS, Config
-from kws.train import train_run
-
-FIGURES = tuple(f"{part}_{quantity}" for part in ("train", "validation", "test") for quantity in ("loss", "accuracy"))
-# The report's table: epochs, batch size, then the figures in their order.
-PUBLISHED = pd.DataFrame(
-    [
-        (5, 128, 1.2394, 0.5721, 1.1219, 0.6382, 1.1008, 0.6646),
-        (10, 64, 0.6292, 0.7894, 0.5360, 0.8300, 0.5623, 0.8161),
-        (20, 64, 0.3488, 0.8877, 0.3234, 0.9009, 0.3486, 0.8878),
-        (30, 64, 0.2364, 0.9228, 0.2917, 0.9046, 0.2658, 0.9146),
-        (40, 64, 0.1857, 0.9393, 0.2638, 0.9114, 0.2553, 0.9165),
-        (40, 32, 0.1777, 0.9415, 0.2571, 0.9161, 0.2018, 0.9362),
-    ],
-    columns=["epochs", "batch_size", *FIGURES],
-).assign(source="published")
-SOURCES = {"published": "published", "random": "random split", "official": "speakers apart"}
-_SPLIT_RULES = ("random", "official")
-_KEY = ["epochs", "batch_size", "source"]
-# The curves of the picture: source, name, and what stands before the quantity in a run's history.
-_CURVES = (
-    ("random", "training", ""),
-    ("random", "validation", "val_"),
-    ("official", "validation, speakers apart", "val_"),
-)
-_QUICK_SHARE, _QUICK_EXAMPLES = 5, 2000
-_QUICK = f"a fifth of the epochs, each of at most {_QUICK_EXAMPLES:,} examples"
+from common.cli import flags as shared_flags
+from kws.config import TASK
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -66,12 +31,10 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_bool(
         "quick",
         False,
-        f"{_QUICK}; an idea of the table, not its figures",
+        "fewer epochs of fewer examples: minutes, an idea of the table, not its figures",
         flag_values=flag_values,
     )
-    absl_flags.DEFINE_list(
-        "rows", [row_name(row) for row in PUBLISHED.itertuples()], "rows to train, epochs x batch", flag_values
-    )
+    absl_flags.DEFINE_list("rows", None, "rows to train, epochs x batch, such as 5x128 (default: all)", flag_values)
     absl_flags.DEFINE_list(
         "seeds", ["0"], "seeds of the weights and of the random split; several give mean ± deviation", flag_values
     )
@@ -81,228 +44,16 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         f"folder of the runs and the table (default runs/{TASK}/reproduce, with --quick runs/{TASK}/reproduce_quick)",
         flag_values=flag_values,
     )
-    app.define_corpus_flags(flag_values)
+    shared_flags.define_corpus_flags(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Reproduce the report as the flags say."""
+    """Do what the flags say."""
     app.refuse_arguments(arguments)
-    published, seeds = choose_rows(flags.rows), parse_seeds(flags.seeds)
-    folder = Path(flags.output_dir or f"runs/{TASK}/reproduce{'_quick' if flags.quick else ''}")
-    report = dataclasses.replace(
-        VARIANTS["report"], corpus="speech_commands", data_dir=flags.data_dir, keep_epoch="last"
-    )
-    manifest = data.load_corpus(report, flags.shards_dir, download=flags.download).manifest
-    if flags.quick and len(manifest) > _QUICK_EXAMPLES:
-        report = dataclasses.replace(report, epoch_examples=_QUICK_EXAMPLES)
-    described = protocol(report, manifest, seeds, flags.quick)
+    startup.load_tensorflow()
+    from kws import reproduction
 
-    planned = [
-        (row, split_rule, seed) for row in published.itertuples() for split_rule in _SPLIT_RULES for seed in seeds
-    ]
-    measured, histories = [], []
-    for number, (row, split_rule, seed) in enumerate(planned, 1):
-        name = row_name(row)
-        logging.info("%s, %s, seed %d: %d of %d", name, SOURCES[split_rule], seed, number, len(planned))
-        config = row_config(report, row, split_rule, seed, flags.quick)
-        options = Options(shards_dir=flags.shards_dir)
-        run, _ = train_run(config, folder / f"{name}_{split_rule}_{seed}", "report", options)
-        history = runs.read_history(run.folder)
-        measured.append(
-            {"epochs": row.epochs, "batch_size": row.batch_size, "source": split_rule, "seed": seed}
-            | run_figures(runs.read_metrics(run), history)
-        )
-        histories.append(history.assign(panel=row_title(row), source=split_rule))
-        keras.backend.clear_session()
-
-    table = summarize(published, pd.DataFrame(measured))
-    text = markdown(table, described)
-    with files.atomic_path(folder / "table.csv") as temporary:
-        table.to_csv(temporary, index=False)
-    files.write_text(folder / "table.md", text)
-    files.write_json(
-        folder / "report.json", {"protocol": described, "rows": table.to_dict("records"), "runs": measured}
-    )
-    plots.save(curves(pd.concat(histories), table, described["title"]), folder / "curves.png")
-    print(text)
-    print("written:", ", ".join(str(folder / name) for name in ("table.md", "table.csv", "report.json", "curves.png")))
-
-
-def row_name(row: tuple) -> str:
-    """Return what `--rows` calls a row of `PUBLISHED`."""
-    return f"{row.epochs}x{row.batch_size}"
-
-
-def row_title(row: tuple) -> str:
-    """Return what people read above a row of `PUBLISHED`."""
-    return f"{row.epochs} epochs, batch {row.batch_size}"
-
-
-def choose_rows(names: Sequence[str]) -> pd.DataFrame:
-    """Return the rows of `PUBLISHED` that `--rows` names, in the report's order.
-
-    Raises:
-        UserError: There is no such row.
-    """
-    known = [row_name(row) for row in PUBLISHED.itertuples()]
-    for name in names or [""]:
-        if name not in known:
-            raise UserError(f"--rows: expected any of {', '.join(known)}, got {name!r}.{nearest(name, known)}")
-    return PUBLISHED[[name in names for name in known]].reset_index(drop=True)
-
-
-def parse_seeds(texts: Sequence[str]) -> list[int]:
-    """Return the numbers that `--seeds` lists, each once.
-
-    Raises:
-        UserError: One is no whole number from 0, or there is none.
-    """
-    if not texts or not all(text.isdecimal() for text in texts):
-        raise UserError(f"--seeds: expected whole numbers from 0 separated by commas, got {','.join(texts)!r}")
-    return list(dict.fromkeys(int(text) for text in texts))
-
-
-def row_config(report: Config, row: tuple, split_rule: str, seed: int, quick: bool) -> Config:
-    """Return what trains a row of `PUBLISHED`."""
-    config = dataclasses.replace(report, epochs=row.epochs, batch_size=row.batch_size, split_rule=split_rule, seed=seed)
-    return dataclasses.replace(config, epochs=config.epochs // _QUICK_SHARE) if quick else config
-
-
-def run_figures(figures: dict, history: pd.DataFrame) -> dict[str, float]:
-    """Return the figures of a run as the report has them: `FIGURES`, and what the test split is.
-
-    Args:
-        figures: What `metrics.json` holds, of a run with `keep_epoch="last"`.
-        history: What `history.csv` holds.
-    """
-    last = history.iloc[-1]
-    return {
-        "train_loss": float(last["loss"]),
-        "train_accuracy": float(last["accuracy"]),
-        "validation_loss": float(last["val_loss"]),
-        "validation_accuracy": float(last["val_accuracy"]),
-        "test_loss": figures["cross_entropy"],
-        "test_accuracy": figures["accuracy"],
-        "test_clips": figures["num_examples"],
-        "test_speakers": figures["protocol"]["num_speakers"],
-        "test_speakers_trained_on": figures["protocol"]["num_speakers_shared_with_training"],
-    }
-
-
-def summarize(published: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """Put the published rows and the means over seeds in one table.
-
-    Args:
-        published: Rows of `PUBLISHED`.
-        measured: A row a run: `epochs`, `batch_size`, `source`, `seed`, and `run_figures`.
-
-    Returns:
-        For each published row three: `published`, `random` and `official`. To the columns of both come, of measured
-        ones, `<figure>_deviation` over the seeds, and `test_accuracy_low` and `test_accuracy_high`: the 95 % Wilson
-        interval of the mean on as many clips as one test split has. What is not known is not a number.
-    """
-    groups = measured.drop(columns="seed").groupby(_KEY, sort=False)
-    means = groups.mean()
-    deviations = groups[list(FIGURES)].std(ddof=1).add_suffix("_deviation")
-    intervals = [
-        metrics.wilson_interval(round(row.test_accuracy * row.test_clips), round(row.test_clips))
-        for row in means.itertuples()
-    ]
-    bounds = pd.DataFrame(intervals, means.index, ["test_accuracy_low", "test_accuracy_high"])
-    table = pd.concat([published, means.join(bounds).join(deviations).reset_index()])
-    order = pd.MultiIndex.from_tuples(
-        [(row.epochs, row.batch_size, source) for row in published.itertuples() for source in SOURCES], names=_KEY
-    )
-    return table.set_index(_KEY).loc[order].reset_index()
-
-
-def protocol(report: Config, manifest: pd.DataFrame, seeds: list[int], quick: bool) -> dict[str, str]:
-    """Say how the figures come about, and what differs from the report."""
-    whole = sum(_lasts(path, report.clip_seconds) for path in manifest["path"])
-    return {
-        "title": f"{len(manifest):,} clips" + (f", quick: {_QUICK}" if quick else ""),
-        "corpus": f"{len(manifest):,} clips of the ten words by {manifest['speaker'].nunique():,} speakers, {whole:,} of"
-        f" them of a full {report.clip_seconds:g} s; shorter ones are padded. The report: 21,312 clips of the first"
-        " release, it seems those of a full second",
-        "epochs": _QUICK if quick else "the report's; what is left of an epoch after its last full batch is dropped",
-        "rows": "of the same batch size, split and seed they share their beginning: the longer is the shorter gone on",
-        "training": "loss and accuracy of the last epoch as Keras reports them: mean over its batches, with dropout",
-        "validation and test": "the network after the last epoch, as in the report, not after the best one",
-        "random split": "81 / 9 / 10 % of the clips, drawn by the seed; the report's own draw is not known",
-        "speakers apart": "the official lists, or without them 80 / 10 / 10 % by the hash of the speaker",
-        "learning rate": f"Adam at {report.learning_rate:g}; the report names none",
-        "seeds": ", ".join(map(str, seeds)) + (": mean ± standard deviation" if len(seeds) > 1 else ""),
-        "interval": "95 %, Wilson, clips taken as independent"
-        + ("; of the mean, on the clips of one test split" if len(seeds) > 1 else ""),
-    }
-
-
-def _lasts(path: Path, seconds: float) -> bool:
-    try:
-        return audio.info(path).duration_seconds >= seconds
-    except UserError:
-        return False  # training lists it as rejected, with the reason
-
-
-def markdown(table: pd.DataFrame, described: dict) -> str:
-    """Lay the table of `summarize` out for people, the protocol below."""
-    lines = [
-        f"{described['title']}. Loss, accuracy in %:\n",
-        "| epochs × batch | | training | validation | test | 95 % interval | test clips | speakers trained on |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in table.to_dict("records"):
-        cells = [
-            f"{row['epochs']} × {row['batch_size']}" if row["source"] == "published" else "",
-            SOURCES[row["source"]],
-        ]
-        cells += [
-            f"{_show(row, f'{part}_loss', 4, 1)}, {_show(row, f'{part}_accuracy', 2, 100)}"
-            for part in ("train", "validation", "test")
-        ]
-        if row["source"] == "published":
-            cells += ["", "", ""]
-        else:
-            cells += [
-                f"{100 * row['test_accuracy_low']:.1f} to {100 * row['test_accuracy_high']:.1f}",
-                f"{row['test_clips']:,.0f}",
-                f"{row['test_speakers_trained_on']:.0f} of {row['test_speakers']:.0f}",
-            ]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines.append("")
-    lines += [f"- {name}: {text}" for name, text in described.items() if name != "title"]
-    return "\n".join(lines) + "\n"
-
-
-def _show(row: dict, figure: str, digits: int, scale: float) -> str:
-    deviation = row[f"{figure}_deviation"]
-    text = f"{scale * row[figure]:.{digits}f}"
-    return text if np.isnan(deviation) else f"{text} ± {scale * deviation:.{digits}f}"
-
-
-def curves(histories: pd.DataFrame, table: pd.DataFrame, title: str) -> plots.Figure:
-    """Draw loss and accuracy of every row, the published figures as crosses.
-
-    Args:
-        histories: The histories of all runs, with their `panel` and `source`; of several seeds the mean is drawn.
-        table: From `summarize`.
-        title: Stands above.
-    """
-    table = table.assign(panel=[row_title(row) for row in table.itertuples()], epoch=table["epochs"])
-    published, random = table[table["source"] == "published"], table[table["source"] == "random"]
-    means = histories.groupby(["panel", "source", "epoch"], sort=False).mean(numeric_only=True).reset_index()
-    # With --quick the rows end earlier than their names say.
-    tested = random.assign(epoch=random["panel"].map(means.groupby("panel")["epoch"].max()))
-    points, crosses = [], []
-    for quantity in ("loss", "accuracy"):
-        for source, curve, prefix in _CURVES:
-            own = means[means["source"] == source]
-            points.append(own.assign(quantity=quantity, curve=curve, value=own[f"{prefix}{quantity}"]))
-        points.append(tested.assign(quantity=quantity, curve="test", value=tested[f"test_{quantity}"]))
-        for curve, part in (("training", "train"), ("validation", "validation"), ("test", "test")):
-            crosses.append(published.assign(quantity=quantity, curve=curve, value=published[f"{part}_{quantity}"]))
-    columns = ["panel", "quantity", "curve", "epoch", "value"]
-    return plots.grid(pd.concat(points)[columns], pd.concat(crosses)[columns], "published", title)
+    reproduction.run(flags)
 
 
 if __name__ == "__main__":

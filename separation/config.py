@@ -3,7 +3,7 @@
 import dataclasses
 
 from common.config import TrainingConfig, field
-from common.corpora.tracks import ACCOMPANIMENT, MIXTURE
+from common.corpora.stem_names import ACCOMPANIMENT, MIXTURE
 from common.errors import UserError, nearest
 
 TASK = "separation"

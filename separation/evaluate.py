@@ -13,28 +13,17 @@ from collections.abc import Sequence
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import files
+from common import startup
 from common.cli import app, outputs
-from common.corpora import manifest
-from separation import data, evaluation, oracle
+from common.cli import flags as shared_flags
 from separation.config import SEPARATION_CORPORA, TASK
-from separation.models import load_model
 
 _BESIDE = ("tracks.csv", "sdr.png")
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    app.define_run_flags(flag_values, TASK)
-    app.define_shards_flag(flag_values)
-    app.define_other_corpus_flags(flag_values, SEPARATION_CORPORA)
-    absl_flags.DEFINE_enum(
-        "split",
-        "test",
-        [*manifest.SPLITS, "all"],
-        "which tracks: train, validation, test or all",
-        flag_values=flag_values,
-    )
+    shared_flags.define_evaluation_flags(flag_values, TASK, SEPARATION_CORPORA, fetched=False)
     absl_flags.DEFINE_bool(
         "oracle",
         False,
@@ -45,7 +34,6 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         "full", True, "compute ISR, SIR and SAR too, which takes longer than separating", flag_values=flag_values
     )
     define_inference_flags(flag_values)
-    app.define_evaluation_flag(flag_values)
 
 
 def define_inference_flags(flag_values: configs.FlagValues) -> None:
@@ -79,6 +67,11 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
     output = outputs.evaluation_file(flags, _BESIDE)
+    startup.load_tensorflow()
+    from common import files
+    from separation import data, evaluation, oracle
+    from separation.models import load_model
+
     config, model = load_model(flags.run_dir)
     trained = as_asked(config, flags)
     config = data.with_corpus(trained, flags.corpus, flags.data_dir)

@@ -22,6 +22,7 @@ from common import config as configs
 from common.audio import blocks as audio_blocks
 from common.audio import writer
 from common.cli import app, inputs, outputs
+from common.cli import flags as shared_flags
 from common.cli.guard import Guard
 from common.corpora import tracks
 from common.errors import UserError, nearest
@@ -37,7 +38,7 @@ _BLOCK_SECONDS = 10.0
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    app.define_run_flags(flag_values, TASK)
+    shared_flags.define_run_flag(flag_values, TASK)
     define = {"flag_values": flag_values}
     absl_flags.DEFINE_string("output_dir", "stems", "folder that the stems are written to", **define)
     absl_flags.DEFINE_string(
@@ -61,7 +62,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     )
     absl_flags.DEFINE_float("offset", 0.0, "where to begin, in seconds", 0, **define)
     absl_flags.DEFINE_float("duration", None, "how much to separate, in seconds (default: to the end)", 0, **define)
-    outputs.define_overwrite_flag(flag_values)
+    shared_flags.define_overwrite_flag(flag_values)
     absl_flags.DEFINE_enum("format", "wav", FORMATS, f"of the files: {', '.join(FORMATS)}", **define)
     absl_flags.DEFINE_enum(
         "encoding", "16", list(ENCODINGS), "of WAV and FLAC: 16 or 24 bits, or float (WAV only)", **define

@@ -7,14 +7,12 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 
-import tensorflow as tf
 from absl import flags
 
 from common import config as configs
 from common import files, interruption, streams
-from common.cli import outputs
+from common.cli import tensorflow_errors
 from common.config import FlagValues
-from common.data import shards
 from common.errors import UserError
 
 # What the system says of a path that cannot be, and what to do about it.
@@ -43,6 +41,7 @@ def run(
         The exit code: 0, 2 for an error that the user can mend, 130 after Ctrl-C, 143 after SIGTERM. Other exceptions
         pass through.
     """
+    streams.open_closed()
     streams.prepare()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     program = f"python -m {_module_name(main)}"
@@ -65,8 +64,6 @@ def _call(
         if flag_values.help:
             print(help_text(program, sys.modules[main.__module__].__doc__ or "", flag_values))
             return
-        if "deterministic" in flag_values and flag_values.deterministic:
-            tf.config.experimental.enable_op_determinism()
         configs.understand(flag_values)
         main(flag_values, positional)
 
@@ -87,10 +84,6 @@ def _explained(work: Callable[[], None], program: str) -> int:
         # Whoever read the answers has enough of them.
         streams.drop_output()
         return 0
-    except tf.errors.UnimplementedError as error:
-        if "determinis" not in error.message.lower():
-            raise
-        return _fail(error.message.split(". ")[0], "leave --deterministic out, or choose another --model")
     except Exception as error:
         line = _known(error)
         if line is None:
@@ -111,11 +104,9 @@ def _flush() -> None:
 
 def _known(error: Exception) -> str | None:
     """Return the line that says what an exception of another library means to the user; None for a defect."""
-    if isinstance(error, tf.errors.OpError | UnicodeDecodeError):
-        # What is read while a model trains has no place of its own to catch this.
-        damaged = shards.damage(error)
-        if damaged is not None:
-            return str(damaged)
+    explained = tensorflow_errors.explain(error)
+    if explained is not None:
+        return str(explained)
     reason = files.refusal(error)
     if reason is not None:
         return f"{_refused_path(error, reason)}: {reason}; free some space or choose another folder"
@@ -132,44 +123,6 @@ def _refused_path(error: Exception, reason: str) -> str:
     """Name the file that an error is about; TensorFlow names it before the reason."""
     named = re.search(rf"(\S+); {re.escape(reason)}", str(error))
     return named[1] if named else getattr(error, "filename", None) or "a file"
-
-
-def define_run_flags(flag_values: FlagValues, task: str) -> None:
-    """Define `--run_dir` for an entry point that works on a trained run."""
-    flags.DEFINE_string(
-        "run_dir", f"runs/{task}/default", "the run directory that training left", flag_values=flag_values
-    )
-
-
-def define_corpus_flags(flag_values: FlagValues) -> None:
-    """Define where recordings come from and where their decoded form is kept."""
-    flags.DEFINE_bool(
-        "download", False, "fetch the corpus to its folder first, if it is not there", flag_values=flag_values
-    )
-    define_shards_flag(flag_values)
-
-
-def define_shards_flag(flag_values: FlagValues) -> None:
-    """Define where decoded recordings are kept, for corpora that nobody can fetch."""
-    flags.DEFINE_string("shards_dir", "data/shards", "folder that keeps decoded recordings", flag_values=flag_values)
-
-
-def define_other_corpus_flags(flag_values: FlagValues, corpora: Sequence[str]) -> None:
-    """Define which corpus a trained run is tried on, if not the one that it was trained on."""
-    flags.DEFINE_string(
-        "corpus", None, f"the corpus, if not the one trained on: {', '.join(corpora)}", flag_values=flag_values
-    )
-    flags.DEFINE_string(
-        "data_dir", None, "folder of the corpus, if not where it was in training", flag_values=flag_values
-    )
-
-
-def define_evaluation_flag(flag_values: FlagValues) -> None:
-    """Define the file that figures are written to, for `common.cli.outputs.evaluation_file`."""
-    flags.DEFINE_string(
-        "output", None, "the JSON file (default evaluation.json in the run directory)", flag_values=flag_values
-    )
-    outputs.define_overwrite_flag(flag_values)
 
 
 def refuse_arguments(arguments: Sequence[str]) -> None:

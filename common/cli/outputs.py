@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from absl import flags
-
 from common import files
 from common.audio.sources import AudioSource
 from common.config import FlagValues
@@ -32,16 +30,6 @@ class Target(NamedTuple):
 
     path: Path
     made_from: str
-
-
-def define_overwrite_flag(flag_values: FlagValues) -> None:
-    """Define whether files that are there may be replaced."""
-    flags.DEFINE_bool(
-        "overwrite",
-        False,
-        "replace files that are there, also those that this command did not write; never a recording that it reads",
-        flag_values=flag_values,
-    )
 
 
 class Outputs:

@@ -15,10 +15,9 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from common.config import ConfigType
-from common.distribution import keras_fixes, workers
+from common.distribution import STRATEGIES, keras_fixes, workers
 from common.errors import UserError
 
-STRATEGIES = ("auto", "single", "mirrored", "multiworker")
 # In the message of XLA: https://www.tensorflow.org/xla/known_issues
 _XLA_REFUSAL = "tfvariable_on_a_different_device"
 

@@ -1,10 +1,25 @@
-"""Features: pure functions of waveforms (`spectral`), and Keras layers over them."""
+"""Features: pure functions of waveforms (`spectral`), and Keras layers over them.
 
-from common.features.layers import MFCC as MFCC
-from common.features.layers import FramedLayer as FramedLayer
-from common.features.layers import GriffinLim as GriffinLim
-from common.features.layers import InverseSpectrogram as InverseSpectrogram
-from common.features.layers import LogMel as LogMel
-from common.features.layers import MelLayer as MelLayer
-from common.features.layers import Spectrogram as Spectrogram
-from common.features.layers import in_type as in_type
+`FEATURES` are the names of what a network of spectrograms can see, as `--features` takes them. A new one is a function from a
+configuration to a layer in `choices`, and its name here; every task that classifies clips can use it then.
+
+The layers are imported when they are asked for: names are known without Keras.
+"""
+
+import importlib
+from typing import Any
+
+FEATURES = ("log_mel", "mfcc", "spectrogram_db", "magnitude")
+_LAYERS = ("FramedLayer", "GriffinLim", "InverseSpectrogram", "LogMel", "MFCC", "MelLayer", "Spectrogram", "in_type")
+
+
+def __getattr__(name: str) -> Any:
+    """Hand on the layers: `common.features.LogMel`."""
+    if name in _LAYERS:
+        return getattr(importlib.import_module(f"{__name__}.layers"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the layers too."""
+    return [*globals(), *_LAYERS]

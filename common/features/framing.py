@@ -6,7 +6,7 @@ CPU), which made a training step of separation's `default` 8 % longer.
 
 import tensorflow as tf
 
-from common.errors import UserError
+from common.features import lengths
 
 
 def frame(waveform, frame_length: int, hop_length: int):
@@ -25,7 +25,7 @@ def frame(waveform, frame_length: int, hop_length: int):
         UserError: The waveform is shorter than one frame.
     """
     if waveform.shape[-1] is not None:
-        num_frames(waveform.shape[-1], frame_length, hop_length, center=False)
+        lengths.num_frames(waveform.shape[-1], frame_length, hop_length, center=False)
     if frame_length % hop_length:
         return tf.signal.frame(waveform, frame_length, hop_length)
     # Frames of whole hops are slices of one array, which under XLA halves the time of the general way.
@@ -59,29 +59,6 @@ def overlap_and_add(frames, hop_length: int):
         ]
     )
     return tf.reshape(hops, [*leading, (num + hops_per_frame - 1) * hop_length])
-
-
-def num_frames(samples: int, n_fft: int, hop_length: int, center: bool = True, pad_mode: str = "constant") -> int:
-    """Return how many frames `stft` makes of a waveform.
-
-    Raises:
-        UserError: The waveform is too short for one frame, or to be reflected.
-
-    Example:
-        >>> num_frames(22050, n_fft=2048, hop_length=512)
-        44
-    """
-    margin = n_fft // 2 if center else 0
-    if center and pad_mode == "reflect" and samples <= margin:
-        raise UserError(
-            f"{samples} samples are too short to reflect {margin}; use pad_mode=constant or a smaller n_fft"
-        )
-    if samples + 2 * margin < n_fft:
-        raise UserError(
-            f"a waveform of {samples} samples is shorter than one frame of {n_fft}; "
-            "use a longer waveform or a smaller n_fft"
-        )
-    return 1 + (samples + 2 * margin - n_fft) // hop_length
 
 
 def cut(tensor, start, size, axis: int = -1):

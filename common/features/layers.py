@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 
 from common.errors import UserError
-from common.features import checks, framing, spectral
+from common.features import checks, lengths, spectral
 
 
 class FramedLayer(keras.layers.Layer):
@@ -77,7 +77,7 @@ class FramedLayer(keras.layers.Layer):
         *leading, samples = waveform_shape
         if samples is None:
             return (*leading, None, num_bins)
-        num_frames = framing.num_frames(samples, self.n_fft, self.hop_length, self.center, self.pad_mode)
+        num_frames = lengths.num_frames(samples, self.n_fft, self.hop_length, self.center, self.pad_mode)
         return (*leading, num_frames, num_bins)
 
     def _waveform_shape(self, spectrogram_shape, length):

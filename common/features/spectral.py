@@ -20,7 +20,7 @@ import scipy.signal
 import tensorflow as tf
 
 from common.errors import UserError
-from common.features import checks, framing
+from common.features import checks, lengths
 from common.features.fourier import irfft, project, rfft
 from common.features.framing import cut, frame, overlap_and_add, static_shape
 
@@ -67,7 +67,7 @@ def stft_parts(waveform, n_fft=2048, hop_length=512, win_length=None, window="ha
     checks.framing(n_fft, hop_length, win_length, pad_mode)
     waveform = tf.cast(waveform, tf.float32)
     if waveform.shape[-1] is not None:
-        framing.num_frames(waveform.shape[-1], n_fft, hop_length, center, pad_mode)
+        lengths.num_frames(waveform.shape[-1], n_fft, hop_length, center, pad_mode)
     if center:
         margins = [[0, 0]] * (waveform.shape.rank - 1) + [[n_fft // 2, n_fft // 2]]
         waveform = tf.pad(waveform, margins, mode=pad_mode.upper())

@@ -8,10 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common import data_service as services
 from common import files, runs
 from common.config import AUTO, TrainingConfig
-from common.distribution import workers
+from common.distribution import service, workers
 from common.errors import UserError
 from common.reporting import tensorboard
 from common.runs import Run
@@ -126,7 +125,7 @@ def fit(
         if not data_service:
             return train(first_step)
         num_batches = (run.config.epochs - run.epoch) * steps_per_epoch
-        return services.distribute(train(first_step, num_batches=num_batches), data_service)
+        return service.distribute(train(first_step, num_batches=num_batches), data_service)
 
     def fit_on() -> None:
         # Variables that a first step creates have TensorFlow trace that step twice: seconds before anything is learnt.

@@ -25,7 +25,6 @@ from common import runs
 from common.errors import UserError
 from common.files import tables
 
-ANSWERS = ("stop", "restore")
 _EXPLOSION = 1000.0
 _LATEST_EXECUTIONS = 10
 _MOST_RESTORES = 3

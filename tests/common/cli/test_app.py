@@ -111,7 +111,7 @@ def test_a_path_that_cannot_be_is_one_line(make, expected, tmp_path, capsys):
 PROGRAM = """
 import sys
 import kws
-from common import app
+from common.cli import app
 from common.errors import UserError
 
 def main(flags, arguments):
@@ -212,7 +212,9 @@ def test_tensorflow_loads_silently_and_with_onednn_unless_told_otherwise(inherit
     """A process that a command starts inherits what the command has set."""
     names = ("TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS")
     environment = {name: value for name, value in os.environ.items() if name not in names} | inherited
-    program = "import os, kws, tensorflow; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    program = (
+        "from common import startup; startup.load_tensorflow(); import os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    )
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == inherited.get("TF_ENABLE_ONEDNN_OPTS", "1")
     assert done.stderr == ""

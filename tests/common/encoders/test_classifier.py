@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from common.encoders import classifier
-from common.encoders.classifier import ClassifierConfig
+from common.encoders.config import ClassifierConfig
 from common.errors import UserError
 
 

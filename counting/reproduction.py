@@ -1,0 +1,247 @@
+"""The networks of the student report, trained again, beside the published metrics."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from common import config as configs
+from common import files, runs
+from common.errors import UserError, nearest
+from common.reporting import drawing, plots
+from common.training.options import Options
+from counting import data, evaluation, inference
+from counting.config import PREPARED, TASK, VARIANTS, Config
+from counting.models import load_model
+from counting.training import train_run
+
+# The report's two tables, of waveforms and of spectrograms: accuracies as shares, of spectrogram networks the largest in
+# training; minutes on the GPU of a Colab notebook. M34-res was described and not trained.
+PUBLISHED = pd.DataFrame(
+    [
+        ("m3", 5923, 0.573, 0.7489, 0.631, 0.7395, 24.0),
+        ("m5", 37507, 0.384, 0.8308, 0.482, 0.7937, 36.0),
+        ("m11", 449059, 0.346, 0.8632, 0.902, 0.7367, 50.0),
+        ("m18", 924643, 0.313, 0.8672, 0.638, 0.7707, 80.0),
+        ("m34_res", np.nan, np.nan, np.nan, np.nan, np.nan, np.nan),
+        ("cnn_2d_1", 483, 0.889, 0.586, np.nan, np.nan, np.nan),
+        ("cnn_2d_2", 9795, 0.699, 0.6857, np.nan, np.nan, 28.6),
+        ("cnn_2d_4", 65571, 0.948, 0.542, np.nan, np.nan, np.nan),
+    ],
+    columns=["network", "parameters", "loss", "accuracy", "val_loss", "val_accuracy", "minutes"],
+).set_index("network")
+_VARIANTS = {name: f"report-{name.replace('cnn_2d', '2d').replace('_', '-')}" for name in PUBLISHED.index}
+_TITLES = {"m34_res": "M34-res", **{f"cnn_2d_{n}": f"2-D, {n} block{'s' * (n > 1)}" for n in (1, 2, 4)}}
+_QUICK = {"epochs": 2, "epoch_examples": 3200, "validation_mixtures": 600, "test_mixtures": 600}
+_NUM_CUTS = 32
+
+
+def run(flags: configs.FlagValues) -> None:
+    """Reproduce the report as the flags say."""
+    networks = choose_networks(flags.networks)
+    folder = Path(flags.output_dir or f"runs/{TASK}/reproduce{'_quick' if flags.quick else ''}")
+    changes = {"corpus": "librispeech", "keep_epoch": "last", **(_QUICK if flags.quick else {})}
+    changes |= configs.given(flags, VARIANTS["report"])
+    if changes["corpus"] == PREPARED:
+        raise UserError(
+            "--corpus=prepared: the tables are about new mixtures in every epoch; give recordings of speakers"
+        )
+
+    measured, histories = {}, {}
+    for number, network in enumerate(networks, 1):
+        logging.info("%s: %d of %d", title(network), number, len(networks))
+        config = dataclasses.replace(VARIANTS[_VARIANTS[network]], **changes)
+        options = Options(shards_dir=flags.shards_dir, download=flags.download)
+        run, _ = train_run(config, folder / network, _VARIANTS[network], options)
+        histories[network] = runs.read_history(run.folder)
+        measured[network] = run_figures(run, histories[network], flags.shards_dir)
+        keras.backend.clear_session()
+
+    table = summarize(pd.DataFrame(measured).T, networks)
+    described = protocol(config, flags.quick)
+    text = markdown(table, described)
+    with files.atomic_path(folder / "table.csv") as temporary:
+        table.to_csv(temporary)
+    files.write_text(folder / "table.md", text)
+    files.write_json(folder / "report.json", {"protocol": described, "rows": table.reset_index().to_dict("records")})
+    best = best_of_each_kind(measured)
+    plots.save(curves({name: histories[name] for name in best}), folder / "curves.png")
+    plots.save(cuts(folder / best[0], flags.shards_dir), folder / "cuts.png")
+    print(text)
+    print("written:", ", ".join(str(folder / name) for name in ("table.md", "table.csv", "curves.png", "cuts.png")))
+
+
+def choose_networks(names: Sequence[str] | None) -> list[str]:
+    """Return the networks that `--networks` names, or all, in the report's order.
+
+    Raises:
+        UserError: There is no such network.
+    """
+    known = list(PUBLISHED.index)
+    if names is None:
+        return known
+    for name in names or [""]:
+        if name not in known:
+            raise UserError(f"--networks: expected any of {', '.join(known)}, got {name!r}.{nearest(name, known)}")
+    return [name for name in known if name in names]
+
+
+def title(network: str) -> str:
+    """Return what people read for a network.
+
+    Example:
+        >>> title("m5"), title("cnn_2d_2")
+        ('M5', '2-D, 2 blocks')
+    """
+    return _TITLES.get(network, network.upper())
+
+
+def run_figures(run: runs.Run, history: pd.DataFrame, shards_dir: str | Path) -> dict[str, float]:
+    """Return the figures of a run as the report has them, and on speakers it never heard.
+
+    What the report calls validation is here other cuts of the training speakers: `val_loss` and `val_accuracy`.
+    """
+    config, model = load_model(run.folder)
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    corpus = data.load_corpus(config, shards_dir)
+    shared = evaluation.evaluate_split(
+        model, data.as_evaluated(config), data.prepare_split(corpus, "train"), num_examples=config.validation_mixtures
+    )[0]
+    test = runs.read_metrics(run)
+    examples = config.batch_size * data.steps_per_epoch(config, data.prepare_split(corpus, "train"))
+    return {
+        "parameters": trainable,
+        "loss": float(history["loss"].iloc[-1]),
+        "accuracy": float(history["accuracy"].iloc[-1]),
+        "largest_accuracy": float(history["accuracy"].max()),
+        "val_loss": shared["cross_entropy"],
+        "val_accuracy": shared["accuracy"],
+        "test_loss": test["cross_entropy"],
+        "test_accuracy": test["accuracy"],
+        "test_low": test["accuracy_interval"][0],
+        "test_high": test["accuracy_interval"][1],
+        "minutes": float((examples / history["examples_per_second"]).sum() / 60),
+    }
+
+
+def summarize(measured: pd.DataFrame, networks: Sequence[str]) -> pd.DataFrame:
+    """Put the published and the measured figures of each network side by side, published ones as `published_<figure>`."""
+    table = PUBLISHED.loc[list(networks)].add_prefix("published_").join(measured)
+    table.index.name = "network"
+    return table
+
+
+def best_of_each_kind(measured: dict[str, dict[str, float]]) -> list[str]:
+    """Return the network with the largest test accuracy, and the one of the other kind (waveform or spectrogram)."""
+    ranked = sorted(measured, key=lambda name: measured[name]["test_accuracy"], reverse=True)
+    others = [name for name in ranked if name.startswith("cnn_2d") != ranked[0].startswith("cnn_2d")]
+    return [ranked[0], *others[:1]]
+
+
+def protocol(config: Config, quick: bool) -> dict[str, str]:
+    """Say how the figures come about, and what differs from the report."""
+    return {
+        "training": f"{config.epochs} epochs of {config.epoch_examples:,} mixtures{' (quick)' if quick else ''}, every"
+        " epoch new ones (the report: 10 of the same 100,000); loss and accuracy of the last epoch",
+        "same speakers": f"{config.validation_mixtures:,} other mixtures of the training's recordings, as the report's"
+        " validation",
+        "other speakers": f"{config.test_mixtures:,} mixtures of speakers that training never heard; Wilson's 95 %"
+        " interval, mixtures taken as independent",
+        "minutes": "of training alone, on this machine; the report's on the GPU of a Colab notebook",
+        "spectrogram networks": "the report gives their largest training accuracy",
+        "seed": str(config.seed),
+    }
+
+
+def markdown(table: pd.DataFrame, described: dict[str, str]) -> str:
+    """Lay the table of `summarize` out for people, the protocol below."""
+    lines = [
+        "Loss, accuracy in %:\n",
+        "| network | | parameters | training | same speakers | other speakers | 95 % interval | minutes |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for network, row in table.iterrows():
+        lines.append(
+            f"| {title(network)} | published | {_number(row['published_parameters'])}"
+            f" | {_pair(row['published_loss'], row['published_accuracy'])}"
+            f" | {_pair(row['published_val_loss'], row['published_val_accuracy'])} | | |"
+            f" {_plain(row['published_minutes'])} |"
+        )
+        of_training = "largest_accuracy" if network.startswith("cnn_2d") else "accuracy"
+        lines.append(
+            f"| | here | {_number(row['parameters'])} | {_pair(row['loss'], row[of_training])}"
+            f" | {_pair(row['val_loss'], row['val_accuracy'])} | {_pair(row['test_loss'], row['test_accuracy'])}"
+            f" | {100 * row['test_low']:.1f} to {100 * row['test_high']:.1f} | {_plain(row['minutes'])} |"
+        )
+    lines.append("")
+    lines += [f"- {name}: {text}" for name, text in described.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:,.0f}"
+
+
+def _pair(loss: float, accuracy: float) -> str:
+    return "–" if np.isnan(loss) else f"{loss:.3f}, {100 * accuracy:.2f}"
+
+
+def _plain(value: float) -> str:
+    return "–" if np.isnan(value) else f"{value:.1f}"
+
+
+def curves(histories: dict[str, pd.DataFrame]) -> plots.Figure:
+    """Draw the best network on waveforms against the best on spectrograms: loss and accuracy over the epochs."""
+    points = [
+        {"panel": quantity, "curve": f"{title(network)}, {part}", "x": row["epoch"], "y": row[f"{prefix}{quantity}"]}
+        for network, history in histories.items()
+        for quantity in ("loss", "accuracy")
+        for part, prefix in (("training", ""), ("other speakers", "val_"))
+        for row in history.to_dict("records")
+    ]
+    return plots.panels(pd.DataFrame(points), "epoch")
+
+
+def cuts(run_dir: Path, shards_dir: str | Path) -> plots.Figure:
+    """Draw cuts of the test speakers with their true and predicted counts."""
+    config, model = load_model(run_dir)
+    split = data.prepare_split(data.load_corpus(config, shards_dir), "test")
+    waveforms = np.concatenate(
+        [batch for batch, _ in data.build_dataset(data.as_evaluated(config), split, num_examples=_NUM_CUTS)]
+    )
+    truth = data.evaluated_truth(data.as_evaluated(config), split, _NUM_CUTS).sum(axis=1)
+    predicted = inference.decide(config, model.predict(waveforms, verbose=0))["count"].numpy()
+    titles = [f"true {true}, predicted {count}" for true, count in zip(truth, predicted, strict=True)]
+    right = int((truth == predicted).sum())
+    return draw_waveforms(
+        waveforms,
+        titles,
+        truth == predicted,
+        f"{title(run_dir.name)}: {right} of {_NUM_CUTS} right, speakers never heard",
+    )
+
+
+@drawing.guarded
+def draw_waveforms(clips: np.ndarray, titles: Sequence[str], right: np.ndarray, title: str = "") -> plots.Figure:
+    """Draw a grid of waveforms, eight in a row, those that were answered wrongly in red.
+
+    Args:
+        clips: Shape `(clips, samples)`.
+        titles: Stand above each.
+        right: Whether each was answered rightly, shape `(clips,)`.
+        title: Stands above all.
+    """
+    num_rows = -(-len(clips) // 8)
+    figure = plots.Figure(figsize=(14, 1.3 * num_rows + 0.5), layout="constrained")
+    panels = figure.subplots(num_rows, 8, squeeze=False).ravel()
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, clip, name, good in zip(panels, clips, titles, right, strict=False):
+        axes.plot(clip, linewidth=0.4, color="C0" if good else "C3")
+        axes.set_title(name, fontsize=8, color="black" if good else "C3")
+    figure.suptitle(title)
+    return figure

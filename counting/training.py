@@ -1,0 +1,139 @@
+"""The training of a speaker counter: corpus, network, weights, metrics."""
+
+import logging
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from common import audio, runs
+from common import config as configs
+from common.corpora import manifest
+from common.encoders import classifier
+from common.reporting import plots, tensorboard
+from common.training import loop, precision
+from common.training.options import Options
+from counting import data, evaluation
+from counting.config import TASK, Config
+from counting.models import build_model, compile_model
+
+
+def train_run(
+    config: Config,
+    folder: str | Path,
+    variant: str,
+    options: Options,
+) -> tuple[runs.Run, bool]:
+    """Train one run and evaluate it on the test split; a complete one is left as it is.
+
+    Args:
+        config: What to train.
+        folder: The run directory.
+        variant: The variant that the configuration started from.
+        options: How to train.
+
+    Returns:
+        The run, complete, and whether anything was left to do.
+
+    Raises:
+        UserError: The recordings, the configuration or the folder cannot be used.
+    """
+    loop.prepare(config)
+    runs.check_folder(folder)
+    corpus = data.load_corpus(config, options.shards_dir, download=options.download)
+    splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
+    for name, split in splits.items():
+        # What cannot be mixed or built is refused before anything is written.
+        data.build_dataset(config, split, training=name == "train")
+    config = precision.resolve(
+        config,
+        folder,
+        TASK,
+        lambda tried: compiled_model(tried, splits["train"]),
+        lambda: data.build_dataset(config, splits["train"], training=True),
+        resume=options.resume,
+        tune_jit_compile=options.tune_jit_compile,
+    )
+    if not Path(folder).exists():
+        build_model(config)
+    run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
+    if run.complete:
+        return run, False
+    runs.write_rejected(run, [split.shards.rejected for split in splits.values()])
+    loop.prepare(config)
+
+    model = fit(run, splits, options)
+    figures, probabilities = evaluation.evaluate_split(
+        model, data.as_evaluated(config), splits["test"], data.speakers_of(corpus, "train")
+    )
+    pictures = evaluation.save_plots(figures, probabilities, run.folder / "test")
+    tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])
+    plots.save(
+        plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder)), run.folder / "history.png"
+    )
+    tensorboard.write_hyper_parameters(
+        run.folder / "tensorboard", configs.to_dict(config), {"test_accuracy": figures["accuracy"]}
+    )
+    save_example(config, splits["test"], run.folder / "example.wav")
+    runs.finish(run, figures)
+    return run, True
+
+
+def compiled_model(config: Config, split: data.Split, embedding: Path | None = None) -> keras.Model:
+    """Build the network, ready to fit the training split."""
+    steps = data.steps_per_epoch(config, split)
+    model = build_model(config, embedding)
+    compile_model(model, config, loop.build_optimizer(config, steps), loop.steps_per_execution(steps))
+    return model
+
+
+def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras.Model:
+    """Build the network and train it; returns it with the weights that are kept."""
+    config = run.config
+    steps = data.steps_per_epoch(config, splits["train"])
+    model = compiled_model(config, splits["train"], classifier.keep_embedding(config, run.folder))
+    logging.info(
+        "%s: %s parameters; labels %s; %s",
+        config.model,
+        f"{model.count_params():,}",
+        " ".join(config.labels),
+        "; ".join(data.describe(split) for split in splits.values()),
+    )
+
+    def train(first_step: int, num_batches: int | None = None) -> tf.data.Dataset:
+        return data.build_dataset(
+            config, splits["train"], training=True, initial_step=first_step, num_batches=num_batches
+        )
+
+    as_evaluated = data.as_evaluated(config)
+    validation = data.build_dataset(as_evaluated, splits["validation"])
+    panels = tensorboard.ClassificationPanels(
+        run.folder / "tensorboard",
+        train(run.epoch * steps),
+        validation,
+        config.labels,
+        config.sample_rate,
+        every_epochs=max(1, config.epochs // 5),
+        names=data.speaker_names(as_evaluated, splits["validation"]),
+    )
+    loop.fit(
+        run,
+        model,
+        train,
+        validation,
+        steps,
+        monitor="val_accuracy",
+        callbacks=(panels,),
+        on_nan=options.on_nan,
+        batch_files=lambda step: data.batch_files(config, splits["train"], step),
+        data_service=options.data_service,
+    )
+    return model
+
+
+def save_example(config: Config, split: data.Split, path: Path) -> None:
+    """Write a mixture of the test split into the run directory, to try the model on."""
+    waveforms, _ = next(iter(data.build_dataset(data.as_evaluated(config), split)))
+    audio.write(path, np.asarray(waveforms[-1]), config.sample_rate)

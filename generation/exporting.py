@@ -1,0 +1,83 @@
+"""What a generator exports: waveforms and spectrograms from noise or a seed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from common import files
+from common.export import graphs
+from common.export.graphs import Graph
+from generation import noise
+from generation.models import Gan, load_model
+
+_NUM_EXCERPTS = 2
+_SEED = 1
+# Of decibels, and of samples of a waveform that Griffin-Lim found: its steps let differences grow.
+_TOLERANCE_DB, _TOLERANCE = 1e-2, 1e-2
+
+
+def export_run(run_dir: str | Path, formats: Sequence[str] = ("saved_model",)) -> dict:
+    """Write the exports of a run, compare each with the Keras model, and write `report.json` beside them.
+
+    Returns:
+        The report: for each output of each format its figures of `common.export.graphs.compare`, and `protocol`.
+
+    Raises:
+        UserError: The run cannot be loaded, or an export answers differently from the model.
+    """
+    config, model = load_model(run_dir)
+    folder = Path(run_dir) / "export"
+    files.check_writable(folder)
+    steps = noise.draw(config, _NUM_EXCERPTS, [_SEED, 0])
+    written = {"saved_model": lambda: audio_graph(model, steps), "litert": lambda: spectrogram_graph(model, steps)}
+    report = graphs.write_all(model, {name: written[name] for name in formats}, folder)
+    report["protocol"] = {
+        "sample_rate": config.sample_rate,
+        "hop_length": config.hop_length,
+        "noise_shape": list(steps.shape[1:]),
+        "noise": config.noise,
+        "style_dim": config.style_dim,
+    }
+    files.write_json(folder / "report.json", report)
+    return report
+
+
+def audio_graph(model: Gan, steps: tf.Tensor) -> Graph:
+    """Return the graph from noise `(batch, steps, noise_dim)`, or from a seed, to waveforms and spectrograms."""
+    config = model.config
+    from_seed = (
+        lambda seed: serve(model, noise.draw(config, 1, tf.stack([seed, 0]))),
+        tf.TensorSpec((), tf.int32, name="seed"),
+    )
+    return Graph(
+        lambda noise_steps: serve(model, noise_steps),
+        tf.TensorSpec((None, steps.shape[1], config.noise_dim), tf.float32, name="noise"),
+        steps.numpy(),
+        {name: value.numpy() for name, value in serve(model, steps).items()},
+        {"spectrogram": _TOLERANCE_DB, "waveform": _TOLERANCE},
+        {"from_seed": from_seed},
+    )
+
+
+def spectrogram_graph(model: Gan, steps: tf.Tensor) -> Graph:
+    """Return the graph from noise to spectrograms, of which LiteRT cannot make waveforms."""
+    signature = tf.TensorSpec((1, steps.shape[1], model.config.noise_dim), tf.float32, name="noise")
+    return Graph(
+        lambda noise_steps: {"spectrogram": decibels(model, noise_steps)},
+        signature,
+        steps.numpy(),
+        {"spectrogram": decibels(model, steps).numpy()},
+        {"spectrogram": _TOLERANCE_DB},
+    )
+
+
+def decibels(model: Gan, noise_steps: tf.Tensor) -> tf.Tensor:
+    """Return the spectrograms `(batch, frames, bands)` of noise, in decibels."""
+    return model.spectra.unscaled(model(noise_steps)[:, : model.config.frames])
+
+
+def serve(model: Gan, noise_steps: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Return the waveforms `(batch, samples)` of noise, and their spectrograms."""
+    spectrograms = model(noise_steps)[:, : model.config.frames]
+    return {"waveform": model.spectra.waveforms(spectrograms), "spectrogram": model.spectra.unscaled(spectrograms)}

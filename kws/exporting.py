@@ -1,0 +1,114 @@
+"""What a keyword spotter exports: probabilities of words, and the word itself."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from common import export, files
+from common.export import graphs
+from common.export.graphs import Graph
+from kws import data, rejection
+from kws.config import SILENCE, UNKNOWN, Config
+from kws.models import load_model
+
+_NUM_EXCERPTS = 32
+_TOLERANCE = 1e-4
+
+
+def export_run(
+    run_dir: str | Path,
+    formats: Sequence[str] = export.FORMATS,
+    *,
+    corpus: str | None = None,
+    data_dir: str | None = None,
+    split: str = "test",
+    shards_dir: str | Path = "data/shards",
+    download: bool = False,
+) -> dict:
+    """Write the exports of a run, compare each with the Keras model, and write `report.json` beside them.
+
+    Args:
+        run_dir: A trained run.
+        formats: Any of `common.export.FORMATS`.
+        corpus: Corpus of the excerpts to compare on, if not the trained one.
+        data_dir: Folder of that corpus.
+        split: Which of its recordings.
+        shards_dir: Where decoded recordings are kept.
+        download: Whether to fetch a corpus that is not there.
+
+    Returns:
+        The report: for each format its figures of `common.export.graphs.compare`, and `protocol`.
+
+    Raises:
+        UserError: The run cannot be loaded, or an export answers differently from the model.
+    """
+    config, model = load_model(run_dir)
+    folder = Path(run_dir) / "export"
+    files.check_writable(folder)
+    threshold = rejection.load_threshold(run_dir)
+    elsewhere = corpus is not None or data_dir is not None
+    recordings = data.load_corpus(
+        data.with_corpus(config, corpus, data_dir), shards_dir, download=download, trained=elsewhere
+    )
+    dataset = data.build_dataset(recordings, data.prepare_split(recordings, split))
+    excerpts = np.concatenate([waveforms for waveforms, _ in dataset])[:_NUM_EXCERPTS]
+    written = graphs_of(model, config, threshold, excerpts)
+    report = graphs.write_all(model, {name: written[name] for name in formats}, folder)
+    if "litert" in formats:
+        files.write_text(folder / "labels.txt", "\n".join(config.labels) + "\n")
+        keywords = [label for label in config.labels if label not in (SILENCE, UNKNOWN)]
+        stored = {"threshold": threshold, "rule": rejection.RULE, "keywords": keywords}
+        files.write_json(folder / rejection.FILE, stored)
+    report["protocol"] = {
+        "corpus": recordings.config.corpus,
+        "split": split,
+        "sample_rate": config.sample_rate,
+        "labels": config.labels,
+        "threshold": threshold,
+    }
+    files.write_json(folder / "report.json", report)
+    return report
+
+
+def graphs_of(model: keras.Model, config: Config, threshold: float, excerpts: np.ndarray) -> dict:
+    """Return what each format gets: the SavedModel answers with words, LiteRT, which knows no text, with probabilities."""
+    size = config.num_samples
+    checked = {
+        "inputs": excerpts,
+        "expected": {"probabilities": model.predict(excerpts, verbose=0)},
+        "tolerances": {"probabilities": _TOLERANCE},
+    }
+    served = Graph(
+        serving_function(model, config, threshold), tf.TensorSpec((None, size), tf.float32, name="waveform"), **checked
+    )
+    bare = graphs.probabilities_of(model, tf.TensorSpec((1, size), tf.float32, name="waveform"))
+    return {"saved_model": lambda: served, "litert": lambda: dataclasses.replace(bare, **checked)}
+
+
+def serving_function(model: keras.Model, config: Config, threshold: float):
+    """Return the SavedModel's function, which answers as `inference.classify` does.
+
+    It takes a waveform `(batch, num_samples)` to `probabilities` `(batch, labels)`, whether the likeliest keyword is
+    `accepted` `(batch,)`, and the `label` `(batch,)`: that keyword, or else the likeliest of all labels.
+    """
+    labels = tf.constant(config.labels)
+    keywords = tf.constant(rejection.is_keyword(config.labels))
+
+    def serve(waveform: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = model(waveform, training=False)
+        scores = tf.where(keywords, probabilities, 0.0)
+        accepted = tf.reduce_max(scores, axis=-1) >= threshold
+        best = tf.where(accepted, tf.argmax(scores, axis=-1), tf.argmax(probabilities, axis=-1))
+        return {
+            "probabilities": probabilities,
+            "label": tf.gather(labels, best),
+            "accepted": accepted,
+            "labels": labels,
+            "threshold": tf.constant(threshold, tf.float32),
+        }
+
+    return serve

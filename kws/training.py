@@ -1,0 +1,178 @@
+"""The training of a keyword spotter: corpus, network, weights, threshold, metrics."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from common import audio, runs
+from common import config as configs
+from common.corpora import manifest
+from common.data import shards
+from common.encoders import classifier
+from common.errors import UserError
+from common.reporting import plots, tensorboard
+from common.training import loop, precision
+from common.training.options import Options
+from kws import data, evaluation, rejection
+from kws.config import TASK, Config
+from kws.models import build_model, compile_model, load_model
+
+
+def train_run(
+    config: Config,
+    folder: str | Path,
+    variant: str,
+    options: Options,
+) -> tuple[runs.Run, bool]:
+    """Train one run and evaluate it on the test split; a complete one is left as it is.
+
+    Args:
+        config: What to train.
+        folder: The run directory.
+        variant: The variant that the configuration started from.
+        options: How to train.
+
+    Returns:
+        The run, complete, and whether anything was left to do.
+
+    Raises:
+        UserError: The recordings, the configuration or the folder cannot be used.
+    """
+    if options.data_service and config.num_teachers:
+        raise UserError("--num_teachers: teachers answer in this process, not in a data service; leave one of both out")
+    loop.prepare(config)
+    runs.check_folder(folder)
+    corpus = data.load_corpus(config, options.shards_dir, download=options.download)
+    config = corpus.config
+
+    config = precision.resolve(
+        config,
+        folder,
+        TASK,
+        lambda tried: compiled_model(tried, data.prepare_split(corpus, "train")),
+        lambda: data.build_dataset(corpus, data.prepare_split(corpus, "train"), training=True),
+        resume=options.resume,
+        tune_jit_compile=options.tune_jit_compile,
+    )
+    corpus = dataclasses.replace(corpus, config=config)
+    if config.model == "embedding" and not Path(folder).exists():
+        build_model(config)  # what cannot be embedded is refused before anything is written
+    run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
+    if run.complete:
+        return run, False
+    splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
+    runs.write_rejected(run, [prepared.rejected for prepared in splits.values()])
+
+    teachers = []
+    for number in range(config.num_teachers):
+        teacher = _teacher_config(config, number)
+        logging.info("teacher %d of %d", number + 1, config.num_teachers)
+        teachers.append(train_run(teacher, run.folder / "teachers" / str(number), variant, options)[0].folder)
+    models = [load_model(folder)[1] for folder in teachers]
+    # The teachers have used up random numbers.
+    loop.prepare(config)
+
+    model = fit(run, corpus, splits, models, options)
+    threshold = rejection.store_threshold(model, corpus, splits["validation"], run.folder)
+    figures, probabilities = evaluation.evaluate_split(model, corpus, splits["test"], "test")
+    figures["rejection"], scores = rejection.evaluate_split(
+        model, corpus, splits["test"], "test", probabilities, threshold
+    )
+    pictures = evaluation.save_plots(figures, probabilities, corpus, splits["test"], run.folder / "test")
+    pictures += rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
+    tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])
+    plots.save(
+        plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder)), run.folder / "history.png"
+    )
+    tensorboard.write_hyper_parameters(
+        run.folder / "tensorboard", configs.to_dict(config), {"test_accuracy": figures["accuracy"]}
+    )
+    save_example(corpus, splits["test"], probabilities, threshold, run.folder / "example.wav")
+    runs.finish(run, figures)
+    return run, True
+
+
+def _teacher_config(config: Config, number: int) -> Config:
+    """Return what a teacher trains: the same with another seed, and no teachers of its own."""
+    return dataclasses.replace(
+        config, num_teachers=0, width=config.teacher_width, seed=config.seed + 1000 * (number + 1)
+    )
+
+
+def compiled_model(config: Config, prepared: shards.Shards, embedding: Path | None = None) -> keras.Model:
+    """Build the network, ready to fit the training split."""
+    steps = data.steps_per_epoch(config, prepared)
+    model = build_model(config, embedding)
+    compile_model(model, config, loop.build_optimizer(config, steps), loop.steps_per_execution(steps))
+    return model
+
+
+def fit(
+    run: runs.Run,
+    corpus: data.Corpus,
+    splits: dict[str, shards.Shards],
+    teachers: Sequence[keras.Model],
+    options: Options,
+) -> keras.Model:
+    """Build the network and train it; returns it with the weights of its best epoch."""
+    config = corpus.config
+    steps = data.steps_per_epoch(config, splits["train"])
+    model = compiled_model(config, splits["train"], classifier.keep_embedding(config, run.folder))
+    logging.info(
+        "%s: %s parameters; labels %s; clips: %s",
+        config.model,
+        f"{model.count_params():,}",
+        " ".join(config.labels),
+        ", ".join(f"{split} {len(prepared.rows):,}" for split, prepared in splits.items()),
+    )
+
+    # Nothing here is drawn in advance for other machines: shards are read by TensorFlow alone.
+    def train(first_step: int, num_batches: int | None = None) -> tf.data.Dataset:
+        return data.build_dataset(corpus, splits["train"], training=True, initial_step=first_step, teachers=teachers)
+
+    validation = data.build_dataset(corpus, splits["validation"])
+    panels = tensorboard.ClassificationPanels(
+        run.folder / "tensorboard",
+        train(run.epoch * steps),
+        validation,
+        config.labels,
+        config.sample_rate,
+        every_epochs=max(1, config.epochs // 5),
+    )
+
+    loop.fit(
+        run,
+        model,
+        train,
+        validation,
+        steps,
+        monitor="val_accuracy",
+        callbacks=(panels,),
+        on_nan=options.on_nan,
+        batch_files=lambda step: data.batch_files(corpus, splits["train"], step),
+        data_service=options.data_service,
+    )
+    return model
+
+
+def save_example(
+    corpus: data.Corpus, prepared: shards.Shards, probabilities: np.ndarray, threshold: float, path: Path
+) -> None:
+    """Write a clip of the test split into the run directory, to try the model on.
+
+    It is the first one that the model answers and gets right: whoever tries the commands sees an answer. What it gets wrong
+    is in the evaluation.
+    """
+    config = corpus.config
+    targets = data.target_indices(config, prepared.manifest["label"].iloc[prepared.rows])
+    kept = rejection.keyword_scores(probabilities, config.labels) >= threshold
+    # The first clip of all where there is no such one.
+    number = int(np.argmax(kept & (probabilities.argmax(axis=1) == targets)))
+    waveform, _ = next(iter(data.build_dataset(corpus, prepared).unbatch().skip(number)))
+    audio.write(path, np.asarray(waveform), config.sample_rate)

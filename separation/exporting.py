@@ -1,0 +1,111 @@
+"""What a separator exports: every stem of a song, or of a window."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from common import export, files
+from common.export import graphs
+from common.export.graphs import Graph
+from separation import data, inference
+from separation.config import Config
+from separation.models import load_model
+
+_NUM_EXCERPTS = 8
+_SONG_WINDOWS = 2.5
+_TOLERANCE = 1e-4
+
+
+def export_run(
+    run_dir: str | Path,
+    formats: Sequence[str] = export.FORMATS,
+    *,
+    corpus: str | None = None,
+    data_dir: str | None = None,
+    split: str = "test",
+    shards_dir: str | Path = "data/shards",
+) -> dict:
+    """Write the exports of a run, compare each with the Keras model, and write `report.json` beside them.
+
+    Args:
+        run_dir: A trained run.
+        formats: Any of `common.export.FORMATS`.
+        corpus: Corpus of the excerpts to compare on, if not the trained one.
+        data_dir: Folder of that corpus.
+        split: Which of its tracks.
+        shards_dir: Where decoded tracks are kept.
+
+    Returns:
+        The report: for each stem of each format its figures of `common.export.graphs.compare`, and `protocol`.
+
+    Raises:
+        UserError: The run cannot be loaded, or an export answers differently from the model.
+    """
+    config, model = load_model(run_dir)
+    folder = Path(run_dir) / "export"
+    files.check_writable(folder)
+    recordings = data.load_corpus(data.with_corpus(config, corpus, data_dir), shards_dir)
+    prepared = data.prepare_split(recordings, split)
+    written = {
+        "saved_model": lambda: song_graph(model, config, first_song(config, prepared)),
+        "litert": lambda: window_graph(model, config, excerpts(recordings.config, prepared)),
+    }
+    report = graphs.write_all(model, {name: written[name] for name in formats}, folder)
+    report["protocol"] = {
+        "corpus": recordings.config.corpus,
+        "split": split,
+        "stems": config.stems,
+        "sample_rate": config.sample_rate,
+        "channels": config.channels,
+        "window_samples": config.window_samples,
+        "hop_samples": config.window_hop,
+    }
+    files.write_json(folder / "report.json", report)
+    return report
+
+
+def first_song(config: Config, split: data.Split) -> np.ndarray:
+    """Return the beginning of a track `(1, samples, channels)`: longer than a window and no multiple, so that joins are compared."""
+    num_samples = round(_SONG_WINDOWS * config.window_samples)
+    return split.bank.pcm[0].sum(axis=1, dtype=np.float32)[None, :num_samples] / 2**15
+
+
+def excerpts(config: Config, split: data.Split) -> np.ndarray:
+    """Return mixtures of a split, `(excerpts, window_samples, channels)`."""
+    return np.concatenate([mixtures for mixtures, _ in data.build_dataset(config, split)])[:_NUM_EXCERPTS]
+
+
+def song_graph(model: keras.Model, config: Config, song: np.ndarray) -> Graph:
+    """Return the graph that takes songs of any length."""
+
+    def serve(mixture: tf.Tensor) -> dict[str, tf.Tensor]:
+        signature = tf.TensorSpec((len(config.stems), None, config.channels), tf.float32)
+        stems = tf.map_fn(lambda one: inference.overlap_add(model, config, one), mixture, fn_output_signature=signature)
+        return {stem: stems[:, index] for index, stem in enumerate(config.stems)}
+
+    expected = inference.separate_track(inference.window_function(model, config), config, song[0])[None]
+    signature = tf.TensorSpec((None, None, config.channels), tf.float32, name="mixture")
+    return _checked(config, serve, signature, song, expected)
+
+
+def window_graph(model: keras.Model, config: Config, windows: np.ndarray) -> Graph:
+    """Return the graph that takes one window."""
+
+    def serve(mixture: tf.Tensor) -> dict[str, tf.Tensor]:
+        stems = inference.window_stems(model, config, mixture)
+        return {stem: stems[:, index] for index, stem in enumerate(config.stems)}
+
+    expected = inference.window_function(model, config)(windows)
+    signature = tf.TensorSpec((1, config.window_samples, config.channels), tf.float32, name="mixture")
+    return _checked(config, serve, signature, windows, expected)
+
+
+def _checked(
+    config: Config, serve: graphs.Serve, signature: tf.TensorSpec, inputs: np.ndarray, expected: np.ndarray
+) -> Graph:
+    """Compare every stem of `expected`, `(inputs, stems, samples, channels)`."""
+    by_stem = {stem: expected[:, index] for index, stem in enumerate(config.stems)}
+    return Graph(serve, signature, inputs, by_stem, dict.fromkeys(by_stem, _TOLERANCE))
