@@ -73,7 +73,7 @@ WAYS = {
 _TRAIN_ON_TWO = """
 import importlib, sys
 import tensorflow as tf
-from common import app
+from common.cli import app
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 train = importlib.import_module(sys.argv[1] + ".train")

@@ -29,16 +29,16 @@ from absl import flags
 
 import counting.config
 import counting.data
-import counting.train
+import counting.training
 import generation.config
 import generation.data
-import generation.train
+import generation.training
 import kws.config
 import kws.data
-import kws.train
+import kws.training
 import separation.config
 import separation.data
-import separation.train
+import separation.training
 from benchmarks.example_corpora import riffs, songs, voices, whistles
 from common import config as configs
 from common import errors, files
@@ -227,7 +227,7 @@ def _built(task: str, config: configs.TrainingConfig, shards_dir: Path) -> tuple
         corpus = package.data.load_corpus(config, shards_dir)
         config, split = corpus.config, package.data.prepare_split(corpus, "train")
         source = corpus if task == "kws" else config
-    model = package.train.compiled_model(config, split)
+    model = package.training.compiled_model(config, split)
     return model, package.data.build_dataset(source, split, training=True)
 
 

@@ -30,10 +30,11 @@ from torch._inductor import config as inductor
 
 from benchmarks import peers
 from benchmarks.timing import take_turns
-from common import export, files
+from common import files
 from common.config import TrainingConfig
 from common.data import shards
 from common.encoders import ENCODERS
+from common.export import graphs, litert
 from common.training import loop
 
 Route = Callable[[], object]
@@ -122,7 +123,9 @@ def measure_inference(name: str, network: Network) -> list[dict]:
     model = build(name, network)
     routes = {}
     with tempfile.TemporaryDirectory() as folder:
-        export.write_litert(model, tf.TensorSpec(clip.shape, tf.float32), Path(folder) / "model.tflite")
+        litert.write(
+            model, graphs.probabilities_of(model, tf.TensorSpec(clip.shape, tf.float32)), Path(folder) / "model.tflite"
+        )
         for num_threads in (1, NUM_THREADS):
             routes[_threads("ours, LiteRT", num_threads)] = our_inference(
                 Path(folder) / "model.tflite", clip, num_threads

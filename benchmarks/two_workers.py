@@ -10,14 +10,15 @@ from pathlib import Path
 # Trains, and keeps a copy of each worker's own run directory, of which only the chief's would stay.
 TRAIN = """
 import importlib, shutil, sys
-from common import app, workers
-train = importlib.import_module(sys.argv[1] + ".train")
-train_run = train.train_run
+from common.cli import app
+from common.distribution import workers
+train, training = (importlib.import_module(f"{sys.argv[1]}.{name}") for name in ("train", "training"))
+train_run = training.train_run
 def keeping(*arguments, **options):
     run, trained = train_run(*arguments, **options)
     shutil.copytree(run.folder, f"{sys.argv[2]}/worker_{workers.worker_index()}")
     return run, trained
-train.train_run = keeping
+training.train_run = keeping
 sys.exit(app.run(train.main, train.define_flags, sys.argv[3:]))
 """
 

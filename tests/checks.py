@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.example_corpora.glides import waveforms as waveforms
-from common import export
+from common.export import graphs
 
 
 def check_layer(
@@ -150,5 +150,5 @@ def _check_saved(layer, inputs, expected, check, folder, litert):
     check(loaded.serve(inputs), "as a SavedModel")
     if litert:
         signature = tf.TensorSpec((1, *inputs.shape[1:]), inputs.dtype)
-        export.write_litert(model, signature, folder / "model.tflite")
-        check(export.run_litert(folder / "model.tflite", inputs[:1]), "in LiteRT", expected[:1])
+        litert.write(model, graphs.probabilities_of(model, signature), folder / "model.tflite")
+        check(litert.run(folder / "model.tflite", inputs[:1], "probabilities"), "in LiteRT", expected[:1])

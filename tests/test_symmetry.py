@@ -35,20 +35,39 @@ def test_every_task_has_the_named_variants_and_a_page(task):
     assert (ROOT / task / "README.md").exists()
 
 
+# Commands are tested where what they do is tested, as a user gives them.
+COMMANDS = {
+    "train": "end_to_end",
+    "training": "end_to_end",
+    "evaluate": "end_to_end",
+    "predict": "end_to_end",
+    "generate": "end_to_end",
+    "export": "end_to_end",
+    "exporting": "end_to_end",
+    "compare": "comparison",
+    "crossvalidate": "crossvalidation",
+    "reproduce": "reproduction",
+    "prepare": "preparation",
+}
 ELSEWHERE = {
     "common/errors.py": "common/files/test_atomic.py",
     "common/startup.py": "common/cli/test_app.py",
     "common/progress.py": "common/data/test_shards.py",
     "common/runs.py": "common/training/test_loop.py",
+    "common/data_service.py": "common/distribution/test_service.py",
+    "common/cli/flags.py": "common/cli/test_train.py",
+    "common/cli/tensorflow_errors.py": "common/cli/test_app.py",
     "common/training/averages.py": "common/training/test_loop.py",
-    "common/export.py": "kws/test_end_to_end.py",
-    **{f"counting/{name}.py": "counting/test_end_to_end.py" for name in ("train", "evaluate", "predict", "export")},
-    **{f"separation/{name}.py": "separation/test_end_to_end.py" for name in ("train", "evaluate", "predict", "export")},
-    **{
-        f"generation/{name}.py": "generation/test_end_to_end.py"
-        for name in ("train", "evaluate", "evaluation", "generate", "export")
-    },
-    **{f"kws/{name}.py": "kws/test_end_to_end.py" for name in ("train", "evaluate", "evaluation", "predict", "export")},
+    "common/training/options.py": "common/cli/test_train.py",
+    "common/encoders/config.py": "common/encoders/test_classifier.py",
+    "common/features/choices.py": "common/encoders/test_classifier.py",
+    "common/features/lengths.py": "common/features/test_framing.py",
+    "common/export/graphs.py": "kws/test_end_to_end.py",
+    "common/export/litert.py": "kws/test_end_to_end.py",
+    "common/export/saved_model.py": "kws/test_end_to_end.py",
+    "kws/evaluation.py": "kws/test_end_to_end.py",
+    "generation/evaluation.py": "generation/test_end_to_end.py",
+    **{f"{task}/{command}.py": f"{task}/test_{tested}.py" for task in TASKS for command, tested in COMMANDS.items()},
 }
 
 

@@ -4,7 +4,6 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import keras
 import numpy as np
@@ -32,9 +31,9 @@ class Graph:
     serve: Serve
     signature: tf.TensorSpec
     inputs: np.ndarray | None = None
-    expected: Mapping[str, np.ndarray] = MappingProxyType({})
-    tolerances: Mapping[str, float] = MappingProxyType({})
-    others: Mapping[str, tuple[Serve, tf.TensorSpec]] = MappingProxyType({})
+    expected: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    tolerances: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    others: Mapping[str, tuple[Serve, tf.TensorSpec]] = dataclasses.field(default_factory=dict)
 
 
 def probabilities_of(model: keras.Model, signature: tf.TensorSpec) -> Graph:

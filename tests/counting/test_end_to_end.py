@@ -15,8 +15,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from benchmarks.example_corpora.voices import RATE, buzz
-from common import export
 from common.cli import app
+from common.export import litert
 from counting import evaluate, evaluation, predict, train
 from counting import export as export_script
 from counting.models import load_model
@@ -199,5 +199,5 @@ def test_exports_answer_as_the_model_does(counting_run, shards_dir, tmp_path):
     answer = {name: value.numpy() for name, value in served(waveform=tf.constant(waveform)).items()}
     assert answer["count"] == answer["female"] + answer["male"]
     for name in ("count", "female", "male", "count_probabilities", "probabilities"):
-        lite = export.run_litert(folder / "export" / "model.tflite", waveform, name)
+        lite = litert.run(folder / "export" / "model.tflite", waveform, name)
         np.testing.assert_allclose(lite, answer[name], atol=1e-4)

@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from common.export import run_litert, write_litert
+from common.export import litert
+from common.export.graphs import Graph
 from common.training import loop
 from counting.config import HEADS, MODELS, VARIANTS, Config
 from counting.inference import decide
@@ -70,8 +71,8 @@ def test_every_head_learns_and_is_loaded_again(head, rng, tmp_path):
     losses = model.fit(waveforms, labels, batch_size=30, epochs=30, verbose=0).history["loss"]
     assert losses[-1] < 0.8 * losses[0]
     signature = tf.TensorSpec((1, 1600), tf.float32, name="waveform")
-    write_litert(model, signature, tmp_path / "model.tflite", lambda waveform: decide(config, model(waveform)))
-    lite = run_litert(tmp_path / "model.tflite", waveforms[:3])
+    litert.write(model, Graph(lambda waveform: decide(config, model(waveform)), signature), tmp_path / "model.tflite")
+    lite = litert.run(tmp_path / "model.tflite", waveforms[:3], "probabilities")
     np.testing.assert_allclose(lite, model.predict(waveforms[:3], verbose=0), atol=1e-5)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")

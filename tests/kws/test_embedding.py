@@ -10,7 +10,7 @@ import soundfile
 
 from benchmarks.example_corpora.whistles import RATE, whistle
 from common.cli import app
-from kws import evaluate, export, predict, train
+from kws import evaluate, export, predict, train, training
 from kws.models import load_model
 from tests.yamnet import write_yamnet
 
@@ -78,7 +78,7 @@ def test_an_interrupted_run_goes_on_without_its_source(embed, yamnet, tmp_path, 
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train.evaluation, "evaluate_split", interrupt)
+    monkeypatch.setattr(training.evaluation, "evaluate_split", interrupt)
     assert embed(source) == 130
     monkeypatch.undo()
     shutil.rmtree(source)

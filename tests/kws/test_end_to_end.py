@@ -14,9 +14,10 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from benchmarks.example_corpora.whistles import RATE, whistle, write_words
-from common import export
 from common.cli import app
-from kws import data, evaluate, predict, train
+from common.errors import UserError
+from common.export import graphs, litert
+from kws import data, evaluate, exporting, predict, train, training
 from kws import export as export_script
 from kws.config import Config
 from kws.models import load_model
@@ -68,7 +69,7 @@ def test_the_example_is_the_first_clip_that_is_answered_and_right(run_dir, shard
     probabilities = np.eye(len(config.labels))[(targets + 1) % len(config.labels)]
     probabilities[3] = 0.4 * np.eye(len(config.labels))[targets[3]]
     probabilities[5] = np.eye(len(config.labels))[targets[5]]
-    train.save_example(corpus, test, probabilities, 0.5, tmp_path / "example.wav")
+    training.save_example(corpus, test, probabilities, 0.5, tmp_path / "example.wav")
     written, _ = soundfile.read(tmp_path / "example.wav", dtype="float32")
     clips = np.concatenate([waveforms for waveforms, _ in data.build_dataset(corpus, test).as_numpy_iterator()])
     np.testing.assert_allclose(written, clips[5], atol=1e-4)
@@ -234,24 +235,24 @@ def test_exports_answer_as_the_model_does(exported, run_dir, rng):
     assert served["threshold"].numpy() == np.float32(threshold["threshold"])
     assert served["accepted"].numpy() == [expected.max() >= threshold["threshold"]]
     assert [label.decode() for label in served["labels"].numpy()] == list(config.labels)
-    np.testing.assert_allclose(export.run_litert(exported / "model.tflite", clip), expected, atol=1e-4)
+    np.testing.assert_allclose(litert.run(exported / "model.tflite", clip, "probabilities"), expected, atol=1e-4)
     assert (exported / "labels.txt").read_text().split() == list(config.labels)
 
 
 def test_the_saved_model_answers_by_the_threshold_as_predict_does():
     config = Config(words=("yes", "no"), unknown=True)
     probabilities = np.array([[0.35, 0.1, 0.55], [0.25, 0.2, 0.55], [0.2, 0.8, 0.0]], np.float32)
-    serve = export_script.serving_function(lambda waveform, training: probabilities, config, 0.3)
+    serve = exporting.serving_function(lambda waveform, training: probabilities, config, 0.3)
     served = serve(tf.zeros((3, config.num_samples)))
     assert served["accepted"].numpy().tolist() == [True, False, True]
     assert served["label"].numpy().tolist() == [b"yes", b"_unknown_", b"no"]
 
 
 def test_an_export_that_differs_is_an_error():
-    with pytest.raises(export.UserError, match="answers differ .* by 0.01, allowed 0.0001"):
-        export.compare("litert", np.zeros((2, 3)), np.full((2, 3), 0.01), 1e-4)
-    with pytest.raises(export.UserError, match="answers differ"):
-        export.compare("litert", np.zeros((2, 3)), np.full((2, 3), np.nan), 1e-4)
+    with pytest.raises(UserError, match="answers differ .* by 0.01, allowed 0.0001"):
+        graphs.compare("litert", np.zeros((2, 3)), np.full((2, 3), 0.01), 1e-4)
+    with pytest.raises(UserError, match="answers differ"):
+        graphs.compare("litert", np.zeros((2, 3)), np.full((2, 3), np.nan), 1e-4)
 
 
 def test_recordings_deeper_in_the_folder_of_a_word_have_that_word(run_dir, tmp_path, rng, capsys):

@@ -18,16 +18,14 @@ from common.cli import app
 from common.corpora import manifest
 from common.data import shards
 from common.files import locks
-from kws import evaluate, export, train
+from kws import data, evaluate, export, train, training
 from kws.config import VARIANTS
 
 PREPARE = """
 import sys
 from benchmarks import readable
-from common import app, files, runs, shards
 from common.corpora import manifest
-from kws import evaluate, export, train
-from kws.config import VARIANTS
+from common.data import shards
 shards._SHARD_BYTES = 2**14
 shards.prepare(manifest.read(sys.argv[1]), sys.argv[2], 16000)
 """
@@ -142,7 +140,7 @@ def test_a_kill_between_two_files_loses_neither(tmp_path):
 
 
 def compiled(config):
-    model = train.build_model(config)
+    model = training.build_model(config)
     model.compile("sgd", "mse")
     return model
 
@@ -174,7 +172,7 @@ def test_a_run_that_is_read_only_can_be_used_and_is_told_before_long_work(
     run_dir, shards_dir, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(files.atomic.tempfile, "TemporaryFile", refuse)
-    monkeypatch.setattr(train.data, "load_corpus", lambda *_, **__: pytest.fail("long work"))
+    monkeypatch.setattr(data, "load_corpus", lambda *_, **__: pytest.fail("long work"))
     flags = [f"--run_dir={run_dir}", f"--shards_dir={shards_dir}"]
     for script in (evaluate, export):
         assert app.run(script.main, script.define_flags, flags) == 2

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from benchmarks.example_corpora.songs import RATE, chord, drums, voice, write_songs
 from common.cli import app
-from separation import evaluate, export, predict, train
+from separation import evaluate, export, predict, train, training
 from separation.models import load_model
 
 
@@ -187,7 +187,7 @@ def test_an_interrupted_training_goes_on(folders, train_flags, tmp_path, monkeyp
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.evaluation, "evaluate_split", interrupt)
+        patch.setattr(training.evaluation, "evaluate_split", interrupt)
         assert run(train, *flags) == 130
     assert (tmp_path / "run" / "backup").exists() and not (tmp_path / "run" / "metrics.json").exists()
     assert run(train, *flags) == 0

@@ -4,8 +4,8 @@ import os
 import pytest
 from absl import flags
 
-from common.cli import app
-from common.cli.outputs import LEDGER, Outputs, Target, define_overwrite_flag, evaluation_file
+from common.cli import flags as shared_flags
+from common.cli.outputs import LEDGER, Outputs, Target, evaluation_file
 from common.config import FlagValues
 from common.errors import UserError
 
@@ -25,9 +25,9 @@ def folder(tmp_path):
 
 def flags_of(run_dir="run", *arguments):
     values = FlagValues()
-    app.define_run_flags(values, "separation")
+    shared_flags.define_run_flag(values, "separation")
     flags.DEFINE_float("duration", None, "how much", flag_values=values)
-    define_overwrite_flag(values)
+    shared_flags.define_overwrite_flag(values)
     values(["program", f"--run_dir={run_dir}", *arguments])
     return values
 
@@ -215,8 +215,7 @@ def evaluation(tmp_path):
 
     def ask(*arguments):
         flag_values = FlagValues()
-        app.define_run_flags(flag_values, "kws")
-        app.define_evaluation_flag(flag_values)
+        shared_flags.define_evaluation_flags(flag_values, "kws", ())
         flag_values(["evaluate", f"--run_dir={run_dir}", *arguments])
         return evaluation_file(flag_values, ["confusion.png"])
 

@@ -16,13 +16,14 @@ import sys
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from common import app, distribution
+from common.cli import app
+from common.distribution import strategy
 """
 TWO_DEVICES = f"""{DEVICES}
-with distribution.strategy("mirrored").scope():
-    assert [distribution.evaluation_batch_size(9, size) for size in (2, 4, 20)] == [10, 10, 16]
-    assert [distribution.evaluation_batch_size(11, size) for size in (4, 6, 8)] == [4, 6, 6]
-    assert distribution.evaluation_batch_size(300, 64) == 64
+with strategy.strategy("mirrored").scope():
+    assert [strategy.evaluation_batch_size(9, size) for size in (2, 4, 20)] == [10, 10, 16]
+    assert [strategy.evaluation_batch_size(11, size) for size in (4, 6, 8)] == [4, 6, 6]
+    assert strategy.evaluation_batch_size(300, 64) == 64
 from kws import train
 sys.exit(app.run(train.main, train.define_flags, sys.argv[1:]))
 """

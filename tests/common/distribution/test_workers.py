@@ -22,11 +22,12 @@ from counting import data as counting_data
 DENSE = """
 import sys
 import keras, numpy as np, tensorflow as tf
-from common import distribution, workers, shards
+from common.data import shards
+from common.distribution import strategy, workers
 
 x = np.random.default_rng(0).normal(size=(40, 6)).astype("float32")
 y = (x[:, :1] > 0).astype("float32")
-with distribution.scope("auto"):
+with strategy.scope("auto"):
     share = workers.share(8)
     own = slice(share.index * share.batch_size, (share.index + 1) * share.batch_size)
     keras.utils.set_random_seed(0)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from common.encoders.embedding import SavedModelEmbedding, embedding
 from common.errors import UserError
-from common.export import run_litert, write_litert
+from common.export import graphs, litert
 from tests.yamnet import YAMNet, write_yamnet
 
 SAMPLES = 1600
@@ -82,8 +82,10 @@ def test_fine_tuned_weights_are_saved_exported_and_run_in_litert(yamnet, clips, 
     model.export(tmp_path / "saved_model", verbose=False)
     exported = tf.saved_model.load(tmp_path / "saved_model")
     np.testing.assert_allclose(exported.serve(clips).numpy(), expected, atol=1e-6)
-    write_litert(model, tf.TensorSpec((1, SAMPLES), tf.float32), tmp_path / "model.tflite")
-    np.testing.assert_allclose(run_litert(tmp_path / "model.tflite", clips), expected, atol=1e-5)
+    litert.write(
+        model, graphs.probabilities_of(model, tf.TensorSpec((1, SAMPLES), tf.float32)), tmp_path / "model.tflite"
+    )
+    np.testing.assert_allclose(litert.run(tmp_path / "model.tflite", clips, "probabilities"), expected, atol=1e-5)
 
 
 FORMS = {

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from common.encoders import ENCODERS
 from common.encoders.normalization import FusedBatchNormalization
-from common.export import run_litert, write_litert
+from common.export import graphs, litert
 
 # Name -> small input shape, size of the embedding.
 CASES = {
@@ -123,8 +123,10 @@ def test_training_moves_every_weight_and_xla_reloaded_and_exported_answer_the_sa
     if name == "mhatt_rnn" and tf.__version__.startswith("2.16."):
         pytest.skip("the LiteRT converter of TensorFlow 2.16 takes no bidirectional GRU")
     signature = tf.TensorSpec((1, *inputs.shape[1:]), tf.float32)
-    write_litert(model, signature, tmp_path / "model.tflite")
-    np.testing.assert_allclose(run_litert(tmp_path / "model.tflite", inputs[:1]), expected[:1], atol=1e-5)
+    litert.write(model, graphs.probabilities_of(model, signature), tmp_path / "model.tflite")
+    np.testing.assert_allclose(
+        litert.run(tmp_path / "model.tflite", inputs[:1], "probabilities"), expected[:1], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("name", FAMILIES)

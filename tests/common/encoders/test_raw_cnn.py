@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from common.encoders import raw_cnn
 from common.encoders.raw_cnn import m3, m5, m11, m18, m34_res
-from common.export import run_litert, write_litert
+from common.export import graphs, litert
 from tests.checks import waveforms
 
 
@@ -90,8 +90,10 @@ def test_a_trained_residual_network_answers_the_same_exported_and_in_litert(tmp_
     model.export(tmp_path / "saved_model", verbose=False)
     exported = tf.saved_model.load(tmp_path / "saved_model")
     np.testing.assert_allclose(exported.serve(inputs).numpy(), expected, atol=1e-6)
-    write_litert(model, tf.TensorSpec((1, 2000), tf.float32), tmp_path / "model.tflite")
-    np.testing.assert_allclose(run_litert(tmp_path / "model.tflite", inputs[:1]), expected[:1], atol=1e-5)
+    litert.write(model, graphs.probabilities_of(model, tf.TensorSpec((1, 2000), tf.float32)), tmp_path / "model.tflite")
+    np.testing.assert_allclose(
+        litert.run(tmp_path / "model.tflite", inputs[:1], "probabilities"), expected[:1], atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("samples", [16_000, 4_001, 4_007, 4_008, 4_015])

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import audio, export, files
+from common import audio, files
 from common.errors import UserError, nearest
+from common.export import saved_model
+from common.export.graphs import Graph
 from common.reporting import plots
 
 
@@ -154,7 +156,7 @@ def write_model(path):
         with files.atomic_path(path) as temporary:
             model.save(temporary)
     else:
-        export.write_saved_model(model, lambda x: {"y": model(x)}, tf.TensorSpec((None, 100), name="x"), path)
+        saved_model.write(model, Graph(lambda x: {"y": model(x)}, tf.TensorSpec((None, 100), name="x")), path)
 
 
 WRITERS = {

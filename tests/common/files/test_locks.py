@@ -13,7 +13,7 @@ from common.files import locks
 
 HOLD = """
 import sys
-from common import locks
+from common.files import locks
 locks.acquire(sys.argv[1])
 print("held", flush=True)
 sys.stdin.read()

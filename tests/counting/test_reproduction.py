@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from common.cli import app
-from counting import reproduce
+from counting import reproduce, reproduction
 
 
 def run(*arguments):
@@ -31,13 +31,13 @@ def test_two_networks_stand_beside_the_published_figures(voices_dir, shards_dir,
 
 def test_the_best_of_each_kind_are_compared():
     measured = {name: {"test_accuracy": value} for name, value in (("m3", 0.6), ("m5", 0.7), ("cnn_2d_2", 0.65))}
-    assert reproduce.best_of_each_kind(measured) == ["m5", "cnn_2d_2"]
-    assert reproduce.best_of_each_kind({"m3": {"test_accuracy": 0.5}}) == ["m3"]
+    assert reproduction.best_of_each_kind(measured) == ["m5", "cnn_2d_2"]
+    assert reproduction.best_of_each_kind({"m3": {"test_accuracy": 0.5}}) == ["m3"]
 
 
 def test_published_figures_are_complete():
-    assert reproduce.PUBLISHED["parameters"].tolist()[:4] == [5923, 37507, 449059, 924643]
-    assert np.isnan(reproduce.PUBLISHED.loc["m34_res", "parameters"])
+    assert reproduction.PUBLISHED["parameters"].tolist()[:4] == [5923, 37507, 449059, 924643]
+    assert np.isnan(reproduction.PUBLISHED.loc["m34_res", "parameters"])
 
 
 @pytest.mark.parametrize("names", ["m4", ""])

@@ -1,26 +1,25 @@
 import pytest
 
 from common import config
-from common.cli import app
+from common.cli import flags as shared_flags
+from common.cli import train
 from common.config import FlagValues
-from common.training import options as training_options
 from common.training.options import Options
 from kws.config import TASK, VARIANTS
 
 
-def trained_as(*arguments, download_flag=True):
+def trained_as(*arguments, fetched=True):
     """Return what `train` hands to a task's `train_run`."""
     flags = FlagValues()
-    training_options.define_flags(flags)
-    (app.define_corpus_flags if download_flag else app.define_shards_flag)(flags)
+    shared_flags.define_training_flags(flags, fetched)
     config.define_flags(flags, VARIANTS)
     flags(["train", *arguments])
-    return training_options.train(lambda *given: given, TASK, VARIANTS, flags)
+    return train.train(lambda *given: given, TASK, VARIANTS, flags)
 
 
-@pytest.mark.parametrize("download_flag", [True, False])
-def test_without_flags_the_options_are_the_defaults(download_flag):
-    assert trained_as(download_flag=download_flag) == (
+@pytest.mark.parametrize("fetched", [True, False])
+def test_without_flags_the_options_are_the_defaults(fetched):
+    assert trained_as(fetched=fetched) == (
         VARIANTS["default"],
         "runs/kws/default",
         "default",

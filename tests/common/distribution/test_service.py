@@ -8,8 +8,9 @@ import tensorflow as tf
 from absl import flags as absl_flags
 
 from benchmarks.two_workers import free_ports
-from common import config, data_service
+from common import config
 from common.cli import app
+from common.distribution import service as data_service
 from common.errors import UserError
 from kws import train as kws_train
 
