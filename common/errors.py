@@ -14,14 +14,27 @@ _WRAPPERS = (
     "<stack traces unavailable>",
     "File ",
 )
+# A command is left as it is; of a flag the dashes are found.
+_QUOTED_OR_FLAG = re.compile(r"(?P<quoted>`[^`]*`)|(?<![\w-])--(?:\[no\])?(?=[a-z])")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class UserError(Exception):
     """Something the user gave cannot be used; the message is one line.
 
-    The line says what happened, what was expected and how to mend it. `common.cli.app.run` prints it without a traceback
-    and exits with code 2. Any other exception is a defect of the program and keeps its traceback.
+    The line says what happened, what was expected and how to mend it. Any other exception is a defect of the program and
+    keeps its traceback.
+
+    A message names options as flags, `--epochs`, and commands in backticks. `common.cli.app.run` prints it so, without a
+    traceback, and exits with code 2; who calls from Python reads the names of arguments.
+
+    Attributes:
+        command_line: The message for somebody who gave a command.
+
+    Example:
+        >>> error = UserError("--epochs: expected at least 1, got 0; see `python -m kws.train --help`")
+        >>> str(error)
+        'epochs: expected at least 1, got 0; see `python -m kws.train --help`'
     """
 
     def __init__(self, message: str):
@@ -30,6 +43,15 @@ class UserError(Exception):
         if len(line) > _LONGEST:
             line = f"{line[: _LONGEST * 2 // 3]} [...] {line[-_LONGEST // 3 :]}"
         super().__init__(line)
+
+    @property
+    def command_line(self) -> str:
+        """The message for somebody who gave a command."""
+        return self.args[0]
+
+    def __str__(self) -> str:
+        """Return the message for somebody who called a function."""
+        return _QUOTED_OR_FLAG.sub(lambda found: found["quoted"] or "", self.args[0])
 
 
 def reason(error: Exception) -> str:

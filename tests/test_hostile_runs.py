@@ -87,7 +87,7 @@ def test_a_pickle_in_a_backup_is_refused(run_dir, canary):
     np.save(pickled, np.array([Evil(canary)], object), allow_pickle=True)
     for name in ("variable_00000.npy", "progress.npy"):
         replace(state, {name: pickled.getvalue()})
-        with pytest.raises(UserError, match="cannot read the backup .*Python objects.*--noresume starts over"):
+        with pytest.raises(UserError, match="cannot read the backup .*Python objects.*noresume starts over"):
             runs.restore_state(runs.start(run_dir, CONFIG, TASK, "tiny"), model)
     assert not canary.exists()
 
@@ -107,7 +107,7 @@ def test_a_configuration_that_is_none_is_told(run_dir, text):
     (run_dir / "config.json").write_text(text)
     with pytest.raises(UserError) as caught:
         models.load_model(run_dir)
-    assert str(caught.value).isprintable() and len(str(caught.value)) < 2000
+    assert caught.value.command_line.isprintable() and len(caught.value.command_line) < 2000
 
 
 def test_a_run_that_embeds_itself_is_told(run_dir):

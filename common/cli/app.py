@@ -48,9 +48,9 @@ def run(
     flag_values = FlagValues()
     flags.DEFINE_bool("help", False, "show this text and stop", short_name="h", flag_values=flag_values)
     define_flags(flag_values)
-    code = _explained(lambda: _call(main, program, flag_values, arguments), program)
+    code = _explained(lambda: _call(main, program, flag_values, arguments), program, flag_values)
     # What is still buffered is written here, whatever happened: at its exit Python would fail with a traceback.
-    return _explained(_flush, program) or code
+    return _explained(_flush, program, flag_values) or code
 
 
 def _call(
@@ -68,7 +68,7 @@ def _call(
         main(flag_values, positional)
 
 
-def _explained(work: Callable[[], None], program: str) -> int:
+def _explained(work: Callable[[], None], program: str, flag_values: FlagValues) -> int:
     """Do something, say in one line what went wrong, and return the exit code."""
     try:
         work()
@@ -76,7 +76,7 @@ def _explained(work: Callable[[], None], program: str) -> int:
         # absl words it "Did you mean: epochs ?"
         return _fail(str(error).replace(" ?", "?"), f"{program} --help lists the flags")
     except UserError as error:
-        return _fail(str(error))
+        return _fail(_naming_flags(error.command_line, flag_values))
     except KeyboardInterrupt as error:
         interruption.tell()
         return error.exit_code if isinstance(error, interruption.Interrupted) else 130
@@ -94,6 +94,12 @@ def _explained(work: Callable[[], None], program: str) -> int:
     return 0
 
 
+def _naming_flags(message: str, flag_values: FlagValues) -> str:
+    """Put the dashes before an argument of a function that is a flag of the command too."""
+    name = message.partition(":")[0]
+    return f"--{message}" if name in flag_values else message
+
+
 def _flush() -> None:
     try:
         sys.stdout.flush()
@@ -106,7 +112,7 @@ def _known(error: Exception) -> str | None:
     """Return the line that says what an exception of another library means to the user; None for a defect."""
     explained = tensorflow_errors.explain(error)
     if explained is not None:
-        return str(explained)
+        return explained.command_line
     reason = files.refusal(error)
     if reason is not None:
         return f"{_refused_path(error, reason)}: {reason}; free some space or choose another folder"

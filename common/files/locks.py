@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import socket
@@ -28,6 +29,7 @@ def acquire(folder: str | Path) -> None:
     path = _path(folder)
     if path in _held:
         return
+    _release_at_exit()
     made = [parent for parent in path.parents if not parent.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +52,11 @@ def release(folder: str | Path) -> None:
     _release(_path(folder))
 
 
-@atexit.register
+@functools.cache
+def _release_at_exit() -> None:
+    atexit.register(release_all)
+
+
 def release_all() -> None:
     """Give all locks back."""
     for path in list(_held):

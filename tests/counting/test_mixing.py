@@ -177,6 +177,6 @@ def test_silence_has_no_voiced_cuts():
 def test_unknown_sexes_are_refused_where_they_are_asked_for():
     bank = make_bank()
     bank = dataclasses.replace(bank, table=bank.table.assign(sex=["F", "M", "", "M", "F", "M"]))
-    with pytest.raises(UserError, match=r"--head=sex needs .* speaker2 is not known .*--head=class"):
+    with pytest.raises(UserError, match=r"head=sex needs .* speaker2 is not known .*head=class"):
         mixing.open_source(Config(), bank, "train")
     assert mixing.open_source(Config(head="class"), bank, "train").sexes[2] == ""

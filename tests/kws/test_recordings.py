@@ -198,5 +198,5 @@ def test_noise_of_which_nothing_can_be_read_is_an_error(corpus_config, tmp_path,
     (tmp_path / "broken.wav").write_bytes(b"no audio")
     for flag, others in (("noise_dir", {}), ("speech_dir", {"unknown": True, "words": ("low", "high")})):
         config = dataclasses.replace(corpus_config, **{flag: str(tmp_path)}, **others)
-        with pytest.raises(UserError, match=f"--{flag}: none of the 1 recordings"):
+        with pytest.raises(UserError, match=f"{flag}: none of the 1 recordings"):
             data.load_corpus(config, shards_dir)

@@ -112,7 +112,7 @@ def test_whole_tracks_are_read_and_unusable_ones_left_out(load, caplog):
 
 
 def test_a_corpus_needs_its_folder(tmp_path):
-    with pytest.raises(UserError, match="--corpus=musdb needs --data_dir"):
+    with pytest.raises(UserError, match="corpus=musdb needs data_dir"):
         data.load_corpus(dataclasses.replace(TINY, corpus="musdb"), tmp_path)
 
 

@@ -77,7 +77,7 @@ def test_mask_accuracy_is_the_share_on_the_right_side(rng):
 
 
 def test_a_folder_without_a_run_is_told(tmp_path):
-    with pytest.raises(UserError, match="--run_dir takes a folder that `python -m separation.train` made"):
+    with pytest.raises(UserError, match="run_dir takes a folder that `python -m separation.train` made"):
         load_model(tmp_path)
 
 

@@ -230,3 +230,17 @@ def test_flags_are_understood_before_anything_is_done(monkeypatch):
     arguments = ["--output_dir=~/stems", "--stems=voce\u0300"]
     assert app.run(lambda values, _: seen.append((values.output_dir, values.stems)), define, arguments) == 0
     assert seen == [("/home/anna/stems", ["voc\u00e8"])]
+
+
+def test_an_argument_that_is_a_flag_of_the_command_is_named_as_one(capsys):
+    def main(flags, arguments):
+        raise UserError("epochs: expected at least 1, got 0")
+
+    assert run(main) == 2
+    assert capsys.readouterr().err == "error: --epochs: expected at least 1, got 0\n"
+
+
+def test_who_calls_from_python_reads_names_of_arguments():
+    error = UserError("--head=sex needs a table; leave out --[no]merge, or see `python -m counting.train --help`, a--b")
+    assert str(error) == "head=sex needs a table; leave out merge, or see `python -m counting.train --help`, a--b"
+    assert error.command_line.startswith("--head=sex")

@@ -61,7 +61,7 @@ def test_what_another_command_wrote_is_replaced_only_if_asked(changes, folder, s
     path = folder / "vocals.wav"
     write(folder, path, song)
     changed = {"made_from": song, **changes}
-    with pytest.raises(UserError, match=r"vocals\.wav exists, and this command did not write it.*--overwrite"):
+    with pytest.raises(UserError, match=r"vocals\.wav exists, and this command did not write it.*overwrite"):
         write(folder, path, **changed)
     assert path.read_text() == "stem"
     write(folder, path, **changed, overwrite=True, text="replaced")

@@ -172,7 +172,7 @@ def test_chosen_subsets_are_listed_alone(tmp_path):
     root = _corpus(tmp_path, THREE)
     table = librispeech.index(root, ("dev-clean", "test-clean"))
     assert {Path(path).relative_to(root).parts[0] for path in table["path"]} == {"dev-clean", "test-clean"}
-    with pytest.raises(UserError, match="--subsets: .*not 'test-claen'.*Did you mean \"test-clean\""):
+    with pytest.raises(UserError, match="subsets: .*not 'test-claen'.*Did you mean \"test-clean\""):
         librispeech.index(root, ("test-claen",))
 
 
@@ -227,9 +227,9 @@ def test_interrupted_anywhere_the_same_call_goes_on(tmp_path, mirror, monkeypatc
 
 
 def test_what_cannot_be_fetched_is_told(tmp_path, mirror):
-    with pytest.raises(UserError, match="--subsets: expected .*'dev-claen'.*Did you mean \"dev-clean\"") as caught:
+    with pytest.raises(UserError, match="subsets: expected .*'dev-claen'.*Did you mean \"dev-clean\"") as caught:
         librispeech.download(tmp_path / "libri", ("test-clean", "dev-claen"))
-    assert "\n" not in str(caught.value) and not (tmp_path / "libri").exists()
+    assert "\n" not in caught.value.command_line and not (tmp_path / "libri").exists()
     with pytest.raises(UserError, match="cannot download .*dev-other.tar.gz"):
         librispeech.download(tmp_path / "libri", ("dev-other",))
     (mirror / "dev-clean.tar.gz").write_bytes(ARCHIVES["test-clean"])

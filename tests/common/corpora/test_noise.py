@@ -73,7 +73,7 @@ def test_the_folds_of_esc50_are_the_splits(real_data):
 @pytest.mark.parametrize("name", ["absent", "empty"])
 def test_no_noise_is_one_line(tmp_path, name):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="--noise_dir takes a folder of"):
+    with pytest.raises(UserError, match="noise_dir takes a folder of"):
         noise.index(tmp_path / name)
 
 

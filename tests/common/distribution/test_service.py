@@ -84,14 +84,14 @@ def test_a_training_takes_what_others_prepare(service, task_flags, task, tmp_pat
 @pytest.mark.parametrize("address", ["localhost:{port}", "nowhere", "localhost:port"])
 def test_a_dispatcher_that_does_not_answer_is_one_line(address):
     address = address.format(port=free_ports(1)[0])
-    with pytest.raises(UserError, match="--data_service: expected HOST:PORT of a dispatcher"):
+    with pytest.raises(UserError, match="data_service: expected HOST:PORT of a dispatcher"):
         data_service.distribute(tf.data.Dataset.range(3), address)
-    with pytest.raises(UserError, match="--dispatcher: expected HOST:PORT of a dispatcher"):
+    with pytest.raises(UserError, match="dispatcher: expected HOST:PORT of a dispatcher"):
         data_service.start_worker(address)
 
 
 def test_a_port_that_is_taken_is_one_line(service):
-    with pytest.raises(UserError, match="--port"):
+    with pytest.raises(UserError, match="port"):
         data_service.start_dispatcher(int(service.rpartition(":")[2]))
 
 

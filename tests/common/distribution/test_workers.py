@@ -146,7 +146,7 @@ def test_a_batch_that_workers_cannot_divide_is_one_line(as_worker, monkeypatch):
     as_worker(1, 3)
     monkeypatch.setattr(type(tf.distribute.get_strategy()), "num_replicas_in_sync", 3)
     assert workers.share(12)[:3] == (1, 3, 4)
-    with pytest.raises(UserError, match="--batch_size: expected a multiple of the 3 devices of 3 workers, got 10"):
+    with pytest.raises(UserError, match="batch_size: expected a multiple of the 3 devices of 3 workers, got 10"):
         workers.share(10)
 
 

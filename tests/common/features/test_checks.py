@@ -32,7 +32,7 @@ MELS = [
 def said(function, *arguments, **options) -> str:
     with pytest.raises(UserError) as caught:
         function(*arguments, **options)
-    return str(caught.value)
+    return caught.value.command_line
 
 
 @pytest.mark.parametrize("framing", FRAMINGS, ids=str)

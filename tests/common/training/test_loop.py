@@ -108,7 +108,7 @@ def test_a_state_has_the_same_variables_however_often_it_is_saved():
 
 def test_several_workers_refuse_xla_at_once(monkeypatch):
     monkeypatch.setattr(workers, "num_workers", lambda: 2)
-    with pytest.raises(UserError, match="--jit_compile: XLA does not compile what several workers"):
+    with pytest.raises(UserError, match="jit_compile: XLA does not compile what several workers"):
         loop.prepare(TrainingConfig(jit_compile=True))
 
 
@@ -253,7 +253,7 @@ def test_starting_over_moves_the_earlier_run_aside(tmp_path):
 def test_a_damaged_backup_is_one_line(tmp_path):
     run, _ = train(tmp_path / "run")
     run.state_path.write_bytes(run.state_path.read_bytes()[:200])
-    with pytest.raises(UserError, match="cannot read the backup .* --noresume starts over"):
+    with pytest.raises(UserError, match="cannot read the backup .* noresume starts over"):
         runs.start(tmp_path / "run", CONFIG, "kws", "default")
 
 
