@@ -1,7 +1,7 @@
 import pytest
 
-from common.errors import UserError
 from counting.config import VARIANTS, Config
+from tests.errors import refused
 
 
 def test_labels_are_counts_or_women_and_men():
@@ -34,5 +34,5 @@ def test_the_report_is_as_published():
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(changes, message):
-    with pytest.raises(UserError, match=message):
+    with refused(message):
         Config(**changes)

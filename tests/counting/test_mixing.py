@@ -9,6 +9,7 @@ from common.data.speech_bank import SpeechBank
 from common.errors import UserError
 from counting import mixing
 from counting.config import Config
+from tests.errors import refused
 
 RATE = 16000
 QUIET = {"max_speed": 0.0, "noise_probability": 0.0, "reverberation_probability": 0.0}
@@ -163,7 +164,7 @@ def test_active_speakers_are_counted_where_most_speak_at_once():
     ],
 )
 def test_too_few_speakers_is_one_line(changes, message):
-    with pytest.raises(UserError, match=message):
+    with refused(message):
         config = Config(**changes)
         mixing.open_source(config, make_bank(), "train")
 

@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from common.errors import UserError
 from generation.config import VARIANTS, Config
+from tests.errors import refused
 
 
 def test_every_variant_is_sound():
@@ -36,7 +36,7 @@ def test_the_report_is_as_published():
     ],
 )
 def test_what_cannot_be_is_one_line(changes, message):
-    with pytest.raises(UserError, match=message) as error:
+    with refused(message) as error:
         dataclasses.replace(VARIANTS["default"], **changes)
     assert "\n" not in error.value.command_line
 

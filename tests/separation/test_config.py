@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from common.errors import UserError
 from separation.config import VARIANTS, Config
+from tests.errors import refused
 
 
 def test_every_variant_is_sound_and_the_report_is_as_published():
@@ -39,7 +39,7 @@ def test_every_variant_is_sound_and_the_report_is_as_published():
     ],
 )
 def test_what_does_not_go_together_is_told(changes, line):
-    with pytest.raises(UserError, match=line):
+    with refused(line):
         dataclasses.replace(VARIANTS["default"], **changes)
 
 

@@ -4,6 +4,7 @@ import soundfile
 
 from common.corpora import music_folder
 from common.errors import UserError
+from tests.errors import refused
 
 
 def write(root, *names):
@@ -41,7 +42,7 @@ def test_folders_of_splits_are_kept(tmp_path):
 )
 def test_too_little_is_one_line(tmp_path, names, message):
     write(tmp_path, *names)
-    with pytest.raises(UserError, match=message):
+    with refused(message):
         music_folder.index(tmp_path)
 
 

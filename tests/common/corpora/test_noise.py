@@ -53,7 +53,7 @@ def test_recordings_without_samples_are_left_out(noise_dir, caplog):
 @pytest.mark.parametrize("purpose", ["--noise_dir", "--speech_dir"])
 def test_a_folder_of_which_nothing_can_be_read_is_one_line(tmp_path, purpose):
     (tmp_path / "broken.wav").write_bytes(b"no audio")
-    with pytest.raises(UserError, match=f"^{purpose}: none of the 1 recordings .* can be read"):
+    with pytest.raises(UserError, match=f"^{purpose.strip('-')}: none of the 1 recordings .* can be read"):
         noise.index(tmp_path, purpose)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from common.corpora import manifest, speaker_folders
 from common.errors import UserError
+from tests.errors import refused
 
 
 def _touch(root, names):
@@ -168,7 +169,7 @@ def test_folders_that_are_no_speakers_are_told(tmp_path, names, words):
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    with pytest.raises(UserError, match=words):
+    with refused(words):
         speaker_folders.index(tmp_path)
 
 

@@ -14,6 +14,7 @@ from common.corpora import manifest, synthetic_songs, synthetic_words
 from common.errors import UserError
 from common.synthesis.music.score import Settings
 from common.synthesis.speech import espeak
+from tests.errors import refused
 
 POP = {"num_songs": 4, "seconds": 3.0}
 METAL = {"num_songs": 3, "seconds": 2.0, "style": "metal"}
@@ -224,7 +225,7 @@ def test_both_sides_differ_and_the_song_stays_the_same(metal, wide):
     ],
 )
 def test_what_cannot_be_made_is_refused_in_one_line(tmp_path, settings, message):
-    with pytest.raises(UserError, match=message) as caught:
+    with refused(message) as caught:
         synthetic_songs.index(tmp_path, **settings)
     assert "\n" not in caught.value.command_line
     assert not list(tmp_path.iterdir())
@@ -232,7 +233,7 @@ def test_what_cannot_be_made_is_refused_in_one_line(tmp_path, settings, message)
 
 @pytest.mark.parametrize(("language", "message"), [("englisch", "does not speak"), ("cv", "no sounds for numbers")])
 def test_a_language_that_cannot_be_sung_is_refused_in_one_line(wheel, tmp_path, language, message):
-    with pytest.raises(UserError, match=message):
+    with refused(message):
         synthetic_songs.index(tmp_path, language=language)
     assert not list(tmp_path.iterdir())
 

@@ -17,6 +17,7 @@ from common.distribution import strategy, workers
 from common.errors import UserError
 from counting import config as counting_config
 from counting import data as counting_data
+from tests.errors import refused
 
 # The same fit on one process and on two: each worker gets its half of every batch.
 DENSE = """
@@ -208,7 +209,7 @@ def test_two_workers_mix_together_what_one_would_mix(tmp_path, task_dirs, as_wor
 def test_workers_that_are_not_described_are_one_line(monkeypatch, environment, message):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match=message):
+    with refused(message):
         strategy._cluster_resolver()
 
 

@@ -5,6 +5,7 @@ import pytest
 from common.encoders import classifier
 from common.encoders.config import ClassifierConfig
 from common.errors import UserError
+from tests.errors import refused
 
 
 def no_run(path):
@@ -60,5 +61,5 @@ def test_a_clip_too_short_for_a_network_is_one_line():
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(changes, message):
-    with pytest.raises(UserError, match=message):
+    with refused(message):
         ClassifierConfig(**changes)
