@@ -1,6 +1,5 @@
 """From the flags of a `train` command to a trained run."""
 
-import contextlib
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -8,7 +7,7 @@ import tensorflow as tf
 from common import config as configs
 from common import runs, streams
 from common.distribution import strategy
-from common.files import locks
+from common.training import session
 from common.training.options import Options
 
 
@@ -40,8 +39,6 @@ def train(
         tune_jit_compile=not flags["jit_compile"].present,
     )
     # What Keras prints of its epochs ends no training.
-    with streams.as_log(), strategy.scope(flags.strategy), contextlib.ExitStack() as stack:
-        # However it ends: in a notebook the process goes on.
-        stack.callback(locks.release_all)
+    with streams.as_log(), strategy.scope(flags.strategy), session.restored():
         config = strategy.scaled(configs.from_flags(flags, variants), flags.scale_to_devices)
         return train_run(config, flags.run_dir or f"runs/{task}/{flags.variant}", flags.variant, options)
