@@ -323,7 +323,7 @@ def _noise_bank(corpus: Corpus, split: str) -> tf.Tensor | None:
     clips = []
     for _, pcm in shards.recordings(decoded):
         for speed in _NOISE_SPEEDS:
-            waveform = audio.resample(pcm / np.float32(2**15), round(speed * config.sample_rate), config.sample_rate)
+            waveform = audio.resample(audio.from_pcm16(pcm), round(speed * config.sample_rate), config.sample_rate)
             number = max(1, len(waveform) // config.num_samples)
             clips.extend(audio.fit_length(waveform, number * config.num_samples).reshape(number, config.num_samples))
     order = np.random.default_rng(0).permutation(len(clips))[: round(_MAX_NOISE_SECONDS / config.clip_seconds)]

@@ -161,7 +161,7 @@ def build_dataset(
     batches = tf.data.Dataset.from_tensor_slices(tuple(places)).batch(batch_size)
 
     def example(*places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return _pair(config, tf.cast(_cut(split, places, config.window_samples), tf.float32) / 2**15)
+        return _pair(config, tf.cast(_cut(split, places, config.window_samples), tf.float32) / audio.PCM16_SCALE)
 
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
 

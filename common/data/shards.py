@@ -32,7 +32,6 @@ from common.files import tables
 _VERSION = 2
 _SHARD_BYTES = 16 * 2**20
 _SHUFFLE_BYTES = 256 * 2**20
-_PCM_SCALE = 32768.0
 # The name of the operation that parses records, and what it says if a record is none: so its errors are known.
 _PARSING = "parse_recordings"
 _NO_RECORD = "Could not parse example"
@@ -299,9 +298,9 @@ def _write_shard(
 
 
 def _serialize(waveform: np.ndarray, row: int) -> bytes:
-    pcm = np.clip(np.round(waveform * _PCM_SCALE), -32768, 32767).astype("<i2")
+    pcm = audio.to_pcm16(waveform).tobytes()
     feature = {
-        "waveform": tf.train.Feature(bytes_list=tf.train.BytesList(value=[pcm.tobytes()])),
+        "waveform": tf.train.Feature(bytes_list=tf.train.BytesList(value=[pcm])),
         "row": tf.train.Feature(int64_list=tf.train.Int64List(value=[row])),
     }
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
@@ -311,7 +310,7 @@ def _parse(serialized: tf.Tensor, num_samples: int) -> tuple[tf.Tensor, tf.Tenso
     features = {"waveform": tf.io.FixedLenFeature([], tf.string), "row": tf.io.FixedLenFeature([], tf.int64)}
     records = tf.io.parse_example(serialized, features, name=_PARSING)
     pcm = tf.io.decode_raw(records["waveform"], tf.int16, little_endian=True, fixed_length=2 * num_samples)
-    return tf.cast(pcm, tf.float32) / _PCM_SCALE, records["row"]
+    return tf.cast(pcm, tf.float32) / audio.PCM16_SCALE, records["row"]
 
 
 def _check_lengths(path: Path, num_records: int) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common import files, progress
+from common import audio, files, progress
 from common.corpora import manifest
 from common.corpora import tracks as track_files
 from common.distribution import workers
@@ -25,7 +25,6 @@ from common.errors import UserError
 
 _VERSION = 2
 _NUM_PARALLEL = os.cpu_count() or 1
-_PCM_SCALE = 2**15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +114,7 @@ def _write_track(rows: pd.DataFrame, path: Path, stems: Sequence[str], sample_ra
     except UserError as error:
         report["reason"] = str(error)
     else:
-        pcm = np.clip(np.round(sounds.transpose(1, 0, 2) * _PCM_SCALE), -_PCM_SCALE, _PCM_SCALE - 1).astype("<i2")
+        pcm = audio.to_pcm16(sounds.transpose(1, 0, 2))
         with files.atomic_path(path) as temporary:
             temporary.write_bytes(pcm.tobytes())
         report["num_samples"] = len(pcm)
