@@ -14,6 +14,7 @@ from common.corpora import CORPORA, manifest, noise
 from common.data import excerpts, shards, speech_bank
 from common.distribution import strategy, workers
 from common.errors import UserError
+from common.seeds import stream_seed
 from counting import mixing, prepared_corpus
 from counting.config import PREPARED, Config
 
@@ -23,8 +24,6 @@ _MAX_NOISE_SECONDS = 2000
 _NOISE_SPEEDS = (0.7, 0.84, 1.0, 1.19, 1.41)
 # Evaluated mixtures share their random draws with those of their group, so groups are of one size, whatever the batch.
 _GROUP = 60
-# Of mixtures that are always the same, whatever the training's seed.
-FIXED_SEED = {"validation": 1, "test": 2, "train": 3}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +152,7 @@ def build_dataset(
     source = mixing.open_source(config, split.bank, split.name, varied=training, sexes_needed=sexes_needed)
     if training:
         share = workers.share(config.batch_size)
-        seed = _training_seed(config)
+        seed = stream_seed(config.seed, "counting.training")
         mix_seed = seed + share.seed_offset
 
         def numbers(step: int) -> np.ndarray:
@@ -161,7 +160,7 @@ def build_dataset(
 
     else:
         num_examples = num_examples or num_evaluated(config, split)
-        seed = mix_seed = FIXED_SEED[split.name]
+        seed = mix_seed = _evaluation_seed(config, split)
 
         def numbers(step: int) -> np.ndarray:
             return step * _GROUP + np.arange(_GROUP)
@@ -190,8 +189,8 @@ def build_dataset(
     return shards.finish(batches)
 
 
-def _training_seed(config: Config) -> int:
-    return config.seed * 1000 + 17
+def _evaluation_seed(config: Config, split: Split) -> int:
+    return stream_seed(config.seed, f"counting.evaluated.{split.name}")
 
 
 def _training_numbers(config: Config, step: int, share: workers.Share) -> np.ndarray:
@@ -219,7 +218,7 @@ def batch_files(config: Config, split: Split, step: int) -> list[str]:
         return [str(path) for path in split.shards.manifest["path"].iloc[rows]]
     source = mixing.open_source(config, split.bank, split.name, varied=True, sexes_needed=False)
     numbers = _training_numbers(config, step, workers.share(config.batch_size))
-    drawn = _draw(config, source, numbers, _training_seed(config))
+    drawn = _draw(config, source, numbers, stream_seed(config.seed, "counting.training"))
     return [
         " + ".join(map(split.bank.describe, positions[positions >= 0])) or "background noise"
         for positions in drawn.positions
@@ -261,7 +260,7 @@ def evaluated_mixtures(
     source = mixing.open_source(config, split.bank, split.name, sexes_needed=False)
     numbers = np.arange(num_examples or num_evaluated(config, split))
     counts = mixing.balanced_counts(config, numbers)
-    return source, mixing.draw(source, numbers, counts, config.max_speakers, FIXED_SEED[split.name])
+    return source, mixing.draw(source, numbers, counts, config.max_speakers, _evaluation_seed(config, split))
 
 
 def label_indices(config: Config, truth: np.ndarray) -> np.ndarray:

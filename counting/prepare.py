@@ -25,7 +25,7 @@ import pandas as pd
 import tensorflow as tf
 from absl import flags as absl_flags
 
-from common import audio, files, progress
+from common import audio, files, progress, seeds
 from common import config as configs
 from common.cli import app
 from common.corpora import manifest
@@ -139,7 +139,7 @@ def prepare(
 
 
 def _seed(config: Config, split: str) -> int:
-    return config.seed * 1000 + 100 + data.FIXED_SEED[split]
+    return seeds.stream_seed(config.seed, f"counting.prepared.{split}")
 
 
 def _root(corpus: data.Corpus) -> Path:

@@ -16,13 +16,12 @@ from common.data import excerpts, shards, track_bank
 from common.data.excerpts import Places
 from common.distribution import strategy, workers
 from common.errors import UserError
+from common.seeds import stream_seed
 from separation import mixing
 from separation.config import Config
 
 _MODULES = {"synthetic": "songs", "musdb": "musdb", "mir1k": "mir1k", "folder": "track_folders"}
 _RANDOM_SHARES = {"train": (0.0, 0.81), "validation": (0.81, 0.9), "test": (0.9, 1.0)}
-# Of windows that are always the same, whatever the training's seed.
-_FIXED_SEED = {"train": 0, "validation": 1, "test": 2}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,7 +188,7 @@ def _cut(split: Split, places: tuple[tf.Tensor, ...], num_samples: int, *, anywh
 
 
 def _training_seed(config: Config, share: workers.Share) -> int:
-    return config.seed * 1000 + 29 + share.seed_offset
+    return stream_seed(config.seed, "separation.training") + share.seed_offset
 
 
 def _training_places(config: Config, split: Split, step: int, share: workers.Share) -> Places:
@@ -223,7 +222,8 @@ def _pair(config: Config, parts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _fixed_windows(config: Config, split: Split) -> Places:
     """Choose the windows of a pass: at most `validation_excerpts`, spread over the tracks."""
     places = split.windows or _grid(config, split.bank)
-    order = np.random.default_rng(_FIXED_SEED[split.name]).permutation(len(places.tracks))
+    seed = stream_seed(config.seed, f"separation.evaluated.{split.name}")
+    order = np.random.default_rng(seed).permutation(len(places.tracks))
     chosen = np.sort(order[: config.validation_excerpts])
     return Places(places.tracks[chosen], places.starts[chosen])
 

@@ -22,7 +22,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tqdm import tqdm
 
-from common import audio, files, progress
+from common import audio, files, progress, seeds
 from common.audio import tfio
 from common.corpora import manifest as manifests
 from common.distribution import workers
@@ -200,7 +200,7 @@ def stream(
         # Of this function's graph alone: the order must not depend on the program's global seed (and a global seed of 0
         # together with a seed that is a tensor fails in tf.data).
         tf.random.set_seed(1)
-        order_seed = number + seed * 100_003
+        order_seed = seeds.stream_seed(seed, "shards", number)
         records = paths.shuffle(len(names), order_seed, reshuffle_each_iteration=False)
         records = records.interleave(tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=1, deterministic=True)
         if not files_suffice:
