@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import audio
 from common import config as configs
 from common.corpora import CORPORA, manifest, noise
-from common.data import excerpts, shards, speech_bank
+from common.data import excerpts, noise_bank, shards, speech_bank
 from common.distribution import strategy, workers
 from common.errors import UserError
 from common.seeds import stream_seed
@@ -116,7 +115,7 @@ def prepare_split(corpus: Corpus, split: str) -> Split:
         description=f"preparing {split}",
     )
     bank = None if config.corpus == PREPARED else speech_bank.build(decoded)
-    return Split(split, decoded, bank, _noise_bank(corpus, split))
+    return Split(split, decoded, bank, _noise_of(corpus, split))
 
 
 def build_dataset(
@@ -303,30 +302,21 @@ def _prepared_dataset(config: Config, split: Split, training: bool, initial_step
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
 
 
-def _noise_bank(corpus: Corpus, split: str) -> tf.Tensor | None:
+def _noise_of(corpus: Corpus, split: str) -> tf.Tensor | None:
     """Decode a split's noise into memory, for training with `vary_noise` at several speeds; None if there is none."""
     config = corpus.config
-    rows = corpus.noise[corpus.noise["split"] == split] if len(corpus.noise) else corpus.noise
-    if rows.empty:
-        if len(corpus.noise):
-            logging.info("%s has no recordings for the split %s: coloured noise is used", config.noise_dir, split)
-        return None
-    if not (config.vary_noise and split == "train"):
-        rows = noise.excerpts(rows, config.clip_seconds)
-        rows = rows.sample(min(len(rows), round(_MAX_NOISE_SECONDS / config.clip_seconds)), random_state=0)
-    decoded = shards.prepare(
-        rows, corpus.shards_dir, config.sample_rate, max_rejected=config.max_rejected, description="preparing noise"
+    rows = corpus.noise[corpus.noise["split"] == split]
+    if rows.empty and len(corpus.noise):
+        logging.info("%s has no recordings for the split %s: coloured noise is used", config.noise_dir, split)
+    return noise_bank.build(
+        rows,
+        corpus.shards_dir,
+        config.sample_rate,
+        config.clip_seconds,
+        max_clips=round(_MAX_NOISE_SECONDS / config.clip_seconds),
+        max_rejected=config.max_rejected,
+        speeds=_NOISE_SPEEDS if config.vary_noise and split == "train" else (),
     )
-    if not (config.vary_noise and split == "train"):
-        return tf.concat([waveforms for waveforms, _ in shards.read(decoded, config.num_samples, 256)], axis=0)
-    clips = []
-    for _, pcm in shards.recordings(decoded):
-        for speed in _NOISE_SPEEDS:
-            waveform = audio.resample(audio.from_pcm16(pcm), round(speed * config.sample_rate), config.sample_rate)
-            number = max(1, len(waveform) // config.num_samples)
-            clips.extend(audio.fit_length(waveform, number * config.num_samples).reshape(number, config.num_samples))
-    order = np.random.default_rng(0).permutation(len(clips))[: round(_MAX_NOISE_SECONDS / config.clip_seconds)]
-    return tf.constant(np.stack([clips[index] for index in order]))
 
 
 def speakers_of(corpus: Corpus, split: str) -> set[str]:
