@@ -6,11 +6,7 @@ configurations never share a wrong cache. Each shard is complete or absent: afte
 are made. `read` passes over the shards once; `stream` goes on for ever, in an order that the seed and the epoch decide.
 """
 
-import concurrent.futures
 import dataclasses
-import hashlib
-import json
-import logging
 import os
 import struct
 from collections.abc import Iterator
@@ -24,7 +20,7 @@ from tqdm import tqdm
 
 from common import audio, files, progress, seeds
 from common.audio import tfio
-from common.corpora import manifest as manifests
+from common.data import decoded
 from common.distribution import workers
 from common.errors import UserError
 from common.files import tables
@@ -38,7 +34,7 @@ _NO_RECORD = "Could not parse example"
 # A TFRecord is its length, a checksum of that, the content, and a checksum of it.
 _LENGTH = struct.Struct("<Q")
 _FRAME_BYTES = 16
-NUM_PARALLEL = os.cpu_count() or 1
+NUM_PARALLEL = decoded.NUM_PARALLEL
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,20 +96,10 @@ def prepare(
         folder.mkdir(parents=True, exist_ok=True)
         total = len(manifest)
         done = total - sum(len(chunks[index]) for index in missing)
-        with (
-            progress.bar(total, description, "clip", done) as meter,
-            concurrent.futures.ThreadPoolExecutor(NUM_PARALLEL) as pool,
-        ):
-            jobs = [
-                pool.submit(_write_shard, manifest, chunks[index], folder, index, sample_rate, clip_seconds, meter)
-                for index in missing
-            ]
-            try:
-                for job in concurrent.futures.as_completed(jobs):
-                    job.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        with progress.bar(total, description, "clip", done) as meter:
+            tasks = [(manifest, chunks[index], folder, index, sample_rate, clip_seconds, meter) for index in missing]
+            for _ in decoded.in_threads(_write_shard, tasks):
+                pass
     return _open(folder, len(chunks), manifest, sample_rate, max_rejected)
 
 
@@ -248,15 +234,8 @@ def _num_shards(manifest: pd.DataFrame, sample_rate: int, clip_seconds: float | 
 
 
 def _key(manifest: pd.DataFrame, sample_rate: int, clip_seconds: float | None) -> str:
-    digest = hashlib.sha256(json.dumps([_VERSION, sample_rate, clip_seconds]).encode())
-    for path, start, duration in zip(manifest["path"], manifest["start"], manifest["duration"], strict=True):
-        try:
-            status = os.stat(path)
-            stamp = f"{status.st_size}|{status.st_mtime_ns}"
-        except OSError:
-            stamp = "missing"
-        digest.update(f"{path}|{start!r}|{duration!r}|{stamp}\n".encode(errors="surrogateescape"))
-    return digest.hexdigest()[:16]
+    excerpts = zip(manifest["path"], manifest["start"], manifest["duration"], strict=True)
+    return decoded.key([_VERSION, sample_rate, clip_seconds], excerpts)
 
 
 def _shard_path(folder: Path, index: int) -> Path:
@@ -359,14 +338,7 @@ def _open(folder: Path, num_shards: int, manifest: pd.DataFrame, sample_rate: in
         # The folder may be read-only once it is complete.
         if not listing.exists():
             tables.write(rejected, listing)
-        share = len(rejected) / len(manifest)
-        summary = f"{len(rejected)} of {len(manifest)} recordings cannot be used (listed in {listing})"
-        if manifests.too_many(len(rejected), len(manifest), max_rejected) or not len(rows):
-            raise UserError(
-                f"{summary}: {share:.0%} where --max_rejected allows {max_rejected:.0%}; "
-                f"the first: {rejected['reason'].iloc[0]}"
-            )
-        logging.warning("%s; the first: %s", summary, rejected["reason"].iloc[0])
+        decoded.check_rejected(rejected, len(manifest), max_rejected, where=str(listing))
     paths = tuple(str(_shard_path(folder, index)) for index in range(num_shards))
     counts = tuple(len(report["rows"]) for report in reports)
     return Shards(folder, paths, counts, manifest, rows, rejected, sample_rate)
