@@ -9,13 +9,14 @@ import pandas as pd
 import tensorflow as tf
 
 from common import config as configs
-from common.corpora import CORPORA, manifest, noise
+from common import corpora
+from common.corpora import manifest, noise
 from common.data import excerpts, noise_bank, shards, speech_bank
 from common.distribution import strategy, workers
 from common.errors import UserError
 from common.seeds import stream_seed
 from counting import mixing, prepared_corpus
-from counting.config import PREPARED, Config
+from counting.config import PREPARED, TASK, Config
 
 _MODULES = {"synthetic": "utterances", "librispeech": "librispeech", "folder": "speaker_folders"}
 _MAX_NOISE_SECONDS = 2000
@@ -65,25 +66,18 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
     Raises:
         UserError: A folder is missing or holds no recordings, or the corpus has no public address.
     """
-    if config.corpus == PREPARED:
-        table = prepared_corpus.index(_folder(config), config)
-    else:
-        module = CORPORA[_MODULES[config.corpus]]
-        root = _folder(config)
-        if download:
-            if not hasattr(module, "download"):
-                raise UserError(
-                    f"--download: the corpus {config.corpus} has no public address; give its folder by --data_dir"
-                )
-            module.download(root, *([config.subsets] if config.corpus == "librispeech" else []))
-        options = {"subsets": config.subsets} if config.corpus == "librispeech" else {}
-        if config.corpus == "synthetic":
-            options = {
-                "language": config.language,
-                "num_speakers": config.num_voices,
-                "utterances_per_speaker": config.utterances_per_voice,
-            }
-        table = module.index(root, **options)
+    table = corpora.index(
+        TASK,
+        config.corpus,
+        config.data_dir,
+        download=download,
+        subsets=config.subsets,
+        language=config.language,
+        num_speakers=config.num_voices,
+        utterances_per_speaker=config.utterances_per_voice,
+        clip_seconds=config.clip_seconds,
+        sexes_needed=config.head == "sex",
+    )
     noises = noise.index(Path(config.noise_dir)) if config.noise_dir else table.iloc[:0]
     return Corpus(config, table, noises, Path(shards_dir))
 
@@ -91,13 +85,6 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
     """Return a trained configuration that looks at another corpus or folder; see `common.config.with_corpus`."""
     return configs.with_corpus(config, corpus, data_dir, subsets=())
-
-
-def _folder(config: Config) -> Path:
-    if not config.data_dir and config.corpus in ("folder", PREPARED):
-        holds = "one folder of recordings for each speaker" if config.corpus == "folder" else "prepared mixtures"
-        raise UserError(f"--corpus={config.corpus} needs --data_dir, a folder that holds {holds}")
-    return Path(config.data_dir or f"data/{'voices' if config.corpus == 'synthetic' else config.corpus}")
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:

@@ -2,13 +2,14 @@
 
 import dataclasses
 
+from common import corpora
 from common.config import TrainingConfig, field
 from common.errors import UserError
 from common.features import framing
 
 TASK = "generation"
 MODELS = ("native", "dcgan", "specgan")
-GENERATION_CORPORA = ("synthetic", "gtzan", "folder")
+GENERATION_CORPORA = corpora.names(TASK)
 LOSSES = ("bce", "hinge", "wgan_gp")
 ON_COLLAPSE = ("restore", "stop", "ignore")
 # What other tasks may choose.

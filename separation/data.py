@@ -9,18 +9,17 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import audio
+from common import audio, corpora
 from common import config as configs
-from common.corpora import CORPORA, manifest, splits, tracks
+from common.corpora import manifest, splits, tracks
 from common.data import excerpts, shards, track_bank
 from common.data.excerpts import Places
 from common.distribution import strategy, workers
 from common.errors import UserError
 from common.seeds import stream_seed
 from separation import mixing
-from separation.config import Config
+from separation.config import TASK, Config
 
-_MODULES = {"synthetic": "songs", "musdb": "musdb", "mir1k": "mir1k", "folder": "track_folders"}
 _RANDOM_SHARES = {"train": (0.0, 0.81), "validation": (0.81, 0.9), "test": (0.9, 1.0)}
 
 
@@ -60,14 +59,11 @@ def load_corpus(config: Config, shards_dir: str | Path) -> Corpus:
     Raises:
         UserError: The folder is missing or holds no tracks, or the first cannot be read.
     """
-    if config.corpus in ("musdb", "mir1k", "folder") and not config.data_dir:
-        raise UserError(f"--corpus={config.corpus} needs --data_dir, the folder that holds it")
-    options = {"num_songs": config.num_songs, "seconds": config.song_seconds} if config.corpus == "synthetic" else {}
-    if config.corpus == "synthetic" and config.sample_rate:
-        options["sample_rate"] = config.sample_rate
-    if config.corpus == "synthetic" and config.channels:
-        options["channels"] = config.channels
-    table = CORPORA[_MODULES[config.corpus]].index(Path(config.data_dir or "data/songs"), **options)
+    # Without a rate or channels of its own a configuration takes those of the corpus.
+    wanted = {name: value for name in ("sample_rate", "channels") if (value := getattr(config, name))}
+    table = corpora.index(
+        TASK, config.corpus, config.data_dir, num_songs=config.num_songs, seconds=config.song_seconds, **wanted
+    )
     if config.split_rule == "folds":
         table = splits.assign_folds(table.assign(speaker=_groups(table)), config.num_folds, config.fold)
     return Corpus(_resolved(config, table), table, Path(shards_dir))

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from pathlib import PurePosixPath
 
 MIXTURE = "mixture"
+ACCOMPANIMENT = "accompaniment"
 # What a file is called that holds all of a song, alone or with words that only tell which version it is.
 _WHOLE = {"mixture", "mix", "mixdown", "mixed", "fullmix", "master", "mastered", "full", "original", "complete"}
 _VERSION = {"final", "stereo", "down", "song", "track", "the", "linear", "wav", "v", "version", "rough", "premaster"}

@@ -25,14 +25,15 @@ import pandas as pd
 from common import audio, files, progress
 from common.audio import decoding
 from common.corpora import manifest, parallel
+from common.corpora.stem_names import MIXTURE
 from common.corpora.synthetic_words import VARIANTS
-from common.corpora.tracks import MIXTURE
 from common.errors import UserError
 from common.synthesis.music import metal, pop, singing
 from common.synthesis.music.score import Settings, Song, num_samples, rms
 from common.synthesis.music.voice import VOICE_RATE
 from common.synthesis.speech import espeak
 
+FOLDER = "data/songs"
 STEMS = {"pop": ("vocals", "drums", "bass", "other"), "metal": ("drums", "bass", "other")}
 
 _FORMAT_VERSION = 2

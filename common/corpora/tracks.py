@@ -12,7 +12,7 @@ from common.corpora import stem_names
 from common.errors import UserError
 
 MIXTURE = stem_names.MIXTURE
-ACCOMPANIMENT = "accompaniment"
+ACCOMPANIMENT = stem_names.ACCOMPANIMENT
 # No name that a file could have.
 REST = "<rest>"
 # A file is the sum of others where what is between them has less than this part of its energy: -30 dB.
