@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from common import corpora
 from common.config import field
 from common.encoders import ENCODERS
 from common.encoders.config import ClassifierConfig
@@ -11,7 +12,7 @@ TASK = "counting"
 MODELS = tuple(ENCODERS)
 HEADS = ("sex", "class", "ordinal", "poisson")
 PREPARED = "prepared"
-COUNTING_CORPORA = ("synthetic", "librispeech", "folder", PREPARED)
+COUNTING_CORPORA = corpora.names(TASK)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import audio
 from common import config as configs
-from common.corpora import CORPORA, manifest, noise
-from common.data import excerpts, shards, speech_bank
+from common import corpora
+from common.corpora import manifest, noise
+from common.data import excerpts, noise_bank, shards, speech_bank
 from common.distribution import strategy, workers
 from common.errors import UserError
+from common.seeds import stream_seed
 from counting import mixing, prepared_corpus
-from counting.config import PREPARED, Config
+from counting.config import PREPARED, TASK, Config
 
 _MODULES = {"synthetic": "utterances", "librispeech": "librispeech", "folder": "speaker_folders"}
 _MAX_NOISE_SECONDS = 2000
@@ -23,8 +24,6 @@ _MAX_NOISE_SECONDS = 2000
 _NOISE_SPEEDS = (0.7, 0.84, 1.0, 1.19, 1.41)
 # Evaluated mixtures share their random draws with those of their group, so groups are of one size, whatever the batch.
 _GROUP = 60
-# Of mixtures that are always the same, whatever the training's seed.
-FIXED_SEED = {"validation": 1, "test": 2, "train": 3}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,25 +66,18 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
     Raises:
         UserError: A folder is missing or holds no recordings, or the corpus has no public address.
     """
-    if config.corpus == PREPARED:
-        table = prepared_corpus.index(_folder(config), config)
-    else:
-        module = CORPORA[_MODULES[config.corpus]]
-        root = _folder(config)
-        if download:
-            if not hasattr(module, "download"):
-                raise UserError(
-                    f"--download: the corpus {config.corpus} has no public address; give its folder by --data_dir"
-                )
-            module.download(root, *([config.subsets] if config.corpus == "librispeech" else []))
-        options = {"subsets": config.subsets} if config.corpus == "librispeech" else {}
-        if config.corpus == "synthetic":
-            options = {
-                "language": config.language,
-                "num_speakers": config.num_voices,
-                "utterances_per_speaker": config.utterances_per_voice,
-            }
-        table = module.index(root, **options)
+    table = corpora.index(
+        TASK,
+        config.corpus,
+        config.data_dir,
+        download=download,
+        subsets=config.subsets,
+        language=config.language,
+        num_speakers=config.num_voices,
+        utterances_per_speaker=config.utterances_per_voice,
+        clip_seconds=config.clip_seconds,
+        sexes_needed=config.head == "sex",
+    )
     noises = noise.index(Path(config.noise_dir)) if config.noise_dir else table.iloc[:0]
     return Corpus(config, table, noises, Path(shards_dir))
 
@@ -93,13 +85,6 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
     """Return a trained configuration that looks at another corpus or folder; see `common.config.with_corpus`."""
     return configs.with_corpus(config, corpus, data_dir, subsets=())
-
-
-def _folder(config: Config) -> Path:
-    if not config.data_dir and config.corpus in ("folder", PREPARED):
-        holds = "one folder of recordings for each speaker" if config.corpus == "folder" else "prepared mixtures"
-        raise UserError(f"--corpus={config.corpus} needs --data_dir, a folder that holds {holds}")
-    return Path(config.data_dir or f"data/{'voices' if config.corpus == 'synthetic' else config.corpus}")
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:
@@ -117,7 +102,7 @@ def prepare_split(corpus: Corpus, split: str) -> Split:
         description=f"preparing {split}",
     )
     bank = None if config.corpus == PREPARED else speech_bank.build(decoded)
-    return Split(split, decoded, bank, _noise_bank(corpus, split))
+    return Split(split, decoded, bank, _noise_of(corpus, split))
 
 
 def build_dataset(
@@ -153,7 +138,7 @@ def build_dataset(
     source = mixing.open_source(config, split.bank, split.name, varied=training, sexes_needed=sexes_needed)
     if training:
         share = workers.share(config.batch_size)
-        seed = _training_seed(config)
+        seed = stream_seed(config.seed, "counting.training")
         mix_seed = seed + share.seed_offset
 
         def numbers(step: int) -> np.ndarray:
@@ -161,7 +146,7 @@ def build_dataset(
 
     else:
         num_examples = num_examples or num_evaluated(config, split)
-        seed = mix_seed = FIXED_SEED[split.name]
+        seed = mix_seed = _evaluation_seed(config, split)
 
         def numbers(step: int) -> np.ndarray:
             return step * _GROUP + np.arange(_GROUP)
@@ -190,8 +175,8 @@ def build_dataset(
     return shards.finish(batches)
 
 
-def _training_seed(config: Config) -> int:
-    return config.seed * 1000 + 17
+def _evaluation_seed(config: Config, split: Split) -> int:
+    return stream_seed(config.seed, f"counting.evaluated.{split.name}")
 
 
 def _training_numbers(config: Config, step: int, share: workers.Share) -> np.ndarray:
@@ -219,7 +204,7 @@ def batch_files(config: Config, split: Split, step: int) -> list[str]:
         return [str(path) for path in split.shards.manifest["path"].iloc[rows]]
     source = mixing.open_source(config, split.bank, split.name, varied=True, sexes_needed=False)
     numbers = _training_numbers(config, step, workers.share(config.batch_size))
-    drawn = _draw(config, source, numbers, _training_seed(config))
+    drawn = _draw(config, source, numbers, stream_seed(config.seed, "counting.training"))
     return [
         " + ".join(map(split.bank.describe, positions[positions >= 0])) or "background noise"
         for positions in drawn.positions
@@ -261,7 +246,7 @@ def evaluated_mixtures(
     source = mixing.open_source(config, split.bank, split.name, sexes_needed=False)
     numbers = np.arange(num_examples or num_evaluated(config, split))
     counts = mixing.balanced_counts(config, numbers)
-    return source, mixing.draw(source, numbers, counts, config.max_speakers, FIXED_SEED[split.name])
+    return source, mixing.draw(source, numbers, counts, config.max_speakers, _evaluation_seed(config, split))
 
 
 def label_indices(config: Config, truth: np.ndarray) -> np.ndarray:
@@ -304,30 +289,21 @@ def _prepared_dataset(config: Config, split: Split, training: bool, initial_step
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
 
 
-def _noise_bank(corpus: Corpus, split: str) -> tf.Tensor | None:
+def _noise_of(corpus: Corpus, split: str) -> tf.Tensor | None:
     """Decode a split's noise into memory, for training with `vary_noise` at several speeds; None if there is none."""
     config = corpus.config
-    rows = corpus.noise[corpus.noise["split"] == split] if len(corpus.noise) else corpus.noise
-    if rows.empty:
-        if len(corpus.noise):
-            logging.info("%s has no recordings for the split %s: coloured noise is used", config.noise_dir, split)
-        return None
-    if not (config.vary_noise and split == "train"):
-        rows = noise.excerpts(rows, config.clip_seconds)
-        rows = rows.sample(min(len(rows), round(_MAX_NOISE_SECONDS / config.clip_seconds)), random_state=0)
-    decoded = shards.prepare(
-        rows, corpus.shards_dir, config.sample_rate, max_rejected=config.max_rejected, description="preparing noise"
+    rows = corpus.noise[corpus.noise["split"] == split]
+    if rows.empty and len(corpus.noise):
+        logging.info("%s has no recordings for the split %s: coloured noise is used", config.noise_dir, split)
+    return noise_bank.build(
+        rows,
+        corpus.shards_dir,
+        config.sample_rate,
+        config.clip_seconds,
+        max_clips=round(_MAX_NOISE_SECONDS / config.clip_seconds),
+        max_rejected=config.max_rejected,
+        speeds=_NOISE_SPEEDS if config.vary_noise and split == "train" else (),
     )
-    if not (config.vary_noise and split == "train"):
-        return tf.concat([waveforms for waveforms, _ in shards.read(decoded, config.num_samples, 256)], axis=0)
-    clips = []
-    for _, pcm in shards.recordings(decoded):
-        for speed in _NOISE_SPEEDS:
-            waveform = audio.resample(pcm / np.float32(2**15), round(speed * config.sample_rate), config.sample_rate)
-            number = max(1, len(waveform) // config.num_samples)
-            clips.extend(audio.fit_length(waveform, number * config.num_samples).reshape(number, config.num_samples))
-    order = np.random.default_rng(0).permutation(len(clips))[: round(_MAX_NOISE_SECONDS / config.clip_seconds)]
-    return tf.constant(np.stack([clips[index] for index in order]))
 
 
 def speakers_of(corpus: Corpus, split: str) -> set[str]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from common import audio
 from common.augmentation import waveform
 from common.data import speech_bank
 from common.data.speech_bank import SpeechBank
@@ -176,7 +177,7 @@ def mix(
     present = tf.sequence_mask(counts, cuts.shape[1])
     mixture = tf.cast(tf.where(present)[:, 0], tf.int32)
     # Only what is there is worked on: half of the places of a mixture of one to three are empty.
-    voices = tf.cast(tf.boolean_mask(cuts, present), tf.float32) / 2**15
+    voices = tf.cast(tf.boolean_mask(cuts, present), tf.float32) / audio.PCM16_SCALE
     voices = tf.ensure_shape(voices, (None, cuts.shape[2]))
     voices = _change_voices(config, voices, seeds)
     waveforms = tf.math.unsorted_segment_sum(voices, mixture, batch)

@@ -10,7 +10,6 @@ metadata.csv (counting/prepared_corpus.py says what is in it), settings.json, an
 is there is not made again: the same command goes on where it was interrupted.
 """
 
-import concurrent.futures
 import dataclasses
 import hashlib
 import json
@@ -25,12 +24,12 @@ import pandas as pd
 import tensorflow as tf
 from absl import flags as absl_flags
 
-from common import audio, files, progress
+from common import audio, files, progress, seeds
 from common import config as configs
 from common.cli import app
 from common.cli import flags as shared_flags
 from common.corpora import manifest
-from common.data import excerpts, shards
+from common.data import decoded, excerpts
 from common.errors import UserError
 from common.features import spectral
 from common.reporting import plots
@@ -140,7 +139,7 @@ def prepare(
 
 
 def _seed(config: Config, split: str) -> int:
-    return config.seed * 1000 + 100 + data.FIXED_SEED[split]
+    return seeds.stream_seed(config.seed, f"counting.prepared.{split}")
 
 
 def _root(corpus: data.Corpus) -> Path:
@@ -255,17 +254,13 @@ def _write_missing(
     missing = np.array([number for number, name in enumerate(names) if not (folder / name).exists()], np.int64)
     if not len(missing):
         return
-    with (
-        progress.bar(len(names), f"mixing {split.name}", "mixture", len(names) - len(missing)) as meter,
-        concurrent.futures.ThreadPoolExecutor(shards.NUM_PARALLEL) as pool,
-    ):
+    with progress.bar(len(names), f"mixing {split.name}", "mixture", len(names) - len(missing)) as meter:
         for numbers, waveforms in _mixed(config, split, source, drawn, missing):
-            jobs = [
-                pool.submit(audio.write, folder / names[number], waveform, config.sample_rate, "PCM_16")
+            tasks = [
+                (folder / names[number], waveform, config.sample_rate, "PCM_16")
                 for number, waveform in zip(numbers, waveforms, strict=True)
             ]
-            for job in jobs:
-                job.result()
+            for _ in decoded.in_threads(audio.write, tasks):
                 meter.update()
 
 

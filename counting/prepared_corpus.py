@@ -20,9 +20,9 @@ from common import audio
 from common.corpora import manifest, own_tables
 from common.errors import UserError
 from common.files import tables
-from counting.config import Config
 
 TABLE = "metadata.csv"
+LAYOUT = f"mixtures with their {TABLE}, as python -m counting.prepare writes them"
 COLUMNS = ("File", "Split", "Speakers", "Speakers Sex", "F", "M", "Speaker IDs", "Sources", "Offsets")
 _NEEDED = COLUMNS[:4]
 _NOBODY = "-"
@@ -39,18 +39,19 @@ def file_name(split: str, number: int) -> str:
     return f"Audio_{split.capitalize()}{number}.wav"
 
 
-def index(root: Path, config: Config) -> pd.DataFrame:
+def index(root: Path, clip_seconds: float, sexes_needed: bool = False) -> pd.DataFrame:
     """List the mixtures of a prepared folder.
 
     Args:
         root: The folder.
-        config: What is to be trained or tested on them.
+        clip_seconds: How long they have to be.
+        sexes_needed: Whether everybody's sex has to be known.
 
     Returns:
         A manifest; a label has a letter a speaker, women first (`FMM`), or is `-` for nobody.
 
     Raises:
-        UserError: The table is missing or damaged, or sexes are wanted that it does not know.
+        UserError: The table is missing or damaged, mixtures are of another length, or sexes are wanted that it does not know.
     """
     path = root / TABLE
     if not path.is_file():
@@ -73,20 +74,20 @@ def index(root: Path, config: Config) -> pd.DataFrame:
                 f"{path} line {line} has {row['Speakers']} speakers of the sexes {sexes!r} in the split"
                 f" {row['Split']!r}; expected a letter F, M or ? for each, and one of {', '.join(manifest.SPLITS)}"
             )
-        if config.head == "sex" and "?" in sexes:
+        if sexes_needed and "?" in sexes:
             raise UserError(f"{path} line {line} does not know every speaker's sex; count only: --head=class")
         if not rows:
-            _check_length(locate(row["File"]), config)
+            _check_length(locate(row["File"]), clip_seconds)
         rows.append({"path": locate(row["File"]), "split": row["Split"], "label": label(sexes)})
     return manifest.from_rows(rows)
 
 
-def _check_length(path: Path, config: Config) -> None:
+def _check_length(path: Path, clip_seconds: float) -> None:
     """Refuse mixtures of another length than the model's clip: cut or filled up, their labels would not be true."""
     seconds = audio.info(path).duration_seconds
-    if abs(seconds - config.clip_seconds) > _LENGTH_TOLERANCE * config.clip_seconds:
+    if abs(seconds - clip_seconds) > _LENGTH_TOLERANCE * clip_seconds:
         raise UserError(
-            f"{path} lasts {seconds:g} s, and --clip_seconds={config.clip_seconds:g}: give --clip_seconds={seconds:g},"
+            f"{path} lasts {seconds:g} s, and --clip_seconds={clip_seconds:g}: give --clip_seconds={seconds:g},"
             " or prepare mixtures of that length"
         )
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from common import corpora
 from common.config import TrainingConfig, field
 from common.errors import UserError
 from common.features import lengths
@@ -10,7 +11,7 @@ TASK = "generation"
 # How many samples are evaluated unless told.
 NUM_SAMPLES = 256
 MODELS = ("native", "dcgan", "specgan")
-GENERATION_CORPORA = ("synthetic", "gtzan", "folder")
+GENERATION_CORPORA = corpora.names(TASK)
 LOSSES = ("bce", "hinge", "wgan_gp")
 ON_COLLAPSE = ("restore", "stop", "ignore")
 # What other tasks may choose.

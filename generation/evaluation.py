@@ -6,13 +6,14 @@ import numpy as np
 import tensorflow as tf
 
 from common.reporting import plots
+from common.seeds import stream_seed
 from generation import callbacks, metrics, references
 from generation.config import NUM_SAMPLES
 from generation.data import Split, consecutive_excerpts
 from generation.models import Gan
 from generation.spectra import resize
 
-_SEED = (30_000, 1)
+_SEED = (stream_seed(0, "generation.evaluated"), 1)
 _REDUCED = (32, 32)
 _EVOLUTION_LOOKS, _EVOLUTION_SAMPLES = 6, 3
 _BATCH = 8

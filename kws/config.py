@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from common import corpora
 from common.config import field
-from common.corpora import CORPORA
 from common.encoders.config import ClassifierConfig
 from common.errors import UserError, nearest
 
@@ -25,6 +25,7 @@ MODELS = (
     "m18",
     "embedding",
 )
+KWS_CORPORA = corpora.names(TASK)
 COMMAND_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 SILENCE, UNKNOWN = "_silence_", "_unknown_"
 
@@ -111,10 +112,6 @@ class Config(ClassifierConfig):
     def labels(self) -> tuple[str, ...]:
         """The classes in the order of the model's outputs."""
         return (*self.words, *((SILENCE,) if self.silence else ()), *((UNKNOWN,) if self.unknown else ()))
-
-
-# Those of the toolkit's corpora that say which word was spoken, or what stands for one.
-KWS_CORPORA = tuple(name for name in CORPORA if name in ("synthetic", "speech_commands", "folder", "clusters"))
 
 
 # The report's features, librosa's defaults.

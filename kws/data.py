@@ -12,8 +12,7 @@ import tensorflow as tf
 from common import config as configs
 from common.augmentation import waveform as augment
 from common.corpora import manifest as manifests
-from common.corpora import noise
-from common.data import shards
+from common.data import noise_bank, shards
 from common.distribution import strategy, workers
 from kws import recordings
 from kws.config import Config
@@ -120,7 +119,7 @@ def build_dataset(
         return shards.finish(batches.map(lambda waveform, rows: (waveform, one_hot(rows))))
     share = workers.share(config.batch_size)
     batches = shards.stream(prepared, config.num_samples, share.batch_size, config.seed, initial_step, share)
-    bank = noise_bank(corpus)
+    bank = noise_of_training(corpus)
 
     def example(waveform: tf.Tensor, rows: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         waveform, label = augment_batch(config, waveform, bank, seed), one_hot(rows)
@@ -168,13 +167,13 @@ def target_indices(config: Config, labels: Sequence[str]) -> np.ndarray:
     return np.array([index[label] for label in labels], np.int32)
 
 
-def augment_batch(config: Config, waveforms: tf.Tensor, noise_bank: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
+def augment_batch(config: Config, waveforms: tf.Tensor, bank: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
     """Change every clip of a batch in its own way, as the configuration says.
 
     Args:
         config: Which augmentations, and how much.
         waveforms: Shape `(batch, num_samples)`.
-        noise_bank: Recorded noise `(clips, num_samples)`; None draws coloured noise instead.
+        bank: Recorded noise `(clips, num_samples)`; None draws coloured noise instead.
         seed: Shape `(2,)`; the same seed gives the same result.
 
     Returns:
@@ -190,13 +189,11 @@ def augment_batch(config: Config, waveforms: tf.Tensor, noise_bank: tf.Tensor | 
     if config.max_shift_ms:
         waveforms = augment.shift(waveforms, seeds[2], round(config.max_shift_ms / 1000 * config.sample_rate))
     if config.noise_probability:
-        if noise_bank is None:
+        if bank is None:
             noises = augment.colored_noise(tf.shape(waveforms), seeds[3])
         else:
-            chosen = tf.random.stateless_uniform(
-                [tf.shape(waveforms)[0]], seeds[3], 0, tf.shape(noise_bank)[0], tf.int32
-            )
-            noises = tf.gather(noise_bank, chosen)
+            chosen = tf.random.stateless_uniform([tf.shape(waveforms)[0]], seeds[3], 0, tf.shape(bank)[0], tf.int32)
+            noises = tf.gather(bank, chosen)
         waveforms = augment.add_noise(
             waveforms, noises, seeds[4], config.min_snr_db, config.max_snr_db, probability=config.noise_probability
         )
@@ -205,15 +202,16 @@ def augment_batch(config: Config, waveforms: tf.Tensor, noise_bank: tf.Tensor | 
     return waveforms
 
 
-def noise_bank(corpus: Corpus) -> tf.Tensor | None:
-    """Decode the training split's noise into memory; None if the corpus has none."""
+def noise_of_training(corpus: Corpus) -> tf.Tensor | None:
+    """Decode the training split's noise into memory; None if there is none, or none is wanted."""
     config = corpus.config
-    rows = corpus.noise[corpus.noise["split"] == "train"] if len(corpus.noise) else corpus.noise
-    if not config.noise_probability or rows.empty:
+    if not config.noise_probability:
         return None
-    rows = noise.excerpts(rows, config.clip_seconds)
-    rows = rows.sample(min(len(rows), _MAX_NOISE_CLIPS), random_state=0)
-    prepared = shards.prepare(
-        rows, corpus.shards_dir, config.sample_rate, max_rejected=config.max_rejected, description="preparing noise"
+    return noise_bank.build(
+        corpus.noise[corpus.noise["split"] == "train"],
+        corpus.shards_dir,
+        config.sample_rate,
+        config.clip_seconds,
+        max_clips=_MAX_NOISE_CLIPS,
+        max_rejected=config.max_rejected,
     )
-    return tf.concat([waveforms for waveforms, _ in shards.read(prepared, config.num_samples, 256)], axis=0)

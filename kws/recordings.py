@@ -12,10 +12,11 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from common import config as configs
-from common.corpora import CORPORA, noise, splits
+from common import corpora
+from common.corpora import noise, splits
 from common.corpora.speech_commands import BACKGROUND_NOISE
 from common.errors import UserError, nearest
-from kws.config import COMMAND_WORDS, SILENCE, UNKNOWN, Config
+from kws.config import COMMAND_WORDS, SILENCE, TASK, UNKNOWN, Config
 
 _SPEECH_CUT = 1.5  # clips
 
@@ -27,42 +28,20 @@ def index(config: Config, download: bool) -> list[pd.DataFrame]:
         UserError: A folder is not named, missing or empty, or a corpus cannot be downloaded.
     """
     names = config.corpus.split(",")
-    folders = folders_of(config.data_dir, names)
-    tables = []
-    for name, folder in zip(names, folders, strict=True):
-        if not folder and name == "folder":
-            raise UserError(
-                "--corpus=folder needs --data_dir, a folder that holds one folder of recordings for each word"
-            )
-        root = Path(folder or f"data/{name}")
-        if name == "synthetic":
-            words = config.words or COMMAND_WORDS
-            table = CORPORA[name].index(
-                root,
-                words,
-                config.language,
-                config.clips_per_word,
-                seed=0,
-                unknown=config.unknown,
-                silence=config.silence,
-            )
-        else:
-            if download:
-                if not hasattr(CORPORA[name], "download"):
-                    raise UserError(
-                        f"--download: the corpus {name} has no public address; give its folder by --data_dir"
-                    )
-                CORPORA[name].download(root)
-            # A few recordings to add to synthetic speech are all for training; that has the other splits.
-            options = {}
-            if name == "folder":
-                words = config.words or (COMMAND_WORDS if len(names) > 1 else ())
-                options = {"draw_missing": "synthetic" not in names, "words": words}
-            if name == "clusters":
-                options = {"clip_seconds": config.clip_seconds}
-            table = CORPORA[name].index(root, **options)
-        tables.append(table.assign(corpus=name))
-    return tables
+    options = {
+        "words": config.words or (COMMAND_WORDS if names != ["folder"] else ()),
+        "language": config.language,
+        "num_clips_per_word": config.clips_per_word,
+        "unknown": config.unknown,
+        "silence": config.silence,
+        "clip_seconds": config.clip_seconds,
+        # A few recordings to add to synthetic speech are all for training; that has the other splits.
+        "draw_missing": "synthetic" not in names,
+    }
+    return [
+        corpora.index(TASK, name, folder, download=download, **options).assign(corpus=name)
+        for name, folder in zip(names, folders_of(config.data_dir, names), strict=True)
+    ]
 
 
 def folders_of(data_dir: str, names: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from common import corpora
 from common.config import TrainingConfig, field
 from common.corpora.stem_names import ACCOMPANIMENT, MIXTURE
 from common.errors import UserError, nearest
@@ -9,7 +10,7 @@ from common.errors import UserError, nearest
 TASK = "separation"
 MODELS = ("unet", "tfc_tdf")
 LOSSES = ("bce", "magnitude_l1", "waveform_l1", "si_sdr", "multi_stft")
-SEPARATION_CORPORA = ("synthetic", "musdb", "mir1k", "folder")
+SEPARATION_CORPORA = corpora.names(TASK)
 _FFT_MS = 64
 _SHORTEST_FFT = 64
 

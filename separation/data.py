@@ -9,20 +9,18 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import audio
+from common import audio, corpora
 from common import config as configs
-from common.corpora import CORPORA, manifest, splits, tracks
+from common.corpora import manifest, splits, tracks
 from common.data import excerpts, shards, track_bank
 from common.data.excerpts import Places
 from common.distribution import strategy, workers
 from common.errors import UserError
+from common.seeds import stream_seed
 from separation import mixing
-from separation.config import Config
+from separation.config import TASK, Config
 
-_MODULES = {"synthetic": "songs", "musdb": "musdb", "mir1k": "mir1k", "folder": "track_folders"}
 _RANDOM_SHARES = {"train": (0.0, 0.81), "validation": (0.81, 0.9), "test": (0.9, 1.0)}
-# Of windows that are always the same, whatever the training's seed.
-_FIXED_SEED = {"train": 0, "validation": 1, "test": 2}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,14 +59,11 @@ def load_corpus(config: Config, shards_dir: str | Path) -> Corpus:
     Raises:
         UserError: The folder is missing or holds no tracks, or the first cannot be read.
     """
-    if config.corpus in ("musdb", "mir1k", "folder") and not config.data_dir:
-        raise UserError(f"--corpus={config.corpus} needs --data_dir, the folder that holds it")
-    options = {"num_songs": config.num_songs, "seconds": config.song_seconds} if config.corpus == "synthetic" else {}
-    if config.corpus == "synthetic" and config.sample_rate:
-        options["sample_rate"] = config.sample_rate
-    if config.corpus == "synthetic" and config.channels:
-        options["channels"] = config.channels
-    table = CORPORA[_MODULES[config.corpus]].index(Path(config.data_dir or "data/songs"), **options)
+    # Without a rate or channels of its own a configuration takes those of the corpus.
+    wanted = {name: value for name in ("sample_rate", "channels") if (value := getattr(config, name))}
+    table = corpora.index(
+        TASK, config.corpus, config.data_dir, num_songs=config.num_songs, seconds=config.song_seconds, **wanted
+    )
     if config.split_rule == "folds":
         table = splits.assign_folds(table.assign(speaker=_groups(table)), config.num_folds, config.fold)
     return Corpus(_resolved(config, table), table, Path(shards_dir))
@@ -161,7 +156,7 @@ def build_dataset(
     batches = tf.data.Dataset.from_tensor_slices(tuple(places)).batch(batch_size)
 
     def example(*places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return _pair(config, tf.cast(_cut(split, places, config.window_samples), tf.float32) / 2**15)
+        return _pair(config, tf.cast(_cut(split, places, config.window_samples), tf.float32) / audio.PCM16_SCALE)
 
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
 
@@ -189,7 +184,7 @@ def _cut(split: Split, places: tuple[tf.Tensor, ...], num_samples: int, *, anywh
 
 
 def _training_seed(config: Config, share: workers.Share) -> int:
-    return config.seed * 1000 + 29 + share.seed_offset
+    return stream_seed(config.seed, "separation.training") + share.seed_offset
 
 
 def _training_places(config: Config, split: Split, step: int, share: workers.Share) -> Places:
@@ -223,7 +218,8 @@ def _pair(config: Config, parts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _fixed_windows(config: Config, split: Split) -> Places:
     """Choose the windows of a pass: at most `validation_excerpts`, spread over the tracks."""
     places = split.windows or _grid(config, split.bank)
-    order = np.random.default_rng(_FIXED_SEED[split.name]).permutation(len(places.tracks))
+    seed = stream_seed(config.seed, f"separation.evaluated.{split.name}")
+    order = np.random.default_rng(seed).permutation(len(places.tracks))
     chosen = np.sort(order[: config.validation_excerpts])
     return Places(places.tracks[chosen], places.starts[chosen])
 

@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from common import audio
 from common.augmentation import waveform
 from common.data.excerpts import Places
 from common.data.track_bank import TrackBank
@@ -82,7 +83,7 @@ def change(config: Config, cuts: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     Returns:
         Waveforms `(batch, stems, window_samples, channels)` float32; their sum is the mixture.
     """
-    stems = tf.cast(cuts, tf.float32) / 2**15
+    stems = tf.cast(cuts, tf.float32) / audio.PCM16_SCALE
     seeds = tf.unstack(tf.random.split(seed, 6))
     stems = _change_time(config, stems, seeds[:3])
     shape = tf.shape(stems)[:2]

@@ -5,6 +5,40 @@ import soxr
 
 # A recording whose loudest sample is below -80 dB of full scale is silence: nobody speaks, nothing sounds.
 SILENT_PEAK = 1e-4
+# Full scale of 16-bit samples; dividing by a power of two is exact, so samples come back as they were.
+PCM16_SCALE = 2**15
+
+
+def from_pcm16(samples: np.ndarray) -> np.ndarray:
+    """Turn 16-bit samples into a waveform, exactly; TensorFlow code divides by `PCM16_SCALE` itself.
+
+    Args:
+        samples: Whole numbers from -32768 to 32767, of any shape.
+
+    Returns:
+        float32 in [-1, 1), of the same shape.
+
+    Example:
+        >>> from_pcm16(np.array([-32768, 16384], np.int16)).tolist()
+        [-1.0, 0.5]
+    """
+    return samples.astype(np.float32) / PCM16_SCALE
+
+
+def to_pcm16(waveform: np.ndarray) -> np.ndarray:
+    """Round a waveform to 16-bit samples; what is beyond full scale is clipped.
+
+    Args:
+        waveform: Full scale [-1, 1], of any shape.
+
+    Returns:
+        int16 in little-endian order, as files hold it, of the same shape.
+
+    Example:
+        >>> to_pcm16(np.array([-1.5, 0.5, 1.0])).tolist()
+        [-32768, 16384, 32767]
+    """
+    return np.clip(np.round(waveform * PCM16_SCALE), -PCM16_SCALE, PCM16_SCALE - 1).astype("<i2")
 
 
 def is_silent(waveform: np.ndarray) -> bool:

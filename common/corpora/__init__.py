@@ -1,40 +1,101 @@
-"""The corpora, by the name that `--corpus` takes.
+"""The corpora, by the name that `--corpus` takes and the task that learns from them.
 
-Each module has `index(root, **options)`, which returns a manifest (see `common.corpora.manifest`), and, where the
-corpus can be fetched, `download(root)`, which fills the folder. Both raise `UserError` with one line that says what was
-expected.
+A corpus is a module with:
+
+- `index(root, **options)`, which lists its recordings in a manifest (see `common.corpora.manifest`). Of the options that a
+  task has it takes those that its arguments name.
+- `LAYOUT`, what its folder looks like, for messages.
+- `FOLDER`, where it lies unless told; without it the user has to tell.
+- `download(root, **options)`, if it can be fetched.
+
+What goes wrong is a `UserError`. A new corpus is such a module and a line below. Nothing is imported before it is used.
 """
 
-from common.corpora import (
-    clusters,
-    esc50,
-    folder,
-    gtzan,
-    librispeech,
-    mir1k,
-    musdb,
-    music_folder,
-    speaker_folders,
-    speech_commands,
-    synthetic_songs,
-    synthetic_voices,
-    synthetic_words,
-    track_folders,
-)
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-CORPORA = {
-    "synthetic": synthetic_words,
-    "speech_commands": speech_commands,
-    "folder": folder,
-    "clusters": clusters,
-    "esc50": esc50,
-    "librispeech": librispeech,
-    "speaker_folders": speaker_folders,
-    "utterances": synthetic_voices,
-    "musdb": musdb,
-    "mir1k": mir1k,
-    "gtzan": gtzan,
-    "music_folder": music_folder,
-    "track_folders": track_folders,
-    "songs": synthetic_songs,
+from common.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MODULES = {
+    "synthetic": {
+        "kws": "common.corpora.synthetic_words",
+        "counting": "common.corpora.synthetic_voices",
+        "separation": "common.corpora.synthetic_songs",
+        "generation": "common.corpora.synthetic_metal",
+    },
+    "speech_commands": {"kws": "common.corpora.speech_commands"},
+    "librispeech": {"counting": "common.corpora.librispeech"},
+    "musdb": {"separation": "common.corpora.musdb"},
+    "mir1k": {"separation": "common.corpora.mir1k"},
+    "gtzan": {"generation": "common.corpora.gtzan"},
+    "folder": {
+        "kws": "common.corpora.folder",
+        "counting": "common.corpora.speaker_folders",
+        "separation": "common.corpora.track_folders",
+        "generation": "common.corpora.music_folder",
+    },
+    "clusters": {"kws": "common.corpora.clusters"},
+    "prepared": {"counting": "counting.prepared_corpus"},
 }
+
+
+def names(task: str) -> tuple[str, ...]:
+    """Return the corpora that a task can learn from.
+
+    Example:
+        >>> names("generation")
+        ('synthetic', 'gtzan', 'folder')
+    """
+    return tuple(name for name, modules in _MODULES.items() if task in modules)
+
+
+def module(task: str, name: str) -> ModuleType:
+    """Return the module of one of a task's corpora."""
+    return importlib.import_module(_MODULES[name][task])
+
+
+def index(task: str, name: str, data_dir: str = "", *, download: bool = False, **options: Any) -> "pd.DataFrame":
+    """List the recordings of a corpus.
+
+    Args:
+        task: What learns from it.
+        name: One of `names(task)`.
+        data_dir: Where it lies; empty for its usual place.
+        download: Whether to fetch what is not there; what is made on the spot is made in any case.
+        **options: All that the task can tell any of its corpora.
+
+    Returns:
+        A manifest (see `common.corpora.manifest`).
+
+    Raises:
+        UserError: The folder is not named, missing or of another layout, or the corpus cannot be downloaded.
+    """
+    corpus = module(task, name)
+    root = data_dir or getattr(corpus, "FOLDER", "")
+    if not root:
+        raise UserError(f"--corpus={name} needs --data_dir, the folder that holds it: {corpus.LAYOUT}")
+    if download and name != "synthetic":
+        if not hasattr(corpus, "download"):
+            raise UserError(f"--download: the corpus {name} has no public address; give its folder by --data_dir")
+        _call(corpus.download, root, options)
+    return _call(corpus.index, root, options)
+
+
+def _call(function: Callable, root: str, options: dict[str, Any]) -> Any:
+    known = inspect.signature(function).parameters
+    return function(Path(root), **{name: value for name, value in options.items() if name in known})
+
+
+def __getattr__(name: str) -> dict[str, ModuleType]:
+    # Until generation/data.py asks for `index`.
+    if name == "CORPORA":
+        found = {"songs": "synthetic_songs", "gtzan": "gtzan", "music_folder": "music_folder"}
+        return {key: importlib.import_module(f"common.corpora.{path}") for key, path in found.items()}
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,6 +16,7 @@ from common import audio, progress
 from common.corpora import manifest, noise
 from common.errors import UserError
 
+FOLDER = "data/clusters"
 _SAMPLE_RATE = 16000
 _RANGE_DB = 80.0
 _SEGMENTS = 5  # of a clip, so that a label says what comes first and what after it

@@ -22,6 +22,7 @@ from common.corpora import manifest
 from common.errors import UserError, nearest
 from common.files import listing
 
+FOLDER = "data/librispeech"
 LAYOUT = "<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<utterance>.flac, with subsets such as train-clean-100"
 SPEAKERS = "SPEAKERS.TXT"
 

@@ -26,6 +26,7 @@ from common.files import listing
 
 SILENCE, UNKNOWN, BACKGROUND_NOISE = "_silence_", "_unknown_", "_background_noise_"
 LISTS = {"validation_list.txt": "validation", "testing_list.txt": "test"}
+FOLDER = "data/speech_commands"
 LAYOUT = "<word>/<speaker>_nohash_<number>.wav beside validation_list.txt and testing_list.txt"
 
 URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"

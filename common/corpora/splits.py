@@ -62,6 +62,10 @@ def assign(table: pd.DataFrame, root: Path, draw_missing: bool = True) -> pd.Dat
 def deal(names: pd.Series, num_folds: int) -> pd.Series:
     """Deal groups of rows into folds of about as many rows: the largest group first, each to the smallest fold.
 
+    `sklearn.model_selection.GroupKFold` deals in this way too, but which of equally large groups comes first is not said
+    and changed: given the names in reverse, 1.9 had the same folds in 1,956 of 1,956 random cases, sorted as up to 1.8 in
+    79. What a run was tested on must not depend on that. Nor may there be fewer groups than folds there.
+
     Args:
         names: The group of each row: what must stay together.
         num_folds: How many folds.

@@ -25,14 +25,15 @@ import pandas as pd
 from common import audio, files, progress
 from common.audio import decoding
 from common.corpora import manifest, parallel
+from common.corpora.stem_names import MIXTURE
 from common.corpora.synthetic_words import VARIANTS
-from common.corpora.tracks import MIXTURE
 from common.errors import UserError
 from common.synthesis.music import metal, pop, singing
 from common.synthesis.music.score import Settings, Song, num_samples, rms
 from common.synthesis.music.voice import VOICE_RATE
 from common.synthesis.speech import espeak
 
+FOLDER = "data/songs"
 STEMS = {"pop": ("vocals", "drums", "bass", "other"), "metal": ("drums", "bass", "other")}
 
 _FORMAT_VERSION = 2
@@ -42,7 +43,6 @@ _MANY_SONGS = 8
 # Of ten songs; the first three already have all splits.
 _SPLITS = ("train", "validation", "test", *["train"] * 7)
 _PEAK = 0.95
-_PCM_SCALE = 2**15
 # espeak-ng speaks low, for the vocoder, and slowly.
 _RATE_WPM, _SPOKEN_PITCH = 140, {"F": 30, "M": 60}
 
@@ -163,9 +163,9 @@ def _write_song(song: Song) -> bool:
     try:
         with files.temporary_folder(song.folder) as partial:
             for stem, samples in stems.items():
-                # Whole numbers of 16 bits over 2**15 are written as what they were.
-                pcm = samples / np.float32(_PCM_SCALE)
-                audio.write(partial / f"{stem}.wav", pcm, song.settings.sample_rate, "PCM_16")
+                # Written as what they were.
+                waveform = audio.from_pcm16(samples)
+                audio.write(partial / f"{stem}.wav", waveform, song.settings.sample_rate, "PCM_16")
             files.write_json(partial / "song.json", description)
             # Not that of another process, which may have been quicker.
             if not _is_whole(song):
@@ -213,7 +213,7 @@ def make_song(song: Song, speech: dict[str, np.ndarray]) -> tuple[dict[str, np.n
     stems = {stem: samples * fade for stem, samples in stems.items()}
     levels_db = _balance(stems, rng)
     loudest = max(np.abs(samples).max() for samples in (*stems.values(), sum(stems.values())))
-    scale = _PEAK * 10 ** (-rng.uniform(0, 6) / 20) / loudest * _PCM_SCALE
+    scale = _PEAK * 10 ** (-rng.uniform(0, 6) / 20) / loudest * audio.PCM16_SCALE
     stems = {stem: np.round(samples * scale).astype(np.int16) for stem, samples in stems.items()}
     levels_db = {stem: round(float(level_db), 2) for stem, level_db in levels_db.items()}
     described = {"number": song.number, "split": song.split, "voice": song.singer, "levels_db": levels_db, **facts}

@@ -53,6 +53,7 @@ _ENGLISH = {
     "|the game|sunrise",
     "number": "two|three|four|six|seven|nine|eleven|twelve|fourteen|twenty|thirty five|forty|a hundred",
 }
+FOLDER = "data/voices"
 _LARGEST_NUMBER = 999
 
 _FORMAT_VERSION = 1

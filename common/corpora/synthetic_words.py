@@ -29,6 +29,7 @@ from common.errors import UserError
 from common.synthesis.speech import effects, espeak, near_words
 from common.synthesis.speech.pronunciations import begins_with_voiced_plosive, drawl, ends_with_vowel, pronunciations
 
+FOLDER = "data/synthetic"
 SAMPLE_RATE = 16000
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 UNKNOWN, SILENCE = "_unknown_", "_silence_"

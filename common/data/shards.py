@@ -6,11 +6,7 @@ configurations never share a wrong cache. Each shard is complete or absent: afte
 are made. `read` passes over the shards once; `stream` goes on for ever, in an order that the seed and the epoch decide.
 """
 
-import concurrent.futures
 import dataclasses
-import hashlib
-import json
-import logging
 import os
 import struct
 from collections.abc import Iterator
@@ -22,9 +18,9 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tqdm import tqdm
 
-from common import audio, files, progress
+from common import audio, files, progress, seeds
 from common.audio import tfio
-from common.corpora import manifest as manifests
+from common.data import decoded
 from common.distribution import workers
 from common.errors import UserError
 from common.files import tables
@@ -32,14 +28,13 @@ from common.files import tables
 _VERSION = 2
 _SHARD_BYTES = 16 * 2**20
 _SHUFFLE_BYTES = 256 * 2**20
-_PCM_SCALE = 32768.0
 # The name of the operation that parses records, and what it says if a record is none: so its errors are known.
 _PARSING = "parse_recordings"
 _NO_RECORD = "Could not parse example"
 # A TFRecord is its length, a checksum of that, the content, and a checksum of it.
 _LENGTH = struct.Struct("<Q")
 _FRAME_BYTES = 16
-NUM_PARALLEL = os.cpu_count() or 1
+NUM_PARALLEL = decoded.NUM_PARALLEL
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,20 +96,10 @@ def prepare(
         folder.mkdir(parents=True, exist_ok=True)
         total = len(manifest)
         done = total - sum(len(chunks[index]) for index in missing)
-        with (
-            progress.bar(total, description, "clip", done) as meter,
-            concurrent.futures.ThreadPoolExecutor(NUM_PARALLEL) as pool,
-        ):
-            jobs = [
-                pool.submit(_write_shard, manifest, chunks[index], folder, index, sample_rate, clip_seconds, meter)
-                for index in missing
-            ]
-            try:
-                for job in concurrent.futures.as_completed(jobs):
-                    job.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        with progress.bar(total, description, "clip", done) as meter:
+            tasks = [(manifest, chunks[index], folder, index, sample_rate, clip_seconds, meter) for index in missing]
+            for _ in decoded.in_threads(_write_shard, tasks):
+                pass
     return _open(folder, len(chunks), manifest, sample_rate, max_rejected)
 
 
@@ -201,7 +186,7 @@ def stream(
         # Of this function's graph alone: the order must not depend on the program's global seed (and a global seed of 0
         # together with a seed that is a tensor fails in tf.data).
         tf.random.set_seed(1)
-        order_seed = number + seed * 100_003
+        order_seed = seeds.stream_seed(seed, "shards", number)
         records = paths.shuffle(len(names), order_seed, reshuffle_each_iteration=False)
         records = records.interleave(tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=1, deterministic=True)
         if not files_suffice:
@@ -249,15 +234,8 @@ def _num_shards(manifest: pd.DataFrame, sample_rate: int, clip_seconds: float | 
 
 
 def _key(manifest: pd.DataFrame, sample_rate: int, clip_seconds: float | None) -> str:
-    digest = hashlib.sha256(json.dumps([_VERSION, sample_rate, clip_seconds]).encode())
-    for path, start, duration in zip(manifest["path"], manifest["start"], manifest["duration"], strict=True):
-        try:
-            status = os.stat(path)
-            stamp = f"{status.st_size}|{status.st_mtime_ns}"
-        except OSError:
-            stamp = "missing"
-        digest.update(f"{path}|{start!r}|{duration!r}|{stamp}\n".encode(errors="surrogateescape"))
-    return digest.hexdigest()[:16]
+    excerpts = zip(manifest["path"], manifest["start"], manifest["duration"], strict=True)
+    return decoded.key([_VERSION, sample_rate, clip_seconds], excerpts)
 
 
 def _shard_path(folder: Path, index: int) -> Path:
@@ -299,9 +277,9 @@ def _write_shard(
 
 
 def _serialize(waveform: np.ndarray, row: int) -> bytes:
-    pcm = np.clip(np.round(waveform * _PCM_SCALE), -32768, 32767).astype("<i2")
+    pcm = audio.to_pcm16(waveform).tobytes()
     feature = {
-        "waveform": tf.train.Feature(bytes_list=tf.train.BytesList(value=[pcm.tobytes()])),
+        "waveform": tf.train.Feature(bytes_list=tf.train.BytesList(value=[pcm])),
         "row": tf.train.Feature(int64_list=tf.train.Int64List(value=[row])),
     }
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
@@ -311,7 +289,7 @@ def _parse(serialized: tf.Tensor, num_samples: int) -> tuple[tf.Tensor, tf.Tenso
     features = {"waveform": tf.io.FixedLenFeature([], tf.string), "row": tf.io.FixedLenFeature([], tf.int64)}
     records = tf.io.parse_example(serialized, features, name=_PARSING)
     pcm = tf.io.decode_raw(records["waveform"], tf.int16, little_endian=True, fixed_length=2 * num_samples)
-    return tf.cast(pcm, tf.float32) / _PCM_SCALE, records["row"]
+    return tf.cast(pcm, tf.float32) / audio.PCM16_SCALE, records["row"]
 
 
 def _check_lengths(path: Path, num_records: int) -> None:
@@ -360,14 +338,7 @@ def _open(folder: Path, num_shards: int, manifest: pd.DataFrame, sample_rate: in
         # The folder may be read-only once it is complete.
         if not listing.exists():
             tables.write(rejected, listing)
-        share = len(rejected) / len(manifest)
-        summary = f"{len(rejected)} of {len(manifest)} recordings cannot be used (listed in {listing})"
-        if manifests.too_many(len(rejected), len(manifest), max_rejected) or not len(rows):
-            raise UserError(
-                f"{summary}: {share:.0%} where --max_rejected allows {max_rejected:.0%}; "
-                f"the first: {rejected['reason'].iloc[0]}"
-            )
-        logging.warning("%s; the first: %s", summary, rejected["reason"].iloc[0])
+        decoded.check_rejected(rejected, len(manifest), max_rejected, where=str(listing))
     paths = tuple(str(_shard_path(folder, index)) for index in range(num_shards))
     counts = tuple(len(report["rows"]) for report in reports)
     return Shards(folder, paths, counts, manifest, rows, rejected, sample_rate)

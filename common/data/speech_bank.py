@@ -13,7 +13,7 @@ import librosa
 import numpy as np
 import pandas as pd
 
-from common import files, progress
+from common import audio, files, progress
 from common.data.shards import Shards, recordings
 from common.errors import UserError
 from common.files import arrays
@@ -137,7 +137,7 @@ def _activity(pcm: np.ndarray, frame_samples: int) -> np.ndarray:
     if not len(pcm):
         return np.zeros(0, bool)
     rms = librosa.feature.rms(
-        y=pcm.astype(np.float32) / 2**15, frame_length=_WINDOW_FRAMES * frame_samples, hop_length=frame_samples
+        y=audio.from_pcm16(pcm), frame_length=_WINDOW_FRAMES * frame_samples, hop_length=frame_samples
     )[0, : len(pcm) // frame_samples]
     peak = rms.max()
     return rms > peak * 10 ** (-_ACTIVE_DB / 20) if peak > 0 else np.zeros(len(rms), bool)

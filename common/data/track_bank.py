@@ -5,27 +5,20 @@ only what is read takes memory. The files lie in a folder named by what they dep
 an interrupted preparation goes on where it was.
 """
 
-import concurrent.futures
 import dataclasses
-import hashlib
-import json
-import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from common import files, progress
-from common.corpora import manifest
+from common import audio, files, progress
 from common.corpora import tracks as track_files
+from common.data import decoded
 from common.distribution import workers
 from common.errors import UserError
 
 _VERSION = 2
-_NUM_PARALLEL = os.cpu_count() or 1
-_PCM_SCALE = 2**15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,25 +76,14 @@ def prepare(
         UserError: More than `max_rejected` of the tracks cannot be used, or none can.
     """
     tracks = dict(list(table.groupby("track", sort=True)))
-    key = json.dumps([_VERSION, sample_rate, num_channels, list(stems)])
-    paths = {name: Path(root) / "tracks" / f"{_digest(key, rows)}.pcm" for name, rows in tracks.items()}
+    settings = [_VERSION, sample_rate, num_channels, list(stems)]
+    paths = {name: Path(root) / "tracks" / f"{_key(settings, rows)}.pcm" for name, rows in tracks.items()}
     missing = workers.own_first([name for name in tracks if not paths[name].with_suffix(".json").exists()])
     if missing:
-        with (
-            progress.bar(len(tracks), description, "track", len(tracks) - len(missing)) as meter,
-            concurrent.futures.ThreadPoolExecutor(_NUM_PARALLEL) as pool,
-        ):
-            jobs = [
-                pool.submit(_write_track, tracks[name], paths[name], stems, sample_rate, num_channels)
-                for name in missing
-            ]
-            try:
-                for job in concurrent.futures.as_completed(jobs):
-                    job.result()
-                    meter.update()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        with progress.bar(len(tracks), description, "track", len(tracks) - len(missing)) as meter:
+            tasks = [(tracks[name], paths[name], stems, sample_rate, num_channels) for name in missing]
+            for _ in decoded.in_threads(_write_track, tasks):
+                meter.update()
     return _open(tracks, paths, tuple(stems), sample_rate, num_channels, max_rejected)
 
 
@@ -115,7 +97,7 @@ def _write_track(rows: pd.DataFrame, path: Path, stems: Sequence[str], sample_ra
     except UserError as error:
         report["reason"] = str(error)
     else:
-        pcm = np.clip(np.round(sounds.transpose(1, 0, 2) * _PCM_SCALE), -_PCM_SCALE, _PCM_SCALE - 1).astype("<i2")
+        pcm = audio.to_pcm16(sounds.transpose(1, 0, 2))
         with files.atomic_path(path) as temporary:
             temporary.write_bytes(pcm.tobytes())
         report["num_samples"] = len(pcm)
@@ -146,30 +128,11 @@ def _open(
             raise UserError(f"{path} is damaged ({error}); {way_out}") from error
         names.append(name)
     table = pd.DataFrame(rejected, columns=["path", "reason"])
-    if rejected:
-        share, first = len(rejected) / len(tracks), rejected[0][1]
-        if manifest.too_many(len(rejected), len(tracks), max_rejected) or not names:
-            raise UserError(
-                f"{len(rejected)} of {len(tracks)} tracks cannot be used: {share:.0%} where --max_rejected allows"
-                f" {max_rejected:.0%}; the first: {first}"
-            )
-        logging.warning("%d of %d tracks cannot be used; the first: %s", len(rejected), len(tracks), first)
+    decoded.check_rejected(table, len(tracks), max_rejected, "tracks")
     groups = tuple(tracks[name]["speaker"].iloc[0] or name for name in names)
     return TrackBank(stems, tuple(names), groups, tuple(pcm), sample_rate, table)
 
 
-def _digest(key: str, rows: pd.DataFrame) -> str:
-    """Name a track's file by what it depends on."""
-    digest = hashlib.sha256(key.encode())
-    for row in rows.itertuples(index=False):
-        try:
-            status = os.stat(row.path)
-            stamp = f"{status.st_size}|{status.st_mtime_ns}"
-        except OSError:
-            stamp = "missing"
-        digest.update(
-            f"{row.path}|{row.start!r}|{row.duration!r}|{row.stem}|{row.channel}|{stamp}\n".encode(
-                errors="surrogateescape"
-            )
-        )
-    return digest.hexdigest()[:16]
+def _key(settings: list, rows: pd.DataFrame) -> str:
+    wanted = rows[["path", "start", "duration", "stem", "channel"]]
+    return decoded.key(settings, wanted.itertuples(index=False, name=None))

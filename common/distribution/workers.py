@@ -18,10 +18,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from common import seeds
 from common.errors import UserError
 
-# Seeds of two workers are this far apart: a prime beyond every factor that seeds are multiplied by elsewhere.
-_SEED_STRIDE = 15_485_863
 _PIECE_BYTES = 2**22
 
 
@@ -69,7 +68,7 @@ def share(batch_size: int) -> Share:
         raise UserError(
             f"--batch_size: expected a multiple of the {replicas} devices of {count} workers, got {batch_size}"
         )
-    return Share(index, count, batch_size // count, index * _SEED_STRIDE)
+    return Share(index, count, batch_size // count, index * seeds.WORKER_STRIDE)
 
 
 def own_first(tasks: list) -> list:

@@ -4,7 +4,6 @@ import soundfile
 from common.corpora import manifest
 from common.errors import UserError
 from counting import prepared_corpus
-from counting.config import Config
 
 HEADER = "File,Split,Speakers,Speakers Sex\n"
 
@@ -25,7 +24,7 @@ def test_labels_say_how_many_of_each_sex():
 
 
 def test_a_table_becomes_a_manifest(tmp_path):
-    table = prepared_corpus.index(write(tmp_path, HEADER + "a.wav,train,2,MF\nb.wav,test,0,\n"), Config(head="class"))
+    table = prepared_corpus.index(write(tmp_path, HEADER + "a.wav,train,2,MF\nb.wav,test,0,\n"), 1.0)
     assert table[["split", "label"]].to_numpy().tolist() == [["train", "FM"], ["test", "-"]]
 
 
@@ -41,9 +40,9 @@ def test_a_table_becomes_a_manifest(tmp_path):
 )
 def test_a_bad_table_is_one_line(text, message, tmp_path):
     with pytest.raises(UserError, match=message.replace("?", r"\?")):
-        prepared_corpus.index(write(tmp_path, text), Config())
+        prepared_corpus.index(write(tmp_path, text), 1.0, sexes_needed=True)
 
 
 def test_no_table_says_how_to_make_one(tmp_path):
     with pytest.raises(UserError, match="counting.prepare --output_dir"):
-        prepared_corpus.index(tmp_path, Config())
+        prepared_corpus.index(tmp_path, 1.0)

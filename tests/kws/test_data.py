@@ -78,7 +78,7 @@ def test_no_augmentation_leaves_the_clips_alone(corpus_config):
 
 def test_recorded_noise_is_that_of_the_training_split(commands_config, shards_dir):
     corpus = data.load_corpus(commands_config(noise_probability=1.0), shards_dir)
-    bank = data.noise_bank(corpus)
+    bank = data.noise_of_training(corpus)
     train = corpus.noise[corpus.noise["split"] == "train"]
     assert bank.shape == (sum(int(seconds) for seconds in train["duration"]), RATE)
     assert 0 < len(train) < len(corpus.noise)

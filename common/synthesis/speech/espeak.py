@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from common import audio
 from common.errors import UserError, nearest
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
@@ -174,7 +175,7 @@ def synthesize(
         library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded)), 0, 0, 0, flags, None, None)
         library.espeak_Synchronize()
     samples = np.concatenate(blocks) if blocks else np.empty(0, np.int16)
-    return samples.astype(np.float32) / 2**15, _sample_rate()
+    return audio.from_pcm16(samples), _sample_rate()
 
 
 def phonemes(text: str, accent: str) -> str:

@@ -1,6 +1,7 @@
 import librosa
 import numpy as np
 import pytest
+import soundfile
 
 from common import audio
 
@@ -46,3 +47,22 @@ def test_the_loudest_excerpt_is_found_wherever_it_lies(rng):
 def test_what_is_far_below_full_scale_is_silence(tone):
     assert audio.is_silent(np.zeros(10)) and audio.is_silent(1e-4 * tone) and audio.is_silent(np.zeros(0))
     assert not audio.is_silent(1e-3 * tone)
+
+
+def test_sixteen_bits_come_back_as_they_were_and_are_what_soundfile_reads(tmp_path):
+    samples = np.arange(-(2**15), 2**15).astype(np.int16)
+    soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="PCM_16")
+    waveform = audio.from_pcm16(samples)
+    assert waveform.dtype == np.float32
+    np.testing.assert_array_equal(waveform, soundfile.read(tmp_path / "a.wav", dtype="float32")[0])
+    np.testing.assert_array_equal(audio.to_pcm16(waveform), samples)
+
+
+def test_sixteen_bits_are_the_nearest_and_full_scale_is_the_limit(rng):
+    waveform = rng.uniform(-1.2, 1.2, (1000, 2)).astype(np.float32)
+    samples = audio.to_pcm16(waveform)
+    assert samples.dtype == np.dtype("<i2") and samples.shape == waveform.shape
+    nearest = np.abs(samples / 2**15 - waveform) <= 0.5 / 2**15
+    np.testing.assert_array_equal(nearest | (waveform >= 1 - 0.5 / 2**15) | (waveform < -1), True)
+    np.testing.assert_array_equal(samples[waveform > 1], 2**15 - 1)
+    np.testing.assert_array_equal(samples[waveform < -1], -(2**15))

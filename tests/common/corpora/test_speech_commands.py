@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common import audio
-from common.corpora import CORPORA, speech_commands
+from common.corpora import speech_commands
 from common.errors import UserError
 
 
@@ -93,8 +93,3 @@ def test_the_real_corpus_has_its_speakers_apart(real_data):
     assert table["split"].value_counts().to_dict() == {"train": 2058, "test": 473, "validation": 467}
     assert table["label"].nunique() == 36 and table[table["speaker"] != ""]["speaker"].nunique() == 182
     assert table[table["speaker"] != ""].groupby("speaker")["split"].nunique().max() == 1
-
-
-def test_every_corpus_can_be_indexed():
-    assert all(callable(module.index) for module in CORPORA.values())
-    assert {"speech_commands", "folder", "esc50", "synthetic"} <= set(CORPORA)

@@ -1,7 +1,9 @@
 """Folds for cross-validation; the splits by hash are tested with the folders that need them."""
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import GroupKFold
 
 from common.corpora import manifest, splits
 from common.errors import UserError
@@ -45,3 +47,17 @@ def test_folds_depend_neither_on_given_splits_nor_on_the_order_of_rows(table):
 def test_fewer_speakers_than_folds_are_refused(table):
     with pytest.raises(UserError, match="2 speakers cannot be dealt into 3 folds"):
         splits.assign_folds(table[table["speaker"].isin(["s0", "s1"])], 3, 0)
+
+
+def test_folds_are_as_large_as_those_of_scikit_learn(rng):
+    for num_folds in (2, 3, 5, 7):
+        names = pd.Series([f"s{number}" for number in rng.zipf(1.5, 400) % 60])
+        theirs = [len(rows) for _, rows in GroupKFold(num_folds).split(names, groups=names)]
+        assert np.bincount(splits.deal(names, num_folds), minlength=num_folds).tolist() == theirs
+
+
+def test_of_equal_groups_the_first_name_goes_to_the_first_fold():
+    """Written out: what runs were tested on does not change with a version of anything."""
+    names = pd.Series(["d", "c", "b", "a", "e", "e"])
+    assert splits.deal(names, 3).tolist() == [2, 1, 2, 1, 0, 0]
+    assert splits.deal(names[:2], 3).tolist() == [1, 0]

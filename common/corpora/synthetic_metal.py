@@ -1,0 +1,29 @@
+"""Metal without a voice, played on the spot: music to learn to make. See `common.corpora.synthetic_songs`."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from common.corpora import synthetic_songs
+from common.corpora.stem_names import MIXTURE
+
+FOLDER = synthetic_songs.FOLDER
+
+
+def index(root: str | Path, num_songs: int = 40, seconds: float = 12.0, sample_rate: int = 16000) -> pd.DataFrame:
+    """Make the songs that are not there yet, and list the mixtures.
+
+    Args:
+        root: Folder for songs; made if missing.
+        num_songs: At least 3.
+        seconds: Length of each, at least 2.
+        sample_rate: In Hz, at least 8000.
+
+    Returns:
+        A manifest (see `common.corpora.manifest`), a row a song; the label is the genre.
+
+    Raises:
+        UserError: A setting is out of range, or the folder cannot be written to.
+    """
+    songs = synthetic_songs.index(root, num_songs=num_songs, seconds=seconds, sample_rate=sample_rate, style="metal")
+    return songs[songs["stem"] == MIXTURE].assign(label="metal")
