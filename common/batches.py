@@ -9,7 +9,7 @@ from common.audio.sliding import BATCH_SIZE
 
 
 def function_of(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function that calls a model in batches of two shapes only, so that it is compiled for no more.
+    """Return a function that calls a model in batches of two shapes only: XLA compiles it anew for every shape.
 
     Args:
         model: From clips `(clips, samples)` to outputs `(clips, …)`, each clip by itself.

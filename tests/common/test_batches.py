@@ -7,7 +7,7 @@ from common import batches
 
 @pytest.fixture(scope="module")
 def traced():
-    """A model that remembers the shapes that it was compiled for."""
+    """A model that remembers the shapes that it was called with."""
     shapes = []
 
     class Noted(keras.layers.Layer):
@@ -17,6 +17,7 @@ def traced():
 
     waveform = keras.Input((10,))
     model = keras.Model(waveform, Noted()(waveform))
+    model.run_eagerly = True
     shapes.clear()
     return batches.function_of(model), shapes
 
@@ -28,8 +29,8 @@ def test_any_number_of_clips_is_answered(traced, rng, num_clips):
     np.testing.assert_allclose(run(clips), np.stack([clips.sum(axis=1), clips.max(axis=1)], axis=1), atol=1e-5)
 
 
-def test_the_model_is_compiled_for_two_shapes_only(traced):
+def test_the_model_sees_batches_of_two_shapes_only(traced):
     run, shapes = traced
     for num_clips in (1, 5, 64, 100, 1, 7):
         run(np.zeros((num_clips, 10), np.float32))
-    assert set(shapes) <= {(1, 10), (64, 10)}
+    assert set(map(tuple, shapes)) == {(1, 10), (64, 10)}
