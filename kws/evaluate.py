@@ -18,9 +18,9 @@ from common import config as configs
 from common import files
 from common.cli import app, outputs
 from common.corpora import manifest
-from kws import data, evaluation, false_accepts, rejection
+from kws import acceptance, data, evaluation, false_accepts, rejection
 from kws.config import KWS_CORPORA, TASK
-from kws.models import average_over_shifts, load_model
+from kws.models import average_over_shifts, load_model, spotter
 
 _BESIDE = ("confusion.csv", "confusion.png", "roc.png", "rejection.png")
 
@@ -63,15 +63,16 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     trained_on = config == trained
     corpus = data.load_corpus(config, flags.shards_dir, download=flags.download, trained=not trained_on)
     prepared = data.prepare_split(corpus, flags.split)
-    threshold = rejection.load_threshold(flags.run_dir)
+    threshold = acceptance.load_threshold(flags.run_dir)
     figures, probabilities = evaluation.evaluate_split(model, corpus, prepared, flags.split, trained_on=trained_on)
     figures["protocol"]["num_shifts"] = flags.num_shifts
     figures["rejection"], scores = rejection.evaluate_split(
         model, corpus, prepared, flags.split, probabilities, threshold
     )
     if flags.background_dir:
-        figures["background"] = false_accepts.false_accepts(model, config, flags.background_dir, threshold)
-        figures["background"]["keywords"] = false_accepts.keywords_found(model, corpus, prepared, threshold)
+        listener = spotter(model, config, threshold)
+        figures["background"] = false_accepts.false_accepts(listener, flags.background_dir)
+        figures["background"]["keywords"] = false_accepts.keywords_found(listener, corpus, prepared)
     files.write_json(output, figures)
     stem = output.with_suffix("")
     pictures = evaluation.save_plots(figures, probabilities, corpus, prepared, stem)

@@ -71,9 +71,7 @@ class WindowModel:
         Raises:
             UserError: Windows would leave samples out, or not go on.
         """
-        if not 0 < hop_seconds <= self.clip_seconds:
-            limit = f"at most the model's clip of {self.clip_seconds:g} s"
-            raise UserError(f"hop_seconds: expected more than 0 and {limit}, got {hop_seconds:g}")
+        check_hop(hop_seconds, self.clip_seconds)
         return max(1, round(hop_seconds * self.sample_rate))
 
     def windows(
@@ -82,3 +80,15 @@ class WindowModel:
         """Yield batches of windows: their first samples `(batch,)`, their waveforms, and the model's outputs."""
         for starts, waveforms in audio_blocks.windows(blocks, self.num_samples, hop_samples, BATCH_SIZE):
             yield starts, waveforms, self.run(waveforms)
+
+
+def check_hop(hop_seconds: float, clip_seconds: float) -> None:
+    """Refuse windows that would leave samples out, or not go on.
+
+    Raises:
+        UserError: The hop is longer than the clip, or not more than 0.
+    """
+    if not hop_seconds > 0:
+        raise UserError(f"hop_seconds: expected more than 0, got {hop_seconds:g}")
+    if hop_seconds > clip_seconds:
+        raise UserError(f"hop_seconds: expected at most the model's clip of {clip_seconds:g} s, got {hop_seconds:g}")
