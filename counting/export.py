@@ -18,7 +18,7 @@ import tensorflow as tf
 from common import config as configs
 from common import export, files
 from common.cli import app
-from counting import data, inference
+from counting import data, serving
 from counting.config import COUNTING_CORPORA, TASK
 from counting.models import load_model
 
@@ -87,7 +87,7 @@ def export_run(
     expected = model.predict(excerpts, verbose=0)
 
     def serve(waveform: tf.Tensor) -> dict[str, tf.Tensor]:
-        return inference.decide(config, model(waveform, training=False))
+        return serving.decide(config, model(waveform, training=False))
 
     report = {}
     if "saved_model" in formats:

@@ -41,8 +41,13 @@ def recordings(arguments: Sequence[str]) -> Iterator[Named]:
             yield str(path) if argument.startswith("~") else argument, path, None
 
 
-def present(guard: Guard, named: Iterable[Named]) -> list[Named]:
-    """Return the recordings that are there; of the others the guard tells at once, before anything slow is loaded."""
+def present(guard: Guard, named: Iterable[tuple]) -> list[tuple]:
+    """Return the recordings that are there; of the others the guard tells at once, before anything slow is loaded.
+
+    Args:
+        guard: Of the command.
+        named: Tuples that begin with the name and the source.
+    """
     found = []
     for one in named:
         with guard.one(one[0]):
