@@ -8,7 +8,7 @@ probabilities.
 
 What comes later cannot be waited for without end. A candidate is decided when `LOOKAHEAD_SECONDS` of audio have come
 behind its window, which is the middle one of its run, or in a run that goes on the latest that this allows. It gives way
-to a run that goes on if that already weighs half as much: it is likely to grow.
+to a run that goes on if that already weighs three tenths as much: it is likely to grow.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ LOOKAHEAD_SECONDS = 0.5
 _SMOOTHING_SECONDS = 0.3
 _LEAST_DISTANCE = 0.75  # of a clip, between two words
 _LEAST_HOLD = 0.25  # of a clip
-_GIVES_WAY = 0.5  # of a candidate's weight
+_GIVES_WAY = 0.3  # of a candidate's weight
 
 Row = tuple[np.ndarray, bool]
 
