@@ -1,6 +1,9 @@
 """What a speaker counter can be: its configuration and the named variants."""
 
 import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
 
 from common import corpora
 from common.config import field
@@ -127,11 +130,31 @@ class Config(ClassifierConfig):
         return tuple((count - male, male) for count in self.counts for male in range(count + 1))
 
     @property
+    def known_sexes(self) -> tuple[tuple[int, int], ...] | None:
+        """The numbers of women and men of each label; None where labels are counts."""
+        return self.sexes if self.head == "sex" else None
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The names of the model's outputs: counts, or with the head `sex` one letter a speaker (`FFM`), `-` for none."""
         if self.head == "sex":
             return tuple("F" * female + "M" * male or "-" for female, male in self.sexes)
         return tuple(str(count) for count in self.counts)
+
+
+def label_totals(counts: Sequence[int], sexes: Sequence[tuple[int, int]] | None) -> tuple[int, ...]:
+    """Return how many speakers each label stands for; labels are counts, or pairs of women and men.
+
+    Example:
+        >>> label_totals((1, 2), ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2)))
+        (1, 1, 2, 2, 2)
+    """
+    return tuple(counts) if sexes is None else tuple(map(sum, sexes))
+
+
+def count_matrix(counts: Sequence[int], sexes: Sequence[tuple[int, int]] | None) -> np.ndarray:
+    """Return which label belongs to which count, shape `(labels, counts)`: probabilities times it are the counts'."""
+    return (np.asarray(label_totals(counts, sexes))[:, None] == np.asarray(counts)).astype(np.float32)
 
 
 # Trained on what the report trained on: random cuts, their mean, the number of them; Adam without a schedule.

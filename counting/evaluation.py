@@ -63,7 +63,7 @@ def evaluate_split(
     """
     dataset = data.build_dataset(config, split, num_examples=num_examples, sexes_needed=False)
     probabilities = model.predict(dataset, verbose=0)
-    answer = {name: value.numpy() for name, value in inference.decide(config, probabilities).items()}
+    answer = inference.decide(probabilities, config.counts, config.known_sexes)
     truth = data.evaluated_truth(config, split, num_examples)
     totals, predicted = truth.sum(axis=1), answer["count"]
     targets = totals - config.min_speakers

@@ -11,7 +11,7 @@ import tensorflow as tf
 from common import export, files
 from common.export import graphs
 from common.export.graphs import Graph
-from counting import data, inference
+from counting import data, serving
 from counting.config import Config
 from counting.models import load_model
 
@@ -80,7 +80,7 @@ def graphs_of(model: keras.Model, config: Config, excerpts: np.ndarray) -> dict:
     }
 
     def serve(waveform: tf.Tensor) -> dict[str, tf.Tensor]:
-        return inference.decide(config, model(waveform, training=False))
+        return serving.decide(config, model(waveform, training=False))
 
     def graph(batch: int | None) -> Graph:
         return Graph(serve, tf.TensorSpec((batch, config.num_samples), tf.float32, name="waveform"), **checked)

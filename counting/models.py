@@ -12,12 +12,13 @@ import keras
 import numpy as np
 from scipy.special import gammaln
 
+from common import batches, runs
 from common import config as configs
-from common import runs
 from common.encoders import classifier
-from counting.config import MODELS, TASK, Config
+from counting.config import MODELS, TASK, Config, label_totals
+from counting.inference import SpeakerCounter
 
-__all__ = ["MODELS", "build_model", "compile_model", "count_matrix", "load_model"]
+__all__ = ["MODELS", "build_model", "compile_model", "load_for_inference", "load_model"]
 
 
 def build_model(config: Config, embedding: str | Path | None = None) -> keras.Model:
@@ -124,6 +125,22 @@ def load_model(run_dir: str | Path) -> tuple[Config, keras.Model]:
         return _restore(Path(run_dir))
 
 
+def load_for_inference(run_dir: str | Path) -> SpeakerCounter:
+    """Load a run as a speaker counter.
+
+    Raises:
+        UserError: As `load_model`.
+    """
+    config, model = load_model(run_dir)
+    return SpeakerCounter(
+        batches.function_of(model),
+        sample_rate=config.sample_rate,
+        num_samples=config.num_samples,
+        counts=config.counts,
+        sexes=config.known_sexes,
+    )
+
+
 def _restore(run_dir: Path) -> tuple[Config, keras.Model]:
     """Rebuild the network of a run under the policy that is set."""
     config = configs.load(Config, TASK, run_dir / "config.json")
@@ -131,16 +148,6 @@ def _restore(run_dir: Path) -> tuple[Config, keras.Model]:
         model = build_model(config, classifier.kept_embedding(run_dir))
     runs.load_weights(model, run_dir)
     return config, model
-
-
-def label_totals(config: Config) -> tuple[int, ...]:
-    """Return how many speakers each label stands for."""
-    return tuple(sum(pair) for pair in config.sexes) if config.head == "sex" else config.counts
-
-
-def count_matrix(config: Config) -> np.ndarray:
-    """Return which label belongs to which count, shape `(labels, counts)`: probabilities times it are the counts'."""
-    return (np.asarray(label_totals(config))[:, None] == np.asarray(config.counts)).astype(np.float32)
 
 
 @keras.saving.register_keras_serializable(package="quartet")
@@ -180,7 +187,7 @@ def compile_model(
     `accuracy` and `mean_absolute_error` are of the likeliest count; `sex_accuracy` is the share of mixtures whose
     likeliest pair of women and men is the right one.
     """
-    totals = label_totals(config)
+    totals = label_totals(config.counts, config.known_sexes)
     metrics = [CountMetric(totals, "accuracy"), CountMetric(totals, "mean_absolute_error")]
     if config.head == "sex":
         metrics.append(keras.metrics.CategoricalAccuracy(name="sex_accuracy"))

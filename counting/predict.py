@@ -19,23 +19,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
-import keras
 import numpy as np
-import pandas as pd
 from absl import flags as absl_flags
 
-from common import audio, files
 from common import config as configs
-from common.audio import blocks as audio_blocks
+from common import files
+from common.audio import sliding
+from common.audio.sources import AudioSource
 from common.cli import app, inputs, outputs
 from common.cli import flags as shared_flags
 from common.cli.guard import Guard
 from common.cli.json_list import JsonList
-from common.reporting import plots
 from counting import inference
 from counting.config import TASK, Config
-from counting.inference import Answer
-from counting.models import load_model
+from counting.inference import SpeakerCount, SpeakerCounter
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -62,7 +59,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Answer for every file named on the command line."""
     named = list(inputs.recordings(arguments))
     config = configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
-    audio_blocks.check_hop(flags.hop_seconds, config.clip_seconds)
+    sliding.check_hop(flags.hop_seconds, config.clip_seconds)
     pictures: list[Path | None] = [None] * len(named)
     writing = contextlib.nullcontext()
     if flags.plot_dir:
@@ -71,18 +68,25 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         targets = [outputs.Target(path, name) for path, (name, _, _) in zip(pictures, named, strict=True)]
         written.check(targets, [source for _, source, _ in named])
         writing = written.writing()
-    model = load_model(flags.run_dir)[1]
     guard = Guard()
+    present = inputs.present(guard, [(*one[:2], path) for one, path in zip(named, pictures, strict=True)])
+    counter = _load(flags.run_dir) if present else None
     with writing, WRITERS[flags.output_format]() as writer:
-        for (name, source, _), path in zip(named, pictures, strict=True):
+        for name, source, path in present:
             with guard.one(name):
-                drawn: list[Answer] = []
-                found = _noted(answer_recording(model, config, source, flags.hop_seconds), drawn if path else None)
-                writer.recording(name, inference.merge(found) if flags.merge else found)
+                drawn: list[SpeakerCount] = []
+                found = _noted(answer_recording(counter, source, flags.hop_seconds), drawn if path else None)
+                writer.recording(name, inference.merged(found) if flags.merge else found)
                 if len(drawn) > 1:
-                    plots.save(picture(drawn, name), path)
+                    draw(drawn, name, path)
                     print(f"written: {path}", file=sys.stderr)
     guard.finish()
+
+
+def _load(run_dir: str) -> SpeakerCounter:
+    from counting.models import load_for_inference  # TensorFlow takes seconds to load
+
+    return load_for_inference(run_dir)
 
 
 def picture_path(folder: str | Path, number: int, name: str) -> Path:
@@ -91,30 +95,20 @@ def picture_path(folder: str | Path, number: int, name: str) -> Path:
     return Path(folder) / files.fitting_name(f"{number:03d}_{stem}", ".png")
 
 
-def answer_recording(
-    model: keras.Model, config: Config, source: audio.AudioSource, hop_seconds: float
-) -> Iterator[Answer]:
+def answer_recording(counter: SpeakerCounter, source: AudioSource, hop_seconds: float) -> Iterator[SpeakerCount]:
     """Answer for a recording: once for a clip, else for stretch after stretch.
 
     Raises:
-        UserError: It cannot be read, or hop_seconds is longer than the model's clip.
+        UserError: It cannot be read.
     """
-    audio_blocks.check_hop(hop_seconds, config.clip_seconds)
-    # A little more than a clip may hold, so that one block says which it is.
-    blocks = audio_blocks.blocks(source, config.sample_rate, 2 * config.clip_seconds)
+    blocks = counter.blocks(source, hop_seconds=hop_seconds)
     first = next(blocks)
-    if inference.is_clip(config, len(first) / config.sample_rate):
-        loudest = audio.loudest_excerpt(first, config.num_samples)
-        only = next(inference.timeline(model, config, [loudest], config.clip_seconds))
-        return iter([_whole(only, len(first) / config.sample_rate)])
-    return inference.timeline(model, config, itertools.chain([first], blocks), hop_seconds)
+    if not counter.is_long(first):
+        return iter([counter.predict(first)])
+    return counter.stream(itertools.chain([first], blocks), hop_seconds=hop_seconds, merge=False)
 
 
-def _whole(answer: Answer, seconds: float) -> Answer:
-    return Answer(0.0, seconds, answer.count, answer.female, answer.male, answer.probability)
-
-
-def _noted(found: Iterator[Answer], into: list[Answer] | None) -> Iterator[Answer]:
+def _noted(found: Iterator[SpeakerCount], into: list[SpeakerCount] | None) -> Iterator[SpeakerCount]:
     """Pass answers on, and keep them if asked: some bytes each, where the sound would take megabytes."""
     for answer in found:
         if into is not None:
@@ -122,13 +116,17 @@ def _noted(found: Iterator[Answer], into: list[Answer] | None) -> Iterator[Answe
         yield answer
 
 
-def picture(found: Sequence[Answer], title: str) -> plots.Figure:
-    """Draw a timeline: the count, and women and men where they are known."""
+def draw(found: Sequence[SpeakerCount], title: str, path: Path) -> None:
+    """Draw a timeline into a file: the count, and women and men where they are known."""
+    import pandas as pd  # as TensorFlow, only where it is needed
+
+    from common.reporting import plots
+
     curves = {"all": [answer.count for answer in found]}
     if found[0].female is not None:
         curves |= {"women": [answer.female for answer in found], "men": [answer.male for answer in found]}
     edges = np.array([found[0].start, *(answer.end for answer in found)])
-    return plots.timeline(edges, pd.DataFrame(curves), "speakers at once", title)
+    plots.save(plots.timeline(edges, pd.DataFrame(curves), "speakers at once", title), path)
 
 
 class TextWriter(contextlib.nullcontext):
@@ -138,7 +136,7 @@ class TextWriter(contextlib.nullcontext):
         """Write as it is."""
         return self
 
-    def recording(self, name: str, found: Iterator[Answer]) -> None:
+    def recording(self, name: str, found: Iterator[SpeakerCount]) -> None:
         """Write one line for a clip; for a timeline a line a stretch, and the most at once."""
         most = 0
         for number, (answer, following) in enumerate(itertools.pairwise(itertools.chain(found, [None]))):
@@ -150,11 +148,11 @@ class TextWriter(contextlib.nullcontext):
         print(f"{name}  at most {most} at once")
 
 
-def _words(answer: Answer) -> str:
+def _words(answer: SpeakerCount) -> str:
     """Say an answer in words.
 
     Example:
-        >>> _words(Answer(0.0, 1.0, 3, 1, 2, 0.9))
+        >>> _words(SpeakerCount(0.0, 1.0, 3, 1, 2, 0.9))
         '3 speakers (1 F, 2 M)'
     """
     people = f"{answer.count} speaker{'' if answer.count == 1 else 's'}"
@@ -164,7 +162,7 @@ def _words(answer: Answer) -> str:
 class JsonWriter(JsonList):
     """One JSON list with an object a recording."""
 
-    def recording(self, name: str, found: Iterator[Answer]) -> None:
+    def recording(self, name: str, found: Iterator[SpeakerCount]) -> None:
         """Add one recording: the most that speak at once, and its stretches."""
         stretches = [
             {
@@ -188,7 +186,7 @@ class CsvWriter(contextlib.nullcontext):
         self.writer.writerow(["path", "start", "end", "count", "female", "male", "probability"])
         return self
 
-    def recording(self, name: str, found: Iterator[Answer]) -> None:
+    def recording(self, name: str, found: Iterator[SpeakerCount]) -> None:
         """Write one recording."""
         for answer in found:
             sexes = ["" if value is None else value for value in (answer.female, answer.male)]

@@ -214,7 +214,7 @@ def cuts(run_dir: Path, shards_dir: str | Path) -> plots.Figure:
         [batch for batch, _ in data.build_dataset(data.as_evaluated(config), split, num_examples=_NUM_CUTS)]
     )
     truth = data.evaluated_truth(data.as_evaluated(config), split, _NUM_CUTS).sum(axis=1)
-    predicted = inference.decide(config, model.predict(waveforms, verbose=0))["count"].numpy()
+    predicted = inference.decide(model.predict(waveforms, verbose=0), config.counts, config.known_sexes)["count"]
     titles = [f"true {true}, predicted {count}" for true, count in zip(truth, predicted, strict=True)]
     right = int((truth == predicted).sum())
     return draw_waveforms(

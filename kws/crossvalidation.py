@@ -11,6 +11,7 @@ from common import config as configs
 from common import files, runs
 from common.distribution import strategy, workers
 from common.errors import UserError
+from common.reporting import metrics
 from common.training.options import Options
 from kws import rejection
 from kws.config import TASK, VARIANTS
@@ -53,7 +54,7 @@ def summarize(figures: list[dict]) -> tuple[pd.DataFrame, dict]:
 
     Returns:
         A table with a row a fold (accuracy, its interval, clips, and the shares of `rejection.evaluate_split` at the
-        operating point), and a summary: `accuracy` over all clips of all folds as `rejection.rate` gives it, the
+        operating point), and a summary: `accuracy` over all clips of all folds as `metrics.proportion` gives it, the
         `accuracy_mean` and `accuracy_deviation` of the folds, and the pooled `rejection`, each fold at its own
         thresholds.
     """
@@ -76,7 +77,7 @@ def summarize(figures: list[dict]) -> tuple[pd.DataFrame, dict]:
         )
     accuracies = [item["accuracy"] for item in figures]
     summary = {
-        "accuracy": rejection.rate(
+        "accuracy": metrics.proportion(
             sum(round(item["accuracy"] * item["num_examples"]) for item in figures),
             sum(item["num_examples"] for item in figures),
         ),
@@ -98,7 +99,7 @@ def table(rows: pd.DataFrame, summary: dict) -> str:
             f"  {row['threshold']:9.3f}  {row['keywords_kept']:13.1%}"
         )
     lines += [
-        f"all folds: accuracy {rejection.show(summary['accuracy'])};"
+        f"all folds: accuracy {metrics.format_proportion(summary['accuracy'])};"
         f" mean of the folds {summary['accuracy_mean']:.2%} ± {summary['accuracy_deviation']:.2%}",
         rejection.format_table(summary["rejection"]),
     ]

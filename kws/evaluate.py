@@ -45,8 +45,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     output = outputs.evaluation_file(flags, _BESIDE)
     startup.load_tensorflow()
     from common import files
-    from kws import data, evaluation, false_accepts, rejection
-    from kws.models import average_over_shifts, load_model
+    from kws import acceptance, data, evaluation, false_accepts, rejection
+    from kws.models import average_over_shifts, load_model, spotter
 
     config, model = load_model(flags.run_dir)
     if flags.num_shifts > 1:
@@ -56,15 +56,16 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     trained_on = config == trained
     corpus = data.load_corpus(config, flags.shards_dir, download=flags.download, trained=not trained_on)
     prepared = data.prepare_split(corpus, flags.split)
-    threshold = rejection.load_threshold(flags.run_dir)
+    threshold = acceptance.load_threshold(flags.run_dir)
     figures, probabilities = evaluation.evaluate_split(model, corpus, prepared, flags.split, trained_on=trained_on)
     figures["protocol"]["num_shifts"] = flags.num_shifts
     figures["rejection"], scores = rejection.evaluate_split(
         model, corpus, prepared, flags.split, probabilities, threshold
     )
     if flags.background_dir:
-        figures["background"] = false_accepts.false_accepts(model, config, flags.background_dir, threshold)
-        figures["background"]["keywords"] = false_accepts.keywords_found(model, corpus, prepared, threshold)
+        listener = spotter(model, config, threshold)
+        figures["background"] = false_accepts.false_accepts(listener, flags.background_dir)
+        figures["background"]["keywords"] = false_accepts.keywords_found(listener, corpus, prepared)
     files.write_json(output, figures)
     stem = output.with_suffix("")
     pictures = evaluation.save_plots(figures, probabilities, corpus, prepared, stem)

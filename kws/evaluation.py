@@ -9,7 +9,7 @@ from common import files
 from common.data.shards import Shards
 from common.files import tables
 from common.reporting import metrics, plots
-from kws import data, rejection
+from kws import acceptance, data, rejection
 
 
 def evaluate_split(
@@ -110,7 +110,7 @@ def _keyword_scores(
     targets: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return whether each clip is a keyword, and how strongly the model says so."""
-    return rejection.is_keyword(labels)[targets], rejection.keyword_scores(probabilities, labels)
+    return acceptance.is_keyword(labels)[targets], acceptance.keyword_scores(probabilities, labels)
 
 
 def _keyword_auc(targets: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]) -> float | None:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from common import export, files
 from common.export import graphs
 from common.export.graphs import Graph
-from kws import data, rejection
+from kws import acceptance, data
 from kws.config import SILENCE, UNKNOWN, Config
 from kws.models import load_model
 
@@ -49,7 +49,7 @@ def export_run(
     config, model = load_model(run_dir)
     folder = Path(run_dir) / "export"
     files.check_writable(folder)
-    threshold = rejection.load_threshold(run_dir)
+    threshold = acceptance.load_threshold(run_dir)
     elsewhere = corpus is not None or data_dir is not None
     recordings = data.load_corpus(
         data.with_corpus(config, corpus, data_dir), shards_dir, download=download, trained=elsewhere
@@ -61,8 +61,8 @@ def export_run(
     if "litert" in formats:
         files.write_text(folder / "labels.txt", "\n".join(config.labels) + "\n")
         keywords = [label for label in config.labels if label not in (SILENCE, UNKNOWN)]
-        stored = {"threshold": threshold, "rule": rejection.RULE, "keywords": keywords}
-        files.write_json(folder / rejection.FILE, stored)
+        stored = {"threshold": threshold, "rule": acceptance.RULE, "keywords": keywords}
+        files.write_json(folder / acceptance.FILE, stored)
     report["protocol"] = {
         "corpus": recordings.config.corpus,
         "split": split,
@@ -96,7 +96,7 @@ def serving_function(model: keras.Model, config: Config, threshold: float):
     `accepted` `(batch,)`, and the `label` `(batch,)`: that keyword, or else the likeliest of all labels.
     """
     labels = tf.constant(config.labels)
-    keywords = tf.constant(rejection.is_keyword(config.labels))
+    keywords = tf.constant(acceptance.is_keyword(config.labels))
 
     def serve(waveform: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities = model(waveform, training=False)

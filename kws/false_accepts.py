@@ -4,33 +4,30 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import keras
 import numpy as np
 from scipy import stats
 
 from common import progress
-from common.audio import blocks as audio_blocks
 from common.data import shards
 from common.errors import UserError
 from common.files import listing
-from kws import data, inference, rejection
-from kws.config import Config
+from common.reporting import metrics
+from kws import data
+from kws.inference import KeywordSpotter
 
 HOP_SECONDS = 0.1
 _PAUSE_SECONDS = 1.0
 _CLIPS_AT_ONCE = 50
 
 
-def false_accepts(model: keras.Model, config: Config, folder: str | Path, threshold: float) -> dict:
+def false_accepts(spotter: KeywordSpotter, folder: str | Path) -> dict:
     """Count the words that the timeline finds in recordings without keywords.
 
     Every detection counts, whatever is said there: a recording of speech may hold a keyword, or a word that contains one.
 
     Args:
-        model: From `load_model`.
-        config: From `load_model`.
+        spotter: Of whatever threshold.
         folder: Searched for recordings at any depth; they are read one by one.
-        threshold: Probability from which a keyword is accepted.
 
     Returns:
         `false_accepts`, `hours`, `per_hour` with its 95 % `interval` (Poisson, exact), `by_word`, `num_recordings`, and
@@ -49,9 +46,9 @@ def false_accepts(model: keras.Model, config: Config, folder: str | Path, thresh
     with progress.bar(len(paths), "listening for false accepts", "file") as meter:
         for path in paths:
             found, own_samples = Counter(), [0]
-            blocks = _counted(audio_blocks.blocks(path, config.sample_rate), own_samples)
+            blocks = _counted(spotter.blocks(path, hop_seconds=HOP_SECONDS), own_samples)
             try:
-                found.update(item.word for item in inference.timeline(model, config, blocks, HOP_SECONDS, threshold))
+                found.update(item.word for item in spotter.stream(blocks, hop_seconds=HOP_SECONDS))
             except UserError as error:
                 rejected.append(str(error))
             else:
@@ -60,7 +57,7 @@ def false_accepts(model: keras.Model, config: Config, folder: str | Path, thresh
             meter.update()
     if not num_samples:
         raise UserError(f"none of the {len(paths)} recordings in {folder} can be read; the first: {rejected[0]}")
-    count, hours = words.total(), num_samples / config.sample_rate / 3600
+    count, hours = words.total(), num_samples / spotter.sample_rate / 3600
     return {
         "false_accepts": count,
         "hours": hours,
@@ -71,7 +68,7 @@ def false_accepts(model: keras.Model, config: Config, folder: str | Path, thresh
         "rejected": rejected,
         "protocol": {
             "folder": str(folder),
-            "threshold": threshold,
+            "threshold": spotter.threshold,
             "hop_seconds": HOP_SECONDS,
             "counted": "every detection of the timeline, also of keywords that are really said",
             "interval": "95 %, exact Poisson",
@@ -86,20 +83,19 @@ def _counted(blocks: Iterator[np.ndarray], num_samples: list[int]) -> Iterator[n
         yield block
 
 
-def keywords_found(model: keras.Model, corpus: data.Corpus, prepared: shards.Shards, threshold: float) -> dict:
+def keywords_found(spotter: KeywordSpotter, corpus: data.Corpus, prepared: shards.Shards) -> dict:
     """Count the keywords of a split that the timeline finds, each clip between two seconds of digital silence.
 
     Without it false accepts say little: the fewer words a spotter finds, the fewer it finds by mistake.
 
     Args:
-        model: A trained model.
+        spotter: Of whatever threshold.
         corpus: From `data.load_corpus`.
         prepared: The split, from `data.prepare_split`.
-        threshold: Probability from which a keyword is accepted.
 
     Returns:
         `found`, the keywords with a detection in their place, and `found_right`, those with the right one; each as
-        `rejection.rate` gives it.
+        `common.reporting.metrics.proportion` gives it.
     """
     config = corpus.config
     pause = np.zeros(round(_PAUSE_SECONDS * config.sample_rate), np.float32)
@@ -114,13 +110,16 @@ def keywords_found(model: keras.Model, corpus: data.Corpus, prepared: shards.Sha
     for first in range(0, len(clips), _CLIPS_AT_ONCE):
         block = clips[first : first + _CLIPS_AT_ONCE]
         stream = np.concatenate([part for waveform, _ in block for part in (pause, waveform)] + [pause])
-        found = list(inference.timeline(model, config, [stream], HOP_SECONDS, threshold))
+        found = list(spotter.stream([stream], hop_seconds=HOP_SECONDS))
         for number, (_, word) in enumerate(block):
             middle = number * period_seconds + _PAUSE_SECONDS + config.clip_seconds / 2
             heard = {item.word for item in found if abs((item.start + item.end) / 2 - middle) <= period_seconds / 2}
             num_found += bool(heard)
             num_right += word in heard
-    return {"found": rejection.rate(num_found, len(clips)), "found_right": rejection.rate(num_right, len(clips))}
+    return {
+        "found": metrics.proportion(num_found, len(clips)),
+        "found_right": metrics.proportion(num_right, len(clips)),
+    }
 
 
 def format_table(figures: dict) -> str:
@@ -134,7 +133,7 @@ def format_table(figures: dict) -> str:
     if words:
         lines.append(f"  of them: {words}")
     lines += [
-        f"  keywords {name.replace('_', ' '):<13} {rejection.show(value)}"
+        f"  keywords {name.replace('_', ' '):<13} {metrics.format_proportion(value)}"
         for name, value in figures["keywords"].items()
         if value["total"]
     ]

@@ -4,12 +4,22 @@ from pathlib import Path
 
 import keras
 
+from common import batches, runs
 from common import config as configs
-from common import runs
 from common.encoders import classifier
+from kws import acceptance
 from kws.config import MODELS, TASK, Config
+from kws.inference import KeywordSpotter
 
-__all__ = ["MODELS", "average_over_shifts", "build_model", "compile_model", "load_model"]
+__all__ = [
+    "MODELS",
+    "average_over_shifts",
+    "build_model",
+    "compile_model",
+    "load_for_inference",
+    "load_model",
+    "spotter",
+]
 
 
 def build_model(config: Config, embedding: str | Path | None = None) -> keras.Model:
@@ -42,6 +52,31 @@ def load_model(run_dir: str | Path) -> tuple[Config, keras.Model]:
     """
     with runs.in_float32():
         return _restore(Path(run_dir))
+
+
+def load_for_inference(run_dir: str | Path, threshold: float | None = None) -> KeywordSpotter:
+    """Load a run as a keyword spotter.
+
+    Args:
+        run_dir: A trained run.
+        threshold: Probability from which a keyword is accepted; None takes the one stored with the run.
+
+    Raises:
+        UserError: As `load_model`; or the stored threshold is damaged.
+    """
+    config, model = load_model(run_dir)
+    return spotter(model, config, acceptance.load_threshold(run_dir) if threshold is None else threshold)
+
+
+def spotter(model: keras.Model, config: Config, threshold: float) -> KeywordSpotter:
+    """Return the keyword spotter that a model is with a threshold; model and configuration are from `load_model`."""
+    return KeywordSpotter(
+        batches.function_of(model),
+        sample_rate=config.sample_rate,
+        num_samples=config.num_samples,
+        labels=config.labels,
+        threshold=threshold,
+    )
 
 
 def _restore(run_dir: Path) -> tuple[Config, keras.Model]:

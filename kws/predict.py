@@ -19,25 +19,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-import keras
 import numpy as np
 from absl import flags as absl_flags
 
 from common import config as configs
-from common.audio import blocks as audio_blocks
+from common.audio import sliding
 from common.cli import app, inputs
 from common.cli import flags as shared_flags
 from common.cli.guard import Guard
 from common.cli.json_list import JsonList
 from common.files import listing
-from kws import inference, rejection
+from kws import acceptance
 from kws.config import TASK, Config
-from kws.inference import Detection
-from kws.models import load_model
+from kws.inference import Detection, KeywordSpotter
 
 _CLIPS_AT_ONCE = 256
 _NUM_SHOWN = 3
-_BLOCK_SECONDS = 10.0
 
 
 class Clip(NamedTuple):
@@ -74,68 +71,84 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Answer for every file named on the command line."""
     named = list(inputs.recordings(arguments))
-    config, model = load_model(flags.run_dir)
-    audio_blocks.check_hop(flags.hop_seconds, config.clip_seconds)
-    threshold = rejection.load_threshold(flags.run_dir) if flags.threshold is None else flags.threshold
+    config = configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
+    sliding.check_hop(flags.hop_seconds, config.clip_seconds)
+    threshold = acceptance.load_threshold(flags.run_dir) if flags.threshold is None else flags.threshold
     guard = Guard()
-    clips: list[Clip] = []
-    with WRITERS[flags.output_format](config) as writer:
-
-        def answer_clips() -> None:
-            for clip, answer in classify(guard, model, config, clips, threshold):
-                with guard.one(clip.name):
-                    writer.clip(clip.name, clip.truth, answer)
-            clips.clear()
-
-        for name, source, folder in named:
-            with guard.one(name):
-                blocks = audio_blocks.blocks(source, config.sample_rate, max(_BLOCK_SECONDS, 2 * config.clip_seconds))
-                first = next(blocks)
-                if not inference.is_long(config, first):
-                    clips.append(Clip(name, true_word(Path(name), folder, config) if folder else None, first))
-                    continue
-                # Clips are answered together, but what was asked first is answered first.
-                answer_clips()
-                found = inference.timeline(
-                    model, config, itertools.chain([first], blocks), flags.hop_seconds, threshold
-                )
-                writer.timeline(name, found)
-            if len(clips) == _CLIPS_AT_ONCE:
-                answer_clips()
-        answer_clips()
+    named = inputs.present(guard, named)
+    spotter = _load(flags.run_dir, threshold) if named else None
+    with WRITERS[flags.output_format](config.labels) as writer:
+        if spotter:
+            answer(guard, spotter, named, flags.hop_seconds, writer)
     guard.finish()
 
 
-def classify(
-    guard: Guard, model: keras.Model, config: Config, clips: Sequence[Clip], threshold: float
-) -> Iterator[tuple[Clip, Detection]]:
+def _load(run_dir: str, threshold: float) -> KeywordSpotter:
+    from kws.models import load_for_inference  # TensorFlow takes seconds to load
+
+    return load_for_inference(run_dir, threshold)
+
+
+def answer(
+    guard: Guard,
+    spotter: KeywordSpotter,
+    named: Sequence[inputs.Named],
+    hop_seconds: float,
+    writer: "TextWriter | JsonWriter | CsvWriter",
+) -> None:
+    """Write the answers in the order asked, clips together: timelines wait for the clips before them."""
+    clips: list[Clip] = []
+
+    def answer_clips() -> None:
+        for clip, found in classify(guard, spotter, clips):
+            with guard.one(clip.name):
+                writer.clip(clip.name, clip.truth, found)
+        clips.clear()
+
+    for name, source, folder in named:
+        with guard.one(name):
+            blocks = spotter.blocks(source, hop_seconds=hop_seconds)
+            first = next(blocks)
+            if spotter.is_long(first):
+                answer_clips()
+                whole = itertools.chain([first], blocks)
+                writer.timeline(name, spotter.stream(whole, hop_seconds=hop_seconds))
+            else:
+                truth = true_word(Path(name), folder, spotter.labels) if folder else None
+                clips.append(Clip(name, truth, first))
+        if len(clips) == _CLIPS_AT_ONCE:
+            answer_clips()
+    answer_clips()
+
+
+def classify(guard: Guard, spotter: KeywordSpotter, clips: Sequence[Clip]) -> Iterator[tuple[Clip, Detection]]:
     """Yield clips with their answers: all at once, or where that fails one by one, so that one does not end the others."""
     try:
-        answers = inference.classify(model, config, [clip.waveform for clip in clips], threshold)
+        answers = spotter.classify([clip.waveform for clip in clips])
     except Exception:
         for clip in clips:
             with guard.one(clip.name):
-                yield clip, inference.classify(model, config, [clip.waveform], threshold)[0]
+                yield clip, spotter.classify([clip.waveform])[0]
     else:
         yield from zip(clips, answers, strict=True)
 
 
-def true_word(path: Path, folder: Path, config: Config) -> str | None:
+def true_word(path: Path, folder: Path, labels: Sequence[str]) -> str | None:
     """Return the word that a recording of a folder belongs to, if it is one of the model's labels.
 
     As in training that is the folder's uppermost subfolder; or the folder itself, where recordings lie directly in it.
     """
     names = [listing.plain_name(name) for name in (folder.absolute().name, *path.relative_to(folder).parts[:-1])]
-    return next((name for name in [*names[1:], names[0]] if name in config.labels), None)
+    return next((name for name in [*names[1:], names[0]] if name in labels), None)
 
 
 class TextWriter(contextlib.nullcontext):
     """Lines for people."""
 
-    def __init__(self, config: Config):
+    def __init__(self, labels: Sequence[str]):
         """Remember the labels."""
         super().__init__()
-        self.config = config
+        self.labels = labels
         self.num_labelled = self.num_right = self.num_accepted = 0
 
     def __enter__(self) -> Self:
@@ -144,7 +157,7 @@ class TextWriter(contextlib.nullcontext):
 
     def clip(self, name: str, truth: str | None, answer: Detection) -> None:
         """Write one clip's answer, the likeliest other labels, and whether it is rejected."""
-        chances = dict(zip(self.config.labels, answer.probabilities, strict=True)) | {answer.word: answer.probability}
+        chances = dict(zip(self.labels, answer.probabilities, strict=True)) | {answer.word: answer.probability}
         others = sorted((label for label in chances if label != answer.word), key=chances.get, reverse=True)
         words = "  ".join(f"{label} {chances[label]:.3f}" for label in (answer.word, *others[: _NUM_SHOWN - 1]))
         words += "" if answer.accepted else "  rejected"
@@ -160,7 +173,7 @@ class TextWriter(contextlib.nullcontext):
         """Write one long recording's words, a line each, as they are found."""
         item = None
         for item in found:
-            print(f"{name}  {item.start:8.2f} s  {item.word}  {item.probability:.3f}")
+            print(f"{name}  {item.start:8.2f} s  {item.word}  {item.probability:.3f}", flush=True)
         if item is None:
             print(f"{name}  no keyword found")
 
@@ -174,9 +187,9 @@ class TextWriter(contextlib.nullcontext):
 class JsonWriter(JsonList):
     """One JSON list with an object a recording."""
 
-    def __init__(self, config: Config):
+    def __init__(self, labels: Sequence[str]):
         """Remember the labels."""
-        self.config = config
+        self.labels = labels
 
     def clip(self, name: str, truth: str | None, answer: Detection) -> None:
         """Add one clip."""
@@ -188,7 +201,7 @@ class JsonWriter(JsonList):
         }
         if truth is not None:
             row["true"] = truth
-        self.add({**row, "probabilities": dict(zip(self.config.labels, answer.probabilities, strict=True))})
+        self.add({**row, "probabilities": dict(zip(self.labels, answer.probabilities, strict=True))})
 
     def timeline(self, name: str, found: Iterator[Detection]) -> None:
         """Add one long recording."""
@@ -201,7 +214,7 @@ class JsonWriter(JsonList):
 class CsvWriter(contextlib.nullcontext):
     """A row a clip, or a row a word of a long recording."""
 
-    def __init__(self, config: Config):
+    def __init__(self, labels: Sequence[str]):
         """Take what the others take."""
         super().__init__()
 
@@ -219,6 +232,7 @@ class CsvWriter(contextlib.nullcontext):
         """Write one long recording."""
         for item in found:
             self._row(name, item, "")
+            sys.stdout.flush()
 
     def _row(self, name: str, item: Detection, truth: str) -> None:
         self.writer.writerow(

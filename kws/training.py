@@ -19,7 +19,7 @@ from common.errors import UserError
 from common.reporting import plots, tensorboard
 from common.training import loop, precision
 from common.training.options import Options
-from kws import data, evaluation, rejection
+from kws import acceptance, data, evaluation, rejection
 from kws.config import TASK, Config
 from kws.models import build_model, compile_model, load_model
 
@@ -171,7 +171,7 @@ def save_example(
     """
     config = corpus.config
     targets = data.target_indices(config, prepared.manifest["label"].iloc[prepared.rows])
-    kept = rejection.keyword_scores(probabilities, config.labels) >= threshold
+    kept = acceptance.keyword_scores(probabilities, config.labels) >= threshold
     # The first clip of all where there is no such one.
     number = int(np.argmax(kept & (probabilities.argmax(axis=1) == targets)))
     waveform, _ = next(iter(data.build_dataset(corpus, prepared).unbatch().skip(number)))

@@ -51,24 +51,24 @@ def read_config(folder: Path) -> None:
 
 def figures(folder: Path) -> list[Input]:
     """Return the figures that a training leaves."""
-    from kws import rejection
+    from kws import acceptance
 
     history = "epoch,loss,val_accuracy,examples_per_second\n1,2.5,0.3,1000.5\n2,1.5,0.6,1001\n"
     metrics = {"metrics.json": b'{"accuracy": 0.5, "accuracy_interval": [0.4, 0.6], "num_examples": 100}'}
-    return [metrics, {"history.csv": history.encode()}, {rejection.FILE: b'{"threshold": 0.7, "kept": 0.95}'}]
+    return [metrics, {"history.csv": history.encode()}, {acceptance.FILE: b'{"threshold": 0.7, "kept": 0.95}'}]
 
 
 def read_figures(folder: Path) -> None:
     """Read the figures."""
     from common import runs
     from common.config import TrainingConfig
-    from kws import rejection
+    from kws import acceptance
 
     if (folder / "metrics.json").exists():
         runs.read_metrics(runs.Run(folder, TrainingConfig()))
     if (folder / "history.csv").exists():
         runs.read_history(folder)
-    rejection.load_threshold(folder)
+    acceptance.load_threshold(folder)
 
 
 def _manifest(paths: tuple[str, ...] | list[Path], **columns):

@@ -3,18 +3,21 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from common import config as configs
 from common import streams
 from common.audio import sources
 from common.audio.sources import AudioSource
+from common.cli.guard import Guard
 from common.errors import UserError
 from common.files import listing
 
+Named = tuple[str, AudioSource, Path | None]
 
-def recordings(arguments: Sequence[str]) -> Iterator[tuple[str, AudioSource, Path | None]]:
+
+def recordings(arguments: Sequence[str]) -> Iterator[Named]:
     """Yield every recording: its name, its source, and the named folder that it was found in, if any.
 
     Folders are read at any depth, and `-` is standard input.
@@ -36,6 +39,21 @@ def recordings(arguments: Sequence[str]) -> Iterator[tuple[str, AudioSource, Pat
             yield from ((str(file), file, path) for file in found.files)
         else:
             yield str(path) if argument.startswith("~") else argument, path, None
+
+
+def present(guard: Guard, named: Iterable[tuple]) -> list[tuple]:
+    """Return the recordings that are there; of the others the guard tells at once, before anything slow is loaded.
+
+    Args:
+        guard: Of the command.
+        named: Tuples that begin with the name and the source.
+    """
+    found = []
+    for one in named:
+        with guard.one(one[0]):
+            sources.source_name(one[1])
+            found.append(one)
+    return found
 
 
 @contextlib.contextmanager

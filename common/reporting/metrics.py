@@ -28,6 +28,46 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
     return float(interval.low), float(interval.high)
 
 
+def proportion(count: int, total: int) -> dict:
+    """Describe a share of examples that are taken as independent.
+
+    Args:
+        count: How many of them.
+        total: Of how many.
+
+    Returns:
+        `share`, `count`, `total`, and the share's 95 % `interval` (Wilson); of nothing share and interval are None.
+
+    Example:
+        >>> proportion(90, 100)["share"]
+        0.9
+    """
+    count, total = int(count), int(total)
+    interval = list(wilson_interval(count, total)) if total else None
+    return {"share": count / total if total else None, "count": count, "total": total, "interval": interval}
+
+
+def format_proportion(value: dict) -> str:
+    """Write what `proportion` gave on a line.
+
+    Example:
+        >>> format_proportion(proportion(90, 100))
+        ' 90.0%  (82.6% to 94.5%, 90 of 100)'
+    """
+    low, high = value["interval"]
+    return f"{value['share']:6.1%}  ({low:.1%} to {high:.1%}, {value['count']} of {value['total']})"
+
+
+def pool_proportions(values: list[dict]) -> dict:
+    """Add up what `proportion` gave of examples that have none in common.
+
+    Example:
+        >>> pool_proportions([proportion(1, 2), proportion(2, 2)])["share"]
+        0.75
+    """
+    return proportion(sum(value["count"] for value in values), sum(value["total"] for value in values))
+
+
 def classification(targets: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]) -> dict:
     """Compute what a classifier's report shows.
 

@@ -77,7 +77,7 @@ def test_predict_says_what_it_needs(counting_run, tmp_path, capsys):
     assert "does not exist" in capsys.readouterr().err
     soundfile.write(tmp_path / "a.wav", [0.1] * 4 * RATE, RATE)
     assert run(predict, f"--run_dir={counting_run}", "--hop_seconds=2", tmp_path / "a.wav") == 2
-    assert "--hop_seconds: expected at most the model's clip" in capsys.readouterr().err
+    assert "hop_seconds: expected at most the model's clip" in capsys.readouterr().err
     assert run(predict, f"--run_dir={tmp_path}", tmp_path / "a.wav") == 2
     assert "config.json does not exist" in capsys.readouterr().err
 

@@ -19,7 +19,7 @@ from common.cli import app
 from common.export import litert
 from counting import evaluate, evaluation, predict, train
 from counting import export as export_script
-from counting.models import load_model
+from counting.models import load_for_inference
 
 
 def run(script, *arguments):
@@ -175,10 +175,10 @@ def test_predict_on_a_long_recording_needs_little_memory(counting_run, tmp_path)
     import tracemalloc
 
     soundfile.write(tmp_path / "long.wav", np.tile(clip([220], 1.0), 120)[::4], RATE // 4)
-    config, model = load_model(counting_run)
-    list(predict.answer_recording(model, config, tmp_path / "long.wav", 1.0))
+    counter = load_for_inference(counting_run)
+    list(predict.answer_recording(counter, tmp_path / "long.wav", 1.0))
     tracemalloc.start()
-    for _ in predict.answer_recording(model, config, tmp_path / "long.wav", 1.0):
+    for _ in predict.answer_recording(counter, tmp_path / "long.wav", 1.0):
         pass
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

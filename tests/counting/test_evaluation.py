@@ -47,7 +47,7 @@ def test_the_same_mixtures_are_tested_whatever_the_seed_and_the_batch(evaluated)
 def test_women_and_men_are_those_of_the_likeliest_count():
     """The likeliest pair of all is one woman, but two speakers are likelier than one."""
     config = Config(max_speakers=2)
-    answer = inference.decide(config, np.array([[0.4, 0.0, 0.2, 0.3, 0.1]], np.float32))
+    answer = inference.decide(np.array([[0.4, 0.0, 0.2, 0.3, 0.1]], np.float32), config.counts, config.sexes)
     predicted = np.stack([answer["female"], answer["male"]], axis=1)
     figures = evaluation.sex_figures(config, np.array([[1, 0]]), predicted)
     assert figures["sex_accuracy"] == 0.0

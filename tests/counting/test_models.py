@@ -7,16 +7,15 @@ from scipy import stats
 from common.export import litert
 from common.export.graphs import Graph
 from common.training import loop
-from counting.config import HEADS, MODELS, VARIANTS, Config
-from counting.inference import decide
+from counting.config import HEADS, MODELS, VARIANTS, Config, count_matrix
 from counting.models import (
     CountMetric,
     OrdinalProbabilities,
     PoissonProbabilities,
     build_model,
     compile_model,
-    count_matrix,
 )
+from counting.serving import decide
 
 TRAINABLE = {
     "m3": 5_923,
@@ -64,7 +63,7 @@ def test_every_head_learns_and_is_loaded_again(head, rng, tmp_path):
     )
     totals = np.arange(30) % 3 + 1
     waveforms = (rng.normal(0, 0.1, (30, 1600)) * totals[:, None]).astype(np.float32)
-    matrix = count_matrix(config)
+    matrix = count_matrix(config.counts, config.known_sexes)
     labels = matrix[:, totals - 1].T / matrix.sum(axis=0)[totals - 1][:, None]
     model = build_model(config)
     compile_model(model, config, loop.build_optimizer(config, 1), 1)

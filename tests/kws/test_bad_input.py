@@ -131,7 +131,7 @@ def test_no_background_folder(fails, run_dir, shards_dir, tmp_path):
 def test_damaged_weights(fails, run_dir, tmp_path):
     shutil.copytree(run_dir, tmp_path / "run")
     (tmp_path / "run" / "model.keras").write_bytes(b"PK\x03\x04")
-    assert "cannot load" in fails(predict, f"--run_dir={tmp_path / 'run'}", "a.wav")
+    assert "cannot load" in fails(predict, f"--run_dir={tmp_path / 'run'}", run_dir / "example.wav")
 
 
 def test_a_label_that_the_model_does_not_know(fails, run_dir, corpus_dir, shards_dir, tmp_path, rng):

@@ -8,7 +8,7 @@ from benchmarks.example_corpora.whistles import RATE, whistle
 from common.cli import app
 from common.errors import UserError
 from kws import data, evaluate, false_accepts
-from kws.models import load_model
+from kws.models import load_for_inference, load_model
 
 
 @pytest.fixture
@@ -26,8 +26,7 @@ def radio_dir(tmp_path, rng):
 
 
 def test_every_detection_is_a_false_accept(run_dir, radio_dir):
-    config, model = load_model(run_dir)
-    figures = false_accepts.false_accepts(model, config, radio_dir, 0.5)
+    figures = false_accepts.false_accepts(load_for_inference(run_dir, 0.5), radio_dir)
     # Three whistles, and what of the silence a model that knows none takes for a word.
     assert figures["by_word"]["low"] >= 2 and figures["by_word"]["rising"] >= 1
     assert figures["false_accepts"] == sum(figures["by_word"].values())
@@ -39,30 +38,28 @@ def test_every_detection_is_a_false_accept(run_dir, radio_dir):
 
 
 def test_no_threshold_is_reached_by_nothing(run_dir, radio_dir):
-    config, model = load_model(run_dir)
-    figures = false_accepts.false_accepts(model, config, radio_dir, 1.1)
+    figures = false_accepts.false_accepts(load_for_inference(run_dir, 1.1), radio_dir)
     assert figures["false_accepts"] == figures["per_hour"] == figures["interval"][0] == 0
     assert figures["interval"][1] == pytest.approx(3.689 * 3600 / 30, rel=1e-3)  # minus the logarithm of 0.025
 
 
 def test_keywords_are_found_in_a_stream_of_clips(run_dir, shards_dir):
-    config, model = load_model(run_dir)
-    corpus = data.load_corpus(config, shards_dir)
+    corpus = data.load_corpus(load_model(run_dir)[0], shards_dir)
     prepared = data.prepare_split(corpus, "test")
-    figures = false_accepts.keywords_found(model, corpus, prepared, 0.5)
+    figures = false_accepts.keywords_found(load_for_inference(run_dir, 0.5), corpus, prepared)
     assert figures["found"]["total"] == len(prepared.rows)
     assert figures["found_right"]["share"] >= 0.8
-    nothing = false_accepts.keywords_found(model, corpus, prepared, 1.1)
+    nothing = false_accepts.keywords_found(load_for_inference(run_dir, 1.1), corpus, prepared)
     assert nothing["found"]["count"] == nothing["found_right"]["count"] == 0
 
 
 def test_folders_without_recordings_are_refused(run_dir, tmp_path):
-    config, model = load_model(run_dir)
+    spotter = load_for_inference(run_dir, 0.5)
     with pytest.raises(UserError, match="holds no audio files"):
-        false_accepts.false_accepts(model, config, tmp_path, 0.5)
+        false_accepts.false_accepts(spotter, tmp_path)
     (tmp_path / "a.wav").write_bytes(b"")
     with pytest.raises(UserError, match="none of the 1 recordings .* can be read"):
-        false_accepts.false_accepts(model, config, tmp_path, 0.5)
+        false_accepts.false_accepts(spotter, tmp_path)
 
 
 def test_evaluate_reports_false_accepts_an_hour(run_dir, shards_dir, radio_dir, tmp_path, capsys):

@@ -7,19 +7,9 @@ import pytest
 
 from benchmarks.example_corpora.whistles import write_words
 from common import config as configs
-from common.errors import UserError
-from kws import data, evaluation, rejection
+from kws import acceptance, data, evaluation, rejection
 from kws.config import TASK, Config
 from kws.models import load_model
-
-
-@pytest.mark.parametrize(("keep", "expected"), [(1.0, 0.05), (0.95, 0.1), (0.951, 0.05), (0.5, 0.55), (0.01, 1.0)])
-def test_the_threshold_is_the_largest_that_keeps_the_share(keep, expected):
-    scores = np.random.default_rng(0).permutation(np.arange(1, 21) / 20)
-    threshold = rejection.choose_threshold(scores, keep)
-    assert threshold == expected
-    assert (scores >= threshold).mean() >= keep
-    assert (scores > threshold).mean() < keep
 
 
 def test_training_stores_the_threshold_that_keeps_the_validation_keywords(run_dir, corpus_dir, shards_dir):
@@ -30,20 +20,7 @@ def test_training_stores_the_threshold_that_keeps_the_validation_keywords(run_di
     scores = model.predict(data.build_dataset(corpus, prepared), verbose=0).max(axis=1)
     assert stored["threshold"] == pytest.approx(np.sort(scores)[int(0.05 * len(scores))], abs=1e-5)
     assert stored["keywords_kept"]["share"] >= stored["keep_keywords"] == 0.95
-    assert rejection.load_threshold(run_dir) == stored["threshold"]
-
-
-def test_a_run_without_a_stored_threshold_still_has_one(tmp_path, caplog):
-    caplog.set_level("INFO")
-    assert rejection.load_threshold(tmp_path) == 0.7
-    assert "threshold.json does not exist, so the threshold is 0.7" in caplog.text
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"threshold": "high"}', '{"threshold": 1.5}'])
-def test_a_damaged_threshold_is_refused(tmp_path, content):
-    (tmp_path / "threshold.json").write_text(content)
-    with pytest.raises(UserError, match="cannot read .*threshold.json.*delete it"):
-        rejection.load_threshold(tmp_path)
+    assert acceptance.load_threshold(run_dir) == stored["threshold"]
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +85,6 @@ def test_pooled_figures_add_the_counts_up(judged):
             assert pooled[point]["rejected"][name]["count"] == 2 * rate["count"]
         assert pooled[point]["keywords_kept"]["share"] == figures[point]["keywords_kept"]["share"]
     assert "keywords kept" in rejection.format_table(pooled)
-
-
-def test_the_classes_unknown_and_silence_are_rejected_by_the_keywords_scores():
-    labels = ("yes", "no", "_silence_", "_unknown_")
-    probabilities = np.array([[0.3, 0.2, 0.1, 0.4], [0.1, 0.0, 0.9, 0.0]])
-    np.testing.assert_array_equal(rejection.keyword_scores(probabilities, labels), [0.3, 0.1])
 
 
 def test_older_configurations_keep_the_usual_share(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from common import audio
 from common.cli import inputs
+from common.cli.guard import Guard
 from common.errors import UserError
 
 
@@ -71,3 +72,11 @@ def test_what_a_folder_holds_beside_recordings_is_counted_and_a_tilde_is_home(al
 
 def test_a_name_that_is_too_long_is_left_to_the_reader():
     assert list(inputs.recordings(["x" * 5000])) == [("x" * 5000, Path("x" * 5000), None)]
+
+
+def test_what_is_not_there_is_told_before_anything_is_read(album, capsys):
+    guard = Guard()
+    named = inputs.recordings([str(album / "b.wav"), str(album / "missing.wav"), "-", str(album / "notes.txt")])
+    assert [one[0] for one in inputs.present(guard, named)] == [str(album / "b.wav"), "-", str(album / "notes.txt")]
+    assert guard.failures == 1
+    assert "missing.wav does not exist" in capsys.readouterr().err

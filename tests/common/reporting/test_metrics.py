@@ -18,6 +18,17 @@ def test_the_interval_of_a_perfect_score_does_not_collapse():
     assert 0.8 < low < 0.9
 
 
+def test_a_proportion_has_its_interval_and_of_nothing_none():
+    value = metrics.proportion(np.int64(90), np.int64(100))
+    assert value == {"share": 0.9, "count": 90, "total": 100, "interval": list(metrics.wilson_interval(90, 100))}
+    assert metrics.proportion(0, 0) == {"share": None, "count": 0, "total": 0, "interval": None}
+
+
+def test_pooled_proportions_are_that_of_all_examples():
+    values = [metrics.proportion(*counts) for counts in ((1, 2), (0, 0), (8, 10))]
+    assert metrics.pool_proportions(values) == metrics.proportion(9, 12)
+
+
 @pytest.fixture
 def answers(rng):
     targets = rng.integers(0, 3, 200)

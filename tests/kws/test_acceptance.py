@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+
+from common.errors import UserError
+from kws import acceptance
+
+
+@pytest.mark.parametrize(("keep", "expected"), [(1.0, 0.05), (0.95, 0.1), (0.951, 0.05), (0.5, 0.55), (0.01, 1.0)])
+def test_the_threshold_is_the_largest_that_keeps_the_share(keep, expected):
+    scores = np.random.default_rng(0).permutation(np.arange(1, 21) / 20)
+    threshold = acceptance.choose_threshold(scores, keep)
+    assert threshold == expected
+    assert (scores >= threshold).mean() >= keep
+    assert (scores > threshold).mean() < keep
+
+
+def test_a_run_without_a_stored_threshold_still_has_one(tmp_path, caplog):
+    caplog.set_level("INFO")
+    assert acceptance.load_threshold(tmp_path) == 0.7
+    assert "threshold.json does not exist, so the threshold is 0.7" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"threshold": "high"}', '{"threshold": 1.5}'])
+def test_a_damaged_threshold_is_refused(tmp_path, content):
+    (tmp_path / "threshold.json").write_text(content)
+    with pytest.raises(UserError, match="cannot read .*threshold.json.*delete it"):
+        acceptance.load_threshold(tmp_path)
+
+
+def test_the_classes_unknown_and_silence_are_rejected_by_the_keywords_scores():
+    labels = ("yes", "no", "_silence_", "_unknown_")
+    probabilities = np.array([[0.3, 0.2, 0.1, 0.4], [0.1, 0.0, 0.9, 0.0]])
+    np.testing.assert_array_equal(acceptance.keyword_scores(probabilities, labels), [0.3, 0.1])
