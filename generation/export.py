@@ -19,7 +19,7 @@ from common import export, files
 from common.cli import app
 from generation import noise
 from generation.config import TASK
-from generation.models import Gan, load_model
+from generation.models import Gan, draw_noise, load_model
 
 _NUM_EXCERPTS = 2
 _SEED = 1
@@ -58,7 +58,7 @@ def export_run(run_dir: str | Path, formats: Sequence[str] = ("saved_model",)) -
     config, model = load_model(run_dir)
     folder = Path(run_dir) / "export"
     files.check_writable(folder)
-    steps = noise.draw(config, _NUM_EXCERPTS, [_SEED, 0])
+    steps = noise.draw(config, _NUM_EXCERPTS, (_SEED, 0))
     expected = {name: value.numpy() for name, value in serve(model, steps).items()}
     tolerances = {"spectrogram": _TOLERANCE_DB, "waveform": _TOLERANCE}
     report = {}
@@ -72,19 +72,19 @@ def export_run(run_dir: str | Path, formats: Sequence[str] = ("saved_model",)) -
             path,
             {
                 "from_seed": (
-                    lambda seed: serve(model, noise.draw(config, 1, tf.stack([seed, 0]))),
+                    lambda seed: serve(model, draw_noise(config, 1, tf.stack([seed, 0]))),
                     tf.TensorSpec((), tf.int32, name="seed"),
                 )
             },
         )
         for name, tolerance in tolerances.items():
-            received = export.run_saved_model(path, steps.numpy(), name)
+            received = export.run_saved_model(path, steps, name)
             report[f"saved_model {name}"] = export.compare(f"saved_model {name}", expected[name], received, tolerance)
     if "litert" in formats:
         signature = tf.TensorSpec((1, steps.shape[1], config.noise_dim), tf.float32, name="noise")
         path = folder / "model.tflite"
         export.write_litert(model, signature, path, lambda noise_steps: {"spectrogram": decibels(model, noise_steps)})
-        received = export.run_litert(path, steps.numpy(), "spectrogram")
+        received = export.run_litert(path, steps, "spectrogram")
         report["litert spectrogram"] = export.compare("litert", expected["spectrogram"], received, _TOLERANCE_DB)
     report["protocol"] = {
         "sample_rate": config.sample_rate,
