@@ -1,12 +1,13 @@
 """Recordings of any length as a stream of waveforms: memory follows the block, not the recording."""
 
+import os
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import soxr
 
 from common import audio
-from common.audio import decoding
+from common.audio import decoding, memory
 from common.errors import UserError
 
 # Of what is decoded at once: shorter blocks are cut from it, for a call to the decoder has a cost of its own.
@@ -74,16 +75,39 @@ def blocks(
             raise audio.no_samples(name, start)
 
 
-def check_hop(hop_seconds: float, window_seconds: float) -> None:
-    """Refuse windows that would leave samples out.
+def source_blocks(
+    source: audio.AudioSource | np.ndarray,
+    sample_rate: int,
+    source_rate: int | None = None,
+    block_seconds: float = 10.0,
+) -> Iterator[np.ndarray]:
+    """Read a file, or take a waveform from memory, block after block: one channel, float32, at the wanted rate.
+
+    Args:
+        source: A path, a binary file object, or a waveform `(samples,)` or `(samples, channels)`, float in [-1, 1] or int16.
+        sample_rate: Rate in Hz to resample to.
+        source_rate: Rate of a waveform in Hz; None says that it is `sample_rate`. A file states its own.
+        block_seconds: Length of a block in seconds.
+
+    Returns:
+        The blocks, as `blocks` yields them.
 
     Raises:
-        UserError: The hop is longer than the window.
+        UserError: The waveform or its rate cannot be used, or a rate is given of a file; of a file what `blocks` raises.
+
+    Example:
+        >>> [len(block) for block in source_blocks(np.zeros((12000, 2)), 16000, 8000)]
+        [24000]
     """
-    if hop_seconds > window_seconds:
-        raise UserError(
-            f"--hop_seconds: expected at most the model's clip of {window_seconds:g} s, got {hop_seconds:g}"
-        )
+    if not isinstance(source, np.ndarray):
+        if not (isinstance(source, str | os.PathLike) or hasattr(source, "read")):
+            raise UserError(f"expected a path, a binary file or a NumPy waveform, got {type(source).__name__}")
+        if source_rate is not None:
+            raise UserError("sample_rate is that of a waveform in memory, and a file states its own; leave it out")
+        return blocks(source, sample_rate, block_seconds)
+    recording = memory.Waveform(source, sample_rate if source_rate is None else source_rate)
+    pieces = _resampled("the waveform", recording, sample_rate, block_seconds, True, 0, None)
+    return _cut(pieces, round(block_seconds * sample_rate))
 
 
 def windows(
@@ -92,14 +116,14 @@ def windows(
     """Cut a stream of blocks into overlapping windows that cover every sample, in batches for a model.
 
     The last window ends with the recording, so it may be nearer to the one before than others are. Silence follows only
-    where the whole recording is shorter than a window. Of a recording no more is kept than a block, two windows and a
-    batch.
+    where the whole recording is shorter than a window. A batch ends with its block: of a live stream nothing waits for
+    blocks that have not come. Of a recording no more is kept than a block, two windows and a batch.
 
     Args:
         blocks: Waveforms of shape `(samples,)`, of any lengths, that follow each other.
         window_samples: Length of a window.
         hop_samples: From the start of a window to the start of the next, at most `window_samples`.
-        batch_size: Number of windows in a batch; the last batch may have fewer.
+        batch_size: Largest number of windows in a batch.
 
     Yields:
         The first sample of each window, int64 of shape `(batch,)`, and the windows, float32 of shape
@@ -109,28 +133,20 @@ def windows(
         ValueError: The windows would leave samples out, a batch would be empty, or a block has channels.
 
     Example:
-        >>> [(starts, waveforms)] = windows([np.arange(3), np.arange(3, 5)], 4, hop_samples=2, batch_size=8)
-        >>> starts
-        array([0, 1])
-        >>> waveforms
-        array([[0., 1., 2., 3.],
-               [1., 2., 3., 4.]], dtype=float32)
+        >>> for starts, waveforms in windows([np.arange(3), np.arange(3, 5)], 4, hop_samples=2, batch_size=8):
+        ...     print(starts, waveforms)
+        [0] [[0. 1. 2. 3.]]
+        [1] [[1. 2. 3. 4.]]
     """
     if not 1 <= hop_samples <= window_samples:
         raise ValueError(f"expected a hop of 1 to {window_samples} samples, the window; received {hop_samples}")
     if batch_size < 1:
         raise ValueError(f"expected at least one window in a batch; received {batch_size}")
-    starts = []
-    for start, window in _windows(blocks, window_samples, hop_samples):
-        if not starts:
-            waveforms = np.zeros((batch_size, window_samples), np.float32)
-        waveforms[len(starts), : len(window)] = window
-        starts.append(start)
-        if len(starts) == batch_size:
-            yield np.array(starts, np.int64), waveforms
-            starts = []
-    if starts:
-        yield np.array(starts, np.int64), waveforms[: len(starts)]
+    for start, part in _parts(blocks, window_samples, hop_samples):
+        cut = np.lib.stride_tricks.sliding_window_view(part, window_samples)[::hop_samples]
+        for first in range(0, len(cut), batch_size):
+            batch = cut[first : first + batch_size].astype(np.float32)
+            yield start + hop_samples * np.arange(first, first + len(batch)), batch
 
 
 def _resampled(
@@ -180,21 +196,22 @@ def _cut(pieces: Iterator[np.ndarray], block_samples: int) -> Iterator[np.ndarra
         yield np.concatenate(pending)
 
 
-def _windows(blocks: Iterable[np.ndarray], window_samples: int, hop_samples: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the first sample of each window and the window; the last may be shorter."""
-    pending, window, start = np.empty(0, np.float32), np.empty(0, np.float32), 0
+def _parts(blocks: Iterable[np.ndarray], window_samples: int, hop_samples: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the first sample of each stretch that new windows are to be cut from, and the stretch."""
+    pending, before, start = np.empty(0, np.float32), np.empty(0, np.float32), 0
     for block in blocks:
         if block.ndim != 1:
             raise ValueError(f"expected blocks of shape (samples,), received {block.shape}; read with mono=True")
         pending = np.concatenate([pending, block])
-        while len(pending) >= window_samples:
-            window = pending[:window_samples]
-            yield start, window
-            pending, start = pending[hop_samples:], start + hop_samples
+        num_windows = max(0, 1 + (len(pending) - window_samples) // hop_samples)
+        if num_windows:
+            yield start, pending
+            done = num_windows * hop_samples
+            before, pending, start = pending[done - hop_samples : done], pending[done:], start + done
     if not start:
         if len(pending):
-            yield start, pending
+            yield start, np.pad(pending, (0, window_samples - len(pending)))
     elif len(pending) > window_samples - hop_samples:
         # The last window ends where the recording does: filled up with silence, it would be another recording's.
-        rest = np.concatenate([window, pending[window_samples - hop_samples :]])
-        yield start - hop_samples + len(rest) - window_samples, rest[-window_samples:]
+        rest = np.concatenate([before, pending])[-window_samples:]
+        yield start + len(pending) - window_samples, rest

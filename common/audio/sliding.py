@@ -1,0 +1,84 @@
+"""What models that hear a clip at a time have in common: recordings come to them as sliding windows."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+import numpy as np
+
+from common import audio
+from common.audio import blocks as audio_blocks
+from common.errors import UserError
+
+# Windows that a model answers at once.
+BATCH_SIZE = 64
+# A recording up to this many clips long gets one answer instead of a timeline.
+_LONGEST_CLIP = 1.5
+_BLOCK_SECONDS = 10.0
+
+
+class WindowModel:
+    """A function from clips to model outputs, and how recordings are brought to it.
+
+    Args:
+        run: From clips `(clips, num_samples)`, float32 in [-1, 1], to outputs `(clips, labels)`.
+        sample_rate: In hertz.
+        num_samples: Length of a clip.
+    """
+
+    def __init__(self, run: Callable[[np.ndarray], np.ndarray], *, sample_rate: int, num_samples: int):
+        self.run = run
+        self.sample_rate = sample_rate
+        self.num_samples = num_samples
+
+    @property
+    def clip_seconds(self) -> float:
+        """Length of a clip in seconds."""
+        return self.num_samples / self.sample_rate
+
+    def blocks(
+        self, source: audio.AudioSource | np.ndarray, sample_rate: int | None = None, *, hop_seconds: float = 0.1
+    ) -> Iterator[np.ndarray]:
+        """Read a recording in blocks at the model's rate, long enough for `is_long` and for full batches of windows.
+
+        Args:
+            source: A path, a binary file object, or a waveform `(samples,)` or `(samples, channels)`, float or int16.
+            sample_rate: Rate of a waveform in Hz, if not the model's.
+            hop_seconds: Time between two windows.
+
+        Raises:
+            UserError: As `common.audio.blocks.source_blocks`.
+        """
+        batch_seconds = BATCH_SIZE * hop_seconds
+        least = max(_BLOCK_SECONDS, 2 * self.clip_seconds)
+        block_seconds = math.ceil(least / batch_seconds) * batch_seconds
+        return audio_blocks.source_blocks(source, self.sample_rate, sample_rate, block_seconds)
+
+    def is_long(self, first_block: np.ndarray) -> bool:
+        """Whether a recording gets a timeline instead of one answer; the first of its `blocks` decides."""
+        return len(first_block) > _LONGEST_CLIP * self.num_samples
+
+    def waveform(self, source: audio.AudioSource | np.ndarray, sample_rate: int | None = None) -> np.ndarray:
+        """Return a whole recording at the model's rate, shape `(samples,)`; it is held in memory."""
+        return np.concatenate(list(self.blocks(source, sample_rate)))
+
+    def clips(self, waveforms: Iterable[np.ndarray]) -> np.ndarray:
+        """Cut the loudest clip of each waveform `(samples,)`, silence behind shorter ones: shape `(clips, num_samples)`."""
+        return np.stack([audio.loudest_excerpt(one, self.num_samples) for one in waveforms]).astype(np.float32)
+
+    def hop_samples(self, hop_seconds: float) -> int:
+        """Return how many samples lie between two windows.
+
+        Raises:
+            UserError: Windows would leave samples out, or not go on.
+        """
+        if not 0 < hop_seconds <= self.clip_seconds:
+            limit = f"at most the model's clip of {self.clip_seconds:g} s"
+            raise UserError(f"hop_seconds: expected more than 0 and {limit}, got {hop_seconds:g}")
+        return max(1, round(hop_seconds * self.sample_rate))
+
+    def windows(
+        self, blocks: Iterable[np.ndarray], hop_samples: int
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield batches of windows: their first samples `(batch,)`, their waveforms, and the model's outputs."""
+        for starts, waveforms in audio_blocks.windows(blocks, self.num_samples, hop_samples, BATCH_SIZE):
+            yield starts, waveforms, self.run(waveforms)

@@ -1,0 +1,33 @@
+"""A Keras model as a plain function of any number of clips."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from common.audio.sliding import BATCH_SIZE
+
+
+def function_of(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function that calls a model in batches of two shapes only: XLA compiles it anew for every shape.
+
+    Args:
+        model: From clips `(clips, samples)` to outputs `(clips, …)`, each clip by itself.
+
+    Returns:
+        From float32 `(clips, samples)`, at least one clip, to the outputs. One clip is a batch of its own; more are filled
+        up to full batches.
+    """
+
+    def run(clips: np.ndarray) -> np.ndarray:
+        if len(clips) == 1:
+            return model.predict_on_batch(clips)
+        parts = []
+        for first in range(0, len(clips), BATCH_SIZE):
+            part = clips[first : first + BATCH_SIZE]
+            filled = np.zeros((BATCH_SIZE, *clips.shape[1:]), np.float32)
+            filled[: len(part)] = part
+            parts.append(model.predict_on_batch(filled)[: len(part)])
+        return np.concatenate(parts)
+
+    return run
