@@ -56,7 +56,7 @@ class Piece:
         return f"Piece({self.seconds:.2f} s, {self.sample_rate} Hz)"
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
+@dataclasses.dataclass(frozen=True, repr=False)
 class MusicGenerator:
     """Makes music: the same seed gives the same piece.
 
@@ -75,6 +75,7 @@ class MusicGenerator:
 
     make_spectrogram: ArrayFunction
     to_waveform: ArrayFunction
+    _: dataclasses.KW_ONLY
     sample_rate: int
     hop_samples: int
     clip_seconds: float

@@ -342,8 +342,8 @@ def for_inference(model: Gan) -> inference.MusicGenerator:
         return spectra.waveforms(tf.constant(scaled)).numpy()
 
     return inference.MusicGenerator(
-        make_spectrogram=make_spectrogram,
-        to_waveform=to_waveform,
+        make_spectrogram,
+        to_waveform,
         sample_rate=config.sample_rate,
         hop_samples=config.hop_length,
         clip_seconds=config.clip_seconds,

@@ -19,6 +19,7 @@ from common.corpora import manifest
 from separation import data, evaluation, oracle
 from separation.config import SEPARATION_CORPORA, TASK
 from separation.models import load_model
+from separation.predict import define_inference_flags
 
 _BESIDE = ("tracks.csv", "sdr.png")
 
@@ -46,25 +47,6 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     )
     define_inference_flags(flag_values)
     app.define_evaluation_flag(flag_values)
-
-
-def define_inference_flags(flag_values: configs.FlagValues) -> None:
-    """Define the flags that change how a trained network is used."""
-    absl_flags.DEFINE_float(
-        "overlap",
-        None,
-        "share of a window that the next one repeats (default: as trained)",
-        0,
-        0.75,
-        flag_values=flag_values,
-    )
-    absl_flags.DEFINE_integer(
-        "wiener_iterations",
-        None,
-        "iterations of the multichannel Wiener filter (default: as trained)",
-        0,
-        flag_values=flag_values,
-    )
 
 
 def as_asked(config, flags: configs.FlagValues):

@@ -16,9 +16,9 @@ import tensorflow as tf
 from common import config as configs
 from common import export, files
 from common.cli import app
-from separation import data, inference
+from separation import data, serving
 from separation.config import SEPARATION_CORPORA, TASK
-from separation.models import load_model
+from separation.models import for_inference, load_model, window_stems
 
 _NUM_EXCERPTS = 8
 _SONG_WINDOWS = 2.5
@@ -69,7 +69,7 @@ def export_run(
     files.check_writable(folder)
     recordings = data.load_corpus(data.with_corpus(config, corpus, data_dir), shards_dir)
     split = data.prepare_split(recordings, "test")
-    run = inference.window_function(model, config)
+    separator = for_inference(model, config)
     report = {}
     if "saved_model" in formats:
         # Longer than a window, and no multiple of one: joins are compared too.
@@ -80,7 +80,7 @@ def export_run(
 
         def serve_song(mixture: tf.Tensor) -> dict[str, tf.Tensor]:
             stems = tf.map_fn(
-                lambda one: inference.overlap_add(model, config, one),
+                lambda one: serving.overlap_add(model, config, one),
                 mixture,
                 fn_output_signature=tf.TensorSpec((len(config.stems), None, config.channels), tf.float32),
             )
@@ -89,15 +89,15 @@ def export_run(
         signature = tf.TensorSpec((None, None, config.channels), tf.float32, name="mixture")
         export.write_saved_model(model, serve_song, signature, folder / "saved_model")
         received = [export.run_saved_model(folder / "saved_model", song, stem) for stem in config.stems]
-        expected = inference.separate_track(run, config, song[0])
+        expected = separator.separate(song[0]).waveforms
         report["saved_model"] = export.compare("saved_model", expected[:, None], np.stack(received), _TOLERANCE)
     if "litert" in formats:
         windows = np.concatenate([mixtures for mixtures, _ in data.build_dataset(recordings.config, split)])
         windows = windows[:_NUM_EXCERPTS]
-        expected = run(windows)
+        expected = separator.run(windows)
 
         def serve_window(mixture: tf.Tensor) -> dict[str, tf.Tensor]:
-            stems = inference.window_stems(model, config, mixture)
+            stems = window_stems(model, config, mixture)
             return {stem: stems[:, index] for index, stem in enumerate(config.stems)}
 
         signature = tf.TensorSpec((1, config.window_samples, config.channels), tf.float32, name="mixture")
