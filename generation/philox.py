@@ -6,6 +6,7 @@ Philox is another one, 4x64. How seeds become keys, and bits become numbers, is 
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -49,10 +50,16 @@ def normal(shape: tuple[int, ...], seed: np.ndarray) -> np.ndarray:
     """
     number = math.prod(shape)
     radius, angle = _fractions(_bits(number + number % 2, seed)).reshape(-1, 2).T
-    radius = np.sqrt(np.float32(-2) * np.log(np.maximum(radius, _LEAST_UNIFORM)))
+    radius = np.sqrt(np.float32(-2) * _rounded(np.log, np.maximum(radius, _LEAST_UNIFORM)))
     # TensorFlow multiplies by a double.
     angle = (2 * math.pi * angle.astype(np.float64)).astype(np.float32)
-    return np.stack([radius * np.sin(angle), radius * np.cos(angle)], axis=1).reshape(-1)[:number].reshape(shape)
+    pairs = np.stack([radius * _rounded(np.sin, angle), radius * _rounded(np.cos, angle)], axis=1)
+    return pairs.reshape(-1)[:number].reshape(shape)
+
+
+def _rounded(function: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> np.ndarray:
+    """Compute a function in double precision: the C library's own, which TensorFlow calls, is as good as exact."""
+    return function(values.astype(np.float64)).astype(np.float32)
 
 
 def split(seed: np.ndarray, number: int = 2) -> np.ndarray:
