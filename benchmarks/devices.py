@@ -220,13 +220,9 @@ def measure(cell: Cell, settings: Settings) -> dict:
 def _built(task: str, config: configs.TrainingConfig, shards_dir: Path) -> tuple[keras.Model, tf.data.Dataset]:
     """Build a task's compiled network and its training batches."""
     package = TASKS[task]
-    if task == "generation":
-        split = package.data.prepare_split(config, package.data.load_corpus(config), "train", shards_dir)
-        source = config
-    else:
-        corpus = package.data.load_corpus(config, shards_dir)
-        config, split = corpus.config, package.data.prepare_split(corpus, "train")
-        source = corpus if task == "kws" else config
+    corpus = package.data.load_corpus(config, shards_dir)
+    config, split = corpus.config, package.data.prepare_split(corpus, "train")
+    source = corpus if task == "kws" else config
     model = package.training.compiled_model(config, split)
     return model, package.data.build_dataset(source, split, training=True)
 

@@ -34,9 +34,8 @@ from benchmarks.timing import take_turns
 from common import files, runs
 from common.data import shards
 from common.training import loop
-from separation import inference
 from separation.config import TASK, VARIANTS, Config
-from separation.models import build_model
+from separation.models import build_model, for_inference
 from separation.networks.unet import unet
 
 _FOLDER = Path("runs/benchmarks")
@@ -142,12 +141,12 @@ def measure_separation() -> list[dict]:
 def our_separation(config: Config) -> Route:
     """Return a call that separates a minute of noise."""
     loop.prepare(config)
-    windows = inference.window_function(build_model(config), config)
+    separator = for_inference(build_model(config), config)
     noise = np.random.default_rng(0).normal(0, 0.1, (_SECONDS * config.sample_rate, config.channels))
     block = noise.astype(np.float32)
 
     def run() -> None:
-        for _ in inference.separate(windows, config, [block]):
+        for _ in separator.stream([block]):
             pass
 
     return run

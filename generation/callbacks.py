@@ -7,18 +7,15 @@ that of recordings, and how near samples are to training excerpts.
 """
 
 import logging
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from common import audio, files, runs
-from common.errors import UserError
-from common.files import arrays
+from common import audio, runs
 from common.reporting import plots, tensorboard
 from common.seeds import stream_seed
-from generation import noise
+from generation import noise, snapshots
 from generation import references as reference_embeddings
 from generation.models import Gan
 
@@ -67,7 +64,7 @@ class Watch(keras.callbacks.Callback):
             if np.all(np.isfinite(spectrograms)):
                 logs |= self._figures(spectrograms)
                 self._show(number, spectrograms)
-                _write_snapshot(self.model, self.run.folder, number)
+                snapshots.save(self.model.average, self.run.folder, number)
                 fault = self._fault(number, logs)
             else:
                 fault = "its samples are no numbers any more"
@@ -164,33 +161,3 @@ def sample(model: Gan, num_samples: int, seed: tuple[int, int] = _SEED) -> np.nd
     steps = noise.draw(model.config, num_samples, seed)
     pictures = [model.generate(steps[start : start + _BATCH]).numpy() for start in range(0, num_samples, _BATCH)]
     return np.concatenate(pictures)[:, : model.config.frames]
-
-
-def _snapshot_path(folder: str | Path, epoch: int) -> Path:
-    return Path(folder) / "snapshots" / f"epoch_{epoch:04d}.npz"
-
-
-def snapshots(folder: str | Path) -> list[int]:
-    """List the epochs after which a look was taken."""
-    return sorted(int(path.stem.removeprefix("epoch_")) for path in Path(folder).glob("snapshots/epoch_*.npz"))
-
-
-def _write_snapshot(model: Gan, folder: Path, epoch: int) -> None:
-    with files.atomic_path(_snapshot_path(folder, epoch)) as temporary:
-        np.savez(temporary, *model.average.get_weights())
-
-
-def load_snapshot(model: Gan, folder: str | Path, epoch: int) -> None:
-    """Put the averaged generator of an earlier epoch into a model.
-
-    Raises:
-        UserError: No snapshot was taken after that epoch, or it is damaged.
-    """
-    path = _snapshot_path(folder, epoch)
-    if not path.exists():
-        found = ", ".join(map(str, snapshots(folder))) or "none"
-        raise UserError(f"--epoch: there is no snapshot of epoch {epoch}, only of {found}")
-    try:
-        model.average.set_weights(list(arrays.read(path).values()))
-    except (ValueError, TypeError) as error:
-        raise UserError(f"cannot read {path}: {error}; choose another --epoch") from error

@@ -22,6 +22,21 @@ _STATISTICS_EXCERPTS = 256
 
 
 @dataclasses.dataclass(frozen=True)
+class Corpus:
+    """The tracks a configuration names.
+
+    Attributes:
+        config: The configuration.
+        manifest: A row a track.
+        shards_dir: Where decoded tracks are kept.
+    """
+
+    config: Config
+    manifest: pd.DataFrame
+    shards_dir: Path
+
+
+@dataclasses.dataclass(frozen=True)
 class Split:
     """The tracks of a split, each at least as long as an excerpt.
 
@@ -34,8 +49,8 @@ class Split:
     bank: track_bank.TrackBank
 
 
-def load_corpus(config: Config) -> pd.DataFrame:
-    """List the tracks of a configuration's corpus, a row each.
+def load_corpus(config: Config, shards_dir: str | Path) -> Corpus:
+    """List the tracks of a configuration's corpus.
 
     Raises:
         UserError: The folder is missing, holds no music, or none of a genre.
@@ -56,8 +71,8 @@ def load_corpus(config: Config) -> pd.DataFrame:
     table = _of_genres(table, config.genre)
     if config.split_rule == "folds":
         dealt = splits.assign_folds(table.assign(speaker=music_folder.songs_of(table)), config.num_folds, config.fold)
-        return dealt.assign(speaker=table["speaker"])
-    return table
+        table = dealt.assign(speaker=table["speaker"])
+    return Corpus(config, table, Path(shards_dir))
 
 
 def _of_genres(table: pd.DataFrame, genres: tuple[str, ...]) -> pd.DataFrame:
@@ -76,16 +91,17 @@ def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Con
     return configs.with_corpus(config, corpus, data_dir, split_rule="official", genre=())
 
 
-def prepare_split(config: Config, table: pd.DataFrame, split: str, shards_dir: str | Path) -> Split:
+def prepare_split(corpus: Corpus, split: str) -> Split:
     """Decode the tracks of a split, or find them decoded; tracks shorter than an excerpt are rejected.
 
     Raises:
         UserError: The split has no tracks, or too many cannot be used.
     """
-    rows = manifest.select(table, split)
+    config = corpus.config
+    rows = manifest.select(corpus.manifest, split)
     bank = track_bank.prepare(
         rows,
-        shards_dir,
+        corpus.shards_dir,
         (MIXTURE,),
         config.sample_rate,
         1,

@@ -18,6 +18,8 @@ from common.cli import app, outputs
 from common.cli import flags as shared_flags
 from generation.config import GENERATION_CORPORA, NUM_SAMPLES, TASK
 
+_BESIDE = ("samples.png",)
+
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
@@ -30,23 +32,23 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
-    output = outputs.evaluation_file(flags)
+    output = outputs.evaluation_file(flags, _BESIDE)
     startup.load_tensorflow()
     from common import files
-    from generation import callbacks, data, evaluation
+    from generation import data, evaluation, snapshots
     from generation.models import load_model
 
     config, model = load_model(flags.run_dir)
     if flags.epoch is not None:
-        callbacks.load_snapshot(model, flags.run_dir, flags.epoch)
-    train = data.prepare_split(config, data.load_corpus(config), "train", flags.shards_dir)
-    other = data.with_corpus(config, flags.corpus, flags.data_dir)
-    judged = data.prepare_split(other, data.load_corpus(other), flags.split, flags.shards_dir)
-    figures = evaluation.evaluate_split(model, train, judged, flags.num_samples)
-    figures["protocol"] |= {"corpus": other.corpus, "split": flags.split}
+        snapshots.load(model.average, flags.run_dir, flags.epoch)
+    train = data.prepare_split(data.load_corpus(config, flags.shards_dir), "train")
+    corpus = data.load_corpus(data.with_corpus(config, flags.corpus, flags.data_dir), flags.shards_dir)
+    figures, samples = evaluation.evaluate_split(model, corpus, flags.split, train=train, num_samples=flags.num_samples)
     files.write_json(output, figures)
+    hop_seconds = config.hop_length / config.sample_rate
+    written = [output, *evaluation.save_plots(samples, hop_seconds, output.with_suffix(""))]
     print(evaluation.format_table(figures))
-    print(f"\nwritten: {output}")
+    print(f"\nwritten: {', '.join(map(str, written))}")
 
 
 if __name__ == "__main__":

@@ -5,16 +5,18 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from common import files
 from common.reporting import plots
 from common.seeds import stream_seed
-from generation import callbacks, metrics, references
+from generation import callbacks, data, metrics, references, snapshots
 from generation.config import NUM_SAMPLES
-from generation.data import Split, consecutive_excerpts
+from generation.data import consecutive_excerpts
 from generation.models import Gan
 from generation.spectra import resize
 
 _SEED = (stream_seed(0, "generation.evaluated"), 1)
 _REDUCED = (32, 32)
+_NUM_SHOWN = 8
 _EVOLUTION_LOOKS, _EVOLUTION_SAMPLES = 6, 3
 _BATCH = 8
 _FEWEST_TO_EXTRAPOLATE = 8
@@ -28,17 +30,20 @@ _TITLES = {
 _COLUMNS = ("frechet_distance", "precision", "recall", "density", "coverage", "spread_ratio")
 
 
-def evaluate_split(model: Gan, train: Split, test: Split, num_samples: int = NUM_SAMPLES) -> dict:
+def evaluate_split(
+    model: Gan, corpus: data.Corpus, split: str, *, train: data.Split, num_samples: int = NUM_SAMPLES
+) -> tuple[dict, np.ndarray]:
     """Compare samples with tracks that training did not hear.
 
     Args:
-        model: Trained.
-        train: The tracks that it was trained on.
-        test: Others.
+        model: A trained model.
+        corpus: From `data.load_corpus`.
+        split: Whose tracks.
+        train: The tracks that the model was trained on.
         num_samples: How many to draw.
 
     Returns:
-        For what is generated `frechet_distance`, `frechet_distance_infinity`, `precision`, `recall`, `density`,
+        Figures, and the samples in decibels `(num_samples, frames, bands)`. Of the figures, for what is generated `frechet_distance`, `frechet_distance_infinity`, `precision`, `recall`, `density`,
         `coverage`, `spread_ratio`, `ndb`, `nearest_ratio` and `replays`; `floor`, the Fréchet distance of training tracks,
         as many excerpts; `lines`, the first figures for all that `_TITLES` names; and `protocol`.
 
@@ -46,6 +51,7 @@ def evaluate_split(model: Gan, train: Split, test: Split, num_samples: int = NUM
         UserError: There are too few excerpts to compare with.
     """
     config = model.config
+    test = data.prepare_split(corpus, split)
     found = references.measure(config, model.spectra, train, test)
     spectrograms = callbacks.sample(model, num_samples, _SEED)
     decibels = model.spectra.unscaled(spectrograms).numpy()
@@ -59,7 +65,7 @@ def evaluate_split(model: Gan, train: Split, test: Split, num_samples: int = NUM
         "reduced": found.embedding(_reduced(model, reals)),
     }
     compared = {name: references.figures(found, embeddings) for name, embeddings in lines.items()}
-    return (
+    figures = (
         compared["generated"]
         | references.replay_figures(found, decibels)
         | {
@@ -69,7 +75,8 @@ def evaluate_split(model: Gan, train: Split, test: Split, num_samples: int = NUM
             "lines": compared,
             "protocol": {
                 "embedding": references.NAME,
-                "corpus": config.corpus,
+                "corpus": corpus.config.corpus,
+                "split": split,
                 "num_samples": num_samples,
                 "num_train_tracks": len(train.bank.tracks),
                 "num_test_tracks": len(test.bank.tracks),
@@ -81,6 +88,7 @@ def evaluate_split(model: Gan, train: Split, test: Split, num_samples: int = NUM
             },
         }
     )
+    return figures, decibels
 
 
 def _extrapolated(reference: np.ndarray, generated: np.ndarray) -> float | None:
@@ -117,14 +125,14 @@ def _reduced(model: Gan, waveforms: np.ndarray) -> np.ndarray:
 
 def draw_evolution(model: Gan, folder: Path) -> Path | None:
     """Draw the same samples after some of the epochs that were looked at; returns the picture's path."""
-    epochs = callbacks.snapshots(folder)
+    epochs = snapshots.epochs(folder)
     if not epochs:
         return None
     chosen = [epochs[index] for index in np.unique(np.linspace(0, len(epochs) - 1, _EVOLUTION_LOOKS).astype(int))]
     kept = model.average.get_weights()
     pictures, titles = [], []
     for epoch in chosen:
-        callbacks.load_snapshot(model, folder, epoch)
+        snapshots.load(model.average, folder, epoch)
         pictures.extend(callbacks.sample(model, _EVOLUTION_SAMPLES))
         titles += [f"epoch {epoch}, sample {number + 1}" for number in range(_EVOLUTION_SAMPLES)]
     model.average.set_weights(kept)
@@ -135,8 +143,25 @@ def draw_evolution(model: Gan, folder: Path) -> Path | None:
     return path
 
 
+def save_plots(samples: np.ndarray, hop_seconds: float, stem: Path) -> list[Path]:
+    """Write a picture of some of the samples that were compared (PNG).
+
+    Args:
+        samples: From `evaluate_split`.
+        hop_seconds: Time between frames.
+        stem: Path that the names of the files begin with.
+
+    Returns:
+        The files written.
+    """
+    path = files.beside(stem, "_samples.png")
+    titles = [f"sample {number + 1}" for number in range(len(samples))]
+    plots.save(plots.pictures(samples[:_NUM_SHOWN], titles[:_NUM_SHOWN], hop_seconds), path)
+    return [path]
+
+
 def format_table(figures: dict) -> str:
-    """Lay the figures of `evaluate` out for the console."""
+    """Lay the figures of `evaluate_split` out for the console."""
     width = max(map(len, _TITLES.values()))
     name = f"FAD-{figures['protocol']['embedding']}"
     lines = [f"{'':<{width}}  {name:>12}  precision  recall  density  coverage  spread"]

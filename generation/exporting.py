@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from common import files
 from common.export import graphs
 from common.export.graphs import Graph
 from generation import noise
-from generation.models import Gan, load_model
+from generation.models import Gan, draw_noise, load_model
 
 _NUM_EXCERPTS = 2
 _SEED = 1
@@ -29,7 +30,7 @@ def export_run(run_dir: str | Path, formats: Sequence[str] = ("saved_model",)) -
     config, model = load_model(run_dir)
     folder = Path(run_dir) / "export"
     files.check_writable(folder)
-    steps = noise.draw(config, _NUM_EXCERPTS, [_SEED, 0])
+    steps = noise.draw(config, _NUM_EXCERPTS, (_SEED, 0))
     written = {"saved_model": lambda: audio_graph(model, steps), "litert": lambda: spectrogram_graph(model, steps)}
     report = graphs.write_all(model, {name: written[name] for name in formats}, folder)
     report["protocol"] = {
@@ -43,30 +44,30 @@ def export_run(run_dir: str | Path, formats: Sequence[str] = ("saved_model",)) -
     return report
 
 
-def audio_graph(model: Gan, steps: tf.Tensor) -> Graph:
+def audio_graph(model: Gan, steps: np.ndarray) -> Graph:
     """Return the graph from noise `(batch, steps, noise_dim)`, or from a seed, to waveforms and spectrograms."""
     config = model.config
     from_seed = (
-        lambda seed: serve(model, noise.draw(config, 1, tf.stack([seed, 0]))),
+        lambda seed: serve(model, draw_noise(config, 1, tf.stack([seed, 0]))),
         tf.TensorSpec((), tf.int32, name="seed"),
     )
     return Graph(
         lambda noise_steps: serve(model, noise_steps),
         tf.TensorSpec((None, steps.shape[1], config.noise_dim), tf.float32, name="noise"),
-        steps.numpy(),
+        steps,
         {name: value.numpy() for name, value in serve(model, steps).items()},
         {"spectrogram": _TOLERANCE_DB, "waveform": _TOLERANCE},
         {"from_seed": from_seed},
     )
 
 
-def spectrogram_graph(model: Gan, steps: tf.Tensor) -> Graph:
+def spectrogram_graph(model: Gan, steps: np.ndarray) -> Graph:
     """Return the graph from noise to spectrograms, of which LiteRT cannot make waveforms."""
     signature = tf.TensorSpec((1, steps.shape[1], model.config.noise_dim), tf.float32, name="noise")
     return Graph(
         lambda noise_steps: {"spectrogram": decibels(model, noise_steps)},
         signature,
-        steps.numpy(),
+        steps,
         {"spectrogram": decibels(model, steps).numpy()},
         {"spectrogram": _TOLERANCE_DB},
     )

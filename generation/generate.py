@@ -14,19 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 from absl import flags as absl_flags
 
-from common import audio
 from common import config as configs
 from common.cli import app, outputs
 from common.cli import flags as shared_flags
 from common.cli.guard import Guard
 from common.errors import UserError
-from common.reporting import plots
-from generation import callbacks, inference, noise
+from generation import inference, snapshots
 from generation.config import TASK, Config
-from generation.models import Gan, load_model
+from generation.inference import MusicGenerator, Piece
 
 FORMATS = ("wav", "flac")
 
@@ -42,12 +39,17 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         "duration",
         None,
         "length of a piece in seconds (default: that of an excerpt)",
-        0.5,
+        inference.SHORTEST_SECONDS,
         inference.LONGEST_SECONDS,
         **define,
     )
     absl_flags.DEFINE_float(
-        "truncation", 1.0, "below 1 pieces are nearer to the average one, and less varied", 0.0, 2.0, **define
+        "truncation",
+        1.0,
+        "below 1 pieces are nearer to the average one, and less varied",
+        0.0,
+        inference.HIGHEST_TRUNCATION,
+        **define,
     )
     absl_flags.DEFINE_integer("to_seed", None, "go from --seed to this one in --num_samples pieces", 0, **define)
     absl_flags.DEFINE_integer("epoch", None, "use the generator as it was after this epoch", 1, **define)
@@ -62,23 +64,27 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         raise UserError("--to_seed: a way from one piece to another takes --num_samples of at least 2")
     names = piece_names(flags.seed, flags.num_samples, flags.to_seed)
     paths = [Path(flags.output_dir) / f"{name}.{flags.format}" for name in names]
-    generator = Path(flags.run_dir, "model" if flags.epoch is None else f"epoch {flags.epoch}")
+    made_by = Path(flags.run_dir, "model" if flags.epoch is None else f"epoch {flags.epoch}")
     written = outputs.Outputs(flags.output_dir, "generation.generate", flags)
-    written.check(
-        outputs.Target(target, str(generator)) for path in paths for target in (path, path.with_suffix(".png"))
-    )
-    config, model = load_model(flags.run_dir)
-    if flags.epoch is not None:
-        callbacks.load_snapshot(model, flags.run_dir, flags.epoch)
-    frames = inference.frames_of(config, flags.duration or config.clip_seconds)
-    drawn = draw_pieces(config, flags.seed, flags.num_samples, flags.to_seed, frames)
+    written.check(outputs.Target(target, str(made_by)) for path in paths for target in (path, path.with_suffix(".png")))
+    generator = _load(flags)
     guard = Guard("pieces", "written")
     with written.writing():
-        for path, steps in zip(paths, drawn, strict=True):
+        for number, path in enumerate(paths):
             with guard.one(str(path)):
-                write_piece(model, inference.spectrogram(model, flags.truncation * steps, frames), path, flags.duration)
+                write_piece(make_piece(generator, flags, number), path)
                 print(f"{path}\n{path.with_suffix('.png')}")
     guard.finish()
+
+
+def _load(flags: configs.FlagValues) -> MusicGenerator:
+    """Load the run; what cannot be is refused before TensorFlow is loaded, which takes seconds."""
+    configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
+    if flags.epoch is not None:
+        snapshots.check(flags.run_dir, flags.epoch)
+    from generation import models
+
+    return models.load_for_inference(flags.run_dir, flags.epoch)
 
 
 def piece_names(seed: int, num_samples: int, to_seed: int | None) -> list[str]:
@@ -88,28 +94,20 @@ def piece_names(seed: int, num_samples: int, to_seed: int | None) -> list[str]:
     return [f"seed_{seed:04d}_to_{to_seed:04d}_{number:02d}" for number in range(num_samples)]
 
 
-def draw_pieces(config: Config, seed: int, num_samples: int, to_seed: int | None, frames: int) -> list[tf.Tensor]:
-    """Draw the noise of the pieces that `piece_names` names."""
-    if to_seed is None:
-        return [inference.draw(config, number, frames) for number in range(seed, seed + num_samples)]
-    first, last = inference.draw(config, seed, frames), inference.draw(config, to_seed, frames)
-    return [noise.interpolate(config, first, last, float(share)) for share in np.linspace(0, 1, num_samples)]
+def make_piece(generator: MusicGenerator, flags: configs.FlagValues, number: int) -> Piece:
+    """Make one of the pieces that `piece_names` names."""
+    if flags.to_seed is None:
+        return generator.generate(flags.seed + number, flags.duration, truncation=flags.truncation)
+    share = float(np.linspace(0, 1, flags.num_samples)[number])
+    return generator.interpolate(flags.seed, flags.to_seed, share, flags.duration, truncation=flags.truncation)
 
 
-def write_piece(model: Gan, spectrogram: tf.Tensor, path: Path, seconds: float | None = None) -> None:
-    """Write a spectrogram `(1, frames, bands)` as audio and as a picture beside it.
+def write_piece(piece: Piece, path: Path) -> None:
+    """Write a piece as audio, and its spectrogram as a picture beside it."""
+    from common.reporting import plots
 
-    Args:
-        model: Says how spectrograms become waveforms.
-        spectrogram: Scaled.
-        path: The audio file.
-        seconds: Length to cut to.
-    """
-    config = model.config
-    waveform = audio.at_peak(model.spectra.waveforms(spectrogram)[0].numpy())
-    audio.write(path, waveform[: round(seconds * config.sample_rate)] if seconds else waveform, config.sample_rate)
-    decibels = model.spectra.unscaled(spectrogram)[0].numpy()
-    figure = plots.pictures(decibels[None], [path.stem], config.hop_length / config.sample_rate)
+    piece.save(path)
+    figure = plots.pictures(piece.decibels[None], [path.stem], piece.hop_samples / piece.sample_rate)
     plots.save(figure, path.with_suffix(".png"))
 
 

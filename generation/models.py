@@ -4,17 +4,28 @@ import dataclasses
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from common import config as configs
 from common import runs
-from generation import losses, noise
+from generation import inference, losses, noise, snapshots
 from generation.config import MODELS, TASK, Config
 from generation.discriminator_augment import augment
 from generation.networks import dcgan, native, specgan
 from generation.spectra import Spectra, resize
 
-__all__ = ["MODELS", "Gan", "build_model", "compile_model", "load_model"]
+__all__ = [
+    "MODELS",
+    "Gan",
+    "build_model",
+    "build_optimizer",
+    "compile_model",
+    "draw_noise",
+    "for_inference",
+    "load_for_inference",
+    "load_model",
+]
 
 _NETWORKS = {"native": native, "dcgan": dcgan, "specgan": specgan}
 # How many steps it takes the probability of augmentation to go from 0 to 1.
@@ -75,29 +86,6 @@ class Gan(keras.Model):
         }
         # All parts have their weights.
         self.built = True
-
-    def compile_networks(self, steps_per_execution: int = 1) -> None:
-        """Create both optimizers, and compile.
-
-        Under `mixed_float16` losses are scaled, so that gradients do not vanish.
-        """
-        config = self.config
-
-        def adam(rate: float) -> keras.optimizers.Optimizer:
-            optimizer = keras.optimizers.Adam(rate, beta_1=config.beta_1, beta_2=config.beta_2)
-            scaled = keras.config.dtype_policy().name == "mixed_float16"
-            return keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer
-
-        self.discriminator_optimizer = adam(config.discriminator_learning_rate)
-        optimizer = adam(config.learning_rate)
-        for one, variables in ((optimizer, self.generator), (self.discriminator_optimizer, self.discriminator)):
-            one.build(variables.trainable_variables)
-        self.compile(
-            optimizer,
-            jit_compile=config.jit_compile,
-            steps_per_execution=steps_per_execution,
-            auto_scale_loss=False,
-        )
 
     def optimizers(self) -> list[keras.optimizers.Optimizer]:
         """Return both optimizers: what a backup holds beside the variables."""
@@ -193,7 +181,7 @@ class Gan(keras.Model):
         return self.discriminator(pictures, training=training)
 
     def _fakes(self, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return self.judged(self.generator(noise.draw(self.config, num_samples, seed), training=True))
+        return self.judged(self.generator(draw_noise(self.config, num_samples, seed), training=True))
 
     def _improve_discriminator(
         self, reals: tf.Tensor, fakes: tf.Tensor, seed: tf.Tensor
@@ -261,9 +249,57 @@ def _scaled(optimizer: keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor
     return optimizer.scale_loss(loss) if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else loss
 
 
-def compile_model(model: Gan, steps_per_execution: int = 1) -> None:
-    """Make a model ready for `fit`."""
-    model.compile_networks(steps_per_execution)
+def draw_noise(config: Config, num_samples: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Draw the noise of some excerpts inside a graph, whose seed is a tensor: a training step, and the SavedModel.
+
+    `noise.draw` draws the same numbers outside of it.
+
+    Args:
+        config: Of the generator.
+        num_samples: How many excerpts.
+        seed: Shape `(2,)`, whole numbers; the same seed gives the same noise.
+
+    Returns:
+        Shape `(num_samples, steps, noise_dim)` float32.
+    """
+    steps, local_dim = noise.num_steps(config), config.noise_dim - config.style_dim
+    seeds = tf.unstack(tf.random.split(tf.convert_to_tensor(seed), 2))
+    style = _random(config, (num_samples, 1, config.style_dim), seeds[0])
+    local = _random(config, (num_samples, steps, local_dim), seeds[1])
+    return tf.concat([tf.repeat(style, steps, axis=1), local], axis=2)
+
+
+def _random(config: Config, shape: tuple, seed: tf.Tensor) -> tf.Tensor:
+    # XLA would choose another generator than the rest.
+    if config.noise == "uniform":
+        return tf.random.stateless_uniform(shape, seed, -1.0, 1.0, alg="philox")
+    return tf.random.stateless_normal(shape, seed, alg="philox")
+
+
+def build_optimizer(config: Config) -> keras.optimizers.Optimizer:
+    """Return the optimizer of a generator: Adam at a constant rate; the average of the weights is the model's own."""
+    return keras.optimizers.Adam(config.learning_rate, beta_1=config.beta_1, beta_2=config.beta_2)
+
+
+def compile_model(model: Gan, config: Config, optimizer: keras.optimizers.Optimizer, steps_per_execution: int) -> None:
+    """Set both optimizers: the discriminator's is of the same kind as the generator's, at its own learning rate.
+
+    Under `mixed_float16` losses are scaled, so that gradients do not vanish.
+    """
+    other = optimizer.from_config(
+        optimizer.get_config() | {"learning_rate": config.discriminator_learning_rate},
+    )
+    if keras.config.dtype_policy().name == "mixed_float16":
+        optimizer, other = (keras.optimizers.LossScaleOptimizer(one) for one in (optimizer, other))
+    model.discriminator_optimizer = other
+    for one, network in ((optimizer, model.generator), (other, model.discriminator)):
+        one.build(network.trainable_variables)
+    model.compile(
+        optimizer,
+        jit_compile=config.jit_compile,
+        steps_per_execution=steps_per_execution,
+        auto_scale_loss=False,
+    )
 
 
 def load_model(run_dir: str | Path) -> tuple[Config, Gan]:
@@ -277,3 +313,43 @@ def load_model(run_dir: str | Path) -> tuple[Config, Gan]:
         model = build_model(config)
     runs.load_weights(model, run_dir)
     return config, model
+
+
+def load_for_inference(run_dir: str | Path, epoch: int | None = None) -> inference.MusicGenerator:
+    """Load a run to make music with.
+
+    Args:
+        run_dir: A trained run.
+        epoch: The generator as it was after this epoch; as it was kept unless told.
+
+    Raises:
+        UserError: As `load_model`; or no snapshot was taken after that epoch.
+    """
+    _, model = load_model(run_dir)
+    if epoch is not None:
+        snapshots.load(model.average, run_dir, epoch)
+    return for_inference(model)
+
+
+def for_inference(model: Gan) -> inference.MusicGenerator:
+    """Return what makes music with a model."""
+    config, spectra = model.config, model.spectra
+
+    def make_spectrogram(steps: np.ndarray) -> np.ndarray:
+        return model.generate(tf.constant(steps)).numpy()
+
+    def to_waveform(scaled: np.ndarray) -> np.ndarray:
+        return spectra.waveforms(tf.constant(scaled)).numpy()
+
+    return inference.MusicGenerator(
+        make_spectrogram,
+        to_waveform,
+        sample_rate=config.sample_rate,
+        hop_samples=config.hop_length,
+        clip_seconds=config.clip_seconds,
+        clip_frames=config.frames,
+        any_length=config.model == "native",
+        noise=noise.of(config),
+        low_db=np.asarray(spectra.low),
+        high_db=np.asarray(spectra.high),
+    )

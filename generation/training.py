@@ -15,7 +15,7 @@ from common.training.options import Options
 from generation import data, evaluation, references
 from generation.callbacks import Watch
 from generation.config import TASK, Config
-from generation.models import Gan, build_model, compile_model
+from generation.models import Gan, build_model, build_optimizer, compile_model
 
 # What the history's picture shows, and in which panel.
 _PANELS = {
@@ -50,8 +50,8 @@ def train_run(
     """
     loop.prepare(config)
     runs.check_folder(folder)
-    table = data.load_corpus(config)
-    splits = {split: data.prepare_split(config, table, split, options.shards_dir) for split in manifest.SPLITS}
+    corpus = data.load_corpus(config, options.shards_dir)
+    splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
     config = precision.resolve(
         config,
         folder,
@@ -61,14 +61,15 @@ def train_run(
         resume=options.resume,
         tune_jit_compile=options.tune_jit_compile,
     )
-    run = runs.start(folder, config, TASK, variant, options.resume, table)
+    run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
     if run.complete:
         return run, False
     runs.write_rejected(run, [split.bank.rejected for split in splits.values()])
     loop.prepare(config)
 
     model = fit(run, splits, options)
-    figures = evaluation.evaluate_split(model, splits["train"], splits["test"])
+    figures, samples = evaluation.evaluate_split(model, corpus, "test", train=splits["train"])
+    evaluation.save_plots(samples, config.hop_length / config.sample_rate, run.folder / "test")
     plots.save(draw_history(run), run.folder / "history.png")
     evaluation.draw_evolution(model, run.folder)
     tensorboard.write_plots(run.folder / "tensorboard", sorted(run.folder.glob("*.png")))
@@ -92,7 +93,8 @@ def compiled_model(config: Config, split: data.Split) -> Gan:
     """Build the networks, with the scale of the training split's spectrograms, ready to fit it."""
     model = build_model(config)
     model.spectra.adapt([tf.constant(data.statistics_excerpts(config, split))])
-    compile_model(model, loop.steps_per_execution(data.steps_per_epoch(config, split)))
+    steps = data.steps_per_epoch(config, split)
+    compile_model(model, config, build_optimizer(config), loop.steps_per_execution(steps))
     return model
 
 

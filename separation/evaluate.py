@@ -17,6 +17,7 @@ from common import startup
 from common.cli import app, outputs
 from common.cli import flags as shared_flags
 from separation.config import SEPARATION_CORPORA, TASK
+from separation.predict import define_inference_flags
 
 _BESIDE = ("tracks.csv", "sdr.png")
 
@@ -34,25 +35,6 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         "full", True, "compute ISR, SIR and SAR too, which takes longer than separating", flag_values=flag_values
     )
     define_inference_flags(flag_values)
-
-
-def define_inference_flags(flag_values: configs.FlagValues) -> None:
-    """Define the flags that change how a trained network is used."""
-    absl_flags.DEFINE_float(
-        "overlap",
-        None,
-        "share of a window that the next one repeats (default: as trained)",
-        0,
-        0.75,
-        flag_values=flag_values,
-    )
-    absl_flags.DEFINE_integer(
-        "wiener_iterations",
-        None,
-        "iterations of the multichannel Wiener filter (default: as trained)",
-        0,
-        flag_values=flag_values,
-    )
 
 
 def as_asked(config, flags: configs.FlagValues):

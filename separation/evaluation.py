@@ -10,7 +10,7 @@ import pandas as pd
 from common import files, progress
 from common.files import tables
 from common.reporting import plots
-from separation import data, inference, metrics, oracle
+from separation import data, metrics, models, oracle
 from separation.config import Config
 
 QUICK = ("sdr", "si_sdr", "usdr")
@@ -46,8 +46,8 @@ def evaluate_split(
     """
     config = corpus.config
     names = FULL if full and len(config.stems) > 1 else QUICK
-    run = inference.window_function(model, config)
-    estimators: dict[str, Estimator] = {"model": lambda mixture, _: inference.separate_track(run, config, mixture)}
+    separator = models.for_inference(model, config)
+    estimators: dict[str, Estimator] = {"model": lambda mixture, _: separator.separate(mixture).waveforms}
     estimators |= {name: _oracle(name, config) for name in oracles}
     rows = []
     groups = corpus.manifest.drop_duplicates("track").set_index("track")["speaker"]

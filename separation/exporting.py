@@ -10,9 +10,9 @@ import tensorflow as tf
 from common import export, files
 from common.export import graphs
 from common.export.graphs import Graph
-from separation import data, inference
+from separation import data, serving
 from separation.config import Config
-from separation.models import load_model
+from separation.models import for_inference, load_model, window_stems
 
 _NUM_EXCERPTS = 8
 _SONG_WINDOWS = 2.5
@@ -83,10 +83,10 @@ def song_graph(model: keras.Model, config: Config, song: np.ndarray) -> Graph:
 
     def serve(mixture: tf.Tensor) -> dict[str, tf.Tensor]:
         signature = tf.TensorSpec((len(config.stems), None, config.channels), tf.float32)
-        stems = tf.map_fn(lambda one: inference.overlap_add(model, config, one), mixture, fn_output_signature=signature)
+        stems = tf.map_fn(lambda one: serving.overlap_add(model, config, one), mixture, fn_output_signature=signature)
         return {stem: stems[:, index] for index, stem in enumerate(config.stems)}
 
-    expected = inference.separate_track(inference.window_function(model, config), config, song[0])[None]
+    expected = for_inference(model, config).separate(song[0]).waveforms[None]
     signature = tf.TensorSpec((None, None, config.channels), tf.float32, name="mixture")
     return _checked(config, serve, signature, song, expected)
 
@@ -95,10 +95,10 @@ def window_graph(model: keras.Model, config: Config, windows: np.ndarray) -> Gra
     """Return the graph that takes one window."""
 
     def serve(mixture: tf.Tensor) -> dict[str, tf.Tensor]:
-        stems = inference.window_stems(model, config, mixture)
+        stems = window_stems(model, config, mixture)
         return {stem: stems[:, index] for index, stem in enumerate(config.stems)}
 
-    expected = inference.window_function(model, config)(windows)
+    expected = for_inference(model, config).run(windows)
     signature = tf.TensorSpec((1, config.window_samples, config.channels), tf.float32, name="mixture")
     return _checked(config, serve, signature, windows, expected)
 

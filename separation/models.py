@@ -4,17 +4,27 @@ import dataclasses
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from common import config as configs
 from common import runs
-from separation import losses
+from separation import inference, losses, wiener
 from separation.config import MODELS, TASK, Config
 from separation.layers import ComplexSpectra, MaskedSpectra, Masks, MixtureSpectrum, SpectrumFeatures, StemWaveforms
 from separation.networks.tfc_tdf import tfc_tdf
 from separation.networks.unet import unet
 
-__all__ = ["MODELS", "Separator", "build_model", "compile_model", "load_model"]
+__all__ = [
+    "MODELS",
+    "Separator",
+    "build_model",
+    "compile_model",
+    "for_inference",
+    "load_for_inference",
+    "load_model",
+    "window_stems",
+]
 
 _NETWORKS = {"unet": unet, "tfc_tdf": tfc_tdf}
 
@@ -181,3 +191,58 @@ def load_model(run_dir: str | Path) -> tuple[Config, keras.Model]:
         model = build_model(config)
     runs.load_weights(model, run_dir)
     return config, model
+
+
+def load_for_inference(
+    run_dir: str | Path, *, overlap: float | None = None, wiener_iterations: int | None = None
+) -> inference.StemSeparator:
+    """Load a run to take songs apart with.
+
+    Args:
+        run_dir: A trained run.
+        overlap: Share of a window that the next one repeats; as trained unless told.
+        wiener_iterations: Iterations of the multichannel Wiener filter; as trained unless told.
+
+    Raises:
+        UserError: As `load_model`; or an argument is out of its range.
+    """
+    config, model = load_model(run_dir)
+    chosen = {"overlap": overlap, "wiener_iterations": wiener_iterations}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return for_inference(model, dataclasses.replace(config, **given))
+
+
+def for_inference(model: keras.Model, config: Config) -> inference.StemSeparator:
+    """Return what takes songs apart with a model.
+
+    The model always gets the same number of windows, so it is compiled once, and a window's answer does not depend on how
+    many there were.
+    """
+    shape = (inference.BATCH_SIZE, config.window_samples, config.channels)
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
+    def stems_of(windows: tf.Tensor) -> tf.Tensor:
+        return window_stems(model, config, windows)
+
+    def run(windows: np.ndarray) -> np.ndarray:
+        num_batches = -(-len(windows) // inference.BATCH_SIZE)
+        filled = np.zeros((num_batches * inference.BATCH_SIZE, *shape[1:]), np.float32)
+        filled[: len(windows)] = windows
+        return np.concatenate([stems_of(batch).numpy() for batch in filled.reshape(-1, *shape)])[: len(windows)]
+
+    return inference.StemSeparator(
+        run,
+        stems=config.stems,
+        sample_rate=config.sample_rate,
+        channels=config.channels,
+        window_samples=config.window_samples,
+        hop_samples=config.window_hop,
+    )
+
+
+def window_stems(model: keras.Model, config: Config, windows: tf.Tensor) -> tf.Tensor:
+    """Separate windows `(batch, window_samples, channels)` into `(batch, stems, window_samples, channels)`."""
+    outputs = model(windows, training=False)
+    if not config.wiener_iterations:
+        return outputs["stems"]
+    return wiener.filter_stems(config, windows, outputs["spectra"])

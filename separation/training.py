@@ -15,10 +15,10 @@ from common.corpora import manifest
 from common.reporting import plots, tensorboard
 from common.training import loop, precision
 from common.training.options import Options
-from separation import data, evaluation, inference
+from separation import data, evaluation
 from separation.callbacks import SeparationPanels, compare
 from separation.config import TASK, Config
-from separation.models import build_model, compile_model
+from separation.models import build_model, compile_model, for_inference
 
 _EXAMPLE_SECONDS = 30.0
 
@@ -139,7 +139,7 @@ def write_example(model: keras.Model, corpus: data.Corpus, folder: Path) -> Path
     _, mixture, stems = next(data.read_tracks(corpus, "test"))
     num_samples = round(_EXAMPLE_SECONDS * config.sample_rate)
     mixture, stems = mixture[:num_samples], stems[:, :num_samples]
-    estimates = inference.separate_track(inference.window_function(model, config), config, mixture)
+    estimates = for_inference(model, config).separate(mixture).waveforms
     for name, waveform in {"mixture": mixture, **dict(zip(config.stems, estimates, strict=True))}.items():
         audio.write(folder / f"{name}.wav", np.clip(waveform, -1, 1), config.sample_rate)
     picture = folder / "example_spectrograms.png"

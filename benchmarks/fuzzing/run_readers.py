@@ -257,9 +257,9 @@ def snapshots(folder: Path) -> list[Input]:
 
 def load_snapshot(folder: Path) -> None:
     """Go back to an earlier generator."""
-    from generation import callbacks
+    from generation import snapshots
 
-    callbacks.load_snapshot(_gan(), folder, 3)
+    snapshots.load(_gan().average, folder, 3)
 
 
 def run_folders(folder: Path) -> list[Input]:

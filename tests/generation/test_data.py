@@ -22,7 +22,7 @@ def config(folder):
 
 @pytest.fixture(scope="module")
 def split(config, tmp_path_factory):
-    return data.prepare_split(config, data.load_corpus(config), "train", tmp_path_factory.mktemp("shards"))
+    return data.prepare_split(data.load_corpus(config, tmp_path_factory.mktemp("shards")), "train")
 
 
 def test_random_excerpts_are_cut_from_the_files(config, split, folder):
@@ -73,7 +73,7 @@ def test_a_batch_has_examples_for_every_step_of_the_discriminator(config, split)
 
 def test_a_genre_that_is_not_there_is_one_line(config):
     with pytest.raises(UserError, match="there is no 'rif', only riff. Did you mean .riff"):
-        data.load_corpus(dataclasses.replace(config, genre=("rif",)))
+        data.load_corpus(dataclasses.replace(config, genre=("rif",)), "shards")
 
 
 def test_tracks_shorter_than_an_excerpt_are_left_out(config, tmp_path):
@@ -81,12 +81,12 @@ def test_tracks_shorter_than_an_excerpt_are_left_out(config, tmp_path):
     for number in range(4):
         soundfile.write(tmp_path / "music/train/riff" / f"short{number}.wav", np.full(RATE // 2, 0.1), RATE)
     config = dataclasses.replace(config, data_dir=str(tmp_path / "music"), max_rejected=0.5)
-    split = data.prepare_split(config, data.load_corpus(config), "train", tmp_path / "shards")
+    split = data.prepare_split(data.load_corpus(config, tmp_path / "shards"), "train")
     assert len(split.bank.tracks) == 4 == len(split.bank.pcm)
     assert len(split.bank.rejected) == 4 and "shorter than an excerpt of 1 s" in split.bank.rejected["reason"].iloc[0]
     with pytest.raises(UserError, match="4 of 8 tracks cannot be used: 50% .* shorter than an excerpt"):
         strict = dataclasses.replace(config, max_rejected=0.05)
-        data.prepare_split(strict, data.load_corpus(strict), "train", tmp_path / "shards")
+        data.prepare_split(data.load_corpus(strict, tmp_path / "shards"), "train")
 
 
 def test_silent_tracks_are_refused(config, tmp_path):
@@ -95,13 +95,14 @@ def test_silent_tracks_are_refused(config, tmp_path):
         soundfile.write(path, np.zeros(2 * RATE), RATE)
     config = dataclasses.replace(config, data_dir=str(tmp_path / "music"))
     with pytest.raises(UserError, match="is silent"):
-        data.prepare_split(config, data.load_corpus(config), "train", tmp_path / "shards")
+        data.prepare_split(data.load_corpus(config, tmp_path / "shards"), "train")
 
 
 def test_folds_deal_tracks(config):
     seen = []
     for fold in range(4):
-        table = data.load_corpus(dataclasses.replace(config, split_rule="folds", num_folds=4, fold=fold))
+        folds = dataclasses.replace(config, split_rule="folds", num_folds=4, fold=fold)
+        table = data.load_corpus(folds, "shards").manifest
         seen += list(table.loc[table["split"] == "test", "track"])
     assert sorted(seen) == sorted(set(seen)) and len(seen) == 8
 
@@ -131,7 +132,7 @@ def test_folds_keep_the_stems_of_a_song_together(config, tmp_path):
             path.parent.mkdir(exist_ok=True)
             soundfile.write(path, np.zeros(RATE), RATE)
     config = dataclasses.replace(config, data_dir=str(tmp_path), split_rule="folds", num_folds=3)
-    table = data.load_corpus(config)
+    table = data.load_corpus(config, tmp_path / "shards").manifest
     songs = table["track"].str.partition("/")[0]
     assert (table.groupby(songs)["split"].nunique() == 1).all() and set(table["split"]) == {
         "train",

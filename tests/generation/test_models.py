@@ -8,7 +8,7 @@ import tensorflow as tf
 from benchmarks.example_corpora.riffs import riff
 from common import runs
 from common.training import loop
-from generation import models, noise
+from generation import models, noise, snapshots
 from generation.config import LOSSES, VARIANTS
 
 # Without a style a step has half the variables, and is compiled sooner.
@@ -22,7 +22,7 @@ def build(config, *, eager=False):
     loop.prepare(config)
     model = models.build_model(config)
     model.spectra.adapt([tf.constant(waveforms(config, 4))])
-    models.compile_model(model)
+    models.compile_model(model, config, models.build_optimizer(config), 1)
     model.run_eagerly = eager
     return model
 
@@ -158,14 +158,14 @@ def test_a_saved_model_comes_back(tmp_path):
     model.save(run.model_path)
     config, loaded = models.load_model(run.folder)
     assert config == PLAIN
-    steps = noise.draw(PLAIN, 3, [0, 0])
+    steps = noise.draw(PLAIN, 3, (0, 0))
     np.testing.assert_array_equal(loaded.generate(steps), model.generate(steps))
     np.testing.assert_array_equal(loaded.spectra.low, model.spectra.low)
 
 
 def test_the_graph_that_generates_follows_the_weights():
     model = build(PLAIN)
-    steps = noise.draw(PLAIN, 2, [0, 0])
+    steps = noise.draw(PLAIN, 2, (0, 0))
     before = model.generate(steps).numpy()
     np.testing.assert_allclose(before, model(steps), atol=1e-5)
     model.average.set_weights([2 * weight for weight in model.average.get_weights()])
@@ -173,5 +173,32 @@ def test_the_graph_that_generates_follows_the_weights():
     np.testing.assert_allclose(after, model(steps), atol=1e-5)
     assert np.abs(after - before).max() > 0.01
     # Longer pieces come out of the same graph.
-    longer = tf.concat([steps, steps], axis=1)
+    longer = np.concatenate([steps, steps], axis=1)
     np.testing.assert_allclose(model.generate(longer), model(longer), atol=1e-5)
+
+
+def test_a_run_makes_music_in_float32_whatever_the_policy(tmp_path):
+    model = models.build_model(PLAIN)
+    run = runs.start(tmp_path / "run", PLAIN, "generation", "tiny")
+    model.save(run.model_path)
+    expected = models.for_inference(model).generate(3)
+    model.average.set_weights([2 * weight for weight in model.average.get_weights()])
+    snapshots.save(model.average, run.folder, 4)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        loaded, earlier = (models.load_for_inference(run.folder, epoch).generate(3) for epoch in (None, 4))
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    np.testing.assert_allclose(loaded.waveform, expected.waveform, atol=1e-5)
+    np.testing.assert_allclose(earlier.decibels, models.for_inference(model).generate(3).decibels, atol=1e-3)
+    assert np.abs(earlier.decibels - loaded.decibels).max() > 0.01
+
+
+def test_the_discriminator_learns_at_its_own_rate():
+    model = models.build_model(PLAIN)
+    models.compile_model(model, PLAIN, models.build_optimizer(PLAIN), 1)
+    rates = [float(optimizer.learning_rate.numpy()) for optimizer in model.optimizers()]
+    assert rates == pytest.approx([PLAIN.learning_rate, PLAIN.discriminator_learning_rate])
+    assert model.discriminator_optimizer.beta_2 == model.optimizer.beta_2 == PLAIN.beta_2
+    assert model.discriminator_optimizer.beta_1 == PLAIN.beta_1

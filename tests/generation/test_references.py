@@ -14,8 +14,8 @@ from generation.spectra import Spectra
 def measured(tmp_path_factory):
     folder = write_riffs(tmp_path_factory.mktemp("riffs"))
     config = dataclasses.replace(VARIANTS["tiny"], corpus="folder", data_dir=str(folder))
-    table, shards = data.load_corpus(config), tmp_path_factory.mktemp("shards")
-    splits = {name: data.prepare_split(config, table, name, shards) for name in ("train", "test")}
+    corpus = data.load_corpus(config, tmp_path_factory.mktemp("shards"))
+    splits = {name: data.prepare_split(corpus, name) for name in ("train", "test")}
     spectra = Spectra(config)
     spectra.adapt([tf.constant(data.statistics_excerpts(config, splits["train"]))])
     return config, spectra, splits, references.measure(config, spectra, splits["train"], splits["test"])
