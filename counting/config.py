@@ -16,6 +16,14 @@ MODELS = tuple(ENCODERS)
 HEADS = ("sex", "class", "ordinal", "poisson")
 PREPARED = "prepared"
 COUNTING_CORPORA = corpora.names(TASK)
+# What a prepared set of mixtures depends on.
+PREPARED_FIELDS = (
+    *("corpus", "data_dir", "subsets", "language", "num_voices", "utterances_per_voice", "seed", "max_rejected"),
+    *("min_speakers", "max_speakers", "clip_seconds", "sample_rate", "cuts", "min_activity", "label_rule"),
+    *("level_rule", "speaker_gain_db", "min_level_db", "max_level_db", "max_speed"),
+    *("noise_dir", "noise_probability", "min_snr_db", "max_snr_db"),
+    *("reverberation_probability", "min_rt60_seconds", "max_rt60_seconds"),
+)
 
 
 @dataclasses.dataclass(frozen=True)

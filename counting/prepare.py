@@ -11,42 +11,21 @@ is there is not made again: the same command goes on where it was interrupted.
 """
 
 import dataclasses
-import hashlib
-import json
-import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-import tensorflow as tf
 from absl import flags as absl_flags
 
-from common import audio, files, progress, seeds
 from common import config as configs
+from common import startup
 from common.cli import app
 from common.cli import flags as shared_flags
-from common.corpora import manifest
-from common.data import decoded, excerpts
 from common.errors import UserError
-from common.features import spectral
-from common.reporting import plots
-from counting import data, mixing, prepared_corpus
-from counting.config import PREPARED, VARIANTS, Config
+from counting.config import PREPARED, PREPARED_FIELDS, VARIANTS, Config
 
 _SIZES = (100_000, 10_000, 10_000)
-_AT_ONCE = 64
-_FIELDS = (
-    *("corpus", "data_dir", "subsets", "language", "num_voices", "utterances_per_voice", "seed", "max_rejected"),
-    *("min_speakers", "max_speakers", "clip_seconds", "sample_rate", "cuts", "min_activity", "label_rule"),
-    *("level_rule", "speaker_gain_db", "min_level_db", "max_level_db", "max_speed"),
-    *("noise_dir", "noise_probability", "min_snr_db", "max_snr_db"),
-    *("reverberation_probability", "min_rt60_seconds", "max_rt60_seconds"),
-)
-_SETTINGS = "settings.json"
-_OTHERS = (prepared_corpus.TABLE, "class_balance.png", "sexes.png", "examples.png")
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -59,7 +38,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         flag_values=flag_values,
     )
     shared_flags.define_corpus_flags(flag_values)
-    configs.define_field_flags(flag_values, VARIANTS["report"], _FIELDS)
+    configs.define_field_flags(flag_values, VARIANTS["report"], PREPARED_FIELDS)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
@@ -71,8 +50,13 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     if config.corpus == PREPARED:
         raise UserError("--corpus=prepared is what this command makes; give the corpus to make it from")
     sizes = parse_sizes(flags.sizes)
-    table = prepare(config, Path(flags.output_dir), sizes, shards_dir=flags.shards_dir, download=flags.download)
-    print(summary(table))
+    startup.load_tensorflow()
+    from counting import preparation
+
+    table = preparation.prepare(
+        config, Path(flags.output_dir), sizes, shards_dir=flags.shards_dir, download=flags.download
+    )
+    print(preparation.summary(table))
     print(f"\nwritten: {flags.output_dir}\ntrain:   {train_command(config, flags.output_dir)}")
 
 
@@ -89,232 +73,9 @@ def parse_sizes(texts: Sequence[str]) -> dict[str, int]:
     Raises:
         UserError: There are not three whole numbers above 0.
     """
-    if len(texts) != len(manifest.SPLITS) or not all(text.isdecimal() and int(text) for text in texts):
+    if len(texts) != len(configs.SPLITS) or not all(text.isdecimal() and int(text) for text in texts):
         raise UserError(f"--sizes: expected three whole numbers above 0 such as 1000,100,100, got {','.join(texts)!r}")
-    return dict(zip(manifest.SPLITS, map(int, texts), strict=True))
-
-
-def prepare(
-    config: Config, folder: Path, sizes: dict[str, int], *, shards_dir: str | Path, download: bool = False
-) -> pd.DataFrame:
-    """Write the mixtures that are not there yet, the table and the pictures.
-
-    Args:
-        config: What is mixed.
-        folder: Where to; made if missing.
-        sizes: Mixtures by split.
-        shards_dir: Where decoded recordings are kept.
-        download: Whether to fetch a corpus that is not there.
-
-    Returns:
-        The table.
-
-    Raises:
-        UserError: The folder holds mixtures of other settings, or the corpus cannot be used.
-    """
-    # A count is all that is asked here; sexes are written down where they are known.
-    config = dataclasses.replace(config, head="class")
-    _check_place(config, folder)
-    corpus = data.load_corpus(config, shards_dir, download=download)
-    splits = {name: data.prepare_split(corpus, name) for name in sizes}
-    _check_settings(config, folder, splits)
-    tables = []
-    for name, size in sizes.items():
-        split = splits[name]
-        source = mixing.open_source(config, split.bank, name, varied=bool(config.max_speed))
-        # Whole groups, which share their random draws: a larger set begins with the mixtures of a smaller one.
-        numbers = np.arange(-(-size // _AT_ONCE) * _AT_ONCE)
-        counts = mixing.balanced_counts(config, numbers)
-        drawn = mixing.draw(source, numbers, counts, config.max_speakers, _seed(config, name))
-        table = describe(config, source, drawn, name, _root(corpus)).iloc[:size]
-        _write_missing(config, split, source, drawn, folder, list(table["File"]))
-        tables.append(table)
-    table = pd.concat(tables, ignore_index=True)
-    for name, figure in pictures(config, folder, table).items():
-        plots.save(figure, folder / name)
-    # Last of all: where the table exists, the folder is complete.
-    with files.atomic_path(folder / prepared_corpus.TABLE) as temporary:
-        table.to_csv(temporary, index=False)
-    return table
-
-
-def _seed(config: Config, split: str) -> int:
-    return seeds.stream_seed(config.seed, f"counting.prepared.{split}")
-
-
-def _root(corpus: data.Corpus) -> Path:
-    return Path(corpus.config.data_dir).absolute() if corpus.config.data_dir else Path.cwd()
-
-
-def _check_place(config: Config, folder: Path) -> None:
-    """Refuse a folder whose files would be replaced, or whose mixtures would be recordings the next time."""
-    files.check_writable(folder)
-    if not (folder / _SETTINGS).exists():
-        there = [*folder.glob("Audio_*.wav"), *(path for name in _OTHERS if (path := folder / name).exists())]
-        if there:
-            raise UserError(f"{there[0]} is of somebody else; give another --output_dir")
-    place = Path(os.path.realpath(folder))
-    for name in ("data_dir", "noise_dir"):
-        source = getattr(config, name)
-        if source and Path(os.path.realpath(source)) in (place, *place.parents):
-            raise UserError(
-                f"--output_dir: {folder} lies in --{name}={source}, and mixtures there would be taken for recordings; give"
-                " a folder outside of it"
-            )
-
-
-def _check_settings(config: Config, folder: Path, splits: dict[str, data.Split]) -> None:
-    """Refuse to mix what was made by other settings or of other recordings; note the settings of a new folder."""
-    values = configs.to_dict(config)
-    # Through JSON, so that it compares with what is read.
-    settings = json.loads(json.dumps({name: values[name] for name in _FIELDS}))
-    settings["recordings"] = {name: _fingerprint(split) for name, split in splits.items()}
-    path = folder / _SETTINGS
-    if path.exists():
-        way_out = f"delete {folder} or give another --output_dir"
-        stored = files.read_json(path, way_out)
-        if not isinstance(stored, dict):
-            raise UserError(f"{path} holds no settings by name; {way_out}")
-        if (
-            all(stored.get(name) == settings[name] for name in _FIELDS)
-            and stored.get("recordings") != (settings["recordings"])
-        ):
-            raise UserError(
-                f"{folder} was prepared from other recordings than {config.data_dir or config.corpus} holds now; give"
-                " another --output_dir"
-            )
-        changes = [
-            f"{name}={stored.get(name)} (now {settings[name]})"
-            for name in _FIELDS
-            if stored.get(name) != settings[name]
-        ]
-        if changes:
-            raise UserError(
-                f"{folder} was prepared with {', '.join(changes)}; give another --output_dir, or the same flags"
-            )
-    files.write_json(path, settings)
-
-
-def _fingerprint(split: data.Split) -> str:
-    """Name what a split's mixtures are made of: recordings, speakers, sexes and noise."""
-    digest = hashlib.sha256(split.shards.folder.name.encode())
-    digest.update(split.bank.table.drop(columns="path").to_csv(index=False).encode())
-    if split.noise is not None:
-        digest.update(split.noise.numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def describe(config: Config, source: mixing.Source, drawn: mixing.Drawn, split: str, root: Path) -> pd.DataFrame:
-    """Return the rows of the table for the mixtures of a split; paths are relative to `root` where they lie in it."""
-    bank = source.bank
-    rows = bank.locate(np.maximum(drawn.positions, 0))
-    counted = mixing.heard(config, source, drawn)
-    paths = [_relative(path, root) for path in bank.table["path"]]
-    first, start = bank.table["first"].to_numpy(), bank.table["start"].to_numpy()
-    described = []
-    for number, (count, speakers) in enumerate(zip(drawn.counts, drawn.speakers, strict=True)):
-        letters = "".join(source.sexes[one] or "?" for one in speakers[counted[number]])
-        places = range(count)
-        begins = [
-            (drawn.positions[number, place] - first[rows[number, place]] + start[rows[number, place]])
-            / config.sample_rate
-            for place in places
-        ]
-        described.append(
-            (
-                prepared_corpus.file_name(split, number),
-                split,
-                len(letters),
-                letters,
-                letters.count("F"),
-                letters.count("M"),
-                ";".join(source.speakers[speakers[place]] for place in places),
-                ";".join(paths[rows[number, place]] for place in places),
-                ";".join(f"{begin:.2f}" for begin in begins),
-            )
-        )
-    return pd.DataFrame(described, columns=list(prepared_corpus.COLUMNS))
-
-
-def _relative(path: str, root: Path) -> str:
-    try:
-        return Path(path).relative_to(root).as_posix()
-    except ValueError:
-        return path
-
-
-def _write_missing(
-    config: Config,
-    split: data.Split,
-    source: mixing.Source,
-    drawn: mixing.Drawn,
-    folder: Path,
-    names: list[str],
-) -> None:
-    missing = np.array([number for number, name in enumerate(names) if not (folder / name).exists()], np.int64)
-    if not len(missing):
-        return
-    with progress.bar(len(names), f"mixing {split.name}", "mixture", len(names) - len(missing)) as meter:
-        for numbers, waveforms in _mixed(config, split, source, drawn, missing):
-            tasks = [
-                (folder / names[number], waveform, config.sample_rate, "PCM_16")
-                for number, waveform in zip(numbers, waveforms, strict=True)
-            ]
-            for _ in decoded.in_threads(audio.write, tasks):
-                meter.update()
-
-
-def _mixed(
-    config: Config, split: data.Split, source: mixing.Source, drawn: mixing.Drawn, missing: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Mix what is missing, a group at once; groups are the same in every run, for a group shares its random draws."""
-
-    @tf.function
-    def mix(cut: tf.Tensor, counts: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        return mixing.mix(config, cut, counts, seed, split.noise)
-
-    for group in np.unique(missing // _AT_ONCE):
-        numbers = np.arange(group * _AT_ONCE, (group + 1) * _AT_ONCE)
-        positions = drawn.positions[numbers]
-        cut = excerpts.read(
-            source.bank.tracks, excerpts.Places(np.minimum(positions, 0), positions), source.cut_samples
-        )[..., 0]
-        seed = tf.constant([_seed(config, split.name), group], tf.int32)
-        waveforms = mix(cut, drawn.counts[numbers], seed).numpy()
-        chosen = np.isin(numbers, missing)
-        yield numbers[chosen], waveforms[chosen]
-
-
-def summary(table: pd.DataFrame) -> str:
-    """Lay out for the console how many mixtures there are, by split and count."""
-    counts = table.groupby(["Split", "Speakers"], sort=True).size().unstack(fill_value=0)
-    return counts.loc[[split for split in manifest.SPLITS if split in counts.index]].to_string()
-
-
-def pictures(config: Config, folder: Path, table: pd.DataFrame) -> dict[str, plots.Figure]:
-    """Draw what is in a set: class balance, sexes by number of speakers, and an example of each number.
-
-    Returns:
-        Figures by the names of their files.
-    """
-    balance = table.groupby(["Split", "Speakers"]).size().unstack(fill_value=0)
-    balance = balance.loc[[split for split in manifest.SPLITS if split in balance.index]].T
-    sexes = table.assign(sexes=table["Speakers Sex"].map(prepared_corpus.label))
-    by_count = sexes.groupby(["Speakers", "sexes"]).size().unstack(fill_value=0)
-    examples = {}
-    for count, rows in table.groupby("Speakers"):
-        row = rows.iloc[0]
-        waveform, _ = audio.read(folder / row["File"])
-        power = np.abs(spectral.stft(waveform, n_fft=512, hop_length=128)) ** 2
-        examples[f"{count}: {row['Speakers Sex'] or 'nobody'} ({row['File']})"] = (
-            waveform,
-            spectral.power_to_db(power).numpy(),
-        )
-    return {
-        "class_balance.png": plots.bars(balance, "mixtures", "mixtures of each number of speakers"),
-        "sexes.png": plots.bars(by_count, "mixtures", "women and men by number of speakers", stacked=True),
-        "examples.png": plots.examples(examples, config.sample_rate),
-    }
+    return dict(zip(configs.SPLITS, map(int, texts), strict=True))
 
 
 if __name__ == "__main__":

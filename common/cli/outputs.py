@@ -190,7 +190,7 @@ def evaluation_file(flag_values: FlagValues, beside: Sequence[str] = ()) -> Path
     """Return where the figures of an evaluation go: `--output`, or `evaluation.json` in the run directory.
 
     Args:
-        flag_values: Of `common.cli.app.define_evaluation_flag`.
+        flag_values: Of `common.cli.flags.define_evaluation_flags`.
         beside: What is written beside it: how the names end, behind that of the file without its suffix and `_`.
 
     Raises:

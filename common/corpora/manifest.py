@@ -24,11 +24,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from common import config as configs
 from common.errors import UserError
 from common.files import listing, tables
 
 COLUMNS = ("path", "start", "duration", "split", "label", "speaker", "sex", "track", "stem", "channel")
-SPLITS = ("train", "validation", "test")
+SPLITS = configs.SPLITS
 
 _DEFAULTS = {
     "start": 0.0,
@@ -120,7 +121,7 @@ def select(manifest: pd.DataFrame, split: str) -> pd.DataFrame:
     Raises:
         UserError: The split has no rows, or its name is unknown.
     """
-    if split == "all":
+    if split == configs.ALL:
         return manifest
     if split not in SPLITS:
         raise UserError(f'unknown split "{split}"; expected one of {", ".join(SPLITS)}, all')
