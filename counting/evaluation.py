@@ -40,6 +40,25 @@ CONDITIONS: dict[str, dict] = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Metrics(metrics.Metrics):
+    """What a speaker counter reaches.
+
+    Attributes:
+        accuracy: Fraction of mixtures whose count is right.
+        accuracy_interval: Its 95 % interval.
+        num_examples: Mixtures.
+        mean_absolute_error: Mean distance from the true count, in speakers.
+        sex_accuracy: Fraction in which women and men are both right; None where the model does not know sexes.
+    """
+
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    num_examples: int
+    mean_absolute_error: float
+    sex_accuracy: float | None
+
+
 def evaluate_split(
     model: keras.Model,
     config: Config,

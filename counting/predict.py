@@ -23,7 +23,7 @@ import numpy as np
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import files
+from common import files, startup
 from common.audio import sliding
 from common.audio.sources import AudioSource
 from common.cli import app, inputs, outputs
@@ -84,7 +84,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
 
 
 def _load(run_dir: str) -> SpeakerCounter:
-    from counting.models import load_for_inference  # TensorFlow takes seconds to load
+    startup.load_tensorflow()
+    from counting.models import load_for_inference
 
     return load_for_inference(run_dir)
 

@@ -1,11 +1,13 @@
 """How a generator is judged: figures between a floor and other recordings, and pictures."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from common import files
+from common.reporting import metrics as metrics_of_all
 from common.reporting import plots
 from common.seeds import stream_seed
 from generation import callbacks, data, metrics, references, snapshots
@@ -28,6 +30,25 @@ _TITLES = {
     "reduced": "real, test tracks, through 32x32",
 }
 _COLUMNS = ("frechet_distance", "precision", "recall", "density", "coverage", "spread_ratio")
+
+
+@dataclasses.dataclass(frozen=True)
+class Metrics(metrics_of_all.Metrics):
+    """What a generator reaches.
+
+    Attributes:
+        frechet_distance: From samples to recordings that training did not see.
+        floor: The same distance of training recordings.
+        precision: Fraction of samples that lie among recordings.
+        recall: Fraction of recordings that lie among samples.
+        coverage: Fraction of recordings with a sample near by.
+    """
+
+    frechet_distance: float
+    floor: float
+    precision: float
+    recall: float
+    coverage: float
 
 
 def evaluate_split(

@@ -17,6 +17,7 @@ import numpy as np
 from absl import flags as absl_flags
 
 from common import config as configs
+from common import startup
 from common.cli import app, outputs
 from common.cli import flags as shared_flags
 from common.cli.guard import Guard
@@ -82,6 +83,7 @@ def _load(flags: configs.FlagValues) -> MusicGenerator:
     configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
     if flags.epoch is not None:
         snapshots.check(flags.run_dir, flags.epoch)
+    startup.load_tensorflow()
     from generation import models
 
     return models.load_for_inference(flags.run_dir, flags.epoch)

@@ -1,5 +1,6 @@
 """How a keyword spotter is judged: the figures, the tables and the plots of a split."""
 
+import dataclasses
 from pathlib import Path
 
 import keras
@@ -10,6 +11,23 @@ from common.data.shards import Shards
 from common.files import tables
 from common.reporting import metrics, plots
 from kws import acceptance, data, rejection
+
+
+@dataclasses.dataclass(frozen=True)
+class Metrics(metrics.Metrics):
+    """What a keyword spotter reaches.
+
+    Attributes:
+        accuracy: Fraction of clips whose likeliest label is the right one.
+        accuracy_interval: Its 95 % interval.
+        num_examples: Clips.
+        keyword_auc: Area under the ROC curve of keywords against the rest; None where there is no rest.
+    """
+
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    num_examples: int
+    keyword_auc: float | None
 
 
 def evaluate_split(

@@ -23,6 +23,7 @@ import numpy as np
 from absl import flags as absl_flags
 
 from common import config as configs
+from common import startup
 from common.audio import sliding
 from common.cli import app, inputs
 from common.cli import flags as shared_flags
@@ -84,7 +85,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
 
 
 def _load(run_dir: str, threshold: float) -> KeywordSpotter:
-    from kws.models import load_for_inference  # TensorFlow takes seconds to load
+    startup.load_tensorflow()
+    from kws.models import load_for_inference
 
     return load_for_inference(run_dir, threshold)
 

@@ -1,5 +1,6 @@
 """How a separator is judged: the figures, the tables and the plots of a split."""
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 
 from common import files, progress
 from common.files import tables
+from common.reporting import metrics as metrics_of_all
 from common.reporting import plots
 from separation import data, metrics, models, oracle
 from separation.config import Config
@@ -18,6 +20,21 @@ FULL = (*QUICK, "isr", "sir", "sar")
 _TITLES = {"sdr": "SDR", "si_sdr": "SI-SDR", "usdr": "uSDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
 _NUM_RESAMPLES = 2000
 Estimator = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Metrics(metrics_of_all.Metrics):
+    """What a separator reaches, in dB by stem.
+
+    Attributes:
+        sdr: Signal-to-distortion ratio of BSSEval v4, the median over tracks.
+        si_sdr: Scale-invariant SDR, the mean over tracks.
+        usdr: SDR of whole tracks, the mean over tracks.
+    """
+
+    sdr: dict[str, float]
+    si_sdr: dict[str, float]
+    usdr: dict[str, float]
 
 
 def evaluate_split(

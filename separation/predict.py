@@ -15,7 +15,7 @@ from pathlib import Path
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import files
+from common import files, startup
 from common.audio import sources, writer
 from common.cli import app, inputs, outputs
 from common.cli import flags as shared_flags
@@ -127,6 +127,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
 
 def _load(flags: configs.FlagValues) -> StemSeparator:
     """Load the run, and TensorFlow, which takes seconds: after all that could be refused without it."""
+    startup.load_tensorflow()
     from separation import models
 
     return models.load_for_inference(flags.run_dir, overlap=flags.overlap, wiener_iterations=flags.wiener_iterations)

@@ -1,5 +1,8 @@
 """Figures that more than one task reports."""
 
+import dataclasses
+from typing import Self
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -7,6 +10,23 @@ from sklearn import metrics
 
 # Keras keeps probabilities this far from 0 and 1 (keras.config.epsilon).
 _EPSILON = 1e-7
+
+
+@dataclasses.dataclass(frozen=True)
+class Metrics:
+    """What a model reaches on a split, as attributes; each task has its own, with those that matter most.
+
+    Attributes:
+        everything: All that `metrics.json` and `evaluation.json` hold.
+    """
+
+    everything: dict = dataclasses.field(repr=False)
+
+    @classmethod
+    def of(cls, figures: dict) -> Self:
+        """Take what belongs to a class from what `evaluate_split` gives; what is not there is None."""
+        names = [item.name for item in dataclasses.fields(cls) if item.name != "everything"]
+        return cls(figures, **{name: figures.get(name) for name in names})
 
 
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
