@@ -10,13 +10,14 @@ and becomes the flag `--num_mels`, a key of `config.json` and a checked attribut
 """
 
 import dataclasses
+import logging
 import math
 import os
 import sys
 import typing
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from absl import flags
 
@@ -24,6 +25,8 @@ from common import errors, files
 from common.errors import UserError
 from common.files import listing
 
+# How absl describes a second name of a flag.
+_ALIAS = "Alias for --"
 # A precision that is chosen before training begins; see `common.training.precision`.
 AUTO = "auto"
 
@@ -42,6 +45,7 @@ def field(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] | None = None,
+    formerly: str = "",
 ) -> Any:
     """Declare a configuration field.
 
@@ -51,8 +55,9 @@ def field(
         minimum: Smallest value allowed.
         maximum: Largest value allowed.
         choices: The only values allowed.
+        formerly: An earlier name, which flags and saved configurations may still have.
     """
-    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices, "formerly": formerly}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -64,18 +69,15 @@ class TrainingConfig:
         UserError: A value is of the wrong type, out of its range, or not one of its choices.
     """
 
+    # Keys that saved configurations of earlier versions have, and that could have one value only.
+    DROPPED: ClassVar[tuple[str, ...]] = ()
+
     corpus: str = field("synthetic", "the corpus, or several separated by commas")
     data_dir: str = field("", "folder of the corpus in its native layout")
     epochs: int = field(30, "epochs of training", minimum=1)
     epoch_examples: int = field(0, "examples that make an epoch; 0 for as many as the training split has", minimum=0)
     batch_size: int = field(64, "examples a step, over all devices together", minimum=1)
     learning_rate: float = field(1e-3, "peak learning rate", minimum=0)
-    optimizer: str = field("adam", "update rule", choices=("adam", "adamw", "muon", "sgd"))
-    schedule: str = field("constant", "learning rate over time", choices=("constant", "cosine"))
-    warmup_epochs: float = field(0.0, "epochs of linear warm-up before the schedule", minimum=0)
-    weight_decay: float = field(
-        0.0, "weight decay: decoupled for adamw and muon, L2 on the gradient for sgd", minimum=0
-    )
     average_momentum: float = field(
         0.0,
         "what is kept is a moving average of the weights that holds on to this share a step (0.999), less where it would reach"
@@ -108,6 +110,18 @@ class TrainingConfig:
     def step_examples(self) -> int:
         """How many examples a training step takes."""
         return self.batch_size
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig(TrainingConfig):
+    """What a configuration has beside that where the optimizer of a network can be chosen."""
+
+    optimizer: str = field("adam", "update rule", choices=("adam", "adamw", "muon", "sgd"))
+    schedule: str = field("constant", "learning rate over time", choices=("constant", "cosine"))
+    warmup_epochs: float = field(0.0, "epochs of linear warm-up before the schedule", minimum=0)
+    weight_decay: float = field(
+        0.0, "weight decay: decoupled for adamw and muon, L2 on the gradient for sgd", minimum=0
+    )
 
 
 def _checked(item: dataclasses.Field, kind: Any, value: Any) -> Any:
@@ -163,6 +177,8 @@ def understand(flag_values: FlagValues) -> None:
     """Read flags as what they are: paths with the home that `~` means, and lists of names with their accents composed."""
     for name in flag_values:
         flag = flag_values[name]
+        if is_former_name(flag_values, name):
+            continue
         if isinstance(flag.value, str) and is_path(name):
             flag.value = expanded(flag.value)
         elif isinstance(flag.value, list):
@@ -201,6 +217,26 @@ def define_field_flags(flag_values: FlagValues, default: TrainingConfig, names: 
         }
         define = define.get(types[item.name], flags.DEFINE_list)
         define(item.name, None, describe(item, getattr(default, item.name)), flag_values=flag_values)
+        if item.metadata["formerly"]:
+            define_former_name(flag_values, item.metadata["formerly"], item.name)
+
+
+def define_former_name(flag_values: FlagValues, former: str, name: str) -> None:
+    """Take a flag by an earlier name too, which `--help` does not list; a line names the new one."""
+    flags.DEFINE_alias(former, name, flag_values=flag_values)
+
+
+def is_former_name(flag_values: FlagValues, name: str) -> bool:
+    """Whether a flag is an earlier name of another."""
+    return flag_values[name].help.startswith(_ALIAS)
+
+
+def tell_former_names(flag_values: FlagValues) -> None:
+    """Name the new flags in the place of those that were given by an earlier name."""
+    for name in flag_values:
+        if is_former_name(flag_values, name) and flag_values[name].present:
+            new = flag_values[name].help.removeprefix(_ALIAS).removesuffix(".")
+            logging.warning("--%s is now called --%s", name, new)
 
 
 def describe(item: dataclasses.Field, default: Any) -> str:
@@ -269,12 +305,19 @@ def from_dict(config_class: type[ConfigType], values: Mapping[str, Any], source:
     Raises:
         UserError: A key is unknown, or a value is not allowed.
     """
-    names = [item.name for item in dataclasses.fields(config_class)]
-    for key in values:
-        if key not in names:
+    names = {item.name for item in dataclasses.fields(config_class)}
+    former = {item.metadata["formerly"]: item.name for item in dataclasses.fields(config_class)}
+    known = {}
+    for key, value in values.items():
+        if key in config_class.DROPPED:
+            continue
+        if key not in names and key not in former:
             raise UserError(f'{source}: unknown key "{key}".{errors.nearest(key, names)}')
+        if key not in names:
+            logging.info("%s: %s is now called %s", source, key, former[key])
+        known[key if key in names else former[key]] = value
     try:
-        return config_class(**values)
+        return config_class(**known)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
 

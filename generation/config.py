@@ -14,8 +14,6 @@ MODELS = ("native", "dcgan", "specgan")
 GENERATION_CORPORA = corpora.names(TASK)
 LOSSES = ("bce", "hinge", "wgan_gp")
 ON_COLLAPSE = ("restore", "stop", "ignore")
-# What other tasks may choose.
-_FIXED = {"optimizer": "adam", "schedule": "constant", "warmup_epochs": 0.0, "weight_decay": 0.0}
 # What a network of transposed convolutions makes, frames by bands.
 _SMALL = (32, 32)
 
@@ -25,8 +23,10 @@ class Config(TrainingConfig):
     """Configuration of a generator; the defaults are a plain native one, the variants are recipes.
 
     A generator turns noise into a spectrogram in decibels, scaled to [-1, 1]; a discriminator tells such spectrograms
-    from those of recordings.
+    from those of recordings. Both are trained by Adam at a constant rate.
     """
+
+    DROPPED = ("optimizer", "schedule", "warmup_epochs", "weight_decay")
 
     corpus: str = field("synthetic", "where music comes from", choices=GENERATION_CORPORA)
     genre: tuple[str, ...] = field((), "genres to learn from, separated by commas; all unless given")
@@ -101,9 +101,6 @@ class Config(TrainingConfig):
     def __post_init__(self):
         """Check the fields, and those that depend on one another."""
         super().__post_init__()
-        for name, only in _FIXED.items():
-            if getattr(self, name) != only:
-                raise UserError(f"--{name}: both networks are trained by Adam at a constant rate; leave it out")
         if self.fold >= self.num_folds:
             raise UserError(f"--fold: expected at most {self.num_folds - 1} with --num_folds={self.num_folds}")
         if self.style_dim > self.noise_dim:

@@ -62,7 +62,7 @@ class Gan(keras.Model):
 
     def __init__(self, config: Config | dict, **kwargs):
         super().__init__(**kwargs)
-        self.config = config if isinstance(config, Config) else Config(**config)
+        self.config = config if isinstance(config, Config) else configs.from_dict(Config, config, "the model")
         self.spectra = Spectra(self.config, name="spectra")
         networks = _NETWORKS[self.config.model]
         self.generator = networks.generator(self.config)

@@ -3,7 +3,7 @@
 import dataclasses
 
 from common import corpora
-from common.config import TrainingConfig, field
+from common.config import OptimizerConfig, field
 from common.corpora.stem_names import ACCOMPANIMENT, MIXTURE
 from common.errors import UserError, nearest
 
@@ -16,7 +16,7 @@ _SHORTEST_FFT = 64
 
 
 @dataclasses.dataclass(frozen=True)
-class Config(TrainingConfig):
+class Config(OptimizerConfig):
     """Configuration of a separator; the defaults are those of the variant `default`.
 
     A window of the mixture is turned into a spectrogram inside the model, a network estimates each stem's, and the

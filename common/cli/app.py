@@ -65,6 +65,7 @@ def _call(
             print(help_text(program, sys.modules[main.__module__].__doc__ or "", flag_values))
             return
         configs.understand(flag_values)
+        configs.tell_former_names(flag_values)
         main(flag_values, positional)
 
 
@@ -147,7 +148,7 @@ def help_text(program: str, purpose: str, flag_values: FlagValues) -> str:
     by_module = flag_values.flags_by_module_dict()
     # One FlagValues an entry point: all its flags are its own, whichever module declared them.
     for flag in dict.fromkeys(flag for module in by_module.values() for flag in module):
-        if flag.name == "help":
+        if flag.name == "help" or configs.is_former_name(flag_values, flag.name):
             continue
         name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
         lines.append(f"  {name}")

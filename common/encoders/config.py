@@ -2,14 +2,14 @@
 
 import dataclasses
 
-from common.config import TrainingConfig, field
+from common.config import OptimizerConfig, field
 from common.encoders import ENCODERS
 from common.errors import UserError
 from common.features import FEATURES
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassifierConfig(TrainingConfig):
+class ClassifierConfig(OptimizerConfig):
     """What a task that classifies clips has beside what every task has."""
 
     sample_rate: int = field(

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from common import files, runs
-from common.config import AUTO, TrainingConfig
+from common.config import AUTO, OptimizerConfig, TrainingConfig
 from common.distribution import service, workers
 from common.errors import UserError
 from common.reporting import tensorboard
@@ -38,7 +38,7 @@ def prepare(config: TrainingConfig) -> None:
     keras.config.set_dtype_policy("float32" if config.precision == AUTO else config.precision)
 
 
-def build_optimizer(config: TrainingConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+def build_optimizer(config: OptimizerConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """Return the optimizer and learning-rate schedule that a configuration names.
 
     The schedule counts the optimizer's own steps, so a resumed training continues it. An average that reaches back over

@@ -5,6 +5,7 @@ import pytest
 from absl import flags
 
 from common import config as configs
+from common.cli import app
 from common.config import TrainingConfig, field
 from common.errors import UserError
 
@@ -12,7 +13,9 @@ from common.errors import UserError
 @dataclasses.dataclass(frozen=True)
 class Config(TrainingConfig):
     words: tuple[str, ...] = field((), "words")
-    num_mels: int = field(40, "mel bands", minimum=1, maximum=200)
+    DROPPED = ("old_choice",)
+
+    num_mels: int = field(40, "mel bands", minimum=1, maximum=200, formerly="mels")
     features: str = field("mfcc", "features", choices=("mfcc", "log_mel"))
     gain_db: float = field(0.0, "gain in dB")
     unknown: bool = field(False, "add a class")
@@ -118,3 +121,28 @@ def test_names_are_composed():
     flag_values(["program", "--stems=voce\u0300"])
     configs.understand(flag_values)
     assert flag_values.stems == ["voc\u00e8"]
+
+
+def test_an_earlier_name_is_taken_and_the_new_one_told(caplog, capsys):
+    def define(flag_values):
+        configs.define_flags(flag_values, VARIANTS)
+
+    seen = []
+    main = lambda flags, _: seen.append(configs.from_flags(flags, VARIANTS))  # noqa: E731
+    caplog.set_level("INFO")
+    assert app.run(main, define, ["--mels=20"]) == 0
+    assert seen == [Config(num_mels=20)]
+    assert "--mels is now called --num_mels" in caplog.text
+    assert app.run(main, define, ["--help"]) == 0
+    assert "--mels" not in capsys.readouterr().out
+    assert app.run(main, define, ["--mels=0"]) == 2
+    assert "--num_mels: expected at least 1" in capsys.readouterr().err
+
+
+def test_earlier_keys_of_a_saved_configuration_are_taken(caplog):
+    caplog.set_level("INFO")
+    saved = {"mels": 20, "old_choice": "adam", "words": ["up"]}
+    assert configs.from_dict(Config, saved, "config.json") == Config(num_mels=20, words=("up",))
+    assert "config.json: mels is now called num_mels" in caplog.text
+    with pytest.raises(UserError, match='unknown key "words_"'):
+        configs.from_dict(Config, {"words_": []}, "config.json")
