@@ -11,11 +11,12 @@ Importing it does nothing else: no TensorFlow is loaded before `load` or `train`
 from importlib import metadata
 
 from common.errors import UserError as UserError
+from common.training.options import Options as Options
 from quartet.runs import TrainedRun as TrainedRun
 from quartet.runs import load as load
 from quartet.runs import train as train
 
-__all__ = ["TrainedRun", "UserError", "load", "train"]
+__all__ = ["Options", "TrainedRun", "UserError", "load", "train"]
 
 
 def __getattr__(name: str) -> str:

@@ -1,0 +1,124 @@
+"""Quartet from Python, as its pages show it, on the small trained runs of `tests/saved`."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+import quartet
+from benchmarks.example_corpora import songs, voices, whistles
+from common import audio
+from common.errors import UserError
+from tests.saved import RUNS, recordings
+
+keras = pytest.importorskip("keras")
+
+
+@pytest.fixture(scope="module", autouse=True, params=["float32", "mixed_bfloat16"])
+def policy(request):
+    """What is loaded computes in float32 and leaves the precision of whoever loads it as it was."""
+    keras.config.set_dtype_policy(request.param)
+    yield
+    assert keras.config.dtype_policy().name == request.param
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return recordings(tmp_path_factory.mktemp("recordings"))
+
+
+def test_keyword_spotting(inputs):
+    spotter = quartet.load(RUNS / "kws")
+    answer = spotter.predict(inputs / "clip.wav")
+    assert (answer.word, answer.accepted) == ("low", True)
+    assert repr(answer).startswith("Detection(word='low', probability=0.9")
+    assert repr(spotter).startswith("KeywordSpotter(3 words, 16000 Hz, threshold 0.")
+    waveform, rate = audio.read(inputs / "clip.wav")
+    assert spotter.predict(waveform, rate).word == "low"
+    assert spotter.predict((waveform * 2**15).astype(np.int16), sample_rate=rate).word == "low"
+    found = spotter.timeline(inputs / "long.wav")
+    first = next(found)
+    assert first.end - first.start == pytest.approx(1.0)
+    assert len([first, *found]) >= 6
+    # Nothing is accepted, and words that are not accepted are in no timeline.
+    assert not list(quartet.load(RUNS / "kws", threshold=1.0).timeline(inputs / "long.wav"))
+
+
+def test_counting(inputs):
+    counter = quartet.load(RUNS / "counting")
+    assert counter.predict(inputs / "clip.wav").count in (1, 2)
+    stretches = list(counter.timeline(inputs / "talk.wav", merge=False))
+    assert (stretches[0].start, stretches[-1].end) == (0, pytest.approx(6.0, abs=0.01))
+    assert all(stretch.female + stretch.male == stretch.count for stretch in stretches)
+    assert [(one.start, one.end) for one in stretches[1:]] == [
+        (before.end, after.end) for before, after in zip(stretches, stretches[1:], strict=False)
+    ]
+
+
+def test_separation(inputs, tmp_path):
+    separator = quartet.load(RUNS / "separation")
+    stems = separator.separate(inputs / "song.wav")
+    mixture, rate = audio.read(inputs / "song.wav", mono=False)
+    assert set(stems.names) == {"vocals", "accompaniment"} and stems.sample_rate == rate
+    assert stems["vocals"].shape == mixture.shape
+    for path in stems.save(tmp_path / "stems"):
+        assert audio.info(path).num_samples == len(mixture)
+    both = separator.separate(np.stack([mixture[:, 0]] * 2, axis=1), rate)
+    np.testing.assert_allclose(both["vocals"][:, 1], stems["vocals"][:, 0], atol=1e-5)
+
+
+def test_generation(tmp_path):
+    generator = quartet.load(RUNS / "generation")
+    piece = generator.generate(seed=5, seconds=2)
+    assert piece.waveform.shape == (2 * piece.sample_rate,) and piece.seconds == pytest.approx(2)
+    np.testing.assert_array_equal(piece.waveform, generator.generate(seed=5, seconds=2).waveform)
+    assert np.abs(piece.waveform - generator.generate(seed=6, seconds=2).waveform).max() > 0.01
+    piece.save(tmp_path / "piece.wav")
+    assert audio.info(tmp_path / "piece.wav").duration_seconds == pytest.approx(2)
+
+
+def test_a_training_from_python_is_a_run_with_metrics(tmp_path, policy):
+    from kws.config import VARIANTS
+
+    whistles.write_words(tmp_path / "words", num_clips=6)
+    config = dataclasses.replace(
+        VARIANTS["tiny"], corpus="folder", data_dir=str(tmp_path / "words"), epochs=1, batch_size=4
+    )
+    options = quartet.Options(shards_dir=tmp_path / "shards")
+    before = keras.config.dtype_policy().name
+    run = quartet.train("kws", config, tmp_path / "run", options=options)
+    assert keras.config.dtype_policy().name == before
+    assert 0 <= run.metrics.accuracy <= 1 and run.metrics.accuracy == run.metrics.everything["accuracy"]
+    assert repr(run).startswith(f"TrainedRun(task='kws', folder={run.folder!r}, metrics=Metrics(accuracy=")
+    assert run.load().predict(tmp_path / "run" / "example.wav").word in run.config.labels
+    assert quartet.train("kws", config, tmp_path / "run", options=options).metrics == run.metrics
+
+
+def test_errors_speak_of_arguments(inputs, tmp_path):
+    with pytest.raises(UserError, match=r"nowhere/config.json does not exist; expected a folder that training left"):
+        quartet.load(tmp_path / "nowhere")
+    shutil.copytree(RUNS / "kws", tmp_path / "run")
+    (tmp_path / "run" / "config.json").write_text('{"task": "chess"}')
+    with pytest.raises(UserError, match="belongs to no task of kws, counting"):
+        quartet.load(tmp_path / "run")
+    with pytest.raises(UserError, match="task: there is no 'kvs', only .* Did you mean \"kws\"?"):
+        quartet.train("kvs")
+    with pytest.raises(UserError, match="^variant: there is no 'tinny', .* Did you mean \"tiny\"?"):
+        quartet.train("kws", variant="tinny")
+    from kws.config import Config
+
+    with pytest.raises(UserError, match="^epochs: expected at least 1, got 0"):
+        Config(epochs=0)
+    spotter = quartet.load(RUNS / "kws")
+    with pytest.raises(UserError, match="^hop_seconds: expected at most"):
+        spotter.timeline(inputs / "long.wav", hop_seconds=5.0)
+    for wrong in (np.zeros(0, np.float32), np.full(16000, np.nan, np.float32), np.zeros((2, 3, 4), np.float32)):
+        with pytest.raises(UserError):
+            spotter.predict(wrong)
+
+
+def test_the_version_is_that_of_the_distribution():
+    assert quartet.__version__.count(".") == 2
