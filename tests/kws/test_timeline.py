@@ -121,4 +121,5 @@ def test_a_word_is_told_in_time(rng, hop_seconds, clip_seconds, holds):
         assert row[:2].max() >= 0.4
         found.append(window)
     assert len(found) > 5
-    assert (np.diff(found) * hop_seconds >= 0.75 * clip_seconds - 1e-9).all()
+    # The middles of runs are three quarters of a clip apart; the windows told may lie an eighth and a hop behind them.
+    assert (np.diff(found) * hop_seconds >= 0.625 * clip_seconds - hop_seconds - 1e-9).all()
