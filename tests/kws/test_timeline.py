@@ -73,6 +73,13 @@ def test_a_part_of_a_word_gives_way_to_the_whole(first, second, kept):
     assert [word for _, word in words(values)] == [kept]
 
 
+@pytest.mark.parametrize(("first", "second", "kept"), [(2, 3, 1), (3, 2, 0)])
+def test_of_two_that_have_ended_the_weightier_is_kept(first, second, kept):
+    # Of clips of half a second both end before the first is to be decided.
+    values = runs((2, 5), (0, first), (1, second), (2, 10))
+    assert [word for _, word in words(values, clip_seconds=0.5)] == [kept]
+
+
 def test_what_holds_for_less_than_a_quarter_of_a_clip_is_no_word():
     # Averaged over three windows, two certain ones are over the threshold for two.
     assert words(runs((2, 5), (0, 2), (2, 5))) == []
