@@ -25,8 +25,10 @@ def function_of(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
         parts = []
         for first in range(0, len(clips), BATCH_SIZE):
             part = clips[first : first + BATCH_SIZE]
-            filled = np.zeros((BATCH_SIZE, *clips.shape[1:]), np.float32)
-            filled[: len(part)] = part
+            filled = part
+            if len(part) < BATCH_SIZE:
+                filled = np.zeros((BATCH_SIZE, *clips.shape[1:]), np.float32)
+                filled[: len(part)] = part
             parts.append(model.predict_on_batch(filled)[: len(part)])
         return np.concatenate(parts)
 

@@ -59,6 +59,7 @@ class _Run:
 @dataclasses.dataclass(frozen=True)
 class _Candidate:
     weight: float
+    middle: int
     window: int
     row: np.ndarray
 
@@ -106,7 +107,7 @@ class Rule:
             if pending and pending.window + self.lookahead <= now:
                 if not (run.open and run.weight >= _GIVES_WAY * pending.weight):
                     yield pending.window, pending.row
-                    last = pending.window
+                    last = pending.middle
                 pending = None
         pending = _weightier(pending, self._candidate(run, run.first + len(run.rows), last))
         if pending:
@@ -126,10 +127,10 @@ class Rule:
         """Return what is to be decided of a run; None if it is short, decided, or too near to the last word."""
         if not run.open or len(run.rows) < self.least_hold:
             return None
-        window = max(run.middle, min(now - self.lookahead, run.first + len(run.rows) - 1))
-        if window - last < self.least_distance:
+        if run.middle - last < self.least_distance:
             return None
-        return _Candidate(run.weight, window, run.rows[window - run.first])
+        window = max(run.middle, min(now - self.lookahead, run.first + len(run.rows) - 1))
+        return _Candidate(run.weight, run.middle, window, run.rows[window - run.first])
 
 
 def _weightier(first: _Candidate | None, second: _Candidate | None) -> _Candidate | None:

@@ -5,10 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
-import soundfile
 
 import quartet
-from benchmarks.example_corpora import songs, voices, whistles
+from benchmarks.example_corpora import whistles
 from common import audio
 from common.errors import UserError
 from tests.saved import RUNS, recordings

@@ -69,5 +69,7 @@ def test_exported_files_of_earlier_versions_answer_alike(task, inputs):
     from common.export import litert
 
     waveform, _ = soundfile.read(inputs / "clip.wav", dtype="float32")
-    received = litert.run(RUNS / task / "model.tflite", np.pad(waveform, (0, 16000 - len(waveform)))[None], "probabilities")
+    received = litert.run(
+        RUNS / task / "model.tflite", np.pad(waveform, (0, 16000 - len(waveform)))[None], "probabilities"
+    )
     np.testing.assert_allclose(received[0], ANSWERS[f"{task}_probabilities"], atol=1e-5)

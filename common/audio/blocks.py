@@ -10,8 +10,9 @@ from common import audio
 from common.audio import decoding, memory
 from common.errors import UserError
 
-# Of what is decoded at once: shorter blocks are cut from it, for a call to the decoder has a cost of its own.
-_SHORTEST_READ_SECONDS = 0.1
+# Of what is decoded at once: shorter blocks are cut from it, for a call to the decoder has a cost of its own; longer ones
+# are joined.
+_SHORTEST_READ_SECONDS, _LONGEST_READ_SECONDS = 0.1, 10.0
 # Whether channels cancel each other out is decided for so long at a time.
 _MIXED_SECONDS = 0.5
 
@@ -65,7 +66,7 @@ def blocks(
     with decoding.opened(path_or_file) as (name, recording):
         first = round(start * recording.sample_rate)
         wanted = None if length is None else max(1, round(length * recording.sample_rate))
-        read_seconds = max(block_seconds, _SHORTEST_READ_SECONDS)
+        read_seconds = min(max(block_seconds, _SHORTEST_READ_SECONDS), _LONGEST_READ_SECONDS)
         pieces = _resampled(name, recording, sample_rate, read_seconds, mono, first, wanted)
         num_blocks = 0
         for block in _cut(pieces, block_samples):
@@ -106,7 +107,7 @@ def source_blocks(
             raise UserError("sample_rate is that of a waveform in memory, and a file states its own; leave it out")
         return blocks(source, sample_rate, block_seconds)
     recording = memory.Waveform(source, sample_rate if source_rate is None else source_rate)
-    pieces = _resampled("the waveform", recording, sample_rate, block_seconds, True, 0, None)
+    pieces = _resampled("the waveform", recording, sample_rate, _LONGEST_READ_SECONDS, True, 0, None)
     return _cut(pieces, round(block_seconds * sample_rate))
 
 
@@ -188,10 +189,10 @@ def _cut(pieces: Iterator[np.ndarray], block_samples: int) -> Iterator[np.ndarra
         num_pending += len(piece)
         if num_pending >= block_samples:
             joined = np.concatenate(pending)
-            for start in range(0, num_pending - block_samples + 1, block_samples):
-                yield joined[start : start + block_samples]
             num_pending %= block_samples
             pending = [joined[len(joined) - num_pending :]]
+            for start in range(0, len(joined) - num_pending, block_samples):
+                yield joined[start : start + block_samples]
     if num_pending:
         yield np.concatenate(pending)
 

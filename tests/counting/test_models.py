@@ -1,9 +1,12 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
 
+from common import runs
 from common.export import litert
 from common.export.graphs import Graph
 from common.training import loop
@@ -14,6 +17,7 @@ from counting.models import (
     PoissonProbabilities,
     build_model,
     compile_model,
+    load_for_inference,
 )
 from counting.serving import decide
 
@@ -99,3 +103,20 @@ def test_metrics_are_of_the_count_that_labels_sum_up_to():
         metric.update_state(truth[:2], answers[:2])
         metric.update_state(truth[2:], answers[2:])
     assert (float(accuracy.result()), float(error.result())) == (0.75, 0.25)
+
+
+@pytest.mark.parametrize("head", ["sex", "class"])
+def test_a_run_is_loaded_as_a_counter_that_answers_as_its_network(tmp_path, rng, head):
+    config = dataclasses.replace(VARIANTS["tiny"], head=head)
+    run = runs.start(tmp_path / "run", config, "counting", "tiny")
+    model = build_model(config)
+    model.save(run.model_path)
+    counter = load_for_inference(run.folder)
+    assert (counter.counts, counter.sexes) == (config.counts, config.sexes if head == "sex" else None)
+    clips = rng.normal(0, 0.1, (3, config.num_samples)).astype(np.float32)
+    decided = decide(config, model.predict(clips, verbose=0))
+    for number, clip in enumerate(clips):
+        answer = counter.predict(clip)
+        assert answer.count == decided["count"][number]
+        assert answer.female == (decided["female"][number] if head == "sex" else None)
+        np.testing.assert_allclose(answer.probability, decided["count_probabilities"][number].numpy().max(), atol=1e-6)

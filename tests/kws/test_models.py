@@ -5,8 +5,9 @@ import librosa
 import numpy as np
 import pytest
 
+from common import runs
 from kws.config import COMMAND_WORDS, VARIANTS
-from kws.models import MODELS, average_over_shifts, build_model
+from kws.models import MODELS, average_over_shifts, build_model, load_for_inference
 
 TEN = {"words": COMMAND_WORDS}
 
@@ -57,3 +58,19 @@ def test_answers_are_averaged_over_places_in_time():
     expected = np.mean([model(clips, training=False) for clips in shifted], axis=0)
     averaged = average_over_shifts(model, config, 3)
     np.testing.assert_allclose(averaged(waveforms, training=False), expected, atol=1e-6)
+
+
+def test_a_run_is_loaded_as_a_spotter_that_answers_as_its_network(tmp_path, rng):
+    config = dataclasses.replace(VARIANTS["tiny"], words=("one", "two"), silence=True)
+    run = runs.start(tmp_path / "run", config, "kws", "tiny")
+    model = build_model(config)
+    model.save(run.model_path)
+    (run.folder / "threshold.json").write_text('{"threshold": 0.25}')
+    spotter = load_for_inference(run.folder)
+    assert (spotter.labels, spotter.threshold) == (config.labels, 0.25)
+    assert load_for_inference(run.folder, 0.5).threshold == 0.5
+    clips = rng.normal(0, 0.1, (3, config.num_samples)).astype(np.float32)
+    expected = model.predict(clips, verbose=0)
+    answers = spotter.classify(list(clips))
+    np.testing.assert_allclose([answer.probabilities for answer in answers], expected, atol=1e-6)
+    np.testing.assert_allclose(spotter.predict(clips[0]).probabilities, expected[0], atol=1e-6)
