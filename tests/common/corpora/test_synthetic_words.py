@@ -123,8 +123,8 @@ def test_seeds_and_languages_lie_apart(tmp_path):
 def test_a_fresh_process_makes_the_same_corpus(tmp_path):
     for name in ("a", "b"):
         command = (
-            "from common.corpora import synthetic;"
-            f"synthetic.index({str(tmp_path / name)!r}, ('up', 'go'), num_clips_per_word=5)"
+            "from common.corpora import synthetic_words;"
+            f"synthetic_words.index({str(tmp_path / name)!r}, ('up', 'go'), num_clips_per_word=5)"
         )
         subprocess.run([sys.executable, "-c", command], check=True)
     clips = [{p.relative_to(tmp_path / n): p.read_bytes() for p in (tmp_path / n).rglob("*.wav")} for n in ("a", "b")]

@@ -13,9 +13,10 @@ from common.synthesis.speech import espeak
 WITHOUT_THE_WHEEL = """
 import sys
 sys.modules["espeakng_loader"] = None
-from common.corpora import speech_synthesis, synthetic
+from common.corpora import synthetic_words
 from common.errors import UserError
-calls = lambda: speech_synthesis.accents("en"), lambda: speech_synthesis.synthesize("yes"), lambda: synthetic.index(".")
+from common.synthesis.speech import espeak
+calls = lambda: espeak.accents("en"), lambda: espeak.synthesize("yes"), lambda: synthetic_words.index(".")
 for call in calls:
     try:
         call()
