@@ -181,8 +181,8 @@ def test_seeds_and_languages_lie_apart(tmp_path, corpus):
 def test_a_fresh_process_makes_the_same_corpus(tmp_path):
     for name in ("a", "b"):
         command = (
-            "from common.corpora import utterances;"
-            f"utterances.index({str(tmp_path / name)!r}, num_speakers=12, utterances_per_speaker=1)"
+            "from common.corpora import synthetic_voices;"
+            f"synthetic_voices.index({str(tmp_path / name)!r}, num_speakers=12, utterances_per_speaker=1)"
         )
         subprocess.run([sys.executable, "-c", command], check=True)
     made = [{p.relative_to(tmp_path / n): p.read_bytes() for p in (tmp_path / n).rglob("*.wav")} for n in ("a", "b")]
