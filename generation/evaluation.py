@@ -12,7 +12,6 @@ from common.reporting import plots
 from common.seeds import stream_seed
 from generation import callbacks, data, metrics, references, snapshots
 from generation.config import NUM_SAMPLES
-from generation.data import consecutive_excerpts
 from generation.models import Gan
 from generation.spectra import resize
 
@@ -77,12 +76,12 @@ def evaluate_split(
     spectrograms = callbacks.sample(model, num_samples, _SEED)
     decibels = model.spectra.unscaled(spectrograms).numpy()
     generated = found.embedding(decibels)
-    reals = consecutive_excerpts(config, test, references.DENSE_SECONDS)
+    reals = data.consecutive_excerpts(config, test, references.DENSE_SECONDS)
     lines = {
         "generated": generated,
         "generated_audio": found.embedding(_through_audio(model, spectrograms)),
         "train": found.train,
-        "train_audio": found.embedding(_through_audio(model, _scaled(model, consecutive_excerpts(config, train)))),
+        "train_audio": found.embedding(_through_audio(model, _scaled(model, data.consecutive_excerpts(config, train)))),
         "reduced": found.embedding(_reduced(model, reals)),
     }
     compared = {name: references.figures(found, embeddings) for name, embeddings in lines.items()}

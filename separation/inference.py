@@ -75,7 +75,7 @@ class Stems(Mapping):
         return paths
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class StemSeparator:
     """Takes songs apart.
 

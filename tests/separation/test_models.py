@@ -1,13 +1,23 @@
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
+from common import runs
 from common.errors import UserError
 from common.training import loop
 from separation import losses, metrics
-from separation.config import VARIANTS, Config
-from separation.models import MaskAccuracy, StemSdr, build_model, compile_model, load_model
+from separation.config import TASK, VARIANTS, Config
+from separation.models import (
+    MaskAccuracy,
+    StemSdr,
+    build_model,
+    compile_model,
+    for_inference,
+    load_for_inference,
+    load_model,
+)
 
 TINY = dataclasses.replace(VARIANTS["tiny"], sample_rate=8000, channels=1)
 SMALL_UNET = {"model": "unet", "width": 4, "depth": 3}
@@ -83,3 +93,47 @@ def test_a_folder_without_a_run_is_told(tmp_path):
 
 def test_stereo_and_mono_are_the_corpus_own_until_told():
     assert Config().sample_rate == Config().channels == 0
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run whose network has not learnt anything, and the network."""
+    config = dataclasses.replace(VARIANTS["tiny"], sample_rate=8000, channels=2)
+    run, model = runs.start(tmp_path / "run", config, TASK, "tiny"), build_model(config)
+    model.save(run.model_path)
+    return run, model
+
+
+def test_a_run_takes_songs_apart_in_float32_whatever_the_policy(run, rng):
+    run, model = run
+    song = rng.normal(0, 0.1, (9000, 2)).astype(np.float32)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        separator = load_for_inference(run.folder)
+        found = separator.separate(song)
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert found.names == run.config.stems and separator.hop_samples == run.config.window_hop
+    np.testing.assert_array_equal(found.waveforms, for_inference(model, run.config).separate(song).waveforms)
+
+
+def test_overlap_and_filter_are_chosen_when_a_run_is_loaded(run, rng):
+    run, _ = run
+    song = rng.normal(0, 0.1, (9000, 2)).astype(np.float32)
+    plain, filtered = (load_for_inference(run.folder, wiener_iterations=number).separate(song) for number in (0, 1))
+    assert np.abs(plain.waveforms - filtered.waveforms).max() > 1e-4
+    assert load_for_inference(run.folder, overlap=0.0).hop_samples == run.config.window_samples
+    with pytest.raises(UserError, match="overlap: expected at most 0.75, got 0.9"):
+        load_for_inference(run.folder, overlap=0.9)
+
+
+def test_a_window_is_answered_alike_whatever_comes_with_it(run, rng):
+    run, model = run
+    separator = for_inference(model, run.config)
+    windows = rng.normal(0, 0.1, (6, separator.window_samples, 2)).astype(np.float32)
+    stems = separator.run(windows)
+    assert stems.shape == (6, 2, separator.window_samples, 2)
+    for number in range(6):
+        np.testing.assert_allclose(separator.run(windows[number : number + 1])[0], stems[number], atol=1e-6)
+        np.testing.assert_allclose(model(windows[number : number + 1])["stems"][0], stems[number], atol=1e-5)
