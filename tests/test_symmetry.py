@@ -67,11 +67,14 @@ ELSEWHERE = {
     "common/export/saved_model.py": "kws/test_end_to_end.py",
     "kws/evaluation.py": "kws/test_end_to_end.py",
     "generation/evaluation.py": "generation/test_end_to_end.py",
+    "quartet/__main__.py": "common/cli/test_verbs.py",
+    "quartet/runs.py": "test_quartet.py",
+    **{f"{task}/__main__.py": "common/cli/test_verbs.py" for task in TASKS},
     **{f"{task}/{command}.py": f"{task}/test_{tested}.py" for task in TASKS for command, tested in COMMANDS.items()},
 }
 
 
-@pytest.mark.parametrize("package", ["common", *TASKS])
+@pytest.mark.parametrize("package", ["common", "quartet", *TASKS])
 def test_every_source_has_its_test(package):
     """A module is tested in the file of its own name, or where `ELSEWHERE` says."""
     for source in (ROOT / package).rglob("*.py"):
