@@ -222,9 +222,8 @@ def _built(task: str, config: configs.TrainingConfig, shards_dir: Path) -> tuple
     package = TASKS[task]
     corpus = package.data.load_corpus(config, shards_dir)
     config, split = corpus.config, package.data.prepare_split(corpus, "train")
-    source = corpus if task == "kws" else config
     model = package.training.compiled_model(config, split)
-    return model, package.data.build_dataset(source, split, training=True)
+    return model, package.data.build_dataset(config, split, training=True)
 
 
 if __name__ == "__main__":

@@ -61,10 +61,11 @@ def main() -> None:
         print(
             f"preparing (decode, resample 16,000 to 22,050 Hz, write): {_NUM_CLIPS / (time.perf_counter() - begin):,.0f} clips/s"
         )
-        steps = data.steps_per_epoch(config, prepared)
+        split = data.Split("train", prepared, table[:0], root)
+        steps = data.steps_per_epoch(config, split)
 
-        plain = data.build_dataset(data.Corpus(config, table, table[:0], root), prepared, training=True)
-        full = data.build_dataset(data.Corpus(augmented, table, table[:0], root), prepared, training=True)
+        plain = data.build_dataset(config, split, training=True)
+        full = data.build_dataset(augmented, split, training=True)
         models = {}
         for name, settings in (("report's CNN", config), ("BC-ResNet-1", augmented)):
             loop.prepare(settings)

@@ -103,7 +103,7 @@ def stages(root: Path, shards_dir: Path) -> pd.DataFrame:
     total = len(list(root.rglob("*.wav")))
     corpus = measure("index the folder", total, lambda: data.load_corpus(config, shards_dir))
     train = len(manifest.select(corpus.manifest, "train"))
-    prepared = measure("decode into shards", train, lambda: data.prepare_split(corpus, "train"))
+    split = measure("decode into shards", train, lambda: data.prepare_split(corpus, "train"))
     at_other_rate = dataclasses.replace(corpus, config=dataclasses.replace(corpus.config, sample_rate=22050))
     measure("decode and resample into shards", train, lambda: data.prepare_split(at_other_rate, "train"))
 
@@ -111,16 +111,16 @@ def stages(root: Path, shards_dir: Path) -> pd.DataFrame:
         for _ in batches.take(_BATCHES):
             pass
 
-    plain = shards.finish(shards.stream(prepared, config.num_samples, config.batch_size, 0))
+    plain = shards.finish(shards.stream(split.shards, config.num_samples, config.batch_size, 0))
     seconds = _BATCHES * config.batch_size
     measure("read from shards, shuffled", seconds, lambda: read(plain))
-    augmented = data.build_dataset(corpus, prepared, training=True)
+    augmented = data.build_dataset(corpus.config, split, training=True)
     measure("read and augment", seconds, lambda: read(augmented))
     for name in ("report", "default"):
         variant = dataclasses.replace(VARIANTS[name], words=COMMAND_WORDS, batch_size=config.batch_size)
         model = build_model(variant)
         compile_model(model, variant, loop.build_optimizer(variant, _BATCHES), 1)
-        batch = next(iter(shards.finish(data.build_dataset(corpus, prepared, training=True))))
+        batch = next(iter(shards.finish(data.build_dataset(corpus.config, split, training=True))))
         if variant.sample_rate != config.sample_rate:
             noise = np.random.default_rng(0).normal(0, 0.1, (config.batch_size, variant.num_samples))
             batch = (noise.astype(np.float32), batch[1])
@@ -154,9 +154,9 @@ def memory_of(root: Path) -> dict[str, float]:
     before = _peak_megabytes()
     corpus = data.load_corpus(config, root.with_name(f"{root.name}_shards"))
     with_manifest = _peak_megabytes()
-    prepared = data.prepare_split(corpus, "train")
+    split = data.prepare_split(corpus, "train")
     with_shards = _peak_megabytes()
-    for _ in data.build_dataset(corpus, prepared, training=True).take(_BATCHES):
+    for _ in data.build_dataset(corpus.config, split, training=True).take(_BATCHES):
         pass
     return {
         "libraries_mb": before,

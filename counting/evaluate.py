@@ -64,14 +64,12 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     corpus = data.load_corpus(config, flags.shards_dir, download=flags.download)
     split = data.prepare_split(corpus, flags.split)
     train_speakers = data.speakers_of(corpus, "train") if trained_on else None
-    figures, probabilities = evaluation.evaluate_split(
-        model, data.as_evaluated(config), split, train_speakers, flags.num_mixtures
-    )
+    asked = {"train_speakers": train_speakers, "num_examples": flags.num_mixtures}
+    as_evaluated = dataclasses.replace(corpus, config=data.as_evaluated(config))
+    figures, probabilities = evaluation.evaluate_split(model, as_evaluated, split, **asked)
     files.write_json(output, figures)
     if flags.conditions:
-        figures["conditions"] = dict(
-            evaluation.under_conditions(model, config, split, train_speakers, flags.num_mixtures)
-        )
+        figures["conditions"] = dict(evaluation.under_conditions(model, corpus, split, **asked))
         files.write_json(output, figures)
     pictures = evaluation.save_plots(figures, probabilities, output.with_suffix(""))
     print(evaluation.format_table(figures))

@@ -61,8 +61,9 @@ class Metrics(metrics.Metrics):
 
 def evaluate_split(
     model: keras.Model,
-    config: Config,
+    corpus: data.Corpus,
     split: data.Split,
+    *,
     train_speakers: set[str] | None = None,
     num_examples: int | None = None,
 ) -> tuple[dict, np.ndarray]:
@@ -70,7 +71,7 @@ def evaluate_split(
 
     Args:
         model: A trained model.
-        config: Says how the split's mixtures are made; see `data.as_evaluated`.
+        corpus: From `data.load_corpus`; its configuration says how the split's mixtures are made, see `data.as_evaluated`.
         split: From `data.prepare_split`.
         train_speakers: Whom training heard; None if nobody knows.
         num_examples: How many mixtures; as many as the configuration says unless given.
@@ -80,6 +81,7 @@ def evaluate_split(
         the counts, `mean_absolute_error`, for each count `by_count`, `confusion`, `protocol`, and where the model knows
         sexes `sex_accuracy` (women and men both right) with its `sex_accuracy_interval`, `sex_confusion` and `by_sex`.
     """
+    config = corpus.config
     dataset = data.build_dataset(config, split, num_examples=num_examples, sexes_needed=False)
     probabilities = model.predict(dataset, verbose=0)
     answer = inference.decide(probabilities, config.counts, config.known_sexes)
@@ -165,18 +167,20 @@ def _protocol(config: Config, split: data.Split, train_speakers: set[str] | None
 
 def under_conditions(
     model: keras.Model,
-    config: Config,
+    corpus: data.Corpus,
     split: data.Split,
+    *,
     train_speakers: set[str] | None = None,
     num_examples: int | None = None,
 ) -> Iterator[tuple[str, dict]]:
     """Yield name and figures of each of `CONDITIONS`; none for prepared mixtures, which are as they are."""
-    if config.corpus == PREPARED:
+    if corpus.config.corpus == PREPARED:
         return
+    asked = {"train_speakers": train_speakers, "num_examples": num_examples}
     for name, changes in CONDITIONS.items():
-        condition = dataclasses.replace(data.as_evaluated(config), **changes)
+        condition = dataclasses.replace(data.as_evaluated(corpus.config), **changes)
         try:
-            yield name, evaluate_split(model, condition, split, train_speakers, num_examples)[0]
+            yield name, evaluate_split(model, dataclasses.replace(corpus, config=condition), split, **asked)[0]
         except UserError as error:
             logging.warning('"%s" is left out: %s', name, error)
 

@@ -108,11 +108,11 @@ def run_figures(run: runs.Run, history: pd.DataFrame, shards_dir: str | Path) ->
     config, model = load_model(run.folder)
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     corpus = data.load_corpus(config, shards_dir)
-    shared = evaluation.evaluate_split(
-        model, data.as_evaluated(config), data.prepare_split(corpus, "train"), num_examples=config.validation_mixtures
-    )[0]
+    as_evaluated = dataclasses.replace(corpus, config=data.as_evaluated(config))
+    train = data.prepare_split(corpus, "train")
+    shared = evaluation.evaluate_split(model, as_evaluated, train, num_examples=config.validation_mixtures)[0]
     test = runs.read_metrics(run)
-    examples = config.batch_size * data.steps_per_epoch(config, data.prepare_split(corpus, "train"))
+    examples = config.batch_size * data.steps_per_epoch(config, train)
     return {
         "parameters": trainable,
         "loss": float(history["loss"].iloc[-1]),

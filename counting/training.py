@@ -1,5 +1,6 @@
 """The training of a speaker counter: corpus, network, weights, metrics."""
 
+import dataclasses
 import logging
 from pathlib import Path
 
@@ -65,8 +66,9 @@ def train_run(
     loop.prepare(config)
 
     model = fit(run, splits, options)
+    as_evaluated = dataclasses.replace(corpus, config=data.as_evaluated(config))
     figures, probabilities = evaluation.evaluate_split(
-        model, data.as_evaluated(config), splits["test"], data.speakers_of(corpus, "train")
+        model, as_evaluated, splits["test"], train_speakers=data.speakers_of(corpus, "train")
     )
     pictures = evaluation.save_plots(figures, probabilities, run.folder / "test")
     tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])

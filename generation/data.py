@@ -9,14 +9,15 @@ import pandas as pd
 import tensorflow as tf
 
 from common import config as configs
-from common.corpora import CORPORA, manifest, music_folder, splits
+from common import corpora
+from common.corpora import manifest, music_folder, splits
 from common.corpora.tracks import MIXTURE
 from common.data import excerpts as cuts
 from common.data import shards, track_bank
 from common.data.excerpts import Places
 from common.distribution import strategy, workers
 from common.errors import UserError, nearest
-from generation.config import Config
+from generation.config import TASK, Config
 
 _STATISTICS_EXCERPTS = 256
 
@@ -49,25 +50,19 @@ class Split:
     bank: track_bank.TrackBank
 
 
-def load_corpus(config: Config, shards_dir: str | Path) -> Corpus:
+def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = False) -> Corpus:
     """List the tracks of a configuration's corpus.
 
+    Args:
+        config: Names the corpus, its folder and the genres.
+        shards_dir: Where decoded tracks are to be kept.
+        download: Whether to fetch what is not there.
+
     Raises:
-        UserError: The folder is missing, holds no music, or none of a genre.
+        UserError: The folder is missing, holds no music, or none of a genre; or nothing can be fetched.
     """
-    if config.corpus != "synthetic" and not config.data_dir:
-        raise UserError(f"--corpus={config.corpus} needs --data_dir, the folder that holds it")
-    if config.corpus == "synthetic":
-        table = CORPORA["songs"].index(
-            Path(config.data_dir or "data/songs"),
-            num_songs=config.num_songs,
-            seconds=config.song_seconds,
-            sample_rate=config.sample_rate,
-            style="metal",
-        )
-        table = table[table["stem"] == MIXTURE].assign(label="metal")
-    else:
-        table = CORPORA["gtzan" if config.corpus == "gtzan" else "music_folder"].index(Path(config.data_dir))
+    songs = {"num_songs": config.num_songs, "seconds": config.song_seconds, "sample_rate": config.sample_rate}
+    table = corpora.index(TASK, config.corpus, config.data_dir, download=download, **songs)
     table = _of_genres(table, config.genre)
     if config.split_rule == "folds":
         dealt = splits.assign_folds(table.assign(speaker=music_folder.songs_of(table)), config.num_folds, config.fold)

@@ -23,7 +23,7 @@ _BESIDE = ("samples.png",)
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    shared_flags.define_evaluation_flags(flag_values, TASK, GENERATION_CORPORA, fetched=False)
+    shared_flags.define_evaluation_flags(flag_values, TASK, GENERATION_CORPORA)
     define = {"flag_values": flag_values}
     absl_flags.DEFINE_integer("num_samples", NUM_SAMPLES, "how many samples to draw", 16, **define)
     absl_flags.DEFINE_integer("epoch", None, "judge the generator as it was after this epoch", 1, **define)
@@ -42,11 +42,13 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     if flags.epoch is not None:
         snapshots.load(model.average, flags.run_dir, flags.epoch)
     train = data.prepare_split(data.load_corpus(config, flags.shards_dir), "train")
-    corpus = data.load_corpus(data.with_corpus(config, flags.corpus, flags.data_dir), flags.shards_dir)
-    figures, samples = evaluation.evaluate_split(model, corpus, flags.split, train=train, num_samples=flags.num_samples)
+    corpus = data.load_corpus(
+        data.with_corpus(config, flags.corpus, flags.data_dir), flags.shards_dir, download=flags.download
+    )
+    split = data.prepare_split(corpus, flags.split)
+    figures, samples = evaluation.evaluate_split(model, corpus, split, train=train, num_samples=flags.num_samples)
     files.write_json(output, figures)
-    hop_seconds = config.hop_length / config.sample_rate
-    written = [output, *evaluation.save_plots(samples, hop_seconds, output.with_suffix(""))]
+    written = [output, *evaluation.save_plots(figures, samples, output.with_suffix(""))]
     print(evaluation.format_table(figures))
     print(f"\nwritten: {', '.join(map(str, written))}")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -50,33 +51,44 @@ class Metrics(metrics_of_all.Metrics):
     coverage: float
 
 
+class Samples(NamedTuple):
+    """What was generated to be compared.
+
+    Attributes:
+        decibels: Shape `(samples, frames, bands)`.
+        hop_seconds: Time between frames.
+    """
+
+    decibels: np.ndarray
+    hop_seconds: float
+
+
 def evaluate_split(
-    model: Gan, corpus: data.Corpus, split: str, *, train: data.Split, num_samples: int = NUM_SAMPLES
-) -> tuple[dict, np.ndarray]:
+    model: Gan, corpus: data.Corpus, split: data.Split, *, train: data.Split, num_samples: int = NUM_SAMPLES
+) -> tuple[dict, Samples]:
     """Compare samples with tracks that training did not hear.
 
     Args:
         model: A trained model.
         corpus: From `data.load_corpus`.
-        split: Whose tracks.
+        split: The tracks to compare with, from `data.prepare_split`.
         train: The tracks that the model was trained on.
         num_samples: How many to draw.
 
     Returns:
-        Figures, and the samples in decibels `(num_samples, frames, bands)`. Of the figures, for what is generated `frechet_distance`, `frechet_distance_infinity`, `precision`, `recall`, `density`,
-        `coverage`, `spread_ratio`, `ndb`, `nearest_ratio` and `replays`; `floor`, the Fréchet distance of training tracks,
+        Figures, and the samples. Of the figures, for what is generated `frechet_distance`, `frechet_distance_infinity`,
+        `precision`, `recall`, `density`, `coverage`, `spread_ratio`, `ndb`, `nearest_ratio` and `replays`; `floor`, the Fréchet distance of training tracks,
         as many excerpts; `lines`, the first figures for all that `_TITLES` names; and `protocol`.
 
     Raises:
         UserError: There are too few excerpts to compare with.
     """
     config = model.config
-    test = data.prepare_split(corpus, split)
-    found = references.measure(config, model.spectra, train, test)
+    found = references.measure(config, model.spectra, train, split)
     spectrograms = callbacks.sample(model, num_samples, _SEED)
     decibels = model.spectra.unscaled(spectrograms).numpy()
     generated = found.embedding(decibels)
-    reals = data.consecutive_excerpts(config, test, references.DENSE_SECONDS)
+    reals = data.consecutive_excerpts(config, split, references.DENSE_SECONDS)
     lines = {
         "generated": generated,
         "generated_audio": found.embedding(_through_audio(model, spectrograms)),
@@ -96,11 +108,11 @@ def evaluate_split(
             "protocol": {
                 "embedding": references.NAME,
                 "corpus": corpus.config.corpus,
-                "split": split,
+                "split": split.name,
                 "num_samples": num_samples,
                 "num_train_tracks": len(train.bank.tracks),
-                "num_test_tracks": len(test.bank.tracks),
-                "num_tracks_shared_with_training": len(set(test.bank.tracks) & set(train.bank.tracks)),
+                "num_test_tracks": len(split.bank.tracks),
+                "num_tracks_shared_with_training": len(set(split.bank.tracks) & set(train.bank.tracks)),
                 "frechet_distance": f"to excerpts of test tracks, one each {references.DENSE_SECONDS:g} s",
                 "precision, recall, density, coverage": f"k = {metrics.NUM_NEIGHBOURS}, test excerpts that follow each other",
                 "floor": "Fréchet distance of training tracks, one excerpt each half second",
@@ -108,7 +120,7 @@ def evaluate_split(
             },
         }
     )
-    return figures, decibels
+    return figures, Samples(decibels, config.hop_length / config.sample_rate)
 
 
 def _extrapolated(reference: np.ndarray, generated: np.ndarray) -> float | None:
@@ -163,20 +175,21 @@ def draw_evolution(model: Gan, folder: Path) -> Path | None:
     return path
 
 
-def save_plots(samples: np.ndarray, hop_seconds: float, stem: Path) -> list[Path]:
+def save_plots(figures: dict, samples: Samples, stem: Path) -> list[Path]:
     """Write a picture of some of the samples that were compared (PNG).
 
     Args:
+        figures: From `evaluate_split`.
         samples: From `evaluate_split`.
-        hop_seconds: Time between frames.
         stem: Path that the names of the files begin with.
 
     Returns:
         The files written.
     """
     path = files.beside(stem, "_samples.png")
-    titles = [f"sample {number + 1}" for number in range(len(samples))]
-    plots.save(plots.pictures(samples[:_NUM_SHOWN], titles[:_NUM_SHOWN], hop_seconds), path)
+    shown = samples.decibels[:_NUM_SHOWN]
+    titles = [f"sample {number + 1}" for number in range(len(shown))]
+    plots.save(plots.pictures(shown, titles, samples.hop_seconds), path)
     return [path]
 
 

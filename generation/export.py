@@ -20,7 +20,7 @@ from generation.config import GENERATION_CORPORA, TASK
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    shared_flags.define_export_flags(flag_values, TASK, GENERATION_CORPORA, fetched=False, formats=("saved_model",))
+    shared_flags.define_export_flags(flag_values, TASK, GENERATION_CORPORA, formats=("saved_model",))
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
@@ -37,6 +37,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         data_dir=flags.data_dir,
         split=flags.split,
         shards_dir=flags.shards_dir,
+        download=flags.download,
     )
     print(f"written: {Path(flags.run_dir) / 'export'}")
 

@@ -7,19 +7,38 @@ import numpy as np
 import tensorflow as tf
 
 from common import files
-from common.export import graphs
+from common.export import graphs, saved_model
 from common.export.graphs import Graph
 from generation import noise
 from generation.models import Gan, draw_noise, load_model
 
 _NUM_EXCERPTS = 2
+_WAY_BACK = "from_spectrogram"
 _SEED = 1
 # Of decibels, and of samples of a waveform that Griffin-Lim found: its steps let differences grow.
 _TOLERANCE_DB, _TOLERANCE = 1e-2, 1e-2
 
 
-def export_run(run_dir: str | Path, formats: Sequence[str] = ("saved_model",)) -> dict:
+def export_run(
+    run_dir: str | Path,
+    formats: Sequence[str] = ("saved_model",),
+    *,
+    corpus: str | None = None,
+    data_dir: str | None = None,
+    split: str = "test",
+    shards_dir: str | Path = "data/shards",
+    download: bool = False,
+) -> dict:
     """Write the exports of a run, compare each with the Keras model, and write `report.json` beside them.
+
+    Args:
+        run_dir: A trained run.
+        formats: Any of `common.export.FORMATS`.
+        corpus: Corpus of the excerpts that the way back to audio is compared on, if not the trained one.
+        data_dir: Folder of that corpus.
+        split: Which of its tracks.
+        shards_dir: Where decoded tracks are kept.
+        download: Whether to fetch a corpus that is not there.
 
     Returns:
         The report: for each output of each format its figures of `common.export.graphs.compare`, and `protocol`.
@@ -33,7 +52,13 @@ def export_run(run_dir: str | Path, formats: Sequence[str] = ("saved_model",)) -
     steps = noise.draw(config, _NUM_EXCERPTS, (_SEED, 0))
     written = {"saved_model": lambda: audio_graph(model, steps), "litert": lambda: spectrogram_graph(model, steps)}
     report = graphs.write_all(model, {name: written[name] for name in formats}, folder)
+    if "saved_model" in formats:
+        recordings = data.load_corpus(data.with_corpus(config, corpus, data_dir), shards_dir, download=download)
+        excerpts = data.consecutive_excerpts(config, data.prepare_split(recordings, split))[:_NUM_EXCERPTS]
+        report["saved_model from_spectrogram"] = compare_way_back(model, excerpts, folder / saved_model.FILE)
     report["protocol"] = {
+        "corpus": corpus or config.corpus,
+        "split": split,
         "sample_rate": config.sample_rate,
         "hop_length": config.hop_length,
         "noise_shape": list(steps.shape[1:]),
@@ -51,13 +76,17 @@ def audio_graph(model: Gan, steps: np.ndarray) -> Graph:
         lambda seed: serve(model, draw_noise(config, 1, tf.stack([seed, 0]))),
         tf.TensorSpec((), tf.int32, name="seed"),
     )
+    from_spectrogram = (
+        lambda decibels: {"waveform": model.spectra.waveforms(model.spectra.scaled(decibels))},
+        tf.TensorSpec((None, None, config.bands), tf.float32, name="spectrogram"),
+    )
     return Graph(
         lambda noise_steps: serve(model, noise_steps),
         tf.TensorSpec((None, steps.shape[1], config.noise_dim), tf.float32, name="noise"),
         steps,
         {name: value.numpy() for name, value in serve(model, steps).items()},
         {"spectrogram": _TOLERANCE_DB, "waveform": _TOLERANCE},
-        {"from_seed": from_seed},
+        {"from_seed": from_seed, _WAY_BACK: from_spectrogram},
     )
 
 
@@ -71,6 +100,15 @@ def spectrogram_graph(model: Gan, steps: np.ndarray) -> Graph:
         {"spectrogram": decibels(model, steps).numpy()},
         {"spectrogram": _TOLERANCE_DB},
     )
+
+
+def compare_way_back(model: Gan, excerpts: np.ndarray, path: Path) -> dict:
+    """Compare how a SavedModel turns spectrograms of recordings `(excerpts, samples)` into audio."""
+    spectra = model.spectra
+    shown = spectra.decibels(tf.constant(excerpts))
+    expected = spectra.waveforms(spectra.scaled(shown)).numpy()
+    received = saved_model.run(path, shown.numpy(), "waveform", _WAY_BACK)
+    return graphs.compare(f"saved_model {_WAY_BACK}", expected, received, _TOLERANCE)
 
 
 def decibels(model: Gan, noise_steps: tf.Tensor) -> tf.Tensor:

@@ -42,9 +42,7 @@ class Spectra(keras.layers.Layer):
 
     def call(self, waveforms):
         """Turn waveforms into scaled spectrograms."""
-        low, high = tf.convert_to_tensor(self.low), tf.convert_to_tensor(self.high)
-        scaled = 2 * (self.decibels(waveforms) - low) / (high - low) - 1
-        return tf.cast(tf.clip_by_value(scaled, -1, 1), self.compute_dtype)
+        return tf.cast(self.scaled(self.decibels(waveforms)), self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         """Return (batch, frames, bands)."""
@@ -62,6 +60,11 @@ class Spectra(keras.layers.Layer):
             real, imaginary = spectral.stft_parts(waveforms, **framing)
             power = (tf.square(real) + tf.square(imaginary))[:, :-1, :-1]
         return spectral.power_to_db(power, top_db=None)
+
+    def scaled(self, decibels: tf.Tensor) -> tf.Tensor:
+        """Scale decibels to [-1, 1]; what lies outside is cut off."""
+        low, high = tf.convert_to_tensor(self.low), tf.convert_to_tensor(self.high)
+        return tf.clip_by_value(2 * (decibels - low) / (high - low) - 1, -1, 1)
 
     def unscaled(self, spectrograms: tf.Tensor) -> tf.Tensor:
         """Turn scaled spectrograms back into decibels."""

@@ -50,7 +50,7 @@ def train_run(
     """
     loop.prepare(config)
     runs.check_folder(folder)
-    corpus = data.load_corpus(config, options.shards_dir)
+    corpus = data.load_corpus(config, options.shards_dir, download=options.download)
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
     config = precision.resolve(
         config,
@@ -68,8 +68,8 @@ def train_run(
     loop.prepare(config)
 
     model = fit(run, splits, options)
-    figures, samples = evaluation.evaluate_split(model, corpus, "test", train=splits["train"])
-    evaluation.save_plots(samples, config.hop_length / config.sample_rate, run.folder / "test")
+    figures, samples = evaluation.evaluate_split(model, corpus, splits["test"], train=splits["train"])
+    evaluation.save_plots(figures, samples, run.folder / "test")
     plots.save(draw_history(run), run.folder / "history.png")
     evaluation.draw_evolution(model, run.folder)
     tensorboard.write_plots(run.folder / "tensorboard", sorted(run.folder.glob("*.png")))

@@ -40,6 +40,28 @@ class Corpus:
     shards_dir: Path
 
 
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """The clips of a split.
+
+    Attributes:
+        name: `train`, `validation`, `test` or `all`.
+        shards: The clips, decoded.
+        noise: The split's recordings of background noise; may be empty.
+        shards_dir: Where decoded recordings are kept.
+    """
+
+    name: str
+    shards: shards.Shards
+    noise: pd.DataFrame
+    shards_dir: Path
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a clip, in the order in which clips are read."""
+        return self.shards.manifest.iloc[self.shards.rows]
+
+
 def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = False, trained: bool = False) -> Corpus:
     """List the recordings of a configuration's corpora and give each its label.
 
@@ -73,10 +95,10 @@ def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Con
     return configs.with_corpus(config, corpus, data_dir, split_rule="official")
 
 
-def prepare_split(corpus: Corpus, split: str) -> shards.Shards:
+def prepare_split(corpus: Corpus, split: str) -> Split:
     """Decode the recordings of a split, or find them decoded."""
     config = corpus.config
-    return shards.prepare(
+    prepared = shards.prepare(
         manifests.select(corpus.manifest, split),
         corpus.shards_dir,
         config.sample_rate,
@@ -84,11 +106,12 @@ def prepare_split(corpus: Corpus, split: str) -> shards.Shards:
         max_rejected=config.max_rejected,
         description=f"preparing {split}",
     )
+    return Split(split, prepared, corpus.noise[corpus.noise["split"] == split], corpus.shards_dir)
 
 
 def build_dataset(
-    corpus: Corpus,
-    prepared: shards.Shards,
+    config: Config,
+    split: Split,
     *,
     training: bool = False,
     initial_step: int = 0,
@@ -97,8 +120,8 @@ def build_dataset(
     """Build the batches of a split.
 
     Args:
-        corpus: From `load_corpus`.
-        prepared: The split, from `prepare_split`.
+        config: The configuration, from `load_corpus`.
+        split: From `prepare_split`.
         training: Whether to shuffle, augment and go on without end; otherwise one pass in stored order.
         initial_step: How many batches training has seen.
         teachers: Models whose averaged answers to a training clip become `config.teacher_weight` of its label.
@@ -107,7 +130,7 @@ def build_dataset(
         Batches of (waveform `(batch, num_samples)` float32, label `(batch, len(labels))` float32): one-hot, in training
         soft where clips are mixed or there are teachers.
     """
-    config = corpus.config
+    prepared = split.shards
     targets = tf.constant(target_indices(config, prepared.manifest["label"]), tf.int32)
 
     def one_hot(rows: tf.Tensor) -> tf.Tensor:
@@ -119,7 +142,7 @@ def build_dataset(
         return shards.finish(batches.map(lambda waveform, rows: (waveform, one_hot(rows))))
     share = workers.share(config.batch_size)
     batches = shards.stream(prepared, config.num_samples, share.batch_size, config.seed, initial_step, share)
-    bank = noise_of_training(corpus)
+    bank = noise_of_training(config, split)
 
     def example(waveform: tf.Tensor, rows: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         waveform, label = augment_batch(config, waveform, bank, seed), one_hot(rows)
@@ -136,17 +159,17 @@ def build_dataset(
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
 
 
-def batch_files(corpus: Corpus, prepared: shards.Shards, step: int) -> list[str]:
+def batch_files(config: Config, split: Split, step: int) -> list[str]:
     """Return the recording that each example of a training batch was read from; noise and clips mixed in are not told.
 
     Args:
-        corpus: From `load_corpus`.
-        prepared: The training split, from `prepare_split`.
+        config: The configuration, from `load_corpus`.
+        split: The training split, from `prepare_split`.
         step: How many training batches come before.
     """
-    share = workers.share(corpus.config.batch_size)
-    rows = shards.batch_rows(prepared, share.batch_size, corpus.config.seed, step, share)
-    return [str(path) for path in prepared.manifest["path"].iloc[rows]]
+    share = workers.share(config.batch_size)
+    rows = shards.batch_rows(split.shards, share.batch_size, config.seed, step, share)
+    return [str(path) for path in split.shards.manifest["path"].iloc[rows]]
 
 
 def clip_batches(config: Config, prepared: shards.Shards) -> tf.data.Dataset:
@@ -156,9 +179,14 @@ def clip_batches(config: Config, prepared: shards.Shards) -> tf.data.Dataset:
     return shards.finish(batches.map(lambda waveform, rows: waveform))
 
 
-def steps_per_epoch(config: Config, prepared: shards.Shards) -> int:
+def steps_per_epoch(config: Config, split: Split) -> int:
     """Return how many training batches make an epoch."""
-    return max(1, (config.epoch_examples or len(prepared.rows)) // config.batch_size)
+    return max(1, (config.epoch_examples or len(split.shards.rows)) // config.batch_size)
+
+
+def describe(split: Split) -> str:
+    """Say what a split is made of, for the log."""
+    return f"{split.name}: {len(split.shards.rows):,} clips"
 
 
 def target_indices(config: Config, labels: Sequence[str]) -> np.ndarray:
@@ -202,14 +230,13 @@ def augment_batch(config: Config, waveforms: tf.Tensor, bank: tf.Tensor | None, 
     return waveforms
 
 
-def noise_of_training(corpus: Corpus) -> tf.Tensor | None:
-    """Decode the training split's noise into memory; None if there is none, or none is wanted."""
-    config = corpus.config
+def noise_of_training(config: Config, split: Split) -> tf.Tensor | None:
+    """Decode a split's noise into memory; None if there is none, or none is wanted."""
     if not config.noise_probability:
         return None
     return noise_bank.build(
-        corpus.noise[corpus.noise["split"] == "train"],
-        corpus.shards_dir,
+        split.noise,
+        split.shards_dir,
         config.sample_rate,
         config.clip_seconds,
         max_clips=_MAX_NOISE_CLIPS,

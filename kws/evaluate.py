@@ -55,20 +55,18 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     config = data.with_corpus(trained, flags.corpus, flags.data_dir)
     trained_on = config == trained
     corpus = data.load_corpus(config, flags.shards_dir, download=flags.download, trained=not trained_on)
-    prepared = data.prepare_split(corpus, flags.split)
+    split = data.prepare_split(corpus, flags.split)
     threshold = acceptance.load_threshold(flags.run_dir)
-    figures, probabilities = evaluation.evaluate_split(model, corpus, prepared, flags.split, trained_on=trained_on)
+    figures, predictions = evaluation.evaluate_split(model, corpus, split, trained_on=trained_on)
     figures["protocol"]["num_shifts"] = flags.num_shifts
-    figures["rejection"], scores = rejection.evaluate_split(
-        model, corpus, prepared, flags.split, probabilities, threshold
-    )
+    figures["rejection"], scores = rejection.evaluate_split(model, corpus, split, predictions.probabilities, threshold)
     if flags.background_dir:
         listener = spotter(model, config, threshold)
         figures["background"] = false_accepts.false_accepts(listener, flags.background_dir)
-        figures["background"]["keywords"] = false_accepts.keywords_found(listener, corpus, prepared)
+        figures["background"]["keywords"] = false_accepts.keywords_found(listener, corpus.config, split)
     files.write_json(output, figures)
     stem = output.with_suffix("")
-    pictures = evaluation.save_plots(figures, probabilities, corpus, prepared, stem)
+    pictures = evaluation.save_plots(figures, predictions, stem)
     pictures += rejection.save_plot(scores, figures["rejection"], files.beside(stem, "_rejection.png"))
     print(evaluation.format_table(figures))
     if flags.background_dir:

@@ -2,12 +2,12 @@
 
 import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
 from common import files
-from common.data.shards import Shards
 from common.files import tables
 from common.reporting import metrics, plots
 from kws import acceptance, data, rejection
@@ -30,26 +30,39 @@ class Metrics(metrics.Metrics):
     keyword_auc: float | None
 
 
+class Predictions(NamedTuple):
+    """What a model says of the clips of a split.
+
+    Attributes:
+        labels: What the outputs are called.
+        targets: Index of each clip's true label, `(clips,)`.
+        probabilities: Shape `(clips, labels)`.
+    """
+
+    labels: tuple[str, ...]
+    targets: np.ndarray
+    probabilities: np.ndarray
+
+
 def evaluate_split(
-    model: keras.Model, corpus: data.Corpus, prepared: Shards, split: str, *, trained_on: bool = True
-) -> tuple[dict, np.ndarray]:
+    model: keras.Model, corpus: data.Corpus, split: data.Split, *, trained_on: bool = True
+) -> tuple[dict, Predictions]:
     """Compute every figure of one split.
 
     Args:
         model: A trained model.
         corpus: From `data.load_corpus`.
-        prepared: The split, from `data.prepare_split`.
-        split: Its name, for the protocol.
+        split: From `data.prepare_split`.
         trained_on: Whether this is the corpus that the model was trained on; of another nobody knows which speakers
             the training shared.
 
     Returns:
         The figures of `common.reporting.metrics.classification` with `confusion`, `keyword_auc` and `protocol`, and the
-        probabilities `(examples, labels)` in the order of `prepared.rows`.
+        predictions in the order of `split.table`.
     """
     config = corpus.config
-    probabilities = model.predict(data.build_dataset(corpus, prepared), verbose=0)
-    rows = prepared.manifest.iloc[prepared.rows]
+    probabilities = model.predict(data.build_dataset(config, split), verbose=0)
+    rows = split.table
     targets = data.target_indices(config, rows["label"])
     figures = metrics.classification(targets, probabilities, config.labels)
     figures["confusion"] = metrics.confusion(targets, probabilities.argmax(axis=1), config.labels).to_numpy()
@@ -58,15 +71,15 @@ def evaluate_split(
     speakers = set(rows["speaker"]) - {""}
     figures["protocol"] = {
         "corpus": config.corpus,
-        "split": split,
+        "split": split.name,
         "split_rule": config.split_rule,
         "labels": list(config.labels),
         "num_speakers": len(speakers),
         "num_speakers_shared_with_training": len(speakers & train_speakers) if trained_on else None,
-        "num_rejected": len(prepared.rejected),
+        "num_rejected": len(split.shards.rejected),
         "interval": "95 %, Wilson, clips taken as independent",
     }
-    return figures, probabilities
+    return figures, Predictions(config.labels, targets, probabilities)
 
 
 def format_table(figures: dict) -> str:
@@ -91,23 +104,18 @@ def format_table(figures: dict) -> str:
     return "\n".join(lines)
 
 
-def save_plots(
-    figures: dict, probabilities: np.ndarray, corpus: data.Corpus, prepared: Shards, stem: Path
-) -> list[Path]:
+def save_plots(figures: dict, predictions: Predictions, stem: Path) -> list[Path]:
     """Write the confusion matrix (CSV and PNG) and the ROC curves (PNG) of a split.
 
     Args:
         figures: From `evaluate_split`.
-        probabilities: From `evaluate_split`, shape `(examples, labels)`.
-        corpus: From `data.load_corpus`.
-        prepared: The split that was evaluated.
+        predictions: From `evaluate_split`.
         stem: Path that the names of the files begin with.
 
     Returns:
         The files written.
     """
-    labels = corpus.config.labels
-    targets = data.target_indices(corpus.config, prepared.manifest["label"].iloc[prepared.rows])
+    labels, targets, probabilities = predictions
     paths = [files.beside(stem, f"_{name}") for name in ("confusion.csv", "confusion.png", "roc.png")]
     counts = metrics.confusion(targets, probabilities.argmax(axis=1), labels)
     tables.write(counts, paths[0], index=True)

@@ -54,7 +54,7 @@ def export_run(
     recordings = data.load_corpus(
         data.with_corpus(config, corpus, data_dir), shards_dir, download=download, trained=elsewhere
     )
-    dataset = data.build_dataset(recordings, data.prepare_split(recordings, split))
+    dataset = data.build_dataset(recordings.config, data.prepare_split(recordings, split))
     excerpts = np.concatenate([waveforms for waveforms, _ in dataset])[:_NUM_EXCERPTS]
     written = graphs_of(model, config, threshold, excerpts)
     report = graphs.write_all(model, {name: written[name] for name in formats}, folder)

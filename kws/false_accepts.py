@@ -8,11 +8,11 @@ import numpy as np
 from scipy import stats
 
 from common import progress
-from common.data import shards
 from common.errors import UserError
 from common.files import listing
 from common.reporting import metrics
 from kws import data
+from kws.config import Config
 from kws.inference import KeywordSpotter
 
 HOP_SECONDS = 0.1
@@ -83,26 +83,25 @@ def _counted(blocks: Iterator[np.ndarray], num_samples: list[int]) -> Iterator[n
         yield block
 
 
-def keywords_found(spotter: KeywordSpotter, corpus: data.Corpus, prepared: shards.Shards) -> dict:
+def keywords_found(spotter: KeywordSpotter, config: Config, split: data.Split) -> dict:
     """Count the keywords of a split that the timeline finds, each clip between two seconds of digital silence.
 
     Without it false accepts say little: the fewer words a spotter finds, the fewer it finds by mistake.
 
     Args:
         spotter: Of whatever threshold.
-        corpus: From `data.load_corpus`.
-        prepared: The split, from `data.prepare_split`.
+        config: The configuration, from `data.load_corpus`.
+        split: From `data.prepare_split`.
 
     Returns:
         `found`, the keywords with a detection in their place, and `found_right`, those with the right one; each as
         `common.reporting.metrics.proportion` gives it.
     """
-    config = corpus.config
     pause = np.zeros(round(_PAUSE_SECONDS * config.sample_rate), np.float32)
     period_seconds = config.clip_seconds + _PAUSE_SECONDS
     clips = [
         (waveform, config.labels[label.argmax()])
-        for batch in data.build_dataset(corpus, prepared).as_numpy_iterator()
+        for batch in data.build_dataset(config, split).as_numpy_iterator()
         for waveform, label in zip(*batch, strict=True)
     ]
     clips = [(waveform, word) for waveform, word in clips if word in config.words]

@@ -16,7 +16,7 @@ from kws.config import SILENCE, UNKNOWN
 NOISE, UNSEEN = "noise", "unseen words"
 
 
-def store_threshold(model: keras.Model, corpus: data.Corpus, validation: shards.Shards, run_dir: str | Path) -> float:
+def store_threshold(model: keras.Model, corpus: data.Corpus, validation: data.Split, run_dir: str | Path) -> float:
     """Choose the threshold on the validation split and write it, with how it was chosen, to the run directory.
 
     Args:
@@ -29,8 +29,8 @@ def store_threshold(model: keras.Model, corpus: data.Corpus, validation: shards.
         The threshold.
     """
     config = corpus.config
-    probabilities = model.predict(data.build_dataset(corpus, validation), verbose=0)
-    targets = data.target_indices(config, validation.manifest["label"].iloc[validation.rows])
+    probabilities = model.predict(data.build_dataset(config, validation), verbose=0)
+    targets = data.target_indices(config, validation.table["label"])
     truth = acceptance.is_keyword(config.labels)[targets]
     scores = acceptance.keyword_scores(probabilities, config.labels)[truth]
     threshold = acceptance.choose_threshold(scores, config.keep_keywords)
@@ -51,8 +51,7 @@ def store_threshold(model: keras.Model, corpus: data.Corpus, validation: shards.
 def evaluate_split(
     model: keras.Model,
     corpus: data.Corpus,
-    prepared: shards.Shards,
-    split: str,
+    split: data.Split,
     probabilities: np.ndarray,
     threshold: float,
 ) -> tuple[dict, dict[str, np.ndarray]]:
@@ -64,8 +63,7 @@ def evaluate_split(
     Args:
         model: The trained model.
         corpus: From `data.load_corpus`.
-        prepared: The split, from `data.prepare_split`.
-        split: Its name.
+        split: From `data.prepare_split`.
         probabilities: Of the split's clips, from `evaluation.evaluate_split`.
         threshold: From `acceptance.load_threshold`.
 
@@ -74,7 +72,7 @@ def evaluate_split(
         this split's own keywords (`operating_point`), and the scores of each group of clips.
     """
     config = corpus.config
-    rows = prepared.manifest.iloc[prepared.rows]
+    rows = split.table
     targets = data.target_indices(config, rows["label"])
     right = _right(config.labels, targets, probabilities)
     own = acceptance.keyword_scores(probabilities, config.labels)
@@ -83,11 +81,11 @@ def evaluate_split(
     unseen = _unseen_clips(model, corpus)
     if len(unseen):
         groups[f"{UNSEEN}, all speakers"] = unseen["score"].to_numpy()
-        of_split = unseen[unseen["split"] == split]
+        of_split = unseen[unseen["split"] == split.name]
         # The random split is one of recordings: it does not say on which side a speaker is.
         if len(of_split) and config.split_rule != "random":
-            groups[f"{UNSEEN}, speakers of {split}"] = of_split["score"].to_numpy()
-    noises = _noise_scores(model, corpus, split)
+            groups[f"{UNSEEN}, speakers of {split.name}"] = of_split["score"].to_numpy()
+    noises = _noise_scores(model, corpus, split.name)
     if len(noises):
         groups[NOISE] = noises
 

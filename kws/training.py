@@ -12,8 +12,6 @@ import tensorflow as tf
 
 from common import audio, runs
 from common import config as configs
-from common.corpora import manifest
-from common.data import shards
 from common.encoders import classifier
 from common.errors import UserError
 from common.reporting import plots, tensorboard
@@ -50,13 +48,13 @@ def train_run(
     runs.check_folder(folder)
     corpus = data.load_corpus(config, options.shards_dir, download=options.download)
     config = corpus.config
-
+    splits = {split: data.prepare_split(corpus, split) for split in configs.SPLITS}
     config = precision.resolve(
         config,
         folder,
         TASK,
-        lambda tried: compiled_model(tried, data.prepare_split(corpus, "train")),
-        lambda: data.build_dataset(corpus, data.prepare_split(corpus, "train"), training=True),
+        lambda tried: compiled_model(tried, splits["train"]),
+        lambda: data.build_dataset(config, splits["train"], training=True),
         resume=options.resume,
         tune_jit_compile=options.tune_jit_compile,
     )
@@ -66,25 +64,18 @@ def train_run(
     run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
     if run.complete:
         return run, False
-    splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
-    runs.write_rejected(run, [prepared.rejected for prepared in splits.values()])
-
-    teachers = []
-    for number in range(config.num_teachers):
-        teacher = _teacher_config(config, number)
-        logging.info("teacher %d of %d", number + 1, config.num_teachers)
-        teachers.append(train_run(teacher, run.folder / "teachers" / str(number), variant, options)[0].folder)
-    models = [load_model(folder)[1] for folder in teachers]
+    runs.write_rejected(run, [split.shards.rejected for split in splits.values()])
+    teachers = train_teachers(run, variant, options)
     # The teachers have used up random numbers.
     loop.prepare(config)
 
-    model = fit(run, corpus, splits, models, options)
+    model = fit(run, splits, options, teachers)
     threshold = rejection.store_threshold(model, corpus, splits["validation"], run.folder)
-    figures, probabilities = evaluation.evaluate_split(model, corpus, splits["test"], "test")
+    figures, predictions = evaluation.evaluate_split(model, corpus, splits["test"])
     figures["rejection"], scores = rejection.evaluate_split(
-        model, corpus, splits["test"], "test", probabilities, threshold
+        model, corpus, splits["test"], predictions.probabilities, threshold
     )
-    pictures = evaluation.save_plots(figures, probabilities, corpus, splits["test"], run.folder / "test")
+    pictures = evaluation.save_plots(figures, predictions, run.folder / "test")
     pictures += rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
     tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])
     plots.save(
@@ -93,9 +84,19 @@ def train_run(
     tensorboard.write_hyper_parameters(
         run.folder / "tensorboard", configs.to_dict(config), {"test_accuracy": figures["accuracy"]}
     )
-    save_example(corpus, splits["test"], probabilities, threshold, run.folder / "example.wav")
+    save_example(config, splits["test"], predictions, threshold, run.folder / "example.wav")
     runs.finish(run, figures)
     return run, True
+
+
+def train_teachers(run: runs.Run, variant: str, options: Options) -> list[keras.Model]:
+    """Train the networks whose averaged predictions the run's own learns, each in a run of its own; none may be wanted."""
+    teachers = []
+    for number in range(run.config.num_teachers):
+        logging.info("teacher %d of %d", number + 1, run.config.num_teachers)
+        folder = run.folder / "teachers" / str(number)
+        teachers.append(train_run(_teacher_config(run.config, number), folder, variant, options)[0].folder)
+    return [load_model(folder)[1] for folder in teachers]
 
 
 def _teacher_config(config: Config, number: int) -> Config:
@@ -105,38 +106,34 @@ def _teacher_config(config: Config, number: int) -> Config:
     )
 
 
-def compiled_model(config: Config, prepared: shards.Shards, embedding: Path | None = None) -> keras.Model:
+def compiled_model(config: Config, split: data.Split, embedding: Path | None = None) -> keras.Model:
     """Build the network, ready to fit the training split."""
-    steps = data.steps_per_epoch(config, prepared)
+    steps = data.steps_per_epoch(config, split)
     model = build_model(config, embedding)
     compile_model(model, config, loop.build_optimizer(config, steps), loop.steps_per_execution(steps))
     return model
 
 
 def fit(
-    run: runs.Run,
-    corpus: data.Corpus,
-    splits: dict[str, shards.Shards],
-    teachers: Sequence[keras.Model],
-    options: Options,
+    run: runs.Run, splits: dict[str, data.Split], options: Options, teachers: Sequence[keras.Model] = ()
 ) -> keras.Model:
-    """Build the network and train it; returns it with the weights of its best epoch."""
-    config = corpus.config
+    """Build the network and train it; returns it with the weights that are kept."""
+    config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
     model = compiled_model(config, splits["train"], classifier.keep_embedding(config, run.folder))
     logging.info(
-        "%s: %s parameters; labels %s; clips: %s",
+        "%s: %s parameters; labels %s; %s",
         config.model,
         f"{model.count_params():,}",
         " ".join(config.labels),
-        ", ".join(f"{split} {len(prepared.rows):,}" for split, prepared in splits.items()),
+        "; ".join(data.describe(split) for split in splits.values()),
     )
 
     # Nothing here is drawn in advance for other machines: shards are read by TensorFlow alone.
     def train(first_step: int, num_batches: int | None = None) -> tf.data.Dataset:
-        return data.build_dataset(corpus, splits["train"], training=True, initial_step=first_step, teachers=teachers)
+        return data.build_dataset(config, splits["train"], training=True, initial_step=first_step, teachers=teachers)
 
-    validation = data.build_dataset(corpus, splits["validation"])
+    validation = data.build_dataset(config, splits["validation"])
     panels = tensorboard.ClassificationPanels(
         run.folder / "tensorboard",
         train(run.epoch * steps),
@@ -155,24 +152,23 @@ def fit(
         monitor="val_accuracy",
         callbacks=(panels,),
         on_nan=options.on_nan,
-        batch_files=lambda step: data.batch_files(corpus, splits["train"], step),
+        batch_files=lambda step: data.batch_files(config, splits["train"], step),
         data_service=options.data_service,
     )
     return model
 
 
 def save_example(
-    corpus: data.Corpus, prepared: shards.Shards, probabilities: np.ndarray, threshold: float, path: Path
+    config: Config, split: data.Split, predictions: evaluation.Predictions, threshold: float, path: Path
 ) -> None:
     """Write a clip of the test split into the run directory, to try the model on.
 
     It is the first one that the model answers and gets right: whoever tries the commands sees an answer. What it gets wrong
     is in the evaluation.
     """
-    config = corpus.config
-    targets = data.target_indices(config, prepared.manifest["label"].iloc[prepared.rows])
-    kept = acceptance.keyword_scores(probabilities, config.labels) >= threshold
+    labels, targets, probabilities = predictions
+    kept = acceptance.keyword_scores(probabilities, labels) >= threshold
     # The first clip of all where there is no such one.
     number = int(np.argmax(kept & (probabilities.argmax(axis=1) == targets)))
-    waveform, _ = next(iter(data.build_dataset(corpus, prepared).unbatch().skip(number)))
+    waveform, _ = next(iter(data.build_dataset(config, split).unbatch().skip(number)))
     audio.write(path, np.asarray(waveform), config.sample_rate)

@@ -53,17 +53,21 @@ class Split:
     windows: Places | None
 
 
-def load_corpus(config: Config, shards_dir: str | Path) -> Corpus:
+def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = False) -> Corpus:
     """List the tracks of a configuration's corpus.
 
+    Args:
+        config: Names the corpus and its folder.
+        shards_dir: Where decoded tracks are to be kept.
+        download: Whether to fetch what is not there.
+
     Raises:
-        UserError: The folder is missing or holds no tracks, or the first cannot be read.
+        UserError: The folder is missing or holds no tracks, or the first cannot be read; or nothing can be fetched.
     """
     # Without a rate or channels of its own a configuration takes those of the corpus.
     wanted = {name: value for name in ("sample_rate", "channels") if (value := getattr(config, name))}
-    table = corpora.index(
-        TASK, config.corpus, config.data_dir, num_songs=config.num_songs, seconds=config.song_seconds, **wanted
-    )
+    songs = {"num_songs": config.num_songs, "seconds": config.song_seconds}
+    table = corpora.index(TASK, config.corpus, config.data_dir, download=download, **songs, **wanted)
     if config.split_rule == "folds":
         table = splits.assign_folds(table.assign(speaker=_groups(table)), config.num_folds, config.fold)
     return Corpus(_resolved(config, table), table, Path(shards_dir))

@@ -24,7 +24,7 @@ _BESIDE = ("tracks.csv", "sdr.png")
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    shared_flags.define_evaluation_flags(flag_values, TASK, SEPARATION_CORPORA, fetched=False)
+    shared_flags.define_evaluation_flags(flag_values, TASK, SEPARATION_CORPORA)
     absl_flags.DEFINE_bool(
         "oracle",
         False,
@@ -57,7 +57,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     config, model = load_model(flags.run_dir)
     trained = as_asked(config, flags)
     config = data.with_corpus(trained, flags.corpus, flags.data_dir)
-    corpus = data.load_corpus(config, flags.shards_dir)
+    corpus = data.load_corpus(config, flags.shards_dir, download=flags.download)
     figures, table = evaluation.evaluate_split(
         model,
         corpus,
@@ -67,7 +67,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         oracles=oracle.NAMES if flags.oracle else (),
     )
     files.write_json(output, figures)
-    written = [output, *evaluation.save_plots(table, output.with_suffix(""))]
+    written = [output, *evaluation.save_plots(figures, table, output.with_suffix(""))]
     print(evaluation.format_table(figures))
     print(f"\nwritten: {', '.join(map(str, written))}")
 

@@ -196,10 +196,11 @@ def _decibels(value: float | None) -> str:
     return f"{'–':>7}" if value is None or np.isnan(value) else f"{value:7.2f}"
 
 
-def save_plots(table: pd.DataFrame, stem: Path) -> list[Path]:
+def save_plots(figures: dict, table: pd.DataFrame, stem: Path) -> list[Path]:
     """Write the table (CSV) and a picture of its SDRs (PNG).
 
     Args:
+        figures: From `evaluate_split`.
         table: From `evaluate_split`.
         stem: Path that the names of the files begin with.
 

@@ -19,7 +19,7 @@ from separation.config import SEPARATION_CORPORA, TASK
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    shared_flags.define_export_flags(flag_values, TASK, SEPARATION_CORPORA, fetched=False)
+    shared_flags.define_export_flags(flag_values, TASK, SEPARATION_CORPORA)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
@@ -36,6 +36,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         data_dir=flags.data_dir,
         split=flags.split,
         shards_dir=flags.shards_dir,
+        download=flags.download,
     )
     print(f"written: {Path(flags.run_dir) / 'export'}")
 

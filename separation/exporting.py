@@ -27,6 +27,7 @@ def export_run(
     data_dir: str | None = None,
     split: str = "test",
     shards_dir: str | Path = "data/shards",
+    download: bool = False,
 ) -> dict:
     """Write the exports of a run, compare each with the Keras model, and write `report.json` beside them.
 
@@ -37,6 +38,7 @@ def export_run(
         data_dir: Folder of that corpus.
         split: Which of its tracks.
         shards_dir: Where decoded tracks are kept.
+        download: Whether to fetch a corpus that is not there.
 
     Returns:
         The report: for each stem of each format its figures of `common.export.graphs.compare`, and `protocol`.
@@ -47,7 +49,7 @@ def export_run(
     config, model = load_model(run_dir)
     folder = Path(run_dir) / "export"
     files.check_writable(folder)
-    recordings = data.load_corpus(data.with_corpus(config, corpus, data_dir), shards_dir)
+    recordings = data.load_corpus(data.with_corpus(config, corpus, data_dir), shards_dir, download=download)
     prepared = data.prepare_split(recordings, split)
     written = {
         "saved_model": lambda: song_graph(model, config, first_song(config, prepared)),

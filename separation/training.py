@@ -45,7 +45,7 @@ def train_run(
     """
     loop.prepare(config)
     runs.check_folder(folder)
-    corpus = data.load_corpus(config, options.shards_dir)
+    corpus = data.load_corpus(config, options.shards_dir, download=options.download)
     config = corpus.config
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
     config = precision.resolve(
@@ -75,7 +75,7 @@ def train_run(
             data.build_dataset(config, splits["test"]), verbose=0, return_dict=True
         ).items()
     }
-    pictures = evaluation.save_plots(table, run.folder / "test")
+    pictures = evaluation.save_plots(figures, table, run.folder / "test")
     pictures.append(write_example(model, corpus, run.folder / "example"))
     tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])
     plots.save(plots.history(pd.DataFrame(run.history), ("loss", "sdr"), str(run.folder)), run.folder / "history.png")

@@ -20,23 +20,17 @@ def define_run_flag(flag_values: FlagValues, task: str) -> None:
     )
 
 
-def define_shards_flag(flag_values: FlagValues) -> None:
-    """Define where decoded recordings are kept."""
+def define_corpus_flags(flag_values: FlagValues) -> None:
+    """Define whether recordings are fetched, and where their decoded form is kept."""
+    flags.DEFINE_bool(
+        "download", False, "fetch the corpus to its folder first, if it is not there", flag_values=flag_values
+    )
     flags.DEFINE_string(
         "shards_dir", options.SHARDS_DIR, "folder that keeps decoded recordings", flag_values=flag_values
     )
 
 
-def define_corpus_flags(flag_values: FlagValues, fetched: bool = True) -> None:
-    """Define where the decoded form of recordings is kept and, of a task whose corpora can be `fetched`, `--download`."""
-    if fetched:
-        flags.DEFINE_bool(
-            "download", False, "fetch the corpus to its folder first, if it is not there", flag_values=flag_values
-        )
-    define_shards_flag(flag_values)
-
-
-def define_other_corpus_flags(flag_values: FlagValues, corpora: Sequence[str], fetched: bool = True) -> None:
+def define_other_corpus_flags(flag_values: FlagValues, corpora: Sequence[str]) -> None:
     """Define which recordings a trained run is tried on, if not those that it was trained on."""
     flags.DEFINE_string(
         "corpus", None, f"the corpus, if not the one trained on: {', '.join(corpora)}", flag_values=flag_values
@@ -51,15 +45,13 @@ def define_other_corpus_flags(flag_values: FlagValues, corpora: Sequence[str], f
         "which recordings: train, validation, test or all",
         flag_values=flag_values,
     )
-    define_corpus_flags(flag_values, fetched)
+    define_corpus_flags(flag_values)
 
 
-def define_evaluation_flags(
-    flag_values: FlagValues, task: str, corpora: Sequence[str], *, fetched: bool = True
-) -> None:
+def define_evaluation_flags(flag_values: FlagValues, task: str, corpora: Sequence[str]) -> None:
     """Define what every `evaluate` takes: the run, the recordings, and the file that metrics are written to."""
     define_run_flag(flag_values, task)
-    define_other_corpus_flags(flag_values, corpora, fetched)
+    define_other_corpus_flags(flag_values, corpora)
     flags.DEFINE_string(
         "output", None, "the JSON file (default evaluation.json in the run directory)", flag_values=flag_values
     )
@@ -71,12 +63,11 @@ def define_export_flags(
     task: str,
     corpora: Sequence[str],
     *,
-    fetched: bool = True,
     formats: Sequence[str] = export.FORMATS,
 ) -> None:
     """Define what every `export` takes: the run, the recordings to compare on, and the formats."""
     define_run_flag(flag_values, task)
-    define_other_corpus_flags(flag_values, corpora, fetched)
+    define_other_corpus_flags(flag_values, corpora)
     flags.DEFINE_list("formats", list(formats), f"any of {', '.join(export.FORMATS)}", flag_values=flag_values)
 
 
@@ -101,7 +92,7 @@ def define_output_format_flag(flag_values: FlagValues, formats: Sequence[str] = 
     )
 
 
-def define_training_flags(flag_values: FlagValues, fetched: bool = True) -> None:
+def define_training_flags(flag_values: FlagValues) -> None:
     """Define the flags that every `train` reads, but for those of the configuration."""
     define = {"flag_values": flag_values}
     flags.DEFINE_string("run_dir", None, "the run directory (default runs/<task>/<variant>)", **define)
@@ -135,7 +126,7 @@ def define_training_flags(flag_values: FlagValues, fetched: bool = True) -> None
         " and go on with other batches, at most three times in an epoch",
         **define,
     )
-    define_corpus_flags(flag_values, fetched)
+    define_corpus_flags(flag_values)
 
 
 def define_strategy_flag(flag_values: FlagValues) -> None:

@@ -32,7 +32,7 @@ def train(
         tf.config.experimental.enable_op_determinism()
     options = Options(
         shards_dir=flags.shards_dir,
-        download="download" in flags and flags.download,
+        download=flags.download,
         resume=flags.resume,
         data_service=flags.data_service,
         on_nan=flags.on_nan,

@@ -91,11 +91,3 @@ def index(task: str, name: str, data_dir: str = "", *, download: bool = False, *
 def _call(function: Callable, root: str, options: dict[str, Any]) -> Any:
     known = inspect.signature(function).parameters
     return function(Path(root), **{name: value for name, value in options.items() if name in known})
-
-
-def __getattr__(name: str) -> dict[str, ModuleType]:
-    # Until generation/data.py asks for `index`.
-    if name == "CORPORA":
-        found = {"songs": "synthetic_songs", "gtzan": "gtzan", "music_folder": "music_folder"}
-        return {key: importlib.import_module(f"common.corpora.{path}") for key, path in found.items()}
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

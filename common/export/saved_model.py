@@ -18,8 +18,8 @@ def write(model: keras.Model, graph: graphs.Graph, path: Path) -> None:
         graphs.write_archive(model, graph, temporary)
 
 
-def run(path: Path, inputs: np.ndarray, output: str) -> np.ndarray:
-    """Return one named output of a SavedModel's `serving_default` for a batch of inputs."""
-    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
+def run(path: Path, inputs: np.ndarray, output: str, signature: str = "serving_default") -> np.ndarray:
+    """Return one named output of one of a SavedModel's signatures for a batch of inputs."""
+    serve = tf.saved_model.load(str(path)).signatures[signature]
     name = next(iter(serve.structured_input_signature[1]))
     return serve(**{name: tf.constant(inputs)})[output].numpy()

@@ -15,12 +15,13 @@ def evaluated(counting_run, shards_dir):
     config, model = load_model(counting_run)
     corpus = data.load_corpus(config, shards_dir)
     split = data.prepare_split(corpus, "test")
-    as_evaluated = data.as_evaluated(config)
-    return as_evaluated, model, split, *evaluation.evaluate_split(model, as_evaluated, split, num_examples=60)
+    corpus = dataclasses.replace(corpus, config=data.as_evaluated(config))
+    return corpus, model, split, *evaluation.evaluate_split(model, corpus, split, num_examples=60)
 
 
 def test_figures_are_those_of_the_answers(evaluated):
-    config, _, split, figures, probabilities = evaluated
+    corpus, _, split, figures, probabilities = evaluated
+    config = corpus.config
     truth = data.evaluated_truth(config, split, 60)
     pairs = np.array(config.sexes)
     of_counts = np.stack([probabilities[:, pairs.sum(axis=1) == count].sum(axis=1) for count in (1, 2)], axis=1)
@@ -34,7 +35,8 @@ def test_figures_are_those_of_the_answers(evaluated):
 
 
 def test_the_same_mixtures_are_tested_whatever_the_seed_and_the_batch(evaluated):
-    config, _, split, _, _ = evaluated
+    corpus, _, split, _, _ = evaluated
+    config = corpus.config
     other = dataclasses.replace(config, seed=5, batch_size=7)
     first, second = (
         np.concatenate([waveforms for waveforms, _ in data.build_dataset(one, split, num_examples=70)])
@@ -56,10 +58,10 @@ def test_women_and_men_are_those_of_the_likeliest_count():
 
 
 def test_a_condition_that_cannot_be_is_left_out(evaluated, monkeypatch, caplog):
-    config, model, split, _, _ = evaluated
+    corpus, model, split, _, _ = evaluated
     conditions = {"possible": {}, "impossible": {"cuts": "voiced", "min_activity": 1.0, "clip_seconds": 3.5}}
     monkeypatch.setattr(evaluation, "CONDITIONS", conditions)
-    assert list(dict(evaluation.under_conditions(model, config, split, None, 30))) == ["possible"]
+    assert list(dict(evaluation.under_conditions(model, corpus, split, num_examples=30))) == ["possible"]
     assert '"impossible" is left out' in caplog.text
 
 

@@ -17,7 +17,7 @@ from benchmarks.example_corpora.whistles import RATE, whistle, write_words
 from common.cli import app
 from common.errors import UserError
 from common.export import graphs, litert
-from kws import data, evaluate, exporting, predict, train, training
+from kws import data, evaluate, evaluation, exporting, predict, train, training
 from kws import export as export_script
 from kws.config import Config
 from kws.models import load_model
@@ -64,14 +64,15 @@ def test_the_example_is_the_first_clip_that_is_answered_and_right(run_dir, shard
     config, _ = load_model(run_dir)
     corpus = data.load_corpus(config, shards_dir)
     test = data.prepare_split(corpus, "test")
-    targets = data.target_indices(config, test.manifest["label"].iloc[test.rows])
+    targets = data.target_indices(config, test.table["label"])
     # All are wrong but two, of which one is not sure enough.
     probabilities = np.eye(len(config.labels))[(targets + 1) % len(config.labels)]
     probabilities[3] = 0.4 * np.eye(len(config.labels))[targets[3]]
     probabilities[5] = np.eye(len(config.labels))[targets[5]]
-    training.save_example(corpus, test, probabilities, 0.5, tmp_path / "example.wav")
+    predictions = evaluation.Predictions(config.labels, targets, probabilities)
+    training.save_example(config, test, predictions, 0.5, tmp_path / "example.wav")
     written, _ = soundfile.read(tmp_path / "example.wav", dtype="float32")
-    clips = np.concatenate([waveforms for waveforms, _ in data.build_dataset(corpus, test).as_numpy_iterator()])
+    clips = np.concatenate([waveforms for waveforms, _ in data.build_dataset(corpus.config, test).as_numpy_iterator()])
     np.testing.assert_allclose(written, clips[5], atol=1e-4)
     assert np.abs(clips[5] - clips[3]).max() > 0.01
 

@@ -45,11 +45,11 @@ def test_no_threshold_is_reached_by_nothing(run_dir, radio_dir):
 
 def test_keywords_are_found_in_a_stream_of_clips(run_dir, shards_dir):
     corpus = data.load_corpus(load_model(run_dir)[0], shards_dir)
-    prepared = data.prepare_split(corpus, "test")
-    figures = false_accepts.keywords_found(load_for_inference(run_dir, 0.5), corpus, prepared)
-    assert figures["found"]["total"] == len(prepared.rows)
+    split = data.prepare_split(corpus, "test")
+    figures = false_accepts.keywords_found(load_for_inference(run_dir, 0.5), corpus.config, split)
+    assert figures["found"]["total"] == len(split.shards.rows)
     assert figures["found_right"]["share"] >= 0.8
-    nothing = false_accepts.keywords_found(load_for_inference(run_dir, 1.1), corpus, prepared)
+    nothing = false_accepts.keywords_found(load_for_inference(run_dir, 1.1), corpus.config, split)
     assert nothing["found"]["count"] == nothing["found_right"]["count"] == 0
 
 

@@ -148,8 +148,8 @@ def test_a_few_recordings_get_their_share_beside_synthetic_ones(tmp_path, shards
         assert set(recorded["split"]) == {"train"}
         assert recorded["path"].value_counts().to_list() == [count // 4] * 4
         assert (table["corpus"] == "synthetic").sum() == 2 * TINY.clips_per_word
-    prepared = data.prepare_split(data.load_corpus(config, shards_dir), "train")
-    assert len(prepared.rows) == 16 + 16
+    split = data.prepare_split(data.load_corpus(config, shards_dir), "train")
+    assert len(split.shards.rows) == 16 + 16
 
 
 def test_a_comma_belongs_to_the_name_of_a_folder_that_is_there(tmp_path):

@@ -16,8 +16,8 @@ def test_training_stores_the_threshold_that_keeps_the_validation_keywords(run_di
     stored = json.loads((run_dir / "threshold.json").read_text())
     config, model = load_model(run_dir)
     corpus = data.load_corpus(config, shards_dir)
-    prepared = data.prepare_split(corpus, "validation")
-    scores = model.predict(data.build_dataset(corpus, prepared), verbose=0).max(axis=1)
+    split = data.prepare_split(corpus, "validation")
+    scores = model.predict(data.build_dataset(config, split), verbose=0).max(axis=1)
     assert stored["threshold"] == pytest.approx(np.sort(scores)[int(0.05 * len(scores))], abs=1e-5)
     assert stored["keywords_kept"]["share"] >= stored["keep_keywords"] == 0.95
     assert acceptance.load_threshold(run_dir) == stored["threshold"]
@@ -33,9 +33,9 @@ def judged(run_dir, corpus_dir, shards_dir, tmp_path_factory):
     config, model = load_model(run_dir)
     config = dataclasses.replace(config, data_dir=str(root), noise_dir=str(noise_dir))
     corpus = data.load_corpus(config, shards_dir)
-    prepared = data.prepare_split(corpus, "test")
-    _, probabilities = evaluation.evaluate_split(model, corpus, prepared, "test")
-    return corpus, probabilities, *rejection.evaluate_split(model, corpus, prepared, "test", probabilities, 0.5)
+    split = data.prepare_split(corpus, "test")
+    _, (_, _, probabilities) = evaluation.evaluate_split(model, corpus, split)
+    return corpus, probabilities, *rejection.evaluate_split(model, corpus, split, probabilities, 0.5)
 
 
 def test_unseen_words_are_judged_by_all_speakers_and_by_those_of_the_split(judged):

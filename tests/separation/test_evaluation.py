@@ -60,8 +60,8 @@ def test_sdr_is_the_median_and_si_sdr_the_mean_over_tracks():
 
 
 def test_pictures_and_rows_are_written(judged, tmp_path):
-    _, table = judged
-    paths = evaluation.save_plots(table, tmp_path / "test")
+    figures, table = judged
+    paths = evaluation.save_plots(figures, table, tmp_path / "test")
     assert [path.name for path in paths] == ["test_tracks.csv", "test_sdr.png"]
     assert len(pd.read_csv(paths[0])) == len(table) and paths[1].stat().st_size > 1000
 

@@ -1,5 +1,3 @@
-import pytest
-
 from common import config
 from common.cli import flags as shared_flags
 from common.cli import train
@@ -8,18 +6,17 @@ from common.training.options import Options
 from kws.config import TASK, VARIANTS
 
 
-def trained_as(*arguments, fetched=True):
+def trained_as(*arguments):
     """Return what `train` hands to a task's `train_run`."""
     flags = FlagValues()
-    shared_flags.define_training_flags(flags, fetched)
+    shared_flags.define_training_flags(flags)
     config.define_flags(flags, VARIANTS)
     flags(["train", *arguments])
     return train.train(lambda *given: given, TASK, VARIANTS, flags)
 
 
-@pytest.mark.parametrize("fetched", [True, False])
-def test_without_flags_the_options_are_the_defaults(fetched):
-    assert trained_as(fetched=fetched) == (
+def test_without_flags_the_options_are_the_defaults():
+    assert trained_as() == (
         VARIANTS["default"],
         "runs/kws/default",
         "default",

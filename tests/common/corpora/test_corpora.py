@@ -49,7 +49,7 @@ def test_every_module_is_a_corpus(task, name):
 def test_a_folder_that_nobody_named_is_told_with_what_it_should_hold(task, name):
     with pytest.raises(UserError) as told:
         corpora.index(task, name)
-    assert f"--corpus={name} needs --data_dir" in str(told.value)
+    assert f"--corpus={name} needs --data_dir" in told.value.command_line
     assert corpora.module(task, name).LAYOUT in str(told.value)
 
 
