@@ -214,12 +214,12 @@ def format_table(figures: dict) -> str:
     return "\n".join(lines)
 
 
-def save_plots(figures: dict, probabilities: np.ndarray, stem: Path) -> list[Path]:
+def save_plots(figures: dict, details: np.ndarray, stem: Path) -> list[Path]:
     """Write the confusion matrices (CSV and PNG) of a split, and accuracy against conditions (PNG) if there.
 
     Args:
         figures: From `evaluate_split`.
-        probabilities: From `evaluate_split`.
+        details: From `evaluate_split`.
         stem: Path that the names of the files begin with.
 
     Returns:

@@ -175,21 +175,21 @@ def draw_evolution(model: Gan, folder: Path) -> Path | None:
     return path
 
 
-def save_plots(figures: dict, samples: Samples, stem: Path) -> list[Path]:
+def save_plots(figures: dict, details: Samples, stem: Path) -> list[Path]:
     """Write a picture of some of the samples that were compared (PNG).
 
     Args:
         figures: From `evaluate_split`.
-        samples: From `evaluate_split`.
+        details: From `evaluate_split`.
         stem: Path that the names of the files begin with.
 
     Returns:
         The files written.
     """
     path = files.beside(stem, "_samples.png")
-    shown = samples.decibels[:_NUM_SHOWN]
+    shown = details.decibels[:_NUM_SHOWN]
     titles = [f"sample {number + 1}" for number in range(len(shown))]
-    plots.save(plots.pictures(shown, titles, samples.hop_seconds), path)
+    plots.save(plots.pictures(shown, titles, details.hop_seconds), path)
     return [path]
 
 

@@ -3,8 +3,9 @@
   python -m generation.export --run_dir runs/generation/default
 
 Writes export/saved_model, whose signature `serving_default` takes noise `(batch, steps, noise_dim)` and `from_seed` a
-whole number; both give `waveform` and `spectrogram` (in decibels). Networks, the scale of decibels and the way back to
-audio are inside. report.json says how far both are from the Keras model.
+whole number; both give `waveform` and `spectrogram` (in decibels). A third, `from_spectrogram`, turns spectrograms of any
+length into audio. Networks, the scale of decibels and the way back to audio are inside. report.json says how far all are
+from the Keras model; the way back is compared on recordings.
 """
 
 import sys

@@ -9,7 +9,7 @@ import tensorflow as tf
 from common import files
 from common.export import graphs, saved_model
 from common.export.graphs import Graph
-from generation import noise
+from generation import data, noise
 from generation.models import Gan, draw_noise, load_model
 
 _NUM_EXCERPTS = 2

@@ -104,18 +104,18 @@ def format_table(figures: dict) -> str:
     return "\n".join(lines)
 
 
-def save_plots(figures: dict, predictions: Predictions, stem: Path) -> list[Path]:
+def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
     """Write the confusion matrix (CSV and PNG) and the ROC curves (PNG) of a split.
 
     Args:
         figures: From `evaluate_split`.
-        predictions: From `evaluate_split`.
+        details: From `evaluate_split`.
         stem: Path that the names of the files begin with.
 
     Returns:
         The files written.
     """
-    labels, targets, probabilities = predictions
+    labels, targets, probabilities = details
     paths = [files.beside(stem, f"_{name}") for name in ("confusion.csv", "confusion.png", "roc.png")]
     counts = metrics.confusion(targets, probabilities.argmax(axis=1), labels)
     tables.write(counts, paths[0], index=True)

@@ -196,18 +196,18 @@ def _decibels(value: float | None) -> str:
     return f"{'–':>7}" if value is None or np.isnan(value) else f"{value:7.2f}"
 
 
-def save_plots(figures: dict, table: pd.DataFrame, stem: Path) -> list[Path]:
+def save_plots(figures: dict, details: pd.DataFrame, stem: Path) -> list[Path]:
     """Write the table (CSV) and a picture of its SDRs (PNG).
 
     Args:
         figures: From `evaluate_split`.
-        table: From `evaluate_split`.
+        details: From `evaluate_split`.
         stem: Path that the names of the files begin with.
 
     Returns:
         The files written.
     """
     paths = [files.beside(stem, "_tracks.csv"), files.beside(stem, "_sdr.png")]
-    tables.write(table, paths[0], float_format="%.4f")
-    plots.save(plots.dots(table, "stem", "estimator", "sdr", "SDR in dB, a dot a track"), paths[1])
+    tables.write(details, paths[0], float_format="%.4f")
+    plots.save(plots.dots(details, "stem", "estimator", "sdr", "SDR in dB, a dot a track"), paths[1])
     return paths

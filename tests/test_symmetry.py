@@ -1,31 +1,101 @@
 """Four siblings, one shape: every task has the same files with the same functions."""
 
+import dataclasses
 import importlib
+import inspect
+import typing
 from pathlib import Path
 
 import pytest
 
+from common import config as configs
+from common.config import FlagValues
+
 ROOT = Path(__file__).resolve().parents[1]
-TASKS = [name for name in ("kws", "separation", "generation", "counting") if (ROOT / name).is_dir()]
-FUNCTIONS = {
-    "config": ["Config", "VARIANTS", "TASK"],
-    "data": ["build_dataset"],
-    "models": ["MODELS", "build_model", "load_model"],
+TASKS = ("kws", "separation", "generation", "counting")
+# What each task has by the same name in the module of the same name; functions with the same signature.
+SIBLINGS = {
+    "config": ["TASK", "VARIANTS", "Config"],
+    "data": [
+        *("Corpus", "Split", "load_corpus", "with_corpus", "prepare_split"),
+        *("build_dataset", "steps_per_epoch", "batch_files", "describe"),
+    ],
+    "models": ["MODELS", "build_model", "compile_model", "load_model", "load_for_inference"],
+    "training": ["train_run", "compiled_model", "fit"],
+    "evaluation": ["Metrics", "evaluate_split", "format_table", "save_plots"],
+    "exporting": ["export_run"],
     "train": ["define_flags", "main"],
     "evaluate": ["define_flags", "main"],
     "predict": ["define_flags", "main"],
     "export": ["define_flags", "main"],
 }
+# What a task calls what its models are, and what else may differ: what is computed from a split before its plots are drawn.
+OWN = {
+    "Gan": "Model",
+    **dict.fromkeys(("Predictions", "ndarray", "DataFrame", "Samples"), "details"),
+    **dict.fromkeys(("KeywordSpotter", "SpeakerCounter", "StemSeparator", "MusicGenerator"), "inference"),
+}
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("module", FUNCTIONS)
-def test_every_task_has_the_same_modules_and_functions(task, module):
-    if (task, module) == ("generation", "predict"):
-        module = "generate"
-    found = importlib.import_module(f"{task}.{module}")
-    for name in FUNCTIONS[module if module != "generate" else "predict"]:
-        assert hasattr(found, name), f"{task}.{module} lacks {name}"
+def module_of(task: str, module: str):
+    return importlib.import_module(f"{task}.{'generate' if (task, module) == ('generation', 'predict') else module}")
+
+
+def signature_of(function) -> tuple:
+    """The parameters that have to be given, by name and kind, those of them that have types, and what is returned.
+
+    What a task needs beyond its siblings has a default or is named by the caller.
+    """
+    signature = inspect.signature(function, eval_str=True)
+    needed = [
+        (parameter.name, _name(parameter.annotation))
+        for parameter in signature.parameters.values()
+        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+    return needed, _name(signature.return_annotation)
+
+
+def _name(annotation) -> str:
+    """The name of a type without its module, so that those of sibling tasks compare."""
+    parts = typing.get_args(annotation)
+    name = getattr(annotation, "__name__", str(annotation))
+    return f"{name}[{', '.join(map(_name, parts))}]" if parts else OWN.get(name, name)
+
+
+@pytest.mark.parametrize("module", SIBLINGS)
+def test_siblings_have_the_same_functions_with_the_same_signatures(module):
+    assert all((ROOT / task).is_dir() for task in TASKS)
+    for name in SIBLINGS[module]:
+        found = {task: getattr(module_of(task, module), name, None) for task in TASKS}
+        assert all(value is not None for value in found.values()), f"{module}.{name} is missing in {found}"
+        if inspect.isfunction(found["kws"]) and (module, name) != ("evaluation", "evaluate_split"):
+            signatures = {task: signature_of(function) for task, function in found.items()}
+            assert all(one == signatures["kws"] for one in signatures.values()), f"{module}.{name}: {signatures}"
+
+
+def test_every_task_evaluates_a_model_on_a_split_of_a_corpus():
+    """Separation takes the split by its name: whole tracks are read, and need not be decoded in advance."""
+    for task in TASKS:
+        needed, returned = signature_of(module_of(task, "evaluation").evaluate_split)
+        assert [name for name, _ in needed] == ["model", "corpus", "split"]
+        assert returned == "tuple[dict, details]"
+
+
+@pytest.mark.parametrize("verb", ["train", "evaluate", "export"])
+def test_the_same_command_takes_the_same_flags_in_every_task(verb):
+    """All that is no field of a configuration, but for what only one task computes."""
+    own = {"background_dir", "num_shifts", "noise_dir", "num_mixtures", "conditions", "oracle", "full", "overlap"}
+    own |= {"wiener_iterations", "num_samples", "epoch"}
+    flags = {}
+    for task in TASKS:
+        values = FlagValues()
+        module_of(task, verb).define_flags(values)
+        fields = {item.name for item in dataclasses.fields(module_of(task, "config").Config)} - {"corpus", "data_dir"}
+        former = {name for name in values if configs.is_former_name(values, name)}
+        flags[task] = set(values) - own - former - (fields if verb == "train" else set())
+    assert all(names == flags["kws"] for names in flags.values()), flags
+    assert flags["kws"] >= {"corpus", "data_dir", "shards_dir", "download", "run_dir"}
+    assert verb == "train" or "split" in flags["kws"]
 
 
 @pytest.mark.parametrize("task", TASKS)
