@@ -125,12 +125,12 @@ export-separation: setup  ## export the separator of SEPARATION_DIR as SavedMode
 
 train-generation: setup  ## train a generator on synthetic riffs, judge it, make new ones
 	$(BIN)/python -m generation.train --variant=synthetic --run_dir=$(GENERATION_DIR) $(ARGS)
-	$(BIN)/python -m generation.generate --run_dir=$(GENERATION_DIR) --output_dir=$(GENERATION_DIR)/generated --duration=12
+	$(BIN)/python -m generation.generate --run_dir=$(GENERATION_DIR) --output_dir=$(GENERATION_DIR)/generated --duration_seconds=12
 
 evaluate-generation: setup  ## judge the generator of GENERATION_DIR beside recordings
 	$(BIN)/python -m generation.evaluate --run_dir=$(GENERATION_DIR) $(ARGS)
 
-generate: setup  ## make new pieces: ARGS="--num_samples=8 --seed=1 --duration=30"
+generate: setup  ## make new pieces: ARGS="--num_samples=8 --seed=1 --duration_seconds=30"
 	$(BIN)/python -m generation.generate --run_dir=$(GENERATION_DIR) $(ARGS)
 
 export-generation: setup  ## export the generator of GENERATION_DIR: noise or a seed in, a waveform out

@@ -52,13 +52,13 @@ TASKS = {
     "separation": Training(
         (
             *("--variant=synthetic", "--num_songs=12", "--optimizer=adamw", "--learning_rate=0.002"),
-            *("--epochs=4", "--epoch_examples=600", "--batch_size=4", "--average_momentum=0.9"),
-            *("--mix_probability=0.75", "--min_gain=0.25"),
+            *("--epochs=4", "--epoch_examples=600", "--batch_size=4", "--ema_momentum=0.9"),
+            *("--remix_probability=0.75", "--min_gain=0.25"),
         ),
         ("si_sdr", "vocals"),
     ),
     "generation": Training(
-        ("--variant=tiny", "--epochs=12", "--epoch_examples=64", "--watch_epochs=4"), ("frechet_distance",)
+        ("--variant=tiny", "--epochs=12", "--epoch_examples=64", "--monitor_epochs=4"), ("frechet_distance",)
     ),
 }
 SINGLE, MIRRORED, WORKERS = "single", "mirrored", "workers"

@@ -73,18 +73,18 @@ TASKS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "separation": (
         lambda folder: songs.write_songs(folder, seconds=6.0),
         (
-            f"{_TRAIN} --epochs=5 --average_momentum=0.9",
+            f"{_TRAIN} --epochs=5 --ema_momentum=0.9",
             _EVALUATE,
             _EXPORT,
-            "predict --run_dir={run} --output_dir={output} --format=flac {corpus}/test",
+            "predict --run_dir={run} --output_dir={output} --output_format=flac {corpus}/test",
         ),
     ),
     "generation": (
         lambda folder: riffs.write_riffs(folder, seconds=8.0),
         (
-            f"{_TRAIN} --epochs=6 --watch_epochs=2",
+            f"{_TRAIN} --epochs=6 --monitor_epochs=2",
             _EVALUATE,
-            "export --run_dir={run} --formats=saved_model,litert",
+            f"{_EXPORT} --formats=saved_model,litert",
             "generate --run_dir={run} --output_dir={output} --num_samples=6",
         ),
     ),

@@ -42,9 +42,9 @@ _FOLDER = Path("runs/benchmarks")
 _STEPS, _BATCH, _FRAMES, _BINS = 8, 4, 128, 512
 _TRAINING_ROUNDS, _ROUNDS = 9, 5
 _SECONDS = 60
-_UNET = dataclasses.replace(VARIANTS["report"], sample_rate=16_000, channels=1)
-_DEFAULT = dataclasses.replace(VARIANTS["default"], sample_rate=16_000, channels=1)
-_STEREO = dataclasses.replace(VARIANTS["default"], sample_rate=44_100, channels=2)
+_UNET = dataclasses.replace(VARIANTS["report"], sample_rate=16_000, num_channels=1)
+_DEFAULT = dataclasses.replace(VARIANTS["default"], sample_rate=16_000, num_channels=1)
+_STEREO = dataclasses.replace(VARIANTS["default"], sample_rate=44_100, num_channels=2)
 _MEMORY = (
     "import resource, sys; from common import app; from separation import predict;"
     "code = app.run(predict.main, predict.define_flags, sys.argv[1:]);"
@@ -142,7 +142,7 @@ def our_separation(config: Config) -> Route:
     """Return a call that separates a minute of noise."""
     loop.prepare(config)
     separator = for_inference(build_model(config), config)
-    noise = np.random.default_rng(0).normal(0, 0.1, (_SECONDS * config.sample_rate, config.channels))
+    noise = np.random.default_rng(0).normal(0, 0.1, (_SECONDS * config.sample_rate, config.num_channels))
     block = noise.astype(np.float32)
 
     def run() -> None:

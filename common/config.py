@@ -78,12 +78,12 @@ class TrainingConfig:
     epoch_examples: int = field(0, "examples that make an epoch; 0 for as many as the training split has", minimum=0)
     batch_size: int = field(64, "examples a step, over all devices together", minimum=1)
     learning_rate: float = field(1e-3, "peak learning rate", minimum=0)
-    average_momentum: float = field(
+    ema_momentum: float = field(
         0.0,
-        "what is kept is a moving average of the weights that holds on to this share a step (0.999), less where it would reach"
-        " back over more than a fifth of the training; 0 for the weights",
+        "EMA decay of the saved weights, such as 0.999; lowered by itself for short trainings; 0 turns EMA off",
         minimum=0,
         maximum=0.99999,
+        formerly="average_momentum",
     )
     keep_epoch: str = field(
         "best",

@@ -196,7 +196,7 @@ DEFAULT = Config(
     schedule="cosine",
     warmup_epochs=2.5,
     weight_decay=0.05,
-    average_momentum=0.999,
+    ema_momentum=0.999,
     model="cnn_tdnn",
     num_mels=80,
     noise_probability=0.9,
@@ -214,7 +214,7 @@ _SYNTHETIC = dataclasses.replace(
     epochs=20,
     epoch_examples=6000,
     warmup_epochs=1,
-    average_momentum=0.99,
+    ema_momentum=0.99,
     num_voices=320,
     # What makes it hold elsewhere takes longer to learn than minutes.
     noise_probability=0.1,

@@ -38,13 +38,7 @@ from counting.inference import SpeakerCount, SpeakerCounter
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     shared_flags.define_run_flag(flag_values, TASK)
-    absl_flags.DEFINE_enum(
-        "output_format",
-        "text",
-        ["text", "json", "csv"],
-        "how answers are written: text, json or csv",
-        flag_values=flag_values,
-    )
+    shared_flags.define_output_format_flag(flag_values)
     absl_flags.DEFINE_float(
         "hop_seconds", 0.25, "time between two looks at a long recording", 0.01, 60.0, flag_values=flag_values
     )

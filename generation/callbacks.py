@@ -59,8 +59,8 @@ class Watch(keras.callbacks.Callback):
         logs |= dict.fromkeys(_FIGURES, float("nan"))
         number = epoch + 1
         lost = not np.isfinite(logs["loss"])
-        if lost or number == 1 or number % self.config.watch_epochs == 0 or number == self.config.epochs:
-            spectrograms = sample(self.model, self.config.watch_samples)
+        if lost or number == 1 or number % self.config.monitor_epochs == 0 or number == self.config.epochs:
+            spectrograms = sample(self.model, self.config.monitor_samples)
             if np.all(np.isfinite(spectrograms)):
                 logs |= self._figures(spectrograms)
                 self._show(number, spectrograms)
@@ -85,7 +85,7 @@ class Watch(keras.callbacks.Callback):
         past = [row for row in self.run.history if np.isfinite(row.get("frechet_distance", float("nan")))]
         best = min((row["frechet_distance"] for row in past), default=float("inf"))
         was_healthy = any(row["spread_ratio"] > _HEALTHY_SPREAD for row in past)
-        had_time = number > _PATIENT_SHARE * self.config.epochs and number > self.config.watch_epochs
+        had_time = number > _PATIENT_SHARE * self.config.epochs and number > self.config.monitor_epochs
         if logs["spread_ratio"] < _COLLAPSED_SPREAD and (was_healthy or had_time):
             return f"its samples vary {logs['spread_ratio']:.2f} times as much as recordings do: it has collapsed"
         if logs["replays"] > _REPLAYED_SHARE:

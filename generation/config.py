@@ -63,11 +63,11 @@ class Config(TrainingConfig):
         64, "of these, how many stay the same through all of a piece (native)", minimum=0, maximum=4096
     )
     noise: str = field("normal", "distribution of the noise", choices=("normal", "uniform"))
-    picture: str = field(
+    discriminator_size: str = field(
         "native",
-        "what the discriminator sees where the generator makes 32x32: fakes enlarged to the spectrogram's size, or reals"
-        " reduced to 32x32",
+        "size at which DCGAN's 32x32 are compared: fakes enlarged to the spectrogram's size, or reals reduced to 32x32",
         choices=("native", "enlarged", "reduced"),
+        formerly="picture",
     )
     spectral_norm: bool = field(False, "limit the discriminator's layers by their spectral norm")
 
@@ -89,8 +89,10 @@ class Config(TrainingConfig):
     augment_probability: float = field(0.0, "how likely each change is, to begin with", minimum=0, maximum=1)
     augment_target: float = field(0.6, "share of reals beyond doubt that adaptive change aims at", minimum=0, maximum=1)
 
-    watch_epochs: int = field(5, "epochs from one look at samples and their distances to the next", minimum=1)
-    watch_samples: int = field(128, "samples of a look", minimum=16)
+    monitor_epochs: int = field(
+        5, "epochs from one set of samples, and their distances, to the next", minimum=1, formerly="watch_epochs"
+    )
+    monitor_samples: int = field(128, "samples of such a set", minimum=16, formerly="watch_samples")
     on_collapse: str = field(
         "restore",
         "when samples collapse, come no nearer or repeat training excerpts: restore the best averaged weights and go on"
@@ -107,10 +109,14 @@ class Config(TrainingConfig):
             raise UserError(f"--style_dim: expected at most --noise_dim={self.noise_dim}, got {self.style_dim}")
         if self.hop_length > self.n_fft // 2:
             raise UserError(f"--hop_length: expected at most half of --n_fft={self.n_fft}, got {self.hop_length}")
-        if self.picture != "native" and self.model != "dcgan":
-            raise UserError(f"--picture={self.picture} is for --model=dcgan, whose pictures are 32x32")
-        if self.picture == "native" and self.model == "dcgan":
-            raise UserError("--model=dcgan makes 32x32; say how it meets reals: --picture=enlarged or reduced")
+        if self.discriminator_size != "native" and self.model != "dcgan":
+            raise UserError(
+                f"--discriminator_size={self.discriminator_size} is for --model=dcgan, whose pictures are 32x32"
+            )
+        if self.discriminator_size == "native" and self.model == "dcgan":
+            raise UserError(
+                "--model=dcgan makes 32x32; say how it meets reals: --discriminator_size=enlarged or reduced"
+            )
         if self.model == "specgan" and (self.frames, self.bands) != (128, 128):
             raise UserError(
                 f"--model=specgan makes 128 frames of 128 bands, the features have {self.frames} of {self.bands}; take"
@@ -152,7 +158,7 @@ class Config(TrainingConfig):
     @property
     def judged_size(self) -> tuple[int, int]:
         """Frames and bands of what the discriminator sees."""
-        return _SMALL if self.picture == "reduced" else (self.frames, self.bands)
+        return _SMALL if self.discriminator_size == "reduced" else (self.frames, self.bands)
 
 
 # The student report: a DCGAN of 32x32 pictures. Fakes are enlarged for the discriminator, or reals reduced: read to the
@@ -166,7 +172,7 @@ _REPORT = Config(
     beta_2=0.999,
     excerpts="consecutive",
     model="dcgan",
-    picture="enlarged",
+    discriminator_size="enlarged",
     noise_dim=100,
     style_dim=100,
     loss="bce",
@@ -202,20 +208,20 @@ DEFAULT = Config(
     epoch_examples=400,
     batch_size=8,
     learning_rate=1e-3,
-    average_momentum=0.99,
+    ema_momentum=0.99,
     width=16,
     spectral_norm=True,
     r1_weight=1.0,
     augment="adaptive",
-    watch_epochs=6,
+    monitor_epochs=6,
 )
 
 VARIANTS = {
     "default": DEFAULT,
     # Minutes on the synthetic corpus: `make train-generation`. Excerpts of half the length: twice as many steps in that time.
-    "synthetic": dataclasses.replace(DEFAULT, epochs=18, watch_epochs=6, clip_seconds=3.0),
+    "synthetic": dataclasses.replace(DEFAULT, epochs=18, monitor_epochs=6, clip_seconds=3.0),
     "report": _REPORT,
-    "report-reduced": dataclasses.replace(_REPORT, picture="reduced"),
+    "report-reduced": dataclasses.replace(_REPORT, discriminator_size="reduced"),
     "specgan": _SPECGAN,
     "tiny": dataclasses.replace(
         DEFAULT,
@@ -228,9 +234,9 @@ VARIANTS = {
         style_dim=4,
         num_songs=6,
         song_seconds=4.0,
-        average_momentum=0.9,
-        watch_epochs=1,
-        watch_samples=16,
+        ema_momentum=0.9,
+        monitor_epochs=1,
+        monitor_samples=16,
         phase_iterations=4,
     ),
 }

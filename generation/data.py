@@ -1,7 +1,6 @@
 """From recordings of music to batches of excerpts."""
 
 import dataclasses
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,15 @@ import tensorflow as tf
 
 from common import config as configs
 from common import corpora
+from common.audio import waveform
 from common.corpora import manifest, music_folder, splits
 from common.corpora.tracks import MIXTURE
+from common.data import decoded, shards, track_bank
 from common.data import excerpts as cuts
-from common.data import shards, track_bank
 from common.data.excerpts import Places
 from common.distribution import strategy, workers
 from common.errors import UserError, nearest
+from common.seeds import stream_seed
 from generation.config import TASK, Config
 
 _STATISTICS_EXCERPTS = 256
@@ -111,15 +112,10 @@ def _long_enough(config: Config, rows: pd.DataFrame, bank: track_bank.TrackBank)
     if not short:
         return bank
     paths = rows.set_index("track")["path"]
-    reason = f"shorter than an excerpt of {config.clip_seconds:g} s"
-    rejected = pd.concat([bank.rejected, pd.DataFrame({"path": [paths[name] for name in short], "reason": reason})])
-    share = len(rejected) / rows["track"].nunique()
-    if manifest.too_many(len(rejected), rows["track"].nunique(), config.max_rejected) or len(short) == len(bank.tracks):
-        raise UserError(
-            f"{len(rejected)} of {rows['track'].nunique()} tracks cannot be used: {share:.0%} where --max_rejected allows"
-            f" {config.max_rejected:.0%}; the first: {rejected['path'].iloc[0]}: {rejected['reason'].iloc[0]}"
-        )
-    logging.warning("%d tracks are %s and left out; the first: %s", len(short), reason, short[0])
+    own = pd.DataFrame({"path": [paths[name] for name in short]})
+    own["reason"] = own["path"] + f" is shorter than an excerpt of {config.clip_seconds:g} s"
+    rejected = pd.concat([bank.rejected, own])
+    decoded.check_rejected(rejected, rows["track"].nunique(), config.max_rejected, "tracks")
     kept = [index for index, name in enumerate(bank.tracks) if name not in short]
     parts = {name: tuple(getattr(bank, name)[index] for index in kept) for name in ("tracks", "groups", "pcm")}
     return dataclasses.replace(bank, **parts, rejected=rejected)
@@ -150,7 +146,7 @@ def build_dataset(
 
         def batch(step: tf.Tensor, *places: tf.Tensor) -> tf.Tensor:
             excerpts = cuts.read_tensor(split.bank.pcm, places, config.num_samples, anywhere=num_batches is not None)
-            return tf.cast(excerpts[..., 0], tf.float32) / 2**15
+            return tf.cast(excerpts[..., 0], tf.float32) / waveform.PCM16_SCALE
 
         batches = cuts.drawn_batches(draw, initial_step, num_batches)
         return shards.finish(batches.map(batch, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
@@ -160,7 +156,7 @@ def build_dataset(
 
 
 def _training_seed(config: Config, step: int, share: workers.Share) -> tuple[int, int]:
-    return config.seed * 1000 + 31 + share.seed_offset, step
+    return stream_seed(config.seed, "generation.training") + share.seed_offset, step
 
 
 def batch_files(config: Config, split: Split, step: int) -> list[str]:
@@ -218,11 +214,11 @@ def consecutive_excerpts(config: Config, split: Split, hop_seconds: float | None
 
 def tracks(split: Split) -> list[np.ndarray]:
     """Return whole tracks, each `(samples,)` float32."""
-    return [pcm[:, 0, 0].astype(np.float32) / 2**15 for pcm in split.bank.pcm]
+    return [waveform.from_pcm16(pcm[:, 0, 0]) for pcm in split.bank.pcm]
 
 
 def _cut(config: Config, split: Split, places: Places) -> np.ndarray:
-    return cuts.read(split.bank.pcm, places, config.num_samples)[..., 0].astype(np.float32) / 2**15
+    return waveform.from_pcm16(cuts.read(split.bank.pcm, places, config.num_samples)[..., 0])
 
 
 def statistics_excerpts(config: Config, split: Split) -> np.ndarray:

@@ -9,12 +9,12 @@ import tensorflow as tf
 from common import files
 from common.export import graphs, saved_model
 from common.export.graphs import Graph
+from common.seeds import stream_seed
 from generation import data, noise
 from generation.models import Gan, draw_noise, load_model
 
 _NUM_EXCERPTS = 2
 _WAY_BACK = "from_spectrogram"
-_SEED = 1
 # Of decibels, and of samples of a waveform that Griffin-Lim found: its steps let differences grow.
 _TOLERANCE_DB, _TOLERANCE = 1e-2, 1e-2
 
@@ -41,7 +41,7 @@ def export_run(
         download: Whether to fetch a corpus that is not there.
 
     Returns:
-        The report: for each output of each format its figures of `common.export.graphs.compare`, and `protocol`.
+        The report: for each format its figures of `common.export.graphs.compare`, and `protocol`.
 
     Raises:
         UserError: The run cannot be loaded, or an export answers differently from the model.
@@ -49,7 +49,7 @@ def export_run(
     config, model = load_model(run_dir)
     folder = Path(run_dir) / "export"
     files.check_writable(folder)
-    steps = noise.draw(config, _NUM_EXCERPTS, (_SEED, 0))
+    steps = noise.draw(config, _NUM_EXCERPTS, (stream_seed(0, "generation.exported"), 0))
     written = {"saved_model": lambda: audio_graph(model, steps), "litert": lambda: spectrogram_graph(model, steps)}
     report = graphs.write_all(model, {name: written[name] for name in formats}, folder)
     if "saved_model" in formats:

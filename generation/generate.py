@@ -1,7 +1,7 @@
 """Make new music with a trained generator: audio files, and a picture of each.
 
   python -m generation.generate --run_dir runs/generation/default --num_samples=8 --seed=1 --output_dir=out
-  python -m generation.generate --run_dir runs/generation/default --duration=30      longer than an excerpt, without joins
+  python -m generation.generate --run_dir runs/generation/default --duration_seconds=30      longer than an excerpt, without joins
   python -m generation.generate --run_dir runs/generation/default --to_seed=7        steps from one piece to another
   python -m generation.generate --run_dir runs/generation/default --epoch=10         as it was after ten epochs
 
@@ -18,6 +18,7 @@ from absl import flags as absl_flags
 
 from common import config as configs
 from common import startup
+from common.audio import writer
 from common.cli import app, outputs
 from common.cli import flags as shared_flags
 from common.cli.guard import Guard
@@ -25,8 +26,6 @@ from common.errors import UserError
 from generation import inference, snapshots
 from generation.config import TASK, Config
 from generation.inference import MusicGenerator, Piece
-
-FORMATS = ("wav", "flac")
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -37,7 +36,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_integer("num_samples", 4, "how many pieces", 1, **define)
     absl_flags.DEFINE_integer("seed", 0, "of the first piece; the others have the numbers that follow", 0, **define)
     absl_flags.DEFINE_float(
-        "duration",
+        "duration_seconds",
         None,
         "length of a piece in seconds (default: that of an excerpt)",
         inference.SHORTEST_SECONDS,
@@ -55,7 +54,9 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_integer("to_seed", None, "go from --seed to this one in --num_samples pieces", 0, **define)
     absl_flags.DEFINE_integer("epoch", None, "use the generator as it was after this epoch", 1, **define)
     shared_flags.define_overwrite_flag(flag_values)
-    absl_flags.DEFINE_enum("format", "wav", FORMATS, f"of the audio files: {', '.join(FORMATS)}", **define)
+    shared_flags.define_output_format_flag(flag_values, writer.FORMATS)
+    for former, name in (("duration", "duration_seconds"), ("format", "output_format")):
+        configs.define_former_name(flag_values, former, name)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
@@ -64,7 +65,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     if flags.to_seed is not None and flags.num_samples < 2:
         raise UserError("--to_seed: a way from one piece to another takes --num_samples of at least 2")
     names = piece_names(flags.seed, flags.num_samples, flags.to_seed)
-    paths = [Path(flags.output_dir) / f"{name}.{flags.format}" for name in names]
+    paths = [Path(flags.output_dir) / f"{name}.{flags.output_format}" for name in names]
     made_by = Path(flags.run_dir, "model" if flags.epoch is None else f"epoch {flags.epoch}")
     written = outputs.Outputs(flags.output_dir, "generation.generate", flags)
     written.check(outputs.Target(target, str(made_by)) for path in paths for target in (path, path.with_suffix(".png")))
@@ -99,9 +100,9 @@ def piece_names(seed: int, num_samples: int, to_seed: int | None) -> list[str]:
 def make_piece(generator: MusicGenerator, flags: configs.FlagValues, number: int) -> Piece:
     """Make one of the pieces that `piece_names` names."""
     if flags.to_seed is None:
-        return generator.generate(flags.seed + number, flags.duration, truncation=flags.truncation)
+        return generator.generate(flags.seed + number, flags.duration_seconds, truncation=flags.truncation)
     share = float(np.linspace(0, 1, flags.num_samples)[number])
-    return generator.interpolate(flags.seed, flags.to_seed, share, flags.duration, truncation=flags.truncation)
+    return generator.interpolate(flags.seed, flags.to_seed, share, flags.duration_seconds, truncation=flags.truncation)
 
 
 def write_piece(piece: Piece, path: Path) -> None:

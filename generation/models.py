@@ -221,7 +221,7 @@ class Gan(keras.Model):
     def _follow(self) -> None:
         """Move the averaged weights towards the generator's; statistics are taken over as they are."""
         step = tf.cast(self.optimizer.iterations, tf.float32)
-        momentum = tf.minimum(self.config.average_momentum, (1 + step) / (_EARLY_STEPS + step))
+        momentum = tf.minimum(self.config.ema_momentum, (1 + step) / (_EARLY_STEPS + step))
         trained = {id(variable) for variable in self.generator.trainable_variables}
         for mean, value in zip(self.average.variables, self.generator.variables, strict=True):
             if id(value) in trained:

@@ -44,7 +44,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
 plots:      {", ".join(str(path) for path in sorted(run.folder.glob("*.png")))}
 listen:     {run.folder / "samples"}
 dashboard:  tensorboard --logdir {run.folder / "tensorboard"}
-generate:   python -m generation.generate --run_dir {run.folder} --num_samples=4 --duration=20
+generate:   python -m generation.generate --run_dir {run.folder} --num_samples=4 --duration_seconds=20
 export:     python -m generation.export --run_dir {run.folder}""")
 
 

@@ -4,7 +4,7 @@ The score of a clip is the probability of its likeliest keyword, whatever the ot
 where the score reaches the threshold, else rejected. So one rule serves models with and without the class `_unknown_`
 (of a closed set this is the maximum softmax probability; Hendrycks and Gimpel, arXiv:1610.02136).
 
-The threshold is the largest that accepts a share (`keep_keywords`) of the validation split's keywords, rightly named or
+The threshold is the largest that accepts a share (`target_recall`) of the validation split's keywords, rightly named or
 not. It is chosen after training and stored in the run directory's `threshold.json`.
 """
 

@@ -59,8 +59,12 @@ class Config(ClassifierConfig):
     unseen_words: tuple[str, ...] = field(
         (), "other words kept out of training and validation, to test whether words never heard are rejected"
     )
-    keep_keywords: float = field(
-        0.95, "share of the validation keywords that the stored threshold accepts", minimum=0.5, maximum=1
+    target_recall: float = field(
+        0.95,
+        "fraction of the validation keywords that the stored threshold accepts",
+        minimum=0.5,
+        maximum=1,
+        formerly="keep_keywords",
     )
     split_rule: str = field(
         "official",
@@ -71,8 +75,12 @@ class Config(ClassifierConfig):
     fold: int = field(0, "the fold that is the test split; the next one is validation", minimum=0)
     language: str = field("en", "language of the synthetic corpus, as espeak-ng names it")
     clips_per_word: int = field(300, "clips of each word in the synthetic corpus", minimum=10)
-    recorded_share: float = field(
-        0.5, "least share of training that recordings have beside the synthetic corpus", minimum=0, maximum=0.9
+    recorded_fraction: float = field(
+        0.5,
+        "recordings are oversampled until they make up this fraction of training beside the synthetic corpus",
+        minimum=0,
+        maximum=0.9,
+        formerly="recorded_share",
     )
 
     model: str = field("bc_resnet", "the network", choices=MODELS)
@@ -85,8 +93,12 @@ class Config(ClassifierConfig):
 
     max_shift_ms: float = field(100.0, "training clips move by up to this, in milliseconds", minimum=0)
     max_gain_db: float = field(6.0, "training clips get up to this much louder or quieter, in dB", minimum=0)
-    mix_probability: float = field(
-        0.0, "share of training clips that are mixed with another, labels too: mixup", minimum=0, maximum=1
+    mixup_probability: float = field(
+        0.0,
+        "fraction of training clips that are mixed with another, labels too: mixup",
+        minimum=0,
+        maximum=1,
+        formerly="mix_probability",
     )
 
     def __post_init__(self):
@@ -188,7 +200,7 @@ _SYNTHETIC = dataclasses.replace(
     DEFAULT,
     clips_per_word=600,
     epochs=25,
-    mix_probability=0.5,
+    mixup_probability=0.5,
     label_smoothing=0.1,
     max_vocal_tract_warp=0.2,
     max_time_stretch=0.15,

@@ -146,10 +146,10 @@ def build_dataset(
 
     def example(waveform: tf.Tensor, rows: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         waveform, label = augment_batch(config, waveform, bank, seed), one_hot(rows)
-        if config.mix_probability:
+        if config.mixup_probability:
             mix_seed = tf.random.split(seed, 8)[7]
             waveform, label = augment.mix_examples(
-                waveform, label, mix_seed, _MIX_ALPHA, probability=config.mix_probability
+                waveform, label, mix_seed, _MIX_ALPHA, probability=config.mixup_probability
             )
         if teachers:
             answers = tf.add_n([teacher(waveform, training=False) for teacher in teachers]) / len(teachers)

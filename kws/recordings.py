@@ -195,13 +195,13 @@ def with_recorded_share(config: Config, table: pd.DataFrame) -> pd.DataFrame:
     training = table["split"] == "train"
     synthetic = table["corpus"] == "synthetic"
     recorded = table[training & ~synthetic & (table["label"] != SILENCE)]
-    num_wanted = round((training & synthetic).sum() * config.recorded_share / (1 - config.recorded_share))
+    num_wanted = round((training & synthetic).sum() * config.recorded_fraction / (1 - config.recorded_fraction))
     num_missing = num_wanted - len(recorded)
     if recorded.empty or num_missing <= 0:
         return table
     shuffled = recorded.sample(frac=1, random_state=0)
     repeated = shuffled.iloc[np.arange(num_missing) % len(shuffled)]
-    logging.info("%d recordings are repeated to be %.0f %% of training", len(recorded), 100 * config.recorded_share)
+    logging.info("%d recordings are repeated to be %.0f %% of training", len(recorded), 100 * config.recorded_fraction)
     return pd.concat([table, repeated], ignore_index=True)
 
 

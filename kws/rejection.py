@@ -33,11 +33,11 @@ def store_threshold(model: keras.Model, corpus: data.Corpus, validation: data.Sp
     targets = data.target_indices(config, validation.table["label"])
     truth = acceptance.is_keyword(config.labels)[targets]
     scores = acceptance.keyword_scores(probabilities, config.labels)[truth]
-    threshold = acceptance.choose_threshold(scores, config.keep_keywords)
+    threshold = acceptance.choose_threshold(scores, config.target_recall)
     stored = {
         "threshold": threshold,
         "rule": acceptance.RULE,
-        "keep_keywords": config.keep_keywords,
+        "target_recall": config.target_recall,
         "split": "validation",
         "keywords_kept": metrics.proportion((scores >= threshold).sum(), len(scores)),
         "keywords_kept_and_right": metrics.proportion(
@@ -68,7 +68,7 @@ def evaluate_split(
         threshold: From `acceptance.load_threshold`.
 
     Returns:
-        The figures at the given threshold (`stored_threshold`) and at the one that keeps the share `keep_keywords` of
+        The figures at the given threshold (`stored_threshold`) and at the one that keeps the share `target_recall` of
         this split's own keywords (`operating_point`), and the scores of each group of clips.
     """
     config = corpus.config
@@ -104,10 +104,10 @@ def evaluate_split(
             },
         }
 
-    figures = {"rule": acceptance.RULE, "keep_keywords": config.keep_keywords}
+    figures = {"rule": acceptance.RULE, "target_recall": config.target_recall}
     if truth.any():
         figures["stored_threshold"] = at(threshold)
-        figures["operating_point"] = at(acceptance.choose_threshold(own[truth], config.keep_keywords))
+        figures["operating_point"] = at(acceptance.choose_threshold(own[truth], config.target_recall))
     return figures, {"keywords": own[truth], **groups}
 
 

@@ -15,6 +15,7 @@ from common import config as configs
 from common.encoders import classifier
 from common.errors import UserError
 from common.reporting import plots, tensorboard
+from common.seeds import stream_seed
 from common.training import loop, precision
 from common.training.options import Options
 from kws import acceptance, data, evaluation, rejection
@@ -102,7 +103,7 @@ def train_teachers(run: runs.Run, variant: str, options: Options) -> list[keras.
 def _teacher_config(config: Config, number: int) -> Config:
     """Return what a teacher trains: the same with another seed, and no teachers of its own."""
     return dataclasses.replace(
-        config, num_teachers=0, width=config.teacher_width, seed=config.seed + 1000 * (number + 1)
+        config, num_teachers=0, width=config.teacher_width, seed=stream_seed(config.seed, "kws.teacher", number)
     )
 
 

@@ -29,7 +29,7 @@ class Config(OptimizerConfig):
         "what a song is taken apart into; accompaniment is all that the others are not",
     )
     sample_rate: int = field(0, "sample rate in hertz; 0 for that of the corpus", minimum=0, maximum=192_000)
-    channels: int = field(0, "1 mono, 2 stereo, 0 as the corpus is", minimum=0, maximum=2)
+    num_channels: int = field(0, "1 mono, 2 stereo, 0 as the corpus is", minimum=0, maximum=2, formerly="channels")
     split_rule: str = field(
         "official",
         "official keeps the corpus's own split, else one by singers or tracks; random divides windows of all tracks,"
@@ -71,8 +71,12 @@ class Config(OptimizerConfig):
         ("waveform_l1", "multi_stft"), f"what is minimised, the sum of any of {', '.join(LOSSES)}"
     )
 
-    mix_probability: float = field(
-        0.0, "share of training examples whose stems are from different songs", minimum=0, maximum=1
+    remix_probability: float = field(
+        0.0,
+        "fraction of training examples whose stems are from different songs",
+        minimum=0,
+        maximum=1,
+        formerly="mix_probability",
     )
     min_gain: float = field(1.0, "least factor on a stem's amplitude in training", minimum=0)
     max_gain: float = field(1.0, "largest factor on a stem's amplitude in training", minimum=0)
@@ -193,8 +197,8 @@ DEFAULT = Config(
     schedule="cosine",
     warmup_epochs=1,
     weight_decay=0.01,
-    average_momentum=0.999,
-    mix_probability=0.75,
+    ema_momentum=0.999,
+    remix_probability=0.75,
     min_gain=0.25,
     max_gain=1.25,
     swap_probability=0.5,
@@ -212,7 +216,7 @@ VARIANTS = {
         epoch_examples=1140,
         batch_size=3,
         learning_rate=8e-3,
-        mix_probability=0.5,
+        remix_probability=0.5,
         min_gain=0.5,
         max_speed=0.0,
         num_songs=160,
@@ -220,7 +224,7 @@ VARIANTS = {
         hop_length=512,
         num_frames=64,
         loss=("waveform_l1",),
-        average_momentum=0.99,
+        ema_momentum=0.99,
         validation_excerpts=60,
     ),
     "report": _REPORT,
@@ -241,7 +245,7 @@ VARIANTS = {
         loss=("waveform_l1",),
         num_songs=6,
         song_seconds=4.0,
-        average_momentum=0.0,
+        ema_momentum=0.0,
         max_speed=0.0,
         validation_excerpts=8,
     ),

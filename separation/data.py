@@ -65,7 +65,8 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
         UserError: The folder is missing or holds no tracks, or the first cannot be read; or nothing can be fetched.
     """
     # Without a rate or channels of its own a configuration takes those of the corpus.
-    wanted = {name: value for name in ("sample_rate", "channels") if (value := getattr(config, name))}
+    own = {"sample_rate": config.sample_rate, "channels": config.num_channels}
+    wanted = {name: value for name, value in own.items() if value}
     songs = {"num_songs": config.num_songs, "seconds": config.song_seconds}
     table = corpora.index(TASK, config.corpus, config.data_dir, download=download, **songs, **wanted)
     if config.split_rule == "folds":
@@ -80,12 +81,12 @@ def _groups(table: pd.DataFrame) -> pd.Series:
 
 def _resolved(config: Config, table: pd.DataFrame) -> Config:
     """Fill in the rate and the channels that the corpus has."""
-    if config.sample_rate and config.channels:
+    if config.sample_rate and config.num_channels:
         return config
     header = audio.info(table["path"].iloc[0])
     own_channels = 1 if table["channel"].iloc[0] >= 0 else min(2, header.num_channels)
     return dataclasses.replace(
-        config, sample_rate=config.sample_rate or header.sample_rate, channels=config.channels or own_channels
+        config, sample_rate=config.sample_rate or header.sample_rate, num_channels=config.num_channels or own_channels
     )
 
 
@@ -108,7 +109,7 @@ def prepare_split(corpus: Corpus, split: str) -> Split:
         # A mixture is made of all that its song has, also of what is not asked for.
         config.stems if tracks.ACCOMPANIMENT in config.stems else (*config.stems, tracks.REST),
         config.sample_rate,
-        config.channels,
+        config.num_channels,
         max_rejected=config.max_rejected,
         description=f"preparing {split}",
     )
@@ -242,7 +243,7 @@ def read_tracks(corpus: Corpus, split: str) -> Iterator[tuple[str, np.ndarray, n
     config = corpus.config
     for name, rows in manifest.select(corpus.manifest, split).groupby("track", sort=True):
         try:
-            yield name, *tracks.read(rows, config.stems, config.sample_rate, config.channels)
+            yield name, *tracks.read(rows, config.stems, config.sample_rate, config.num_channels)
         except UserError as error:
             logging.warning("left out: %s", error)
 

@@ -91,7 +91,7 @@ def evaluate_split(
         "num_groups": len(own),
         "num_groups_shared_with_training": None if train_groups is None else len(own & train_groups),
         "sample_rate": config.sample_rate,
-        "channels": config.channels,
+        "channels": config.num_channels,
         "overlap": config.overlap,
         "wiener_iterations": config.wiener_iterations,
         "sdr": "BSSEval v4: 1 s windows, median over windows, median over tracks",

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from common import export, files
+from common.audio import waveform
 from common.export import graphs
 from common.export.graphs import Graph
 from separation import data, serving
@@ -41,7 +42,7 @@ def export_run(
         download: Whether to fetch a corpus that is not there.
 
     Returns:
-        The report: for each stem of each format its figures of `common.export.graphs.compare`, and `protocol`.
+        The report: for each format its figures of `common.export.graphs.compare`, and `protocol`.
 
     Raises:
         UserError: The run cannot be loaded, or an export answers differently from the model.
@@ -61,7 +62,7 @@ def export_run(
         "split": split,
         "stems": config.stems,
         "sample_rate": config.sample_rate,
-        "channels": config.channels,
+        "channels": config.num_channels,
         "window_samples": config.window_samples,
         "hop_samples": config.window_hop,
     }
@@ -72,7 +73,7 @@ def export_run(
 def first_song(config: Config, split: data.Split) -> np.ndarray:
     """Return the beginning of a track `(1, samples, channels)`: longer than a window and no multiple, so that joins are compared."""
     num_samples = round(_SONG_WINDOWS * config.window_samples)
-    return split.bank.pcm[0].sum(axis=1, dtype=np.float32)[None, :num_samples] / 2**15
+    return split.bank.pcm[0].sum(axis=1, dtype=np.float32)[None, :num_samples] / waveform.PCM16_SCALE
 
 
 def excerpts(config: Config, split: data.Split) -> np.ndarray:
@@ -84,12 +85,12 @@ def song_graph(model: keras.Model, config: Config, song: np.ndarray) -> Graph:
     """Return the graph that takes songs of any length."""
 
     def serve(mixture: tf.Tensor) -> dict[str, tf.Tensor]:
-        signature = tf.TensorSpec((len(config.stems), None, config.channels), tf.float32)
+        signature = tf.TensorSpec((len(config.stems), None, config.num_channels), tf.float32)
         stems = tf.map_fn(lambda one: serving.overlap_add(model, config, one), mixture, fn_output_signature=signature)
         return {stem: stems[:, index] for index, stem in enumerate(config.stems)}
 
     expected = for_inference(model, config).separate(song[0]).waveforms[None]
-    signature = tf.TensorSpec((None, None, config.channels), tf.float32, name="mixture")
+    signature = tf.TensorSpec((None, None, config.num_channels), tf.float32, name="mixture")
     return _checked(config, serve, signature, song, expected)
 
 
@@ -101,7 +102,7 @@ def window_graph(model: keras.Model, config: Config, windows: np.ndarray) -> Gra
         return {stem: stems[:, index] for index, stem in enumerate(config.stems)}
 
     expected = for_inference(model, config).run(windows)
-    signature = tf.TensorSpec((1, config.window_samples, config.channels), tf.float32, name="mixture")
+    signature = tf.TensorSpec((1, config.window_samples, config.num_channels), tf.float32, name="mixture")
     return _checked(config, serve, signature, windows, expected)
 
 

@@ -47,7 +47,7 @@ def cut_samples(config: Config) -> int:
 
 
 def draw(config: Config, bank: TrackBank, num_examples: int, num_samples: int, seed: tuple[int, int]) -> Places:
-    """Draw excerpts of random songs, or with `mix_probability` each stem from another song.
+    """Draw excerpts of random songs, or with `remix_probability` each stem from another song.
 
     Long tracks are drawn more often than short ones: every second of the bank is as likely. An excerpt may reach beyond
     the end of its track, where there is silence.
@@ -64,7 +64,7 @@ def draw(config: Config, bank: TrackBank, num_examples: int, num_samples: int, s
     lengths = np.array([len(pcm) for pcm in bank.pcm])
     tracks = np.repeat(rng.choice(len(lengths), (num_examples, 1), p=lengths / lengths.sum()), num_stems, axis=1)
     places = rng.random((num_examples, 1)).repeat(num_stems, axis=1)
-    mixed = rng.random((num_examples, 1)) < config.mix_probability
+    mixed = rng.random((num_examples, 1)) < config.remix_probability
     tracks = np.where(mixed, rng.choice(len(lengths), tracks.shape, p=lengths / lengths.sum()), tracks)
     places = np.where(mixed, rng.random(tracks.shape), places)
     # Short tracks begin with the excerpt; of others every sample is about as likely.

@@ -40,7 +40,7 @@ def build_model(config: Config) -> keras.Model:
         `(batch, stems, window_samples, channels)`, `spectra` `(batch, stems, channels, 2, frames, bins)`, and, where
         the network answers masks in [0, 1], `masks` `(batch, stems, channels, frames, bins - 1)`.
     """
-    num_stems, channels = len(config.stems), config.channels
+    num_stems, channels = len(config.stems), config.num_channels
     framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
     mixture = keras.Input((config.window_samples, channels), name="mixture", dtype="float32")
     spectrum = MixtureSpectrum(dtype="float32", name="spectrum", **framing)(mixture)
@@ -218,7 +218,7 @@ def for_inference(model: keras.Model, config: Config) -> inference.StemSeparator
     The model always gets the same number of windows, so it is compiled once, and a window's answer does not depend on how
     many there were.
     """
-    shape = (inference.BATCH_SIZE, config.window_samples, config.channels)
+    shape = (inference.BATCH_SIZE, config.window_samples, config.num_channels)
 
     @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)
     def stems_of(windows: tf.Tensor) -> tf.Tensor:
@@ -234,7 +234,7 @@ def for_inference(model: keras.Model, config: Config) -> inference.StemSeparator
         run,
         stems=config.stems,
         sample_rate=config.sample_rate,
-        channels=config.channels,
+        channels=config.num_channels,
         window_samples=config.window_samples,
         hop_samples=config.window_hop,
     )

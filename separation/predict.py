@@ -25,7 +25,6 @@ from separation.config import TASK, Config
 from separation.inference import StemSeparator
 from separation.songs import RESIDUAL, chosen_stems, separate_file
 
-FORMATS = ("wav", "flac", "ogg", "mp3")
 ENCODINGS = {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"}
 
 
@@ -53,10 +52,14 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         "spread what the stems lack of the song evenly over them, so that they sum to it; also what is above half the model's rate",
         **define,
     )
-    absl_flags.DEFINE_float("offset", 0.0, "where to begin, in seconds", 0, **define)
-    absl_flags.DEFINE_float("duration", None, "how much to separate, in seconds (default: to the end)", 0, **define)
+    absl_flags.DEFINE_float("offset_seconds", 0.0, "where to begin, in seconds", 0, **define)
+    absl_flags.DEFINE_float(
+        "duration_seconds", None, "how much to separate, in seconds (default: to the end)", 0, **define
+    )
     shared_flags.define_overwrite_flag(flag_values)
-    absl_flags.DEFINE_enum("format", "wav", FORMATS, f"of the files: {', '.join(FORMATS)}", **define)
+    shared_flags.define_output_format_flag(flag_values, writer.FORMATS)
+    for former, name in (("offset", "offset_seconds"), ("duration", "duration_seconds"), ("format", "output_format")):
+        configs.define_former_name(flag_values, former, name)
     absl_flags.DEFINE_enum(
         "encoding", "16", list(ENCODINGS), "of WAV and FLAC: 16 or 24 bits, or float (WAV only)", **define
     )
@@ -88,7 +91,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     named = written.not_own(inputs.recordings(arguments), arguments)
     config = configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
     names = [*chosen_stems(config.stems, flags.stems), *((RESIDUAL,) if flags.residual else ())]
-    subtype = ENCODINGS[flags.encoding] if flags.format in ("wav", "flac") else None
+    subtype = ENCODINGS[flags.encoding] if flags.output_format in ("wav", "flac") else None
     writer.format_of(path_of(flags, "track", "stem"), subtype)
     used: set[str] = set()
     songs = [_unused(track_name(name), used) for name, _, _ in named]
@@ -116,8 +119,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
                         separator,
                         path,
                         stems,
-                        offset=flags.offset,
-                        duration=flags.duration,
+                        offset=flags.offset_seconds,
+                        duration=flags.duration_seconds,
                         consistent=flags.consistent,
                         subtype=subtype,
                     )
@@ -159,7 +162,7 @@ def path_of(flags: configs.FlagValues, track: str, stem: str) -> Path:
         UserError: The template has an unknown field, or lacks the stem or a suffix.
     """
     try:
-        name = flags.template.format(track=track, stem=stem, format=flags.format)
+        name = flags.template.format(track=track, stem=stem, format=flags.output_format)
     except (AttributeError, KeyError, IndexError, ValueError) as error:
         raise UserError(f"--template: {error} is not known; use {{track}}, {{stem}} and {{format}}") from error
     if "{stem}" not in flags.template:

@@ -30,7 +30,7 @@ def overlap_add(model: keras.Model, config: Config, mixture: tf.Tensor) -> tf.Te
         stems = window_stems(model, config, padded[None, index * hop : index * hop + size])
         return stems[0] * weights[None, :, None]
 
-    signature = tf.TensorSpec((num_stems, size, config.channels), tf.float32)
+    signature = tf.TensorSpec((num_stems, size, config.num_channels), tf.float32)
     stems = tf.map_fn(window, tf.range(num_windows), fn_output_signature=signature, parallel_iterations=1)
     sums = framing.overlap_and_add(tf.transpose(stems, [1, 3, 0, 2]), hop)
     total = framing.overlap_and_add(tf.broadcast_to(weights, (num_windows, size)), hop)

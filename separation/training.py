@@ -107,7 +107,7 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras
         f"{model.count_params():,}",
         ", ".join(config.stems),
         config.sample_rate,
-        "stereo" if config.channels == 2 else "mono",
+        "stereo" if config.num_channels == 2 else "mono",
         "; ".join(data.describe(split) for split in splits.values()),
     )
 

@@ -12,7 +12,7 @@ from common.errors import UserError
 OPTIONS = {
     "kws": {"words": ("one", "two")},
     "counting": {},
-    "separation": {"sample_rate": 8000, "channels": 1},
+    "separation": {"sample_rate": 8000, "num_channels": 1},
     "generation": {},
 }
 

@@ -20,7 +20,7 @@ _STEMS = ("vocals", "accompaniment")
 # What a training takes from its corpus.
 _OF_THE_CORPUS = {
     "kws": {"words": ("yes", "no")},
-    "separation": {"stems": _STEMS, "sample_rate": _RATE, "channels": 1},
+    "separation": {"stems": _STEMS, "sample_rate": _RATE, "num_channels": 1},
 }
 
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from common.audio import decoding
+from common.audio.waveform import from_pcm16
 from common.errors import UserError
-
-_INT16_SCALE = np.float32(2**15)
 
 
 class Waveform:
@@ -68,4 +67,4 @@ def checked(waveform: np.ndarray) -> np.ndarray:
         samples = waveform.astype(np.float32).reshape(len(waveform), -1)
     if not np.isfinite(samples).all():
         raise UserError("the waveform contains NaN or infinite samples; expected finite ones")
-    return samples / _INT16_SCALE if kind == np.int16 else samples
+    return from_pcm16(samples) if kind == np.int16 else samples

@@ -82,7 +82,7 @@ def define_overwrite_flag(flag_values: FlagValues) -> None:
 
 
 def define_output_format_flag(flag_values: FlagValues, formats: Sequence[str] = ("text", "json", "csv")) -> None:
-    """Define how what a command finds is written."""
+    """Define how the results of a command are written; the first format is the default."""
     flags.DEFINE_enum(
         "output_format",
         formats[0],

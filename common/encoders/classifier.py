@@ -16,6 +16,7 @@ from common.encoders import ENCODERS
 from common.encoders.config import ClassifierConfig
 from common.errors import UserError
 from common.features import choices
+from common.seeds import stream_seed
 
 # The folder of a run that holds the network of `--embedding`.
 _EMBEDDING = "embedding"
@@ -74,16 +75,16 @@ def _encode(config: ClassifierConfig, waveform: keras.KerasTensor) -> keras.Kera
 
 def _augmentation_layers(config: ClassifierConfig) -> list[keras.layers.Layer]:
     """List the layers that change the features in training, each with a seed of its own."""
-    seed = 10 * config.seed
+    seeds = [stream_seed(config.seed, "classifier.augmentation", number) for number in range(4)]
     added = []
     if config.max_vocal_tract_warp:
-        added.append(VocalTractPerturbation(config.max_vocal_tract_warp, config.sample_rate, seed=seed + 1))
+        added.append(VocalTractPerturbation(config.max_vocal_tract_warp, config.sample_rate, seed=seeds[0]))
     if config.max_time_stretch:
-        added.append(TimeStretch(config.max_time_stretch, seed=seed + 2))
+        added.append(TimeStretch(config.max_time_stretch, seed=seeds[1]))
     if config.equalizer_db:
-        added.append(RandomEqualizer(config.equalizer_db, seed=seed + 3))
+        added.append(RandomEqualizer(config.equalizer_db, seed=seeds[2]))
     if config.max_time_mask or config.max_frequency_mask:
-        added.append(SpecAugment(2, config.max_time_mask, 2, config.max_frequency_mask, seed=seed + 4))
+        added.append(SpecAugment(2, config.max_time_mask, 2, config.max_frequency_mask, seed=seeds[3]))
     return added
 
 

@@ -46,8 +46,8 @@ def build_optimizer(config: OptimizerConfig, steps_per_epoch: int) -> keras.opti
     """
     total_steps = config.epochs * steps_per_epoch
     warmup_steps = min(round(config.warmup_epochs * steps_per_epoch), total_steps - 1)
-    momentum = min(config.average_momentum, max(0.0, 1 - _AVERAGE_SPANS / total_steps))
-    averages = {"use_ema": True, "ema_momentum": momentum} if config.average_momentum else {}
+    momentum = min(config.ema_momentum, max(0.0, 1 - _AVERAGE_SPANS / total_steps))
+    averages = {"use_ema": True, "ema_momentum": momentum} if config.ema_momentum else {}
     learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = config.learning_rate
     if config.schedule == "cosine":
         learning_rate = keras.optimizers.schedules.CosineDecay(

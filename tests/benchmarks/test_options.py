@@ -50,7 +50,7 @@ def test_complete_runs_are_not_trained_again(tmp_path, capsys):
     assert table["row"].tolist() == ["base", "mixed songs"]
     assert table["sdr"].tolist() == ["6.00, 1.00", "7.25, 1.00"]
     assert table["examples_per_second"].tolist() == [30.0, 30.0]
-    assert "--mix_probability=0.75" in capsys.readouterr().out
+    assert "--remix_probability=0.75" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def task_flags(task_dirs):
     """The flags that train each task's variant `tiny` on it."""
     own = {
         "kws": ["--batch_size=8", "--max_shift_ms=100"],
-        "counting": ["--max_speakers=2", "--average_momentum=0.9"],
+        "counting": ["--max_speakers=2", "--ema_momentum=0.9"],
         "separation": ["--stems=vocals,accompaniment"],
         "generation": ["--r1_every=2"],
     }

@@ -60,7 +60,7 @@ def test_samples_wait_for_no_other_worker(watcher, monkeypatch):
     assert callbacks.sample(watcher.model, 17).shape == (17, watcher.config.frames, watcher.config.bands)
 
 
-@pytest.mark.parametrize("watcher", [{"watch_epochs": 5}], indirect=True)
+@pytest.mark.parametrize("watcher", [{"monitor_epochs": 5}], indirect=True)
 def test_between_looks_the_history_has_gaps(watcher):
     logs = {"loss": 1.0}
     watcher.on_epoch_end(2, logs)

@@ -26,7 +26,7 @@ def test_the_report_is_as_published():
         ({"fold": 7}, "--fold: expected at most 4"),
         ({"style_dim": 200}, "--style_dim: expected at most"),
         ({"hop_length": 300}, "--hop_length: expected at most half"),
-        ({"picture": "reduced"}, "is for --model=dcgan"),
+        ({"discriminator_size": "reduced"}, "is for --model=dcgan"),
         ({"model": "dcgan"}, "say how it meets reals"),
         ({"model": "specgan"}, "take those of --variant=specgan"),
         ({"num_mels": 40}, "expected a multiple of 32"),

@@ -36,7 +36,7 @@ def train_flags(tmp_path_factory):
         f"--shards_dir={root / 'shards'}",
         "--epochs=12",
         "--epoch_examples=64",
-        "--watch_epochs=4",
+        "--monitor_epochs=4",
         "--learning_rate=0.002",
         "--discriminator_learning_rate=0.002",
     ]
@@ -89,7 +89,7 @@ def test_the_same_command_says_that_the_run_is_complete(run_dir, train_flags, ca
 
 def test_pieces_are_written_and_the_seed_decides(run_dir, tmp_path):
     for folder in ("a", "b"):
-        flags = ("--num_samples=2", "--seed=5", "--duration=2.5", f"--output_dir={tmp_path / folder}")
+        flags = ("--num_samples=2", "--seed=5", "--duration_seconds=2.5", f"--output_dir={tmp_path / folder}")
         assert run(generate, f"--run_dir={run_dir}", *flags) == 0
     first, rate = soundfile.read(tmp_path / "a/seed_0005.wav")
     assert rate == RATE and len(first) == round(2.5 * RATE) and 0.5 < np.abs(first).max() < 1
@@ -120,7 +120,7 @@ def test_a_piece_that_cannot_be_written_does_not_end_the_others_and_none_replace
 
 
 def test_the_way_from_one_piece_to_another(run_dir, tmp_path):
-    flags = ("--num_samples=3", "--seed=1", "--to_seed=2", "--format=flac", f"--output_dir={tmp_path}")
+    flags = ("--num_samples=3", "--seed=1", "--to_seed=2", "--output_format=flac", f"--output_dir={tmp_path}")
     assert run(generate, f"--run_dir={run_dir}", *flags) == 0
     assert run(generate, f"--run_dir={run_dir}", "--num_samples=1", "--seed=2", f"--output_dir={tmp_path}") == 0
     last, _ = soundfile.read(tmp_path / "seed_0001_to_0002_02.flac")
@@ -145,10 +145,12 @@ def test_evaluation_on_another_folder(run_dir, tmp_path, train_flags, capsys):
     assert "FAD-texture" in capsys.readouterr().out
 
 
-def test_the_saved_model_takes_noise_or_a_seed(run_dir, tmp_path):
-    assert run(export, f"--run_dir={run_dir}") == 0
+def test_the_saved_model_takes_noise_a_seed_or_a_spectrogram(run_dir, tmp_path, train_flags):
+    assert run(export, f"--run_dir={run_dir}", train_flags[3], "--split=all") == 0
     report = json.loads((run_dir / "export/report.json").read_text())
-    assert report["saved_model spectrogram"]["max_difference"] <= report["saved_model spectrogram"]["tolerance"]
+    for name in ("saved_model", "saved_model from_spectrogram"):
+        assert report[name]["max_difference"] <= report[name]["tolerance"]
+    assert report["protocol"]["split"] == "all"
     loaded = tf.saved_model.load(str(run_dir / "export/saved_model"))
     made = loaded.signatures["from_seed"](seed=tf.constant(5))["waveform"].numpy()[0]
     assert run(generate, f"--run_dir={run_dir}", "--num_samples=1", "--seed=5", f"--output_dir={tmp_path}") == 0
@@ -184,7 +186,7 @@ _FAULTS = re.compile(r"epoch (\d+): its (samples (vary|are \d|are no nearer)|dis
     [("stop", 0.05, "training stops, the best epoch is kept"), ("restore", 0.002, "best averaged weights, at half")],
 )
 def test_a_collapse_provoked_on_purpose_is_answered(answer, rate, said, tmp_path, train_flags, caplog):
-    flags = ("--epochs=4", "--watch_epochs=1", f"--learning_rate={rate}", "--discriminator_learning_rate=0")
+    flags = ("--epochs=4", "--monitor_epochs=1", f"--learning_rate={rate}", "--discriminator_learning_rate=0")
     flags += (f"--on_collapse={answer}", f"--run_dir={tmp_path / 'run'}")
     assert run(train, *train_flags, *flags) == 0
     first = _FAULTS.search(caplog.text)

@@ -94,7 +94,7 @@ def test_resuming_gives_the_same_next_step(tmp_path):
 
 
 def test_the_average_follows_with_its_momentum():
-    model = build(dataclasses.replace(PLAIN, average_momentum=0.5, learning_rate=0.01))
+    model = build(dataclasses.replace(PLAIN, ema_momentum=0.5, learning_rate=0.01))
     train(model, 30)
     before, kernel = model.average.get_weights()[0], model.generator.get_weights()[0]
     train(model, 1, first=30)

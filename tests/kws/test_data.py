@@ -50,7 +50,7 @@ def test_an_epoch_has_as_many_examples_as_one_asks_for(corpus_config, shards_dir
 
 
 def test_mixed_clips_have_mixed_labels(corpus_config, shards_dir):
-    config = dataclasses.replace(corpus_config, mix_probability=1.0)
+    config = dataclasses.replace(corpus_config, mixup_probability=1.0)
     corpus = data.load_corpus(config, shards_dir)
     dataset = data.build_dataset(corpus.config, data.prepare_split(corpus, "train"), training=True)
     labels = np.concatenate([labels for _, labels in dataset.take(5).as_numpy_iterator()])

@@ -143,7 +143,7 @@ def test_a_few_recordings_get_their_share_beside_synthetic_ones(tmp_path, shards
         TINY, corpus="synthetic,folder", data_dir=f"{tmp_path / 'synthetic'},{own.parent}", words=("low", "high")
     )
     for share, count in ((0.5, 16), (0.2, 4), (0.0, 4)):
-        table = data.load_corpus(dataclasses.replace(config, recorded_share=share), shards_dir).manifest
+        table = data.load_corpus(dataclasses.replace(config, recorded_fraction=share), shards_dir).manifest
         recorded = table[table["corpus"] == "folder"]
         assert set(recorded["split"]) == {"train"}
         assert recorded["path"].value_counts().to_list() == [count // 4] * 4

@@ -19,7 +19,7 @@ def test_training_stores_the_threshold_that_keeps_the_validation_keywords(run_di
     split = data.prepare_split(corpus, "validation")
     scores = model.predict(data.build_dataset(config, split), verbose=0).max(axis=1)
     assert stored["threshold"] == pytest.approx(np.sort(scores)[int(0.05 * len(scores))], abs=1e-5)
-    assert stored["keywords_kept"]["share"] >= stored["keep_keywords"] == 0.95
+    assert stored["keywords_kept"]["share"] >= stored["target_recall"] == 0.95
     assert acceptance.load_threshold(run_dir) == stored["threshold"]
 
 
@@ -90,7 +90,7 @@ def test_pooled_figures_add_the_counts_up(judged):
 def test_older_configurations_keep_the_usual_share(tmp_path):
     configs.save(Config(), TASK, "default", tmp_path / "config.json")
     saved = json.loads((tmp_path / "config.json").read_text())
-    for name in ("keep_keywords", "unseen_words", "num_folds", "fold"):
+    for name in ("target_recall", "unseen_words", "num_folds", "fold"):
         del saved["config"][name]
     (tmp_path / "config.json").write_text(json.dumps(saved))
     assert configs.load(Config, TASK, tmp_path / "config.json") == Config()

@@ -107,9 +107,9 @@ def test_the_others_are_separated_all_the_same(fails, untrained, tmp_path, rng):
         (["--template={stem}_{song}.wav"], "--template: 'song' is not known"),
         (["--template={track}.wav"], "--template: without {stem} all stems are one file"),
         (["--template={track}_{stem}"], "--template: the files need a suffix"),
-        (["--format=flac", "--encoding=float"], "FLAC knows"),
-        (["--offset=5"], "has no samples at 5.0 s or later"),
-        (["--offset=-1"], "--offset"),
+        (["--output_format=flac", "--encoding=float"], "FLAC knows"),
+        (["--offset_seconds=5"], "has no samples at 5.0 s or later"),
+        (["--offset_seconds=-1"], "--offset_seconds"),
         (["--overlap=0.9"], "--overlap"),
     ],
 )

@@ -10,7 +10,7 @@ def test_every_variant_is_sound_and_the_report_is_as_published():
     assert {"default", "report", "spleeter", "tiny", "synthetic"} == set(VARIANTS)
     report = VARIANTS["report"]
     assert (report.loss, report.mask, report.split_rule, report.optimizer) == (("bce",), "sigmoid", "random", "adam")
-    assert report.dropout > 0 and not report.mix_probability
+    assert report.dropout > 0 and not report.remix_probability
     assert VARIANTS["spleeter"].depth == 6 and VARIANTS["spleeter"].loss == ("magnitude_l1",)
 
 

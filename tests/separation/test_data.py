@@ -27,9 +27,9 @@ def load(songs, tmp_path):
 
 
 def test_the_corpus_gives_rate_and_channels_unless_told(load):
-    assert (load().config.sample_rate, load().config.channels) == (RATE, 2)
-    told = load(sample_rate=16000, channels=1)
-    assert (told.config.sample_rate, told.config.channels) == (16000, 1)
+    assert (load().config.sample_rate, load().config.num_channels) == (RATE, 2)
+    told = load(sample_rate=16000, num_channels=1)
+    assert (told.config.sample_rate, told.config.num_channels) == (16000, 1)
     split = data.prepare_split(told, "test")
     assert split.bank.pcm[0].shape == (48000, 2, 1)
 
@@ -52,7 +52,7 @@ def test_a_mixture_has_all_of_its_song_whatever_is_asked_for(load, stems, traini
         corpus = load(stems=asked)
         split = data.prepare_split(corpus, "train")
         plain = dataclasses.replace(
-            corpus.config, mix_probability=0.0, min_gain=1.0, max_gain=1.0, flip_probability=0.0
+            corpus.config, remix_probability=0.0, min_gain=1.0, max_gain=1.0, flip_probability=0.0
         )
         plain = dataclasses.replace(plain, swap_probability=0.0)
         pairs.append(next(iter(data.build_dataset(plain, split, training=training))))
@@ -119,7 +119,7 @@ def test_a_corpus_needs_its_folder(tmp_path):
 @pytest.mark.parametrize("split_rule", ["official", "random"])
 def test_the_files_of_a_batch_are_those_it_was_cut_from(load, songs, split_rule):
     unchanged = {"min_gain": 1.0, "max_gain": 1.0, "flip_probability": 0.0, "swap_probability": 0.0}
-    corpus = load(**unchanged, mix_probability=0.5, split_rule=split_rule, max_speed=0.0)
+    corpus = load(**unchanged, remix_probability=0.5, split_rule=split_rule, max_speed=0.0)
     split = data.prepare_split(corpus, "train")
     _, stems = next(iter(data.build_dataset(corpus.config, split, training=True, initial_step=3)))
     files = data.batch_files(corpus.config, split, 3)

@@ -39,7 +39,7 @@ def train_flags(folders):
         "--epochs=15",
         "--epoch_examples=40",
         "--learning_rate=0.01",
-        "--average_momentum=0.9",
+        "--ema_momentum=0.9",
     ]
 
 
@@ -146,8 +146,14 @@ def test_what_a_song_has_above_the_models_rate_is_not_lost(run_dir, tmp_path, rn
 
 
 def test_an_excerpt_chosen_stems_and_a_template(run_dir, song, tmp_path):
-    flags = [f"--run_dir={run_dir}", f"--output_dir={tmp_path}", "--offset=0.5", "--duration=1.25", "--stems=vocals"]
-    assert run(predict, *flags, "--template={stem} of {track}.{format}", "--format=flac", song) == 0
+    flags = [
+        f"--run_dir={run_dir}",
+        f"--output_dir={tmp_path}",
+        "--offset_seconds=0.5",
+        "--duration_seconds=1.25",
+        "--stems=vocals",
+    ]
+    assert run(predict, *flags, "--template={stem} of {track}.{format}", "--output_format=flac", song) == 0
     assert soundfile.info(tmp_path / "vocals of song.flac").frames == round(1.25 * RATE)
     assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["song.wav", "vocals of song.flac"]
 
@@ -181,7 +187,7 @@ def test_exports_answer_as_the_model_does(run_dir, folders, capsys):
 
 
 def test_an_interrupted_training_goes_on(folders, train_flags, tmp_path, monkeypatch):
-    flags = [*train_flags, "--epochs=1", "--epoch_examples=8", "--average_momentum=0", f"--run_dir={tmp_path / 'run'}"]
+    flags = [*train_flags, "--epochs=1", "--epoch_examples=8", "--ema_momentum=0", f"--run_dir={tmp_path / 'run'}"]
 
     def interrupt(*_, **__):
         raise KeyboardInterrupt
@@ -203,7 +209,7 @@ def test_an_interrupted_training_goes_on(folders, train_flags, tmp_path, monkeyp
             "--stems=vocals,drums,other",
             "--mask=softmax",
             "--loss=magnitude_l1",
-            "--channels=2",
+            "--num_channels=2",
             "--wiener_iterations=1",
         ],
         [

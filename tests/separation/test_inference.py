@@ -14,7 +14,7 @@ from separation import inference
 from separation.config import VARIANTS
 from separation.models import build_model, for_inference
 
-TINY = dataclasses.replace(VARIANTS["tiny"], sample_rate=8000, channels=1)
+TINY = dataclasses.replace(VARIANTS["tiny"], sample_rate=8000, num_channels=1)
 WINDOW, HOP = TINY.window_samples, TINY.window_hop
 
 
@@ -138,7 +138,7 @@ def test_a_mono_model_takes_channels_one_by_one(separator, rng):
 
 
 def test_a_stereo_model_takes_mono_on_both_sides(rng):
-    config = dataclasses.replace(TINY, channels=2)
+    config = dataclasses.replace(TINY, num_channels=2)
     separator = for_inference(trained_like(config, rng), config)
     mono = rng.normal(0, 0.1, (5000, 1)).astype(np.float32)
     both = whole(separator, np.repeat(mono, 2, axis=1))

@@ -9,7 +9,9 @@ from common.features import spectral
 from separation import losses, metrics
 from separation.config import VARIANTS
 
-CONFIG = dataclasses.replace(VARIANTS["tiny"], sample_rate=8000, channels=1, n_fft=256, hop_length=64, num_frames=64)
+CONFIG = dataclasses.replace(
+    VARIANTS["tiny"], sample_rate=8000, num_channels=1, n_fft=256, hop_length=64, num_frames=64
+)
 
 
 @pytest.fixture

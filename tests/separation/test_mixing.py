@@ -10,7 +10,7 @@ from common.data.track_bank import TrackBank
 from separation import mixing
 from separation.config import VARIANTS
 
-CONFIG = dataclasses.replace(VARIANTS["tiny"], sample_rate=8000, channels=2, mix_probability=0.0)
+CONFIG = dataclasses.replace(VARIANTS["tiny"], sample_rate=8000, num_channels=2, remix_probability=0.0)
 PLAIN = {"min_gain": 1.0, "max_gain": 1.0, "swap_probability": 0.0, "flip_probability": 0.0}
 
 
@@ -33,7 +33,7 @@ def test_stems_are_of_one_song_or_of_several(bank):
     assert (together.starts[:, 0] == together.starts[:, 1]).all()
     # Every second is as likely, whosoever track it is in.
     assert 0.85 < (together.tracks[:, 0] == 0).mean() < 1
-    mixed = mixing.draw(dataclasses.replace(CONFIG, mix_probability=0.5), bank, 400, 1984, (0, 0))
+    mixed = mixing.draw(dataclasses.replace(CONFIG, remix_probability=0.5), bank, 400, 1984, (0, 0))
     assert 0.4 < (mixed.starts[:, 0] == mixed.starts[:, 1]).mean() < 0.6
 
 

@@ -19,7 +19,7 @@ from separation.models import (
     load_model,
 )
 
-TINY = dataclasses.replace(VARIANTS["tiny"], sample_rate=8000, channels=1)
+TINY = dataclasses.replace(VARIANTS["tiny"], sample_rate=8000, num_channels=1)
 SMALL_UNET = {"model": "unet", "width": 4, "depth": 3}
 
 
@@ -28,7 +28,7 @@ SMALL_UNET = {"model": "unet", "width": 4, "depth": 3}
 def test_waveform_in_stems_out(model, mask, rng):
     config = dataclasses.replace(
         TINY,
-        channels=2,
+        num_channels=2,
         stems=("vocals", "drums", "other"),
         mask=mask,
         **(SMALL_UNET if model == "unet" else {"model": model}),
@@ -92,13 +92,13 @@ def test_a_folder_without_a_run_is_told(tmp_path):
 
 
 def test_stereo_and_mono_are_the_corpus_own_until_told():
-    assert Config().sample_rate == Config().channels == 0
+    assert Config().sample_rate == Config().num_channels == 0
 
 
 @pytest.fixture
 def run(tmp_path):
     """A run whose network has not learnt anything, and the network."""
-    config = dataclasses.replace(VARIANTS["tiny"], sample_rate=8000, channels=2)
+    config = dataclasses.replace(VARIANTS["tiny"], sample_rate=8000, num_channels=2)
     run, model = runs.start(tmp_path / "run", config, TASK, "tiny"), build_model(config)
     model.save(run.model_path)
     return run, model

@@ -7,7 +7,7 @@ from benchmarks.example_corpora import songs
 from separation import metrics, oracle
 from separation.config import VARIANTS
 
-CONFIG = dataclasses.replace(VARIANTS["tiny"], sample_rate=songs.RATE, channels=1, n_fft=512, hop_length=128)
+CONFIG = dataclasses.replace(VARIANTS["tiny"], sample_rate=songs.RATE, num_channels=1, n_fft=512, hop_length=128)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from separation import serving
 from separation.config import VARIANTS
 from separation.models import build_model, for_inference
 
-TINY = dataclasses.replace(VARIANTS["tiny"], sample_rate=8000, channels=1)
+TINY = dataclasses.replace(VARIANTS["tiny"], sample_rate=8000, num_channels=1)
 WINDOW, HOP = TINY.window_samples, TINY.window_hop
 
 

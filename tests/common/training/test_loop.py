@@ -94,7 +94,7 @@ def test_a_step_is_traced_once(tmp_path, monkeypatch, averaged):
     apply_gradients = keras.optimizers.Adam.apply_gradients
     counted = lambda self, *args, **kwargs: traces.append(1) or apply_gradients(self, *args, **kwargs)  # noqa: E731
     monkeypatch.setattr(keras.optimizers.Adam, "apply_gradients", counted)
-    train(tmp_path / "run", dataclasses.replace(CONFIG, average_momentum=averaged))
+    train(tmp_path / "run", dataclasses.replace(CONFIG, ema_momentum=averaged))
     assert len(traces) == 1
 
 
@@ -136,7 +136,7 @@ def test_the_last_epoch_is_kept_on_request(tmp_path):
     assert kept == pytest.approx(losses.iloc[-1])
 
 
-AVERAGED = dataclasses.replace(CONFIG, average_momentum=0.7)
+AVERAGED = dataclasses.replace(CONFIG, ema_momentum=0.7)
 MUON = dataclasses.replace(AVERAGED, optimizer="muon", weight_decay=0.01)
 
 
@@ -187,13 +187,13 @@ def test_the_moving_average_of_the_weights_is_validated_and_kept(tmp_path, preci
 
 @pytest.mark.parametrize(("epochs", "momentum"), [(1, 0.0), (2, 0.5), (20, 0.95), (1000, 0.999)])
 def test_an_average_reaches_back_over_a_fifth_of_a_training_at_most(epochs, momentum):
-    config = dataclasses.replace(CONFIG, average_momentum=0.999, epochs=epochs)
+    config = dataclasses.replace(CONFIG, ema_momentum=0.999, epochs=epochs)
     assert loop.build_optimizer(config, STEPS).ema_momentum == pytest.approx(momentum)
 
 
 def test_averaged_weights_are_validated_with_statistics_of_their_own(tmp_path):
     """Those of the last steps' weights are others."""
-    config = dataclasses.replace(AVERAGED, epochs=2, average_momentum=0.5, learning_rate=0.03)
+    config = dataclasses.replace(AVERAGED, epochs=2, ema_momentum=0.5, learning_rate=0.03)
     run, model = train(tmp_path / "run", config)
     normalization = next(layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization))
     inside = keras.Model(model.input, normalization.input)

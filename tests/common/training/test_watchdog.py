@@ -121,7 +121,7 @@ def test_a_restored_training_equals_one_whose_batches_go_on_behind_the_bad_one(t
 
 
 def test_an_averaged_network_is_measured_behind_the_bad_batch(tmp_path):
-    config = dataclasses.replace(CONFIG, average_momentum=0.9, epochs=2)
+    config = dataclasses.replace(CONFIG, ema_momentum=0.9, epochs=2)
     restored = train(tmp_path / "restored", stream([BAD_STEP]), "restore", config)
     assert np.isfinite([row["val_loss"] for row in restored.history][1])
 
