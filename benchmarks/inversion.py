@@ -33,8 +33,7 @@ from absl.flags import FlagValues
 from benchmarks.timing import take_turns
 from common import audio, files
 from common.cli import app
-from common.corpora import manifest, synthetic_songs
-from common.corpora.tracks import MIXTURE
+from common.corpora import manifest, synthetic_metal
 from common.errors import UserError
 from common.features import inversion, spectral
 
@@ -88,8 +87,8 @@ def find_recordings(folder: str) -> list[str]:
 
 def make_songs(folder: str) -> list[str]:
     """Make songs in the style of metal, and return the paths of their mixtures."""
-    rows = synthetic_songs.index(folder, num_songs=_NUM_SONGS, seconds=_SECONDS + 1.0, sample_rate=_RATE, style="metal")
-    return rows.loc[rows["stem"] == MIXTURE, "path"].tolist()
+    rows = synthetic_metal.index(folder, num_songs=_NUM_SONGS, seconds=_SECONDS + 1.0, sample_rate=_RATE)
+    return rows["path"].tolist()
 
 
 def read_excerpts(paths: list[str]) -> np.ndarray:

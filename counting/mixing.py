@@ -208,8 +208,7 @@ def _change_voices(config: Config, voices: tf.Tensor, seeds: list[tf.Tensor]) ->
         voices = waveform.reverberate(
             voices,
             seeds[1],
-            config.min_rt60_seconds,
-            config.max_rt60_seconds,
+            (config.min_rt60_seconds, config.max_rt60_seconds),
             config.sample_rate,
             probability=config.reverberation_probability,
         )

@@ -12,7 +12,6 @@ count are read; one that cannot be read gets its line on standard error, the oth
 """
 
 import contextlib
-import csv
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,6 +27,7 @@ from common.audio import sliding
 from common.audio.sources import AudioSource
 from common.cli import app, inputs, outputs
 from common.cli import flags as shared_flags
+from common.cli.csv_list import CsvList
 from common.cli.guard import Guard
 from common.cli.json_list import JsonList
 from counting import inference
@@ -172,21 +172,19 @@ class JsonWriter(JsonList):
         self.add({"path": name, "count": max(stretch["count"] for stretch in stretches), "timeline": stretches})
 
 
-class CsvWriter(contextlib.nullcontext):
+class CsvWriter(CsvList):
     """A row a stretch; a clip is one stretch."""
 
-    def __enter__(self) -> Self:
-        """Write the header."""
-        self.writer = csv.writer(sys.stdout, lineterminator="\n")
-        self.writer.writerow(["path", "start", "end", "count", "female", "male", "probability"])
-        return self
+    def __init__(self):
+        """Name the columns."""
+        super().__init__("path", "start", "end", "count", "female", "male", "probability")
 
     def recording(self, name: str, found: Iterator[SpeakerCount]) -> None:
         """Write one recording."""
         for answer in found:
             sexes = ["" if value is None else value for value in (answer.female, answer.male)]
-            row = [name, f"{answer.start:.3f}", f"{answer.end:.3f}", answer.count, *sexes, f"{answer.probability:.6f}"]
-            self.writer.writerow(row)
+            place = f"{answer.start:.3f}", f"{answer.end:.3f}"
+            self.add(name, *place, answer.count, *sexes, f"{answer.probability:.6f}")
 
 
 WRITERS = {"text": TextWriter, "json": JsonWriter, "csv": CsvWriter}

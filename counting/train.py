@@ -8,7 +8,6 @@
 The same command goes on where an interrupted run stopped.
 """
 
-import logging
 import sys
 from collections.abc import Sequence
 
@@ -30,20 +29,12 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     app.refuse_arguments(arguments)
     configs.from_flags(flags, VARIANTS)  # what cannot be trained is said before anything is loaded
     startup.load_tensorflow()
-    from common import runs
     from common.cli import train
     from counting import evaluation, training
 
     run, trained = train.train(training.train_run, TASK, VARIANTS, flags)
-    print(evaluation.format_table(runs.read_metrics(run)))
-    if not trained:
-        logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
-        return
-    print(f"""
-plots:      {", ".join(str(path) for path in sorted(run.folder.glob("*.png")))}
-dashboard:  tensorboard --logdir {run.folder / "tensorboard"}
-predict:    python -m counting.predict --run_dir {run.folder} {run.folder / "example.wav"}
-export:     python -m counting.export --run_dir {run.folder}""")
+    what_next = {"predict": f"python -m counting.predict --run_dir {run.folder} {run.folder / 'example.wav'}"}
+    train.report(run, trained, TASK, evaluation.format_table, what_next)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The training of a speaker counter: corpus, network, weights, metrics."""
 
 import dataclasses
-import logging
+import functools
 from pathlib import Path
 
 import keras
@@ -10,7 +10,6 @@ import pandas as pd
 import tensorflow as tf
 
 from common import audio, runs
-from common import config as configs
 from common.corpora import manifest
 from common.encoders import classifier
 from common.reporting import plots, tensorboard
@@ -48,15 +47,7 @@ def train_run(
     for name, split in splits.items():
         # What cannot be mixed or built is refused before anything is written.
         data.build_dataset(config, split, training=name == "train")
-    config = precision.resolve(
-        config,
-        folder,
-        TASK,
-        lambda tried: compiled_model(tried, splits["train"]),
-        lambda: data.build_dataset(config, splits["train"], training=True),
-        resume=options.resume,
-        tune_jit_compile=options.tune_jit_compile,
-    )
+    config = precision.resolve(corpus.config, folder, TASK, compiled_model, data.build_dataset, splits, options)
     if not Path(folder).exists():
         build_model(config)
     run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
@@ -71,15 +62,9 @@ def train_run(
         model, as_evaluated, splits["test"], train_speakers=data.speakers_of(corpus, "train")
     )
     pictures = evaluation.save_plots(figures, probabilities, run.folder / "test")
-    tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])
-    plots.save(
-        plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder)), run.folder / "history.png"
-    )
-    tensorboard.write_hyper_parameters(
-        run.folder / "tensorboard", configs.to_dict(config), {"test_accuracy": figures["accuracy"]}
-    )
     save_example(config, splits["test"], run.folder / "example.wav")
-    runs.finish(run, figures)
+    history = plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder))
+    loop.conclude(run, figures, pictures, history, {"test_accuracy": figures["accuracy"]})
     return run, True
 
 
@@ -96,13 +81,8 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
     model = compiled_model(config, splits["train"], classifier.keep_embedding(config, run.folder))
-    logging.info(
-        "%s: %s parameters; labels %s; %s",
-        config.model,
-        f"{model.count_params():,}",
-        " ".join(config.labels),
-        "; ".join(data.describe(split) for split in splits.values()),
-    )
+    facts = f"{model.count_params():,} parameters", f"labels {' '.join(config.labels)}"
+    loop.announce(config.model, *facts, *map(data.describe, splits.values()))
 
     def train(first_step: int, num_batches: int | None = None) -> tf.data.Dataset:
         return data.build_dataset(
@@ -117,21 +97,11 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras
         validation,
         config.labels,
         config.sample_rate,
-        every_epochs=max(1, config.epochs // 5),
         names=data.speaker_names(as_evaluated, splits["validation"]),
     )
-    loop.fit(
-        run,
-        model,
-        train,
-        validation,
-        steps,
-        monitor="val_accuracy",
-        callbacks=(panels,),
-        on_nan=options.on_nan,
-        batch_files=lambda step: data.batch_files(config, splits["train"], step),
-        data_service=options.data_service,
-    )
+    batch_files = functools.partial(data.batch_files, config, splits["train"])
+    lesson = loop.Lesson(model, train, validation, steps, "val_accuracy", callbacks=(panels,), batch_files=batch_files)
+    loop.fit(run, lesson, options)
     return model
 
 

@@ -10,11 +10,10 @@ from the Keras model; the way back is compared on recordings.
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from common import config as configs
-from common import export, startup
-from common.cli import app
+from common import startup
+from common.cli import app, export
 from common.cli import flags as shared_flags
 from generation.config import GENERATION_CORPORA, TASK
 
@@ -31,16 +30,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     startup.load_tensorflow()
     from generation import exporting
 
-    exporting.export_run(
-        flags.run_dir,
-        flags.formats,
-        corpus=flags.corpus,
-        data_dir=flags.data_dir,
-        split=flags.split,
-        shards_dir=flags.shards_dir,
-        download=flags.download,
-    )
-    print(f"written: {Path(flags.run_dir) / 'export'}")
+    export.export(exporting.export_run, flags)
 
 
 if __name__ == "__main__":

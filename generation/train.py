@@ -9,7 +9,6 @@ Every few epochs samples are written to the run directory, to see and to hear. T
 interrupted run stopped.
 """
 
-import logging
 import sys
 from collections.abc import Sequence
 
@@ -31,21 +30,15 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     app.refuse_arguments(arguments)
     configs.from_flags(flags, VARIANTS)  # what cannot be trained is said before anything is loaded
     startup.load_tensorflow()
-    from common import runs
     from common.cli import train
     from generation import evaluation, training
 
     run, trained = train.train(training.train_run, TASK, VARIANTS, flags)
-    print(evaluation.format_table(runs.read_metrics(run)))
-    if not trained:
-        logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
-        return
-    print(f"""
-plots:      {", ".join(str(path) for path in sorted(run.folder.glob("*.png")))}
-listen:     {run.folder / "samples"}
-dashboard:  tensorboard --logdir {run.folder / "tensorboard"}
-generate:   python -m generation.generate --run_dir {run.folder} --num_samples=4 --duration_seconds=20
-export:     python -m generation.export --run_dir {run.folder}""")
+    what_next = {
+        "listen": run.folder / "samples",
+        "generate": f"python -m generation.generate --run_dir {run.folder} --num_samples=4 --duration_seconds=20",
+    }
+    train.report(run, trained, TASK, evaluation.format_table, what_next)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
 """The training of a generator: corpus, networks, weights, metrics."""
 
-import logging
+import functools
 from pathlib import Path
 
 import pandas as pd
 import tensorflow as tf
 
-from common import config as configs
 from common import runs
 from common.corpora import manifest
-from common.reporting import plots, tensorboard
+from common.reporting import plots
 from common.training import loop, precision
 from common.training.options import Options
 from generation import data, evaluation, references
@@ -52,15 +51,7 @@ def train_run(
     runs.check_folder(folder)
     corpus = data.load_corpus(config, options.shards_dir, download=options.download)
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
-    config = precision.resolve(
-        config,
-        folder,
-        TASK,
-        lambda tried: compiled_model(tried, splits["train"]),
-        lambda: data.build_dataset(config, splits["train"], training=True),
-        resume=options.resume,
-        tune_jit_compile=options.tune_jit_compile,
-    )
+    config = precision.resolve(corpus.config, folder, TASK, compiled_model, data.build_dataset, splits, options)
     run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
     if run.complete:
         return run, False
@@ -70,15 +61,10 @@ def train_run(
     model = fit(run, splits, options)
     figures, samples = evaluation.evaluate_split(model, corpus, splits["test"], train=splits["train"])
     evaluation.save_plots(figures, samples, run.folder / "test")
-    plots.save(draw_history(run), run.folder / "history.png")
     evaluation.draw_evolution(model, run.folder)
-    tensorboard.write_plots(run.folder / "tensorboard", sorted(run.folder.glob("*.png")))
-    tensorboard.write_hyper_parameters(
-        run.folder / "tensorboard",
-        configs.to_dict(config),
-        {f"test_{name}": figures[name] for name in ("frechet_distance", "coverage")},
-    )
-    runs.finish(run, figures)
+    pictures = sorted({*run.folder.glob("*.png"), run.folder / "history.png"})
+    compared = {f"test_{name}": figures[name] for name in ("frechet_distance", "coverage")}
+    loop.conclude(run, figures, pictures, draw_history(run), compared)
     return run, True
 
 
@@ -103,15 +89,10 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> Gan:
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
     model = compiled_model(config, splits["train"])
-    logging.info(
-        "%s: generator %s parameters, discriminator %s; %d frames of %d bands; %s",
-        config.model,
-        f"{model.generator.count_params():,}",
-        f"{model.discriminator.count_params():,}",
-        config.frames,
-        config.bands,
-        "; ".join(data.describe(split) for split in splits.values()),
-    )
+    generator, discriminator = (f"{network.count_params():,}" for network in (model.generator, model.discriminator))
+    sizes = f"generator {generator} parameters, discriminator {discriminator}"
+    facts = sizes, f"{config.frames} frames of {config.bands} bands"
+    loop.announce(config.model, *facts, *map(data.describe, splits.values()))
 
     def train(first_step: int, num_batches: int | None = None) -> tf.data.Dataset:
         return data.build_dataset(
@@ -120,17 +101,9 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> Gan:
 
     validation = data.build_dataset(config, splits["validation"])
     watch = Watch(run, references.measure(config, model.spectra, splits["train"], splits["validation"]))
-    loop.fit(
-        run,
-        model,
-        train,
-        validation,
-        steps,
-        monitor="frechet_distance",
-        mode="min",
-        callbacks=(watch,),
-        on_nan=options.on_nan,
-        batch_files=lambda step: data.batch_files(config, splits["train"], step),
-        data_service=options.data_service,
+    batch_files = functools.partial(data.batch_files, config, splits["train"])
+    lesson = loop.Lesson(
+        model, train, validation, steps, "frechet_distance", mode="min", callbacks=(watch,), batch_files=batch_files
     )
+    loop.fit(run, lesson, options)
     return model

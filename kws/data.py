@@ -212,7 +212,7 @@ def augment_batch(config: Config, waveforms: tf.Tensor, bank: tf.Tensor | None, 
         waveforms = augment.speed(waveforms, seeds[0], 1 - config.max_speed, 1 + config.max_speed)
     if config.reverberation_probability:
         waveforms = augment.reverberate(
-            waveforms, seeds[1], 0.1, 0.6, config.sample_rate, probability=config.reverberation_probability
+            waveforms, seeds[1], (0.1, 0.6), config.sample_rate, probability=config.reverberation_probability
         )
     if config.max_shift_ms:
         waveforms = augment.shift(waveforms, seeds[2], round(config.max_shift_ms / 1000 * config.sample_rate))

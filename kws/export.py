@@ -9,11 +9,10 @@ that is needed. An answer that is not accepted is to be taken for no keyword.
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from common import config as configs
-from common import export, startup
-from common.cli import app
+from common import startup
+from common.cli import app, export
 from common.cli import flags as shared_flags
 from kws.config import KWS_CORPORA, TASK
 
@@ -30,16 +29,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     startup.load_tensorflow()
     from kws import exporting
 
-    exporting.export_run(
-        flags.run_dir,
-        flags.formats,
-        corpus=flags.corpus,
-        data_dir=flags.data_dir,
-        split=flags.split,
-        shards_dir=flags.shards_dir,
-        download=flags.download,
-    )
-    print(f"written: {Path(flags.run_dir) / 'export'}")
+    export.export(exporting.export_run, flags)
 
 
 if __name__ == "__main__":

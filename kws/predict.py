@@ -12,7 +12,6 @@ their answers, and the exit code is 2.
 """
 
 import contextlib
-import csv
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
@@ -27,6 +26,7 @@ from common import startup
 from common.audio import sliding
 from common.cli import app, inputs
 from common.cli import flags as shared_flags
+from common.cli.csv_list import CsvList
 from common.cli.guard import Guard
 from common.cli.json_list import JsonList
 from common.files import listing
@@ -207,18 +207,12 @@ class JsonWriter(JsonList):
         self.add({"path": name, "detections": words})
 
 
-class CsvWriter(contextlib.nullcontext):
+class CsvWriter(CsvList):
     """A row a clip, or a row a word of a long recording."""
 
     def __init__(self, labels: Sequence[str]):
         """Take what the others take."""
-        super().__init__()
-
-    def __enter__(self) -> Self:
-        """Write the header."""
-        self.writer = csv.writer(sys.stdout, lineterminator="\n")
-        self.writer.writerow(["path", "start", "end", "word", "probability", "true", "accepted"])
-        return self
+        super().__init__("path", "start", "end", "word", "probability", "true", "accepted")
 
     def clip(self, name: str, truth: str | None, answer: Detection) -> None:
         """Write one clip."""
@@ -228,20 +222,10 @@ class CsvWriter(contextlib.nullcontext):
         """Write one long recording."""
         for item in found:
             self._row(name, item, "")
-            sys.stdout.flush()
 
     def _row(self, name: str, item: Detection, truth: str) -> None:
-        self.writer.writerow(
-            [
-                name,
-                f"{item.start:.3f}",
-                f"{item.end:.3f}",
-                item.word,
-                f"{item.probability:.6f}",
-                truth,
-                str(item.accepted).lower(),
-            ]
-        )
+        accepted = str(item.accepted).lower()
+        self.add(name, f"{item.start:.3f}", f"{item.end:.3f}", item.word, f"{item.probability:.6f}", truth, accepted)
 
 
 WRITERS = {"text": TextWriter, "json": JsonWriter, "csv": CsvWriter}

@@ -1,6 +1,7 @@
 """The training of a keyword spotter: corpus, network, weights, threshold, metrics."""
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,18 +49,8 @@ def train_run(
     loop.prepare(config)
     runs.check_folder(folder)
     corpus = data.load_corpus(config, options.shards_dir, download=options.download)
-    config = corpus.config
     splits = {split: data.prepare_split(corpus, split) for split in configs.SPLITS}
-    config = precision.resolve(
-        config,
-        folder,
-        TASK,
-        lambda tried: compiled_model(tried, splits["train"]),
-        lambda: data.build_dataset(config, splits["train"], training=True),
-        resume=options.resume,
-        tune_jit_compile=options.tune_jit_compile,
-    )
-    corpus = dataclasses.replace(corpus, config=config)
+    config = precision.resolve(corpus.config, folder, TASK, compiled_model, data.build_dataset, splits, options)
     if config.model == "embedding" and not Path(folder).exists():
         build_model(config)  # what cannot be embedded is refused before anything is written
     run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
@@ -71,6 +62,7 @@ def train_run(
     loop.prepare(config)
 
     model = fit(run, splits, options, teachers)
+    corpus = dataclasses.replace(corpus, config=config)
     threshold = rejection.store_threshold(model, corpus, splits["validation"], run.folder)
     figures, predictions = evaluation.evaluate_split(model, corpus, splits["test"])
     figures["rejection"], scores = rejection.evaluate_split(
@@ -78,15 +70,9 @@ def train_run(
     )
     pictures = evaluation.save_plots(figures, predictions, run.folder / "test")
     pictures += rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
-    tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])
-    plots.save(
-        plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder)), run.folder / "history.png"
-    )
-    tensorboard.write_hyper_parameters(
-        run.folder / "tensorboard", configs.to_dict(config), {"test_accuracy": figures["accuracy"]}
-    )
     save_example(config, splits["test"], predictions, threshold, run.folder / "example.wav")
-    runs.finish(run, figures)
+    history = plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder))
+    loop.conclude(run, figures, pictures, history, {"test_accuracy": figures["accuracy"]})
     return run, True
 
 
@@ -122,13 +108,8 @@ def fit(
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
     model = compiled_model(config, splits["train"], classifier.keep_embedding(config, run.folder))
-    logging.info(
-        "%s: %s parameters; labels %s; %s",
-        config.model,
-        f"{model.count_params():,}",
-        " ".join(config.labels),
-        "; ".join(data.describe(split) for split in splits.values()),
-    )
+    facts = f"{model.count_params():,} parameters", f"labels {' '.join(config.labels)}"
+    loop.announce(config.model, *facts, *map(data.describe, splits.values()))
 
     # Nothing here is drawn in advance for other machines: shards are read by TensorFlow alone.
     def train(first_step: int, num_batches: int | None = None) -> tf.data.Dataset:
@@ -136,26 +117,11 @@ def fit(
 
     validation = data.build_dataset(config, splits["validation"])
     panels = tensorboard.ClassificationPanels(
-        run.folder / "tensorboard",
-        train(run.epoch * steps),
-        validation,
-        config.labels,
-        config.sample_rate,
-        every_epochs=max(1, config.epochs // 5),
+        run.folder / "tensorboard", train(run.epoch * steps), validation, config.labels, config.sample_rate
     )
-
-    loop.fit(
-        run,
-        model,
-        train,
-        validation,
-        steps,
-        monitor="val_accuracy",
-        callbacks=(panels,),
-        on_nan=options.on_nan,
-        batch_files=lambda step: data.batch_files(config, splits["train"], step),
-        data_service=options.data_service,
-    )
+    batch_files = functools.partial(data.batch_files, config, splits["train"])
+    lesson = loop.Lesson(model, train, validation, steps, "val_accuracy", callbacks=(panels,), batch_files=batch_files)
+    loop.fit(run, lesson, options)
     return model
 
 

@@ -9,10 +9,11 @@ import tensorflow as tf
 from matplotlib.image import AxesImage
 
 from common.features import spectral
-from common.reporting import drawing, lettering, plots
+from common.reporting import drawing, lettering, plots, tensorboard
 from separation.config import Config
 
 _N_FFT, _HOP_LENGTH = 1024, 256
+_NUM_EXCERPTS = 3
 
 
 class SeparationPanels(keras.callbacks.Callback):
@@ -23,9 +24,6 @@ class SeparationPanels(keras.callbacks.Callback):
         log_dir: str | Path,
         config: Config,
         validation: tf.data.Dataset,
-        *,
-        every_epochs: int = 5,
-        num_excerpts: int = 3,
     ):
         """Create the callback.
 
@@ -33,21 +31,17 @@ class SeparationPanels(keras.callbacks.Callback):
             log_dir: The run's TensorBoard folder.
             config: Of the model.
             validation: Batches of (mixture, stems).
-            every_epochs: Epochs between two looks; the last epoch is always shown.
-            num_excerpts: How many windows to show.
         """
         super().__init__()
         self.writer = tf.summary.create_file_writer(str(Path(log_dir) / "validation"))
         self.config = config
         self.validation = validation
-        self.every_epochs = every_epochs
-        self.num_excerpts = num_excerpts
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Choose the windows in which every stem sounds the most."""
         mixtures, stems = (np.concatenate(parts) for parts in zip(*self.validation, strict=True))
         loudness = np.square(stems).mean(axis=(2, 3)).min(axis=1)
-        chosen = np.argsort(-loudness, kind="stable")[: self.num_excerpts]
+        chosen = np.argsort(-loudness, kind="stable")[:_NUM_EXCERPTS]
         self.mixtures, self.stems = mixtures[chosen], stems[chosen]
         with self.writer.as_default(step=0):
             for number, (mixture, true) in enumerate(zip(self.mixtures, self.stems, strict=True), 1):
@@ -58,7 +52,7 @@ class SeparationPanels(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the panels of this epoch."""
-        if (epoch + 1) % self.every_epochs and epoch + 1 != self.params["epochs"]:
+        if not tensorboard.is_shown(epoch, self.params["epochs"]):
             return
         estimates = self.model(self.mixtures, training=False)["stems"].numpy()
         with self.writer.as_default(step=epoch):

@@ -48,9 +48,9 @@ class StemWaveforms(FramedLayer):
 
     def call(self, spectra):
         """Transform back, and put channels last."""
-        real, imaginary = tf.unstack(tf.cast(spectra, tf.float32), axis=3)
+        parts = tf.unstack(tf.cast(spectra, tf.float32), axis=3)
         framing = {name: value for name, value in self.framing.items() if name != "pad_mode"}
-        waveforms = spectral.istft_parts(real, imaginary, **framing, length=self.length)
+        waveforms = spectral.istft_parts(parts, **framing, length=self.length)
         return self._output(tf.transpose(waveforms, [0, 1, 3, 2]))
 
     def compute_output_shape(self, input_shape):

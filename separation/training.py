@@ -1,7 +1,7 @@
 """The training of a separator: corpus, network, weights, metrics."""
 
 import dataclasses
-import logging
+import functools
 from pathlib import Path
 
 import keras
@@ -10,9 +10,8 @@ import pandas as pd
 import tensorflow as tf
 
 from common import audio, runs
-from common import config as configs
 from common.corpora import manifest
-from common.reporting import plots, tensorboard
+from common.reporting import plots
 from common.training import loop, precision
 from common.training.options import Options
 from separation import data, evaluation
@@ -46,18 +45,8 @@ def train_run(
     loop.prepare(config)
     runs.check_folder(folder)
     corpus = data.load_corpus(config, options.shards_dir, download=options.download)
-    config = corpus.config
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
-    config = precision.resolve(
-        config,
-        folder,
-        TASK,
-        lambda tried: compiled_model(tried, splits["train"]),
-        lambda: data.build_dataset(config, splits["train"], training=True),
-        resume=options.resume,
-        tune_jit_compile=options.tune_jit_compile,
-    )
-    corpus = dataclasses.replace(corpus, config=config)
+    config = precision.resolve(corpus.config, folder, TASK, compiled_model, data.build_dataset, splits, options)
     if not Path(folder).exists():
         # What cannot be built is refused before anything is written.
         build_model(config)
@@ -68,6 +57,7 @@ def train_run(
     loop.prepare(config)
 
     model = fit(run, splits, options)
+    corpus = dataclasses.replace(corpus, config=config)
     figures, table = evaluation.evaluate_split(model, corpus, "test", train_groups=data.groups_of(corpus, "train"))
     figures |= {
         f"window_{name}": value
@@ -77,14 +67,10 @@ def train_run(
     }
     pictures = evaluation.save_plots(figures, table, run.folder / "test")
     pictures.append(write_example(model, corpus, run.folder / "example"))
-    tensorboard.write_plots(run.folder / "tensorboard", [path for path in pictures if path.suffix == ".png"])
-    plots.save(plots.history(pd.DataFrame(run.history), ("loss", "sdr"), str(run.folder)), run.folder / "history.png")
-    tensorboard.write_hyper_parameters(
-        run.folder / "tensorboard",
-        configs.to_dict(config),
-        {f"test_sdr_{stem}": value for stem, value in figures["sdr"].items()},
+    history = plots.history(pd.DataFrame(run.history), ("loss", "sdr"), str(run.folder))
+    loop.conclude(
+        run, figures, pictures, history, {f"test_sdr_{stem}": value for stem, value in figures["sdr"].items()}
     )
-    runs.finish(run, figures)
     return run, True
 
 
@@ -101,15 +87,9 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
     model = compiled_model(config, splits["train"])
-    logging.info(
-        "%s: %s parameters; %s at %d Hz, %s; %s",
-        config.model,
-        f"{model.count_params():,}",
-        ", ".join(config.stems),
-        config.sample_rate,
-        "stereo" if config.num_channels == 2 else "mono",
-        "; ".join(data.describe(split) for split in splits.values()),
-    )
+    channels = "stereo" if config.num_channels == 2 else "mono"
+    facts = f"{model.count_params():,} parameters", f"{', '.join(config.stems)} at {config.sample_rate} Hz, {channels}"
+    loop.announce(config.model, *facts, *map(data.describe, splits.values()))
 
     def train(first_step: int, num_batches: int | None = None) -> tf.data.Dataset:
         return data.build_dataset(
@@ -117,19 +97,10 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras
         )
 
     validation = data.build_dataset(config, splits["validation"])
-    panels = SeparationPanels(run.folder / "tensorboard", config, validation, every_epochs=max(1, config.epochs // 5))
-    loop.fit(
-        run,
-        model,
-        train,
-        validation,
-        steps,
-        monitor="val_sdr",
-        callbacks=(panels,),
-        on_nan=options.on_nan,
-        batch_files=lambda step: data.batch_files(config, splits["train"], step),
-        data_service=options.data_service,
-    )
+    panels = SeparationPanels(run.folder / "tensorboard", config, validation)
+    batch_files = functools.partial(data.batch_files, config, splits["train"])
+    lesson = loop.Lesson(model, train, validation, steps, "val_sdr", callbacks=(panels,), batch_files=batch_files)
+    loop.fit(run, lesson, options)
     return model
 
 

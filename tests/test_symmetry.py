@@ -126,6 +126,7 @@ ELSEWHERE = {
     "common/runs.py": "common/training/test_loop.py",
     "common/data_service.py": "common/distribution/test_service.py",
     "common/cli/flags.py": "common/cli/test_train.py",
+    "common/cli/export.py": "kws/test_end_to_end.py",
     "common/cli/tensorflow_errors.py": "common/cli/test_app.py",
     "common/training/averages.py": "common/training/test_loop.py",
     "common/training/options.py": "common/cli/test_train.py",

@@ -231,12 +231,10 @@ def colored_noise(shape, seed, min_exponent: float = 0.0, max_exponent: float = 
 def reverberate(
     waveforms,
     seed,
-    min_rt60_seconds: float,
-    max_rt60_seconds: float,
+    rt60_seconds: tuple[float, float],
     sample_rate: int,
     *,
-    min_drr_db: float = 0.0,
-    max_drr_db: float = 20.0,
+    drr_db: tuple[float, float] = (0.0, 20.0),
     probability: float = 1.0,
 ):
     """Put every example into a room of its own.
@@ -248,11 +246,9 @@ def reverberate(
     Args:
         waveforms: Shape (batch, samples).
         seed: Two integers, shape (2,).
-        min_rt60_seconds: Shortest reverberation time, above 0.
-        max_rt60_seconds: Longest reverberation time.
+        rt60_seconds: Shortest reverberation time, above 0, and longest.
         sample_rate: In Hz.
-        min_drr_db: Smallest ratio of direct to reverberant energy, in dB.
-        max_drr_db: Largest ratio of direct to reverberant energy, in dB.
+        drr_db: Smallest ratio of direct to reverberant energy, in dB, and largest.
         probability: Share of examples that are changed, in [0, 1].
 
     Returns:
@@ -261,9 +257,8 @@ def reverberate(
     seeds = tf.random.split(seed, 2)
 
     def in_rooms(chosen):
-        return _in_rooms(
-            chosen, seeds[0], (min_rt60_seconds * sample_rate, max_rt60_seconds * sample_rate), (min_drr_db, max_drr_db)
-        )
+        shortest, longest = rt60_seconds
+        return _in_rooms(chosen, seeds[0], (shortest * sample_rate, longest * sample_rate), drr_db)
 
     return _apply_to_some(waveforms, in_rooms, seeds[1], probability)
 

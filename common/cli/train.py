@@ -1,5 +1,6 @@
 """From the flags of a `train` command to a trained run."""
 
+import logging
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -42,3 +43,28 @@ def train(
     with streams.as_log(), strategy.scope(flags.strategy), session.restored():
         config = strategy.scaled(configs.from_flags(flags, variants), flags.scale_to_devices)
         return train_run(config, flags.run_dir or f"runs/{task}/{flags.variant}", flags.variant, options)
+
+
+def report(
+    run: runs.Run, trained: bool, task: str, format_table: Callable[[dict], str], what_next: Mapping[str, object]
+) -> None:
+    """Print what came of a training, and what can be done with it.
+
+    Args:
+        run: The run, complete.
+        trained: Whether anything was left to do.
+        task: The task's name.
+        format_table: The task's: lays the figures out.
+        what_next: Where else to look and which commands to try, each by a word.
+    """
+    print(format_table(runs.read_metrics(run)))
+    if not trained:
+        logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
+        return
+    lines = {
+        "plots": ", ".join(str(path) for path in sorted(run.folder.glob("*.png"))),
+        "dashboard": f"tensorboard --logdir {run.folder / 'tensorboard'}",
+        **what_next,
+        "export": f"python -m {task}.export --run_dir {run.folder}",
+    }
+    print("", *(f"{name + ':':<11} {what}" for name, what in lines.items()), sep="\n")

@@ -6,6 +6,7 @@ import pandas as pd
 
 from common.corpora import synthetic_songs
 from common.corpora.stem_names import MIXTURE
+from common.synthesis.music.score import Settings
 
 FOLDER = synthetic_songs.FOLDER
 
@@ -25,5 +26,6 @@ def index(root: str | Path, num_songs: int = 40, seconds: float = 12.0, sample_r
     Raises:
         UserError: A setting is out of range, or the folder cannot be written to.
     """
-    songs = synthetic_songs.index(root, num_songs=num_songs, seconds=seconds, sample_rate=sample_rate, style="metal")
+    settings = Settings(Path(root), "metal", "en", float(seconds), sample_rate, num_channels=1, seed=0)
+    songs = synthetic_songs.make(settings, num_songs)
     return songs[songs["stem"] == MIXTURE].assign(label="metal")

@@ -55,10 +55,9 @@ def index(
     sample_rate: int = 16000,
     channels: int = 1,
     language: str = "en",
-    style: str = "pop",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Make the songs that are not there yet, and list all of them.
+    """Make the songs with a voice that are not there yet, and list all of them.
 
     Args:
         root: Folder for songs; made if missing. Different settings lie side by side in it.
@@ -68,24 +67,41 @@ def index(
         channels: 1, or 2 to have the instruments stand from left to right.
         language: A language code such as `en` or `es`, or one accent such as `en-gb-scotland`. English has a lyric, any
             other language sings numbers.
-        style: `pop`, with a voice, or `metal`, without.
         seed: Draws everything that varies.
+
+    Returns:
+        As `make`.
+
+    Raises:
+        UserError: espeak-ng is not installed, or does not speak the language in full.
+        UserError: As `make`.
+    """
+    settings = Settings(Path(root), "pop", language.strip().lower(), float(seconds), sample_rate, channels, seed)
+    return make(settings, num_songs)
+
+
+def make(settings: Settings, num_songs: int) -> pd.DataFrame:
+    """Make the songs of a style that are not there yet, and list all of them.
+
+    Args:
+        settings: What the songs share; `folder` is for songs of all settings, which lie side by side in it.
+        num_songs: At least 3.
 
     Returns:
         A manifest (see `common.corpora.manifest`), a row a stem and one a mixture; `speaker` and `sex` are those of the
         track's voice.
 
     Raises:
-        UserError: `pop` needs espeak-ng, which is not installed, or does not speak the language in full.
         UserError: A setting is out of range, or the style is unknown.
         UserError: The folder is a file, or cannot be written to.
     """
-    _check(root, num_songs, seconds, sample_rate, channels, style)
-    language = language.strip().lower()
+    _check(settings, num_songs)
+    style, language = settings.style, settings.language
     accents = _accents(language) if "vocals" in STEMS[style] else []
     spoken = f"-{language}-espeak-ng-{espeak.version()}" if accents else ""
-    name = f"songs-{style}-{seconds:g}s-{sample_rate}hz-{channels}ch-seed{seed}{spoken}-v{_FORMAT_VERSION}"
-    settings = Settings(Path(root).resolve() / name, style, language, float(seconds), sample_rate, channels, seed)
+    form = f"{settings.seconds:g}s-{settings.sample_rate}hz-{settings.num_channels}ch-seed{settings.seed}"
+    name = f"songs-{style}-{form}{spoken}-v{_FORMAT_VERSION}"
+    settings = settings._replace(folder=settings.folder.resolve() / name)
     songs = [_draw_song(settings, accents, number) for number in range(num_songs)]
     missing = [song for song in songs if not _is_whole(song)]
     if missing:
@@ -98,7 +114,7 @@ def index(
     return manifest.from_rows(
         {
             "path": song.folder / f"{stem}.wav",
-            "duration": float(seconds),
+            "duration": settings.seconds,
             "split": song.split,
             "speaker": song.singer,
             "sex": song.sex,
@@ -110,7 +126,8 @@ def index(
     )
 
 
-def _check(root, num_songs, seconds, sample_rate, channels, style):
+def _check(settings: Settings, num_songs: int) -> None:
+    root, style, _, seconds, sample_rate, channels, _ = settings
     if style not in STEMS:
         raise UserError(f'unknown style "{style}"; expected one of {", ".join(STEMS)}')
     if num_songs < _FEWEST_SONGS:
@@ -121,7 +138,7 @@ def _check(root, num_songs, seconds, sample_rate, channels, style):
         raise UserError(f"expected a sample rate of at least {_LOWEST_RATE} Hz; received {sample_rate}")
     if channels not in (1, 2):
         raise UserError(f"expected 1 or 2 channels; received {channels}")
-    if Path(root).exists() and not Path(root).is_dir():
+    if root.exists() and not root.is_dir():
         raise UserError(f"{root} is a file; expected a folder to make songs in")
 
 

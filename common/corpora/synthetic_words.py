@@ -135,7 +135,7 @@ def index(
                 said.append((kinds[kind][position], UNKNOWN, repetition))
             if silence:
                 said.append(("", SILENCE, number))
-            clips += [_draw_clip(folder, accents, ways.get(what[0], []), seed, split, *what) for what in said]
+            clips += [_draw_clip(folder, accents, ways.get(what[0], []), seed, split, what) for what in said]
     missing = [clip for clip in clips if not clip.path.exists()]
     if missing:
         _write_description(folder, language, seed, {clip.path.parent.name: clip.word for clip in clips})
@@ -266,8 +266,10 @@ def _divide(words: list[str]) -> dict[str, list[str]]:
 
 
 def _draw_clip(
-    folder: Path, accents: list[str], ways: list[str], seed: int, split: str, word: str, label: str, number: int
+    folder: Path, accents: list[str], ways: list[str], seed: int, split: str, said: tuple[str, str, int]
 ) -> _Clip:
+    """Draw how a clip is made; `said` is its word, its label, and how many clips of the word come before."""
+    word, label, number = said
     key = f"{seed}/{split}/{word}/{number}"
     clip_seed = int.from_bytes(hashlib.sha256(key.encode("utf-8")).digest()[:8], "big")
     rng = np.random.default_rng([1, clip_seed])

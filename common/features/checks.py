@@ -66,7 +66,7 @@ def bins(num_bins: int | None, n_fft: int) -> None:
         raise UserError(f"a spectrogram of {num_bins} bins does not belong to n_fft {n_fft}; expected {expected}")
 
 
-def mel(sample_rate, num_mels, fmin_hz=0.0, fmax_hz=None, htk=False, norm="slaney") -> None:
+def mel(sample_rate, num_mels, fmin_hz, fmax_hz, htk, norm) -> None:
     """Refuse mel bands that cannot be; the arguments are those of `spectral.mel_filterbank`.
 
     Raises:

@@ -29,17 +29,7 @@ FLOOR_DB = -100.0
 _LARGEST_STEP = math.log(10.0)
 
 
-def mel_to_power(
-    mel,
-    sample_rate: int,
-    num_mels: int = 128,
-    fmin_hz: float = 0.0,
-    fmax_hz: float | None = None,
-    htk: bool = False,
-    norm: str | None = "slaney",
-    n_fft: int = 2048,
-    num_iterations: int = 20,
-):
+def mel_to_power(mel, sample_rate: int, num_mels: int = 128, n_fft: int = 2048, num_iterations: int = 20, **bands):
     """Find a power spectrogram, not negative anywhere, that has the mel spectrogram given.
 
     Many have: this one is as flat within a band as the bands beside it allow. From a flat start, multiplicative updates
@@ -53,9 +43,10 @@ def mel_to_power(
     Args:
         mel: Power in mel bands, shape (..., frames, num_mels); what is negative counts as 0.
         sample_rate: In Hz.
-        num_mels, fmin_hz, fmax_hz, htk, norm: As in `spectral.mel_filterbank`.
+        num_mels: Number of bands.
         n_fft: Length of the Fourier transform in samples.
         num_iterations: Number of updates.
+        **bands: Further arguments of `spectral.mel_filterbank`.
 
     Returns:
         float32 of shape (..., frames, 1 + n_fft // 2); 0 in bins that no band reaches.
@@ -68,7 +59,7 @@ def mel_to_power(
     if mel.shape[-1] not in (None, num_mels):
         raise UserError(f"the mel spectrogram has {mel.shape[-1]} bands, num_mels is {num_mels}; use the same for both")
     checks.count("num_iterations", num_iterations)
-    filters = spectral.mel_filterbank(sample_rate, n_fft, num_mels, fmin_hz, fmax_hz, htk, norm)
+    filters = spectral.mel_filterbank(sample_rate, n_fft, num_mels, **bands)
     totals = filters.sum(axis=1, keepdims=True)
     shares = tf.constant(np.divide(filters, totals, out=np.zeros_like(filters), where=totals > 0).T)
     filters = tf.constant(filters)

@@ -315,9 +315,9 @@ class InverseSpectrogram(FramedLayer):
 
     def call(self, inputs):
         """Turn complex spectrograms (..., frames, bins, 2) into waveforms (..., samples)."""
-        real, imaginary = tf.unstack(tf.cast(inputs, tf.float32), num=2, axis=-1)
+        parts = tf.unstack(tf.cast(inputs, tf.float32), num=2, axis=-1)
         framing = {name: value for name, value in self.framing.items() if name != "pad_mode"}
-        return self._output(spectral.istft_parts(real, imaginary, **framing, length=self.length))
+        return self._output(spectral.istft_parts(parts, **framing, length=self.length))
 
     def compute_output_shape(self, input_shape):
         """Return (..., samples)."""

@@ -24,6 +24,8 @@ from common.features import checks, lengths
 from common.features.fourier import irfft, project, rfft
 from common.features.framing import cut, frame, overlap_and_add, static_shape
 
+_BAND_OPTIONS = ("fmin_hz", "fmax_hz", "htk", "norm")
+
 
 def stft(
     waveform,
@@ -102,13 +104,13 @@ def istft(
     """
     if n_fft is None:
         n_fft = 2 * (spectrum.shape[-1] - 1)
-    return istft_parts(
-        tf.math.real(spectrum), tf.math.imag(spectrum), n_fft, hop_length, win_length, window, center, length
-    )
+    parts = tf.math.real(spectrum), tf.math.imag(spectrum)
+    return istft_parts(parts, n_fft, hop_length, win_length, window, center, length)
 
 
-def istft_parts(real, imaginary, n_fft=2048, hop_length=512, win_length=None, window="hann", center=True, length=None):
-    """Compute `istft` from the real and the imaginary part, each float32 of shape (..., frames, 1 + n_fft // 2)."""
+def istft_parts(parts, n_fft=2048, hop_length=512, win_length=None, window="hann", center=True, length=None):
+    """Compute `istft` from what `stft_parts` gives: the real and the imaginary part."""
+    real, imaginary = parts
     checks.framing(n_fft, hop_length, win_length)
     checks.bins(real.shape[-1], n_fft)
     if length is not None and not tf.is_tensor(length):
@@ -127,15 +129,12 @@ def istft_parts(real, imaginary, n_fft=2048, hop_length=512, win_length=None, wi
 def griffin_lim(
     magnitude,
     n_fft: int | None = None,
-    hop_length: int = 512,
-    win_length: int | None = None,
-    window: str = "hann",
-    center: bool = True,
-    pad_mode: str = "constant",
     length: int | None = None,
     num_iterations: int = 32,
     momentum: float = 0.99,
     seed: int = 0,
+    pad_mode: str = "constant",
+    **framing,
 ):
     """Find a waveform for a magnitude spectrogram, `librosa.griffinlim`.
 
@@ -145,11 +144,11 @@ def griffin_lim(
     Args:
         magnitude: Not negative, shape (..., frames, 1 + n_fft // 2).
         n_fft: Length of the Fourier transform; the number of bins says it for an even one.
-        hop_length, win_length, window, center, pad_mode: As in `stft`.
         length: As in `istft`.
         num_iterations: Number of times to go there and back.
         momentum: 0 for the algorithm of Griffin and Lim (1984); below 1.
         seed: Draws the phases to begin with.
+        pad_mode, **framing: As in `stft`.
 
     Returns:
         float32 of shape (..., samples), as `istft`.
@@ -162,13 +161,12 @@ def griffin_lim(
     *_, frames, bins = static_shape(magnitude)
     if n_fft is None:
         n_fft = 2 * (bins - 1)
-    framing = (n_fft, hop_length, win_length, window, center)
     # XLA would choose another generator than the rest, and so begin with other phases.
     phase = tf.random.stateless_uniform((frames, bins), (seed, 0), 0.0, 2 * np.pi, alg="philox")
 
     def improve(index, real, imaginary, last_real, last_imaginary):
-        waveform = istft_parts(real, imaginary, *framing)
-        new_real, new_imaginary = stft_parts(waveform, *framing, pad_mode)
+        waveform = istft_parts((real, imaginary), n_fft, **framing)
+        new_real, new_imaginary = stft_parts(waveform, n_fft, pad_mode=pad_mode, **framing)
         weight = momentum / (1 + momentum)
         ahead_real, ahead_imaginary = new_real - weight * last_real, new_imaginary - weight * last_imaginary
         scale = magnitude * tf.math.rsqrt(tf.square(ahead_real) + tf.square(ahead_imaginary) + 1e-16)
@@ -182,7 +180,7 @@ def griffin_lim(
         tf.zeros_like(magnitude),
     )
     _, real, imaginary, _, _ = tf.while_loop(lambda index, *_: index < num_iterations, improve, start)
-    return istft_parts(real, imaginary, *framing, length)
+    return istft_parts((real, imaginary), n_fft, length=length, **framing)
 
 
 def power_to_db(power, ref: float | str = 1.0, amin: float = 1e-10, top_db: float | None = 80.0):
@@ -257,25 +255,15 @@ def mel_filterbank(
     return np.ascontiguousarray(filters.T)
 
 
-def mel_spectrogram(
-    waveform,
-    sample_rate: int,
-    num_mels: int = 128,
-    fmin_hz: float = 0.0,
-    fmax_hz: float | None = None,
-    htk: bool = False,
-    norm: str | None = "slaney",
-    n_fft: int = 2048,
-    **framing,
-):
+def mel_spectrogram(waveform, sample_rate: int, num_mels: int = 128, n_fft: int = 2048, **options):
     """Compute the power in mel bands, `librosa.feature.melspectrogram`.
 
     Args:
         waveform: Shape (..., samples).
         sample_rate: In Hz.
-        num_mels, fmin_hz, fmax_hz, htk, norm: As in `mel_filterbank`.
-        n_fft: As in `stft`.
-        **framing: Further arguments of `stft`.
+        num_mels: Number of bands.
+        n_fft: Length of the Fourier transform in samples.
+        **options: `fmin_hz`, `fmax_hz`, `htk` and `norm` as in `mel_filterbank`, all others as in `stft`.
 
     Returns:
         float32 of shape (..., frames, num_mels).
@@ -283,8 +271,9 @@ def mel_spectrogram(
     Raises:
         UserError: As `mel_filterbank` and `stft`.
     """
-    filters = mel_filterbank(sample_rate, n_fft, num_mels, fmin_hz, fmax_hz, htk, norm)
-    real, imaginary = stft_parts(waveform, n_fft, **framing)
+    bands = {name: options.pop(name) for name in _BAND_OPTIONS if name in options}
+    filters = mel_filterbank(sample_rate, n_fft, num_mels, **bands)
+    real, imaginary = stft_parts(waveform, n_fft, **options)
     power = tf.square(real) + tf.square(imaginary)
     return tf.concat(
         [_project_group(power, filters[:, first : first + 32]) for first in range(0, num_mels, 32)], axis=-1

@@ -18,6 +18,10 @@ _RANGE_DB = 80
 # Of the loudest bin: what never reaches it is shown as the silence that it is.
 _QUIETEST_POWER = 1e-2
 _NUM_COLUMNS = 3
+# How many clips are shown, of training and of the worst.
+_NUM_CLIPS = 6
+# At least so many times panels are shown in a training that is long enough.
+_NUM_LOOKS = 5
 
 
 class Scalars(keras.callbacks.TensorBoard):
@@ -26,6 +30,16 @@ class Scalars(keras.callbacks.TensorBoard):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the figures of an epoch that are numbers."""
         super().on_epoch_end(epoch, {name: value for name, value in (logs or {}).items() if np.isfinite(value)})
+
+
+def is_shown(epoch: int, num_epochs: int) -> bool:
+    """Say whether panels show an epoch, which counts from 0: each fifth of a training, and the last.
+
+    Example:
+        >>> [epoch for epoch in range(12) if is_shown(epoch, 12)]
+        [1, 3, 5, 7, 9, 11]
+    """
+    return (epoch + 1) % max(1, num_epochs // _NUM_LOOKS) == 0 or epoch + 1 == num_epochs
 
 
 class ClassificationPanels(keras.callbacks.Callback):
@@ -46,8 +60,6 @@ class ClassificationPanels(keras.callbacks.Callback):
         labels: tuple[str, ...],
         sample_rate: int,
         *,
-        every_epochs: int = 5,
-        num_clips: int = 6,
         names: Sequence[str] = (),
     ):
         """Create the callback.
@@ -58,8 +70,6 @@ class ClassificationPanels(keras.callbacks.Callback):
             validation: Batches of (waveform, one-hot label).
             labels: Names of the classes.
             sample_rate: In hertz.
-            every_epochs: Epochs between two looks; the last epoch is always shown.
-            num_clips: How many clips to show, of training and of the worst.
             names: What to call each clip of `validation`, if more is known than its label.
         """
         super().__init__()
@@ -69,13 +79,11 @@ class ClassificationPanels(keras.callbacks.Callback):
         self.validation = validation
         self.labels = labels
         self.sample_rate = sample_rate
-        self.every_epochs = every_epochs
-        self.num_clips = num_clips
         self.names = names
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Write the clips that training begins with."""
-        waveforms, targets = (tensor[: self.num_clips].numpy() for tensor in next(iter(self.train)))
+        waveforms, targets = (tensor[:_NUM_CLIPS].numpy() for tensor in next(iter(self.train)))
         titles = [f'"{self.labels[target.argmax()]}" ({target.max():.2f})' for target in targets]
         with self.train_writer.as_default(step=0):
             self._show_clips("training", waveforms, titles, "as training hears them")
@@ -83,13 +91,13 @@ class ClassificationPanels(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write the panels of this epoch."""
-        if (epoch + 1) % self.every_epochs and epoch + 1 != self.params["epochs"]:
+        if not is_shown(epoch, self.params["epochs"]):
             return
         probabilities = self.model.predict(self.validation, verbose=0)
         targets = np.concatenate([np.argmax(target, axis=1) for _, target in self.validation])
         counts = metrics.confusion(targets, probabilities.argmax(axis=1), self.labels)
         true_probability = probabilities[np.arange(len(targets)), targets]
-        worst = np.argsort(true_probability, kind="stable")[: self.num_clips]
+        worst = np.argsort(true_probability, kind="stable")[:_NUM_CLIPS]
         with self.writer.as_default(step=epoch):
             tf.summary.image("confusion", plots.to_image(plots.confusion(counts, f"validation, epoch {epoch + 1}")))
             titles = []

@@ -9,9 +9,9 @@ import dataclasses
 import logging
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -24,6 +24,7 @@ from common.data import shards
 from common.distribution import workers
 from common.errors import UserError
 from common.training import loop
+from common.training.options import Options
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _NUM_BATCHES = 4
@@ -56,11 +57,10 @@ def resolve(
     config: ConfigType,
     folder: str | Path,
     task: str,
-    build: Callable[[ConfigType], keras.Model],
-    batches: Callable[[], tf.data.Dataset],
-    *,
-    resume: bool,
-    tune_jit_compile: bool,
+    build: Callable[[ConfigType, Any], keras.Model],
+    batches: Callable[..., tf.data.Dataset],
+    splits: Mapping[str, Any],
+    options: Options,
 ) -> ConfigType:
     """Replace `--precision=auto` by what is fastest here, or by what the run directory has; others are left as they are.
 
@@ -70,10 +70,10 @@ def resolve(
         config: The configuration.
         folder: The run directory, which may not exist yet.
         task: The task's name.
-        build: Builds and compiles the network of a configuration.
-        batches: Gives training batches.
-        resume: Whether what is in the folder counts.
-        tune_jit_compile: Whether to choose `jit_compile` too; otherwise it is kept.
+        build: The task's: builds and compiles the network of a configuration for a training split.
+        batches: The task's: gives the batches of a configuration and a split, told `training=True`.
+        splits: The task's, by name; the one called `train` is trained on.
+        options: Whether what is in the folder counts, and whether to choose `jit_compile` too or keep it.
 
     Raises:
         UserError: No precision works, or the run directory cannot be read.
@@ -82,12 +82,12 @@ def resolve(
         return config
     # Of several workers all take what the chief has, or what is fastest for all together.
     path = workers.run_folder(folder, ("config.json",)) / "config.json"
-    if resume and path.exists():
+    if options.resume and path.exists():
         saved = configs.load(type(config), task, path)
-        chosen = Candidate(saved.precision, saved.jit_compile if tune_jit_compile else config.jit_compile)
+        chosen = Candidate(saved.precision, saved.jit_compile if options.tune_jit_compile else config.jit_compile)
     else:
         # XLA does not compile what several workers exchange, and the attempt crashes at the end of the process.
-        both = tune_jit_compile and workers.num_workers() == 1
+        both = options.tune_jit_compile and workers.num_workers() == 1
         has_gpu = bool(tf.config.list_logical_devices("GPU"))
         # All workers have to time the same candidates.
         share = workers.mean_over_workers([np.array(float(has_gpu or cpu_has_bfloat16()))])[0]
@@ -96,7 +96,9 @@ def resolve(
             logging.info("precision: %s, as no CPU without instructions for bfloat16 is timed in it", tried[0])
             return dataclasses.replace(config, precision=tried[0].precision)
         logging.info("precision: timing %d candidates, which takes some steps of training each", len(tried))
-        rates = {one: config.batch_size / seconds for one, seconds in measure(config, tried, build, batches()).items()}
+        train = splits["train"]
+        seconds = measure(config, tried, lambda one: build(one, train), batches(config, train, training=True))
+        rates = {one: config.batch_size / per_step for one, per_step in seconds.items()}
         chosen = choose(rates)
         listed = ", ".join(f"{one} {rate:,.1f}" for one, rate in rates.items())
         logging.info("precision: %s examples a second: %s is taken", listed, chosen)

@@ -34,7 +34,7 @@ FUNCTIONS = {
     "shift": lambda x, seed, **options: shift(x, seed, 500, **options),
     "speed": lambda x, seed, **options: speed(x, seed, 0.8, 1.2, **options),
     "add_noise": lambda x, seed, **options: add_noise(x, tf.reverse(x, [1]), seed, 0.0, 20.0, **options),
-    "reverberate": lambda x, seed, **options: reverberate(x, seed, 0.1, 0.4, SAMPLE_RATE, **options),
+    "reverberate": lambda x, seed, **options: reverberate(x, seed, (0.1, 0.4), SAMPLE_RATE, **options),
     "mix_examples": lambda x, seed, **options: mix_examples(x, tf.eye(6), seed, 1.0, **options)[0],
     "colored_noise": lambda x, seed: colored_noise(tf.shape(x), seed),
 }
@@ -187,7 +187,7 @@ def test_colored_noise_has_its_spectral_slope_and_a_gaussian_shape(exponent):
 def test_reverberation_time_is_the_drawn_one_by_schroeder_integration(rt60_seconds):
     click = np.zeros((8, SAMPLE_RATE), np.float32)
     click[:, 0] = 1.0
-    responses = reverberate(click, SEED, rt60_seconds, rt60_seconds, SAMPLE_RATE).numpy()
+    responses = reverberate(click, SEED, (rt60_seconds, rt60_seconds), SAMPLE_RATE).numpy()
     for response in responses:
         tail = np.square(response[1:].astype(np.float64))
         decay_db = 10 * np.log10(np.cumsum(tail[::-1])[::-1] / tail.sum() + 1e-12)
@@ -200,7 +200,7 @@ def test_reverberation_time_is_the_drawn_one_by_schroeder_integration(rt60_secon
 def test_direct_sound_stays_in_place_with_the_drawn_ratio_and_unit_energy():
     click = np.zeros((8, SAMPLE_RATE), np.float32)
     click[:, 100] = 1.0
-    responses = reverberate(click, SEED, 0.2, 0.2, SAMPLE_RATE, min_drr_db=6.0, max_drr_db=6.0).numpy()
+    responses = reverberate(click, SEED, (0.2, 0.2), SAMPLE_RATE, drr_db=(6.0, 6.0)).numpy()
     np.testing.assert_allclose(responses[:, :100], 0, atol=1e-6)
     assert np.all(np.argmax(np.abs(responses), axis=1) == 100)
     reverberant = np.sum(responses[:, 101:] ** 2, axis=1)
@@ -211,7 +211,7 @@ def test_direct_sound_stays_in_place_with_the_drawn_ratio_and_unit_energy():
 def test_reverberation_does_not_wrap_around():
     late = np.zeros((4, 4096), np.float32)
     late[:, -1] = 1.0
-    np.testing.assert_allclose(reverberate(late, SEED, 0.5, 0.5, SAMPLE_RATE).numpy()[:, :-1], 0, atol=1e-6)
+    np.testing.assert_allclose(reverberate(late, SEED, (0.5, 0.5), SAMPLE_RATE).numpy()[:, :-1], 0, atol=1e-6)
 
 
 def test_mixing_weighs_waveforms_and_labels_alike(waveforms):
@@ -275,7 +275,7 @@ def test_stretching_is_as_clear_as_librosa_is(real_data):
         lambda clips: stretch(clips, clips[:, :1]),
         lambda clips: add_noise(clips, clips, SEED, 0.0, 10.0),
         lambda clips: colored_noise(clips.shape, SEED),
-        lambda clips: reverberate(clips, SEED, 0.1, 0.5, 16000, probability=0.5),
+        lambda clips: reverberate(clips, SEED, (0.1, 0.5), 16000, probability=0.5),
         lambda clips: mix_examples(clips, clips[:, :3], SEED)[0],
     ],
 )

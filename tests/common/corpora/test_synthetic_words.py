@@ -154,7 +154,7 @@ def test_another_script_is_spoken_by_its_own_language(tmp_path):
 
 def test_long_phrases_get_longer_clips(tmp_path):
     phrase = "hey computer turn on the kitchen light"
-    clip = synthetic_words._draw_clip(tmp_path, ["en-us"], [], 0, "test", phrase, phrase, 0)
+    clip = synthetic_words._draw_clip(tmp_path, ["en-us"], [], 0, "test", (phrase, phrase, 0))
     waveform = synthetic_words.make_clip(clip)
     assert len(waveform) > 1.2 * 16000
 
@@ -180,7 +180,7 @@ def test_near_words_are_among_the_unknown_and_described(corpus):
 
 
 def test_emphasis_changes_the_sound(tmp_path, monkeypatch):
-    clip = synthetic_words._draw_clip(tmp_path, ["en-us"], [], 0, "train", "go", "go", 0)
+    clip = synthetic_words._draw_clip(tmp_path, ["en-us"], [], 0, "train", ("go", "go", 0))
     monkeypatch.setattr(espeak, "EMPHASES", ("",))
     plain = synthetic_words.make_clip(clip)
     monkeypatch.setattr(espeak, "EMPHASES", ("strong",))
@@ -190,13 +190,13 @@ def test_emphasis_changes_the_sound(tmp_path, monkeypatch):
 def test_most_of_the_clips_have_another_pronunciation_and_a_file_of_their_own(tmp_path):
     ways = ["[[n'@U]]", "[[n'3:U]]"]
     clips = [
-        synthetic_words._draw_clip(tmp_path, ["en-us"], ways, 0, "train", "no", "no", number) for number in range(200)
+        synthetic_words._draw_clip(tmp_path, ["en-us"], ways, 0, "train", ("no", "no", number)) for number in range(200)
     ]
     others = [clip for clip in clips if clip.spoken != "no"]
     assert 90 < len(others) < 150
     assert {clip.spoken for clip in others} == set(ways)
     plain = [
-        synthetic_words._draw_clip(tmp_path, ["en-us"], [], 0, "train", "no", "no", number) for number in range(200)
+        synthetic_words._draw_clip(tmp_path, ["en-us"], [], 0, "train", ("no", "no", number)) for number in range(200)
     ]
     assert [clip.path == other.path for clip, other in zip(clips, plain, strict=True)] == [
         clip.spoken == "no" for clip in clips

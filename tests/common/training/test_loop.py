@@ -6,16 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from common import runs
-from common.config import TrainingConfig
+from common.config import OptimizerConfig, TrainingConfig
 from common.corpora import manifest
 from common.distribution import workers
 from common.errors import UserError
 from common.files import locks
+from common.reporting import plots
 from common.training import averages, loop
+from common.training.options import Options
 
-CONFIG = TrainingConfig(epochs=4, batch_size=8, learning_rate=0.01, schedule="cosine", warmup_epochs=1)
+CONFIG = OptimizerConfig(epochs=4, batch_size=8, learning_rate=0.01, schedule="cosine", warmup_epochs=1)
 STEPS = 5
 
 
@@ -70,10 +73,14 @@ class Kill(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+def fit(run, model, monitor="val_accuracy", callbacks=()):
+    loop.fit(run, loop.Lesson(model, train_data, validation_data(), STEPS, monitor, callbacks=callbacks), Options())
+
+
 def train(folder, config=CONFIG, callbacks=()):
     run = runs.start(folder, config, "kws", "default")
     model = build_model(config)
-    loop.fit(run, model, train_data, validation_data(), STEPS, monitor="val_accuracy", callbacks=tuple(callbacks))
+    fit(run, model, callbacks=tuple(callbacks))
     return run, model
 
 
@@ -129,7 +136,7 @@ def test_the_last_epoch_is_kept_on_request(tmp_path):
     run = runs.start(tmp_path / "run", dataclasses.replace(CONFIG, keep_epoch="last"), "kws", "default")
     model = build_model()
     # The loss falls, so that the best epoch, were the loss what one wants, is the first.
-    loop.fit(run, model, train_data, validation_data(), STEPS, monitor="val_loss")
+    fit(run, model, "val_loss")
     losses = pd.DataFrame(run.history)["val_loss"]
     assert losses.iloc[-1] < losses.iloc[0]
     kept = model.evaluate(validation_data(), verbose=0, return_dict=True)["loss"]
@@ -176,7 +183,7 @@ def test_the_moving_average_of_the_weights_is_validated_and_kept(tmp_path, preci
     run = runs.start(tmp_path / "run", config, "kws", "default")
     model, weights = build_model(config), Weights()
     model.steps_per_execution = 1
-    loop.fit(run, model, train_data, validation_data(), STEPS, monitor="val_accuracy", callbacks=(weights,))
+    fit(run, model, callbacks=(weights,))
     average = weights.steps[0]
     for step in weights.steps[1:]:
         average = 0.7 * average + 0.3 * step
@@ -285,3 +292,15 @@ def test_the_schedule_warms_up_and_falls_to_zero():
 @pytest.mark.parametrize(("steps", "expected"), [(1, 1), (7, 7), (11, 1), (26, 2), (40, 10), (45, 9)])
 def test_steps_per_execution_divides_the_epoch(steps, expected):
     assert loop.steps_per_execution(steps) == expected
+
+
+def test_a_concluded_run_is_complete_and_shows_its_pictures_and_figures(tmp_path):
+    run, _ = train(tmp_path / "run")
+    plots.save(plots.timeline(np.arange(3), pd.DataFrame({"all": [1, 2]}), "count"), run.folder / "test_timeline.png")
+    pictures = [run.folder / "test_timeline.png", run.folder / "no_picture.csv"]
+    history = plots.history(pd.DataFrame(run.history), ("loss",))
+    loop.conclude(run, {"accuracy": 0.5}, pictures, history, {"test_accuracy": 0.5})
+    assert run.complete and runs.read_metrics(run)["accuracy"] == 0.5
+    assert (run.folder / "history.png").exists()
+    tags = EventAccumulator(str(run.folder / "tensorboard" / "test")).Reload().Tags()["tensors"]
+    assert {"test/timeline", "test_accuracy"} <= set(tags)

@@ -8,13 +8,14 @@ import tensorflow as tf
 
 from common import runs
 from common.cli import app
-from common.config import TrainingConfig
+from common.config import OptimizerConfig
 from common.errors import UserError
 from common.training import loop, precision
+from common.training.options import Options
 from common.training.precision import Candidate
 from kws import train
 
-AUTO = TrainingConfig(precision="auto", batch_size=4)
+AUTO = OptimizerConfig(precision="auto", batch_size=4)
 FLOAT, FLOAT_XLA = Candidate("float32", False), Candidate("float32", True)
 BRAIN, BRAIN_XLA = Candidate("mixed_bfloat16", False), Candidate("mixed_bfloat16", True)
 
@@ -40,12 +41,14 @@ def build(config):
     return model
 
 
-def batches():
+def batches(config=AUTO, split=None, training=True):
+    assert training
     return tf.data.Dataset.from_tensor_slices((tf.ones((40, 3)), tf.ones((40, 1)))).batch(4).repeat()
 
 
 def resolve(config, folder, build=build, resume=True, tune_jit_compile=True):
-    return precision.resolve(config, folder, "kws", build, batches, resume=resume, tune_jit_compile=tune_jit_compile)
+    options = Options(resume=resume, tune_jit_compile=tune_jit_compile)
+    return precision.resolve(config, folder, "kws", lambda one, _: build(one), batches, {"train": None}, options)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ import pytest
 import tensorflow as tf
 
 from common import runs
-from common.config import TrainingConfig
+from common.config import OptimizerConfig
 from common.errors import UserError
 from common.training import loop, watchdog
+from common.training.options import Options
 
-CONFIG = TrainingConfig(epochs=3, batch_size=8, learning_rate=0.01, optimizer="sgd")
+CONFIG = OptimizerConfig(epochs=3, batch_size=8, learning_rate=0.01, optimizer="sgd")
 STEPS = 6
 BAD_STEP, BAD_EXAMPLE = 8, 3  # step 3 of epoch 2
 
@@ -62,11 +63,15 @@ class Kill(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+def fit(run, model, batches, options=Options(), steps=STEPS, **watched):  # noqa: B008
+    lesson = loop.Lesson(model, batches, stream()(500).take(2), steps, "val_loss", "min", **watched)
+    loop.fit(run, lesson, options)
+
+
 def train(folder, batches, on_nan="stop", config=CONFIG, callbacks=(), steps_per_execution=1):
     run = runs.start(folder, config, "kws", "default")
     model = build_model(config, steps_per_execution)
-    options = {"monitor": "val_loss", "mode": "min", "on_nan": on_nan, "batch_files": batch_files}
-    loop.fit(run, model, batches, stream()(500).take(2), STEPS, callbacks=tuple(callbacks), **options)
+    fit(run, model, batches, Options(on_nan=on_nan), callbacks=tuple(callbacks), batch_files=batch_files)
     return run
 
 
@@ -162,9 +167,7 @@ def test_bad_weights_after_the_last_loss_of_an_epoch_are_not_backed_up(tmp_path)
                 self.model.layers[-1].bias.assign([float("inf")])
 
     with pytest.raises(UserError, match="epoch 2, step 6 of 6: weights are not numbers any more"):
-        loop.fit(
-            run, model, stream(), stream()(500).take(2), STEPS, monitor="val_loss", mode="min", callbacks=(Spoil(),)
-        )
+        fit(run, model, stream(), callbacks=(Spoil(),))
     assert all(np.isfinite(array).all() for array in state(run).values())
 
 
@@ -183,7 +186,7 @@ def test_a_loss_that_grows_step_by_step_explodes_before_it_is_infinite(tmp_path)
     config = dataclasses.replace(CONFIG, learning_rate=1.5)
     run, model = runs.start(tmp_path / "run", config, "kws", "default"), build_model(config, plain=True)
     with pytest.raises(UserError, match=r"the loss explodes: it is [\d.e+]+, where it was [\d.e+]+ at most"):
-        loop.fit(run, model, stream(), stream()(500).take(2), 60, monitor="val_loss", mode="min")
+        fit(run, model, stream(), steps=60)
 
 
 def feed(losses, steps_per_execution=1, steps_per_epoch=100):
