@@ -25,6 +25,7 @@ from absl import flags
 
 from benchmarks.fuzzing import trees
 from common import audio, progress
+from common.audio import listing
 from common.cli import app, inputs
 from common.config import FlagValues
 from common.corpora import (
@@ -43,7 +44,7 @@ from common.corpora import (
 )
 from common.data import shards, track_bank
 from common.errors import UserError
-from common.files import listing
+from common.files.names import plain_name
 
 _RATE = 8000
 # Of so many trees one is decoded too.
@@ -142,7 +143,7 @@ def _wrong_with(table: pd.DataFrame, root: Path) -> str:
     named = (root / folder.TABLE).is_file() or (root / "meta").is_dir()
     once = table.drop_duplicates(["path", "start", "channel"])
     for column in ("label", "speaker", "track", "stem"):
-        if not table[column].map(lambda text: text == listing.plain_name(text)).all():
+        if not table[column].map(lambda text: text == plain_name(text)).all():
             return f"a {column} that is not as it is compared"
     if len(once) < len(table):
         return "listed twice"

@@ -29,7 +29,7 @@ from benchmarks.timing import take_turns
 from common import files
 from common.data import shards
 from common.data.speech_bank import SpeechBank
-from common.training import loop
+from common.training import loop, optimizers
 from counting import data
 from counting.config import VARIANTS
 from counting.models import build_model, compile_model
@@ -96,7 +96,7 @@ def our_training(dataset: tf.data.Dataset) -> Route:
     """Return a call that trains our M5 on as many batches as a round has."""
     loop.prepare(_CONFIG)
     model = build_model(_CONFIG)
-    compile_model(model, _CONFIG, loop.build_optimizer(_CONFIG, _STEPS), loop.steps_per_execution(_STEPS))
+    compile_model(model, _CONFIG, optimizers.build_optimizer(_CONFIG, _STEPS), optimizers.steps_per_execution(_STEPS))
     return lambda: model.fit(dataset, steps_per_epoch=_STEPS, verbose=0, shuffle=False)
 
 

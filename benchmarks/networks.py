@@ -35,7 +35,7 @@ from common.config import TrainingConfig
 from common.data import shards
 from common.encoders import ENCODERS
 from common.export import graphs, litert
-from common.training import loop
+from common.training import loop, optimizers
 
 Route = Callable[[], object]
 
@@ -181,11 +181,11 @@ def our_training(
     """Return a call that trains our network on all batches once, as the toolkit does."""
     model = build(name, network, precision)
     model.compile(
-        loop.build_optimizer(network.config, network.steps),
+        optimizers.build_optimizer(network.config, network.steps),
         keras.losses.CategoricalCrossentropy(),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=False,
-        steps_per_execution=loop.steps_per_execution(network.steps),
+        steps_per_execution=optimizers.steps_per_execution(network.steps),
     )
     targets = np.eye(_NUM_LABELS, dtype=np.float32)[labels]
     dataset = shards.finish(tf.data.Dataset.from_tensor_slices((inputs, targets)).repeat())

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from common.corpora import manifest
 from common.data import shards
-from common.training import loop
+from common.training import loop, optimizers
 from kws import data
 from kws.config import COMMAND_WORDS, VARIANTS
 from kws.models import build_model, compile_model
@@ -70,8 +70,8 @@ def main() -> None:
         for name, settings in (("report's CNN", config), ("BC-ResNet-1", augmented)):
             loop.prepare(settings)
             models[name] = build_model(settings)
-            optimizer = loop.build_optimizer(settings, steps)
-            compile_model(models[name], settings, optimizer, loop.steps_per_execution(steps))
+            optimizer = optimizers.build_optimizer(settings, steps)
+            compile_model(models[name], settings, optimizer, optimizers.steps_per_execution(steps))
         # The same batch again and again: what the step alone takes.
         batches = {"report's CNN": next(iter(plain)), "BC-ResNet-1": next(iter(full))}
         repeated = {

@@ -27,6 +27,7 @@ from absl import flags as absl_flags
 
 from common.cli import app
 from common.config import FlagValues
+from common.training import optimizers
 from kws.config import COMMAND_WORDS, VARIANTS, Config
 
 _PARTS = ("stages", "memory", "workers")
@@ -86,7 +87,6 @@ def stages(root: Path, shards_dir: Path) -> pd.DataFrame:
     """Measure processor seconds per hour of audio, stage by stage."""
     from common.corpora import manifest
     from common.data import shards
-    from common.training import loop
     from kws import data
     from kws.models import build_model, compile_model
 
@@ -119,7 +119,7 @@ def stages(root: Path, shards_dir: Path) -> pd.DataFrame:
     for name in ("report", "default"):
         variant = dataclasses.replace(VARIANTS[name], words=COMMAND_WORDS, batch_size=config.batch_size)
         model = build_model(variant)
-        compile_model(model, variant, loop.build_optimizer(variant, _BATCHES), 1)
+        compile_model(model, variant, optimizers.build_optimizer(variant, _BATCHES), 1)
         batch = next(iter(shards.finish(data.build_dataset(corpus.config, split, training=True))))
         if variant.sample_rate != config.sample_rate:
             noise = np.random.default_rng(0).normal(0, 0.1, (config.batch_size, variant.num_samples))

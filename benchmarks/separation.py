@@ -33,7 +33,7 @@ from benchmarks.networks import Route, markdown, rows_of
 from benchmarks.timing import take_turns
 from common import files, runs
 from common.data import shards
-from common.training import loop
+from common.training import loop, optimizers
 from separation.config import TASK, VARIANTS, Config
 from separation.models import build_model, for_inference
 from separation.networks.unet import unet
@@ -95,10 +95,10 @@ def our_training(mixture: np.ndarray, stem: np.ndarray) -> Route:
     masks = keras.layers.Activation("sigmoid")(unet(_UNET, features, 1))
     model = keras.Model(features, keras.layers.Multiply()([features, masks]))
     model.compile(
-        loop.build_optimizer(_UNET, _STEPS),
+        optimizers.build_optimizer(_UNET, _STEPS),
         keras.losses.MeanAbsoluteError(),
         jit_compile=False,
-        steps_per_execution=loop.steps_per_execution(_STEPS),
+        steps_per_execution=optimizers.steps_per_execution(_STEPS),
     )
     dataset = shards.finish(tf.data.Dataset.from_tensor_slices((mixture, stem)).repeat())
     return lambda: model.fit(dataset, steps_per_epoch=_STEPS, verbose=0, shuffle=False)

@@ -23,7 +23,7 @@ from absl import flags
 
 from common import errors, files
 from common.errors import UserError
-from common.files import listing
+from common.files.names import plain_name
 
 # How absl describes a second name of a flag.
 _ALIAS = "Alias for --"
@@ -159,8 +159,8 @@ def expanded(path: str) -> str:
 
 
 def composed(names: Iterable[str]) -> tuple[str, ...]:
-    """Return names as `common.files.listing.plain_name` has those of files and folders, to be compared with them."""
-    return tuple(map(listing.plain_name, names))
+    """Return names as `common.files.names.plain_name` has those of files and folders, to be compared with them."""
+    return tuple(map(plain_name, names))
 
 
 def is_path(name: str) -> bool:

@@ -13,7 +13,7 @@ from common import audio, runs
 from common.corpora import manifest
 from common.encoders import classifier
 from common.reporting import plots, tensorboard
-from common.training import loop, precision
+from common.training import loop, optimizers, precision
 from common.training.options import Options
 from counting import data, evaluation
 from counting.config import TASK, Config
@@ -72,7 +72,7 @@ def compiled_model(config: Config, split: data.Split, embedding: Path | None = N
     """Build the network, ready to fit the training split."""
     steps = data.steps_per_epoch(config, split)
     model = build_model(config, embedding)
-    compile_model(model, config, loop.build_optimizer(config, steps), loop.steps_per_execution(steps))
+    compile_model(model, config, optimizers.build_optimizer(config, steps), optimizers.steps_per_execution(steps))
     return model
 
 
@@ -100,8 +100,8 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras
         names=data.speaker_names(as_evaluated, splits["validation"]),
     )
     batch_files = functools.partial(data.batch_files, config, splits["train"])
-    lesson = loop.Lesson(model, train, validation, steps, "val_accuracy", callbacks=(panels,), batch_files=batch_files)
-    loop.fit(run, lesson, options)
+    setup = loop.Setup(model, train, validation, steps, "val_accuracy", callbacks=(panels,), batch_files=batch_files)
+    loop.fit(run, setup, options)
     return model
 
 

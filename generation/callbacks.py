@@ -16,7 +16,7 @@ from common import audio, runs
 from common.reporting import plots, tensorboard
 from common.seeds import stream_seed
 from generation import noise, snapshots
-from generation import references as reference_embeddings
+from generation import reference_metrics as reference_embeddings
 from generation.models import Gan
 
 _NUM_SHOWN, _NUM_HEARD, _NUM_COMPARED = 8, 3, 64

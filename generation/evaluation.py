@@ -11,7 +11,7 @@ from common import files
 from common.reporting import metrics as metrics_of_all
 from common.reporting import plots
 from common.seeds import stream_seed
-from generation import callbacks, data, metrics, references, snapshots
+from generation import callbacks, data, metrics, reference_metrics, snapshots
 from generation.config import NUM_SAMPLES
 from generation.models import Gan
 from generation.spectra import resize
@@ -84,11 +84,11 @@ def evaluate_split(
         UserError: There are too few excerpts to compare with.
     """
     config = model.config
-    found = references.measure(config, model.spectra, train, split)
+    found = reference_metrics.measure(config, model.spectra, train, split)
     spectrograms = callbacks.sample(model, num_samples, _SEED)
     decibels = model.spectra.unscaled(spectrograms).numpy()
     generated = found.embedding(decibels)
-    reals = data.consecutive_excerpts(config, split, references.DENSE_SECONDS)
+    reals = data.consecutive_excerpts(config, split, reference_metrics.DENSE_SECONDS)
     lines = {
         "generated": generated,
         "generated_audio": found.embedding(_through_audio(model, spectrograms)),
@@ -96,24 +96,24 @@ def evaluate_split(
         "train_audio": found.embedding(_through_audio(model, _scaled(model, data.consecutive_excerpts(config, train)))),
         "reduced": found.embedding(_reduced(model, reals)),
     }
-    compared = {name: references.figures(found, embeddings) for name, embeddings in lines.items()}
+    compared = {name: reference_metrics.figures(found, embeddings) for name, embeddings in lines.items()}
     figures = (
         compared["generated"]
-        | references.replay_figures(found, decibels)
+        | reference_metrics.replay_figures(found, decibels)
         | {
             "frechet_distance_infinity": _extrapolated(found.held_out, generated),
             "ndb": metrics.ndb(found.held_out, generated, num_bins=min(10, len(found.held_out))),
             "floor": compared["train"]["frechet_distance"],
             "lines": compared,
             "protocol": {
-                "embedding": references.NAME,
+                "embedding": reference_metrics.NAME,
                 "corpus": corpus.config.corpus,
                 "split": split.name,
                 "num_samples": num_samples,
                 "num_train_tracks": len(train.bank.tracks),
                 "num_test_tracks": len(split.bank.tracks),
                 "num_tracks_shared_with_training": len(set(split.bank.tracks) & set(train.bank.tracks)),
-                "frechet_distance": f"to excerpts of test tracks, one each {references.DENSE_SECONDS:g} s",
+                "frechet_distance": f"to excerpts of test tracks, one each {reference_metrics.DENSE_SECONDS:g} s",
                 "precision, recall, density, coverage": f"k = {metrics.NUM_NEIGHBOURS}, test excerpts that follow each other",
                 "floor": "Fréchet distance of training tracks, one excerpt each half second",
                 "nearest_ratio": "median distance to the nearest training excerpt, over that of test excerpts",
@@ -146,7 +146,7 @@ def _through_audio(model: Gan, spectrograms: np.ndarray) -> np.ndarray:
     waveforms = np.concatenate([spectra.waveforms(tf.constant(part)).numpy() for part in parts])
     missing = max(0, model.config.num_samples - waveforms.shape[1])
     waveforms = np.pad(waveforms, [(0, 0), (0, missing)])[:, : model.config.num_samples]
-    return references.decibels(spectra, waveforms)
+    return reference_metrics.decibels(spectra, waveforms)
 
 
 def _reduced(model: Gan, waveforms: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from absl import flags as absl_flags
 
 from common import config as configs
 from common import startup
-from common.audio import writer
+from common.audio import formats
 from common.cli import app, outputs
 from common.cli import flags as shared_flags
 from common.cli.guard import Guard
@@ -54,7 +54,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_integer("to_seed", None, "go from --seed to this one in --num_samples pieces", 0, **define)
     absl_flags.DEFINE_integer("epoch", None, "use the generator as it was after this epoch", 1, **define)
     shared_flags.define_overwrite_flag(flag_values)
-    shared_flags.define_output_format_flag(flag_values, writer.FORMATS)
+    shared_flags.define_output_format_flag(flag_values, formats.WRITTEN)
     for former, name in (("duration", "duration_seconds"), ("format", "output_format")):
         configs.define_former_name(flag_values, former, name)
 

@@ -9,9 +9,9 @@ import tensorflow as tf
 from common import runs
 from common.corpora import manifest
 from common.reporting import plots
-from common.training import loop, precision
+from common.training import loop, optimizers, precision
 from common.training.options import Options
-from generation import data, evaluation, references
+from generation import data, evaluation, reference_metrics
 from generation.callbacks import Watch
 from generation.config import TASK, Config
 from generation.models import Gan, build_model, build_optimizer, compile_model
@@ -80,7 +80,7 @@ def compiled_model(config: Config, split: data.Split) -> Gan:
     model = build_model(config)
     model.spectra.adapt([tf.constant(data.statistics_excerpts(config, split))])
     steps = data.steps_per_epoch(config, split)
-    compile_model(model, config, build_optimizer(config), loop.steps_per_execution(steps))
+    compile_model(model, config, build_optimizer(config), optimizers.steps_per_execution(steps))
     return model
 
 
@@ -100,10 +100,10 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> Gan:
         )
 
     validation = data.build_dataset(config, splits["validation"])
-    watch = Watch(run, references.measure(config, model.spectra, splits["train"], splits["validation"]))
+    watch = Watch(run, reference_metrics.measure(config, model.spectra, splits["train"], splits["validation"]))
     batch_files = functools.partial(data.batch_files, config, splits["train"])
-    lesson = loop.Lesson(
+    setup = loop.Setup(
         model, train, validation, steps, "frechet_distance", mode="min", callbacks=(watch,), batch_files=batch_files
     )
-    loop.fit(run, lesson, options)
+    loop.fit(run, setup, options)
     return model

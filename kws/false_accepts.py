@@ -8,8 +8,8 @@ import numpy as np
 from scipy import stats
 
 from common import progress
+from common.audio import formats, listing
 from common.errors import UserError
-from common.files import listing
 from common.reporting import metrics
 from kws import data
 from kws.config import Config
@@ -41,7 +41,7 @@ def false_accepts(spotter: KeywordSpotter, folder: str | Path) -> dict:
     paths = listed.files
     listed.tell()
     if not paths:
-        raise UserError(f"{folder} holds no audio files ({listing.USUAL_SUFFIXES})")
+        raise UserError(f"{folder} holds no audio files ({formats.USUAL_SUFFIXES})")
     words, rejected, num_samples = Counter(), [], 0
     with progress.bar(len(paths), "listening for false accepts", "file") as meter:
         for path in paths:

@@ -29,7 +29,7 @@ from common.cli import flags as shared_flags
 from common.cli.csv_list import CsvList
 from common.cli.guard import Guard
 from common.cli.json_list import JsonList
-from common.files import listing
+from common.files.names import plain_name
 from kws import acceptance
 from kws.config import TASK, Config
 from kws.inference import Detection, KeywordSpotter
@@ -134,7 +134,7 @@ def true_word(path: Path, folder: Path, labels: Sequence[str]) -> str | None:
 
     As in training that is the folder's uppermost subfolder; or the folder itself, where recordings lie directly in it.
     """
-    names = [listing.plain_name(name) for name in (folder.absolute().name, *path.relative_to(folder).parts[:-1])]
+    names = [plain_name(name) for name in (folder.absolute().name, *path.relative_to(folder).parts[:-1])]
     return next((name for name in [*names[1:], names[0]] if name in labels), None)
 
 

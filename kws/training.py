@@ -17,7 +17,7 @@ from common.encoders import classifier
 from common.errors import UserError
 from common.reporting import plots, tensorboard
 from common.seeds import stream_seed
-from common.training import loop, precision
+from common.training import loop, optimizers, precision
 from common.training.options import Options
 from kws import acceptance, data, evaluation, rejection
 from kws.config import TASK, Config
@@ -97,7 +97,7 @@ def compiled_model(config: Config, split: data.Split, embedding: Path | None = N
     """Build the network, ready to fit the training split."""
     steps = data.steps_per_epoch(config, split)
     model = build_model(config, embedding)
-    compile_model(model, config, loop.build_optimizer(config, steps), loop.steps_per_execution(steps))
+    compile_model(model, config, optimizers.build_optimizer(config, steps), optimizers.steps_per_execution(steps))
     return model
 
 
@@ -120,8 +120,8 @@ def fit(
         run.folder / "tensorboard", train(run.epoch * steps), validation, config.labels, config.sample_rate
     )
     batch_files = functools.partial(data.batch_files, config, splits["train"])
-    lesson = loop.Lesson(model, train, validation, steps, "val_accuracy", callbacks=(panels,), batch_files=batch_files)
-    loop.fit(run, lesson, options)
+    setup = loop.Setup(model, train, validation, steps, "val_accuracy", callbacks=(panels,), batch_files=batch_files)
+    loop.fit(run, setup, options)
     return model
 
 

@@ -16,14 +16,14 @@ from absl import flags as absl_flags
 
 from common import config as configs
 from common import files, startup
-from common.audio import sources, writer
+from common.audio import formats, sources, writer
 from common.cli import app, inputs, outputs
 from common.cli import flags as shared_flags
 from common.cli.guard import Guard
 from common.errors import UserError
 from separation.config import TASK, Config
 from separation.inference import StemSeparator
-from separation.songs import RESIDUAL, chosen_stems, separate_file
+from separation.stem_files import RESIDUAL, chosen_stems, separate_file
 
 ENCODINGS = {"16": "PCM_16", "24": "PCM_24", "float": "FLOAT"}
 
@@ -57,7 +57,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         "duration_seconds", None, "how much to separate, in seconds (default: to the end)", 0, **define
     )
     shared_flags.define_overwrite_flag(flag_values)
-    shared_flags.define_output_format_flag(flag_values, writer.FORMATS)
+    shared_flags.define_output_format_flag(flag_values, formats.WRITTEN)
     for former, name in (("offset", "offset_seconds"), ("duration", "duration_seconds"), ("format", "output_format")):
         configs.define_former_name(flag_values, former, name)
     absl_flags.DEFINE_enum(

@@ -12,7 +12,7 @@ import tensorflow as tf
 from common import audio, runs
 from common.corpora import manifest
 from common.reporting import plots
-from common.training import loop, precision
+from common.training import loop, optimizers, precision
 from common.training.options import Options
 from separation import data, evaluation
 from separation.callbacks import SeparationPanels, compare
@@ -78,7 +78,7 @@ def compiled_model(config: Config, split: data.Split) -> keras.Model:
     """Build the network, ready to fit the training split."""
     steps = data.steps_per_epoch(config, split)
     model = build_model(config)
-    compile_model(model, config, loop.build_optimizer(config, steps), loop.steps_per_execution(steps))
+    compile_model(model, config, optimizers.build_optimizer(config, steps), optimizers.steps_per_execution(steps))
     return model
 
 
@@ -99,8 +99,8 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras
     validation = data.build_dataset(config, splits["validation"])
     panels = SeparationPanels(run.folder / "tensorboard", config, validation)
     batch_files = functools.partial(data.batch_files, config, splits["train"])
-    lesson = loop.Lesson(model, train, validation, steps, "val_sdr", callbacks=(panels,), batch_files=batch_files)
-    loop.fit(run, lesson, options)
+    setup = loop.Setup(model, train, validation, steps, "val_sdr", callbacks=(panels,), batch_files=batch_files)
+    loop.fit(run, setup, options)
     return model
 
 

@@ -13,8 +13,6 @@ import soundfile
 from common import files
 from common.errors import UserError
 
-# What commands offer; `write` takes the suffix of any other that libsndfile knows too.
-FORMATS = ("wav", "flac", "ogg", "mp3")
 _FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
 _FORMATS = {"AIF": "AIFF", "OGA": "OGG", "OPUS": "OGG"}
 _BLOCK_VALUES = 2**20

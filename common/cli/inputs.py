@@ -8,11 +8,10 @@ from pathlib import Path
 
 from common import config as configs
 from common import streams
-from common.audio import sources
+from common.audio import formats, listing, sources
 from common.audio.sources import AudioSource
 from common.cli.guard import Guard
 from common.errors import UserError
-from common.files import listing
 
 Named = tuple[str, AudioSource, Path | None]
 
@@ -35,7 +34,7 @@ def recordings(arguments: Sequence[str]) -> Iterator[Named]:
             found = listing.find(path)
             found.tell()
             if not found.files:
-                raise UserError(f"{path} holds no audio files ({listing.USUAL_SUFFIXES})")
+                raise UserError(f"{path} holds no audio files ({formats.USUAL_SUFFIXES})")
             yield from ((str(file), file, path) for file in found.files)
         else:
             yield str(path) if argument.startswith("~") else argument, path, None

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.audio import listing
 from common.corpora import manifest
 from common.errors import UserError
-from common.files import listing, tables
+from common.files import tables
+from common.files.names import plain_name
 
 LAYOUT = "audio/<name>.wav or .flac and meta/esc50.csv"
 
@@ -45,10 +47,10 @@ def index(root: str | Path) -> pd.DataFrame:
         raise UserError(
             f"cannot read {path}: {error}; expected the columns filename, fold, category, src_file"
         ) from error
-    present = {listing.plain_name(file.stem): file for file in listing.find(root / "audio", depth=1).files}
+    present = {plain_name(file.stem): file for file in listing.find(root / "audio", depth=1).files}
     # Packs that were compressed keep the table's names with another suffix.
     kept = [
-        (present[_stem(name)], fold, listing.plain_name(label), listing.plain_name(source))
+        (present[_stem(name)], fold, plain_name(label), plain_name(source))
         for name, fold, label, source in zip(names, folds, labels, sources, strict=True)
         if _stem(name) in present
     ]
@@ -65,4 +67,4 @@ def index(root: str | Path) -> pd.DataFrame:
 
 
 def _stem(name: str) -> str:
-    return listing.plain_name(Path(name).stem)
+    return plain_name(Path(name).stem)

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.audio import formats, listing
 from common.corpora import layouts, manifest, own_tables, splits
 from common.corpora.speech_commands import BACKGROUND_NOISE, SILENCE, UNKNOWN, noise_rows, speaker_of
 from common.errors import UserError
-from common.files import listing
+from common.files.names import plain_name
 
 TABLE = "metadata.csv"
 LAYOUT = "one folder per class with recordings inside, such as yes/1.wav and no/1.wav"
@@ -110,7 +111,7 @@ def recordings_by_folder(
 
 def _nothing_found(root: Path, num_loose: int, layout: str, kind: str, kinds: str) -> str:
     if not num_loose:
-        return f"{root} has no recordings; expected {layout} ({listing.USUAL_SUFFIXES})"
+        return f"{root} has no recordings; expected {layout} ({formats.USUAL_SUFFIXES})"
     return (
         f"{root} has {num_loose} recordings but no {kind} folders; expected {layout}: if {root.name} is one of the {kinds},"
         f" give the folder above it, {root.parent}"
@@ -193,8 +194,8 @@ def _rows_of_table(root: Path) -> list[dict]:
         rows.append(
             {
                 "path": recording,
-                "label": listing.plain_name(values["label"]),
-                "speaker": listing.plain_name(values.get("speaker", "")) or speaker_of(recording),
+                "label": plain_name(values["label"]),
+                "speaker": plain_name(values.get("speaker", "")) or speaker_of(recording),
                 "split": own_tables.meaning(path, line, "split", values, {"": "", **layouts.SPLIT_NAMES}),
                 "sex": own_tables.meaning(path, line, "sex", values, own_tables.SEXES),
             }

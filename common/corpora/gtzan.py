@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.audio import listing
 from common.corpora import music_folder
 from common.errors import UserError
-from common.files import listing
 
 LAYOUT = "genres/<genre>/<genre>.<nnnnn>.wav"
 _FOLDERS = ("genres", "genres_original")

@@ -4,8 +4,9 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from common.audio import listing
 from common.errors import UserError
-from common.files import listing
+from common.files.names import plain_name
 
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -97,4 +98,4 @@ def refuse_one_too_high(root: Path, paths: Collection[tuple[str, ...]], what: st
 def inner(root: Path, paths: Collection[tuple[str, ...]]) -> Path:
     """Return the first folder in a root under the name that it has on the disk."""
     name = next(path[0] for path in paths if path)
-    return next((folder for folder in listing.folders(root) if listing.plain_name(folder.name) == name), root / name)
+    return next((folder for folder in listing.folders(root) if plain_name(folder.name) == name), root / name)

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.audio import listing
 from common.corpora import download as downloads
 from common.corpora import manifest
 from common.errors import UserError, nearest
-from common.files import listing
 
 FOLDER = "data/librispeech"
 LAYOUT = "<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<utterance>.flac, with subsets such as train-clean-100"

@@ -25,8 +25,9 @@ from pathlib import Path
 import pandas as pd
 
 from common import config as configs
+from common.audio import formats, listing
 from common.errors import UserError
-from common.files import listing, tables
+from common.files import tables
 
 COLUMNS = ("path", "start", "duration", "split", "label", "speaker", "sex", "track", "stem", "channel")
 SPLITS = configs.SPLITS
@@ -74,7 +75,7 @@ def recordings_below(root: Path, purpose: str) -> pd.DataFrame:
     found = listing.find(root.absolute())
     found.tell()
     if not found.files:
-        raise UserError(f"{root} holds no audio files ({listing.USUAL_SUFFIXES}); {purpose} takes a folder of them")
+        raise UserError(f"{root} holds no audio files ({formats.USUAL_SUFFIXES}); {purpose} takes a folder of them")
     return from_rows({"path": path, "split": hash_split(path.stem)} for path in found.files)
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.audio import listing
 from common.corpora import manifest, splits, track_folders
 from common.errors import UserError
-from common.files import listing
+from common.files.names import plain_name
 
 STEMS = ("vocals", "accompaniment")
 LAYOUT = "Wavfile/<singer>_<song>_<clip>.wav"
@@ -35,9 +36,9 @@ def index(root: str | Path) -> pd.DataFrame:
     paths = listing.find(home, depth=1).files if home.is_dir() else ()
     if not paths:
         raise UserError(f"{root} holds no clips; expected MIR-1K laid out as {LAYOUT}")
-    singers = {path: listing.plain_name(path.stem).partition("_")[0] for path in paths}
+    singers = {path: plain_name(path.stem).partition("_")[0] for path in paths}
     table = manifest.from_rows(
-        {"path": path, "speaker": singer, "track": listing.plain_name(path.stem), "stem": stem, "channel": channel}
+        {"path": path, "speaker": singer, "track": plain_name(path.stem), "stem": stem, "channel": channel}
         for path, singer in singers.items()
         for stem, channel in _CHANNELS.items()
     )

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.audio import formats, listing
 from common.corpora import layouts, manifest, splits, stem_names
 from common.errors import UserError
-from common.files import listing
+from common.files.names import plain_name
 
 _NUMBERS = {1: "one", 2: "two", 3: "three"}
 LAYOUT = "recordings of music, in folders of genres if there are several"
@@ -38,7 +39,7 @@ def index(root: str | Path) -> pd.DataFrame:
     found = listing.find(root)
     found.tell()
     if not found.files:
-        raise UserError(f"{root} has no recordings ({listing.USUAL_SUFFIXES})")
+        raise UserError(f"{root} has no recordings ({formats.USUAL_SUFFIXES})")
     files, num_copies = listing.one_a_name(found)
     if num_copies:
         logging.warning("%s: left out %d recordings that are there in another format too", root, num_copies)
@@ -59,7 +60,7 @@ def songs_of(table: pd.DataFrame) -> pd.Series:
 
 
 def _row(found: listing.Listing, path: Path) -> dict:
-    folders, name = found.parts(path)[:-1], listing.plain_name(path.stem)
+    folders, name = found.parts(path)[:-1], plain_name(path.stem)
     split = layouts.split_of(folders[0]) if folders else ""
     inner = folders[1:] if split else folders
     # The folder of a song that is there in parts is no genre.

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.audio import listing
 from common.errors import UserError
-from common.files import listing, tables
+from common.files import tables
+from common.files.names import plain_name
 
 SEXES = {"": "", "f": "F", "female": "F", "m": "M", "male": "M"}
 
@@ -86,7 +88,7 @@ def locator(root: Path) -> Callable[[str], Path]:
             if os.path.exists(root / spelling):
                 return root / spelling
         for spelling in spellings:
-            plain = listing.plain_name(os.path.normpath(spelling))
+            plain = plain_name(os.path.normpath(spelling))
             if plain in known():
                 return known()[plain]
         return root / name

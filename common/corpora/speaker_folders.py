@@ -13,7 +13,7 @@ import pandas as pd
 from common.corpora import folder, layouts, manifest, own_tables, splits
 from common.corpora.speech_commands import BACKGROUND_NOISE, SILENCE, speaker_of
 from common.errors import UserError
-from common.files import listing
+from common.files.names import plain_name
 
 TABLE = "speakers.csv"
 LAYOUT = "one folder per speaker with recordings inside, such as anna/1.wav and bert/1.wav"
@@ -125,7 +125,7 @@ def _read_table(path: Path, speakers: set[str]) -> tuple[dict[str, str], dict[st
     # Line 1 is the header, hence the count from 2.
     for line, row in enumerate(table.to_dict("records"), start=2):
         values = {name: value.strip() for name, value in row.items()}
-        speaker = listing.plain_name(values["speaker"])
+        speaker = plain_name(values["speaker"])
         if not speaker:
             raise UserError(f"{path} line {line} has no speaker; expected the name of a folder")
         if speaker in sexes:

@@ -19,10 +19,11 @@ from pathlib import Path
 import pandas as pd
 
 from common import audio
+from common.audio import listing
 from common.corpora import download as downloads
 from common.corpora import manifest
 from common.errors import UserError
-from common.files import listing
+from common.files.names import plain_name
 
 SILENCE, UNKNOWN, BACKGROUND_NOISE = "_silence_", "_unknown_", "_background_noise_"
 LISTS = {"validation_list.txt": "validation", "testing_list.txt": "test"}
@@ -87,7 +88,7 @@ def index(root: str | Path) -> pd.DataFrame:
             elif label == SILENCE and not silence_is_listed:
                 split = manifest.hash_split(path.name)
             else:
-                split = listed.get(f"{label}/{listing.plain_name(path.name)}", "train")
+                split = listed.get(f"{label}/{plain_name(path.name)}", "train")
             rows.append({"path": path, "split": split, "label": label, "speaker": speaker_of(path)})
     return manifest.from_rows(rows)
 
@@ -122,7 +123,7 @@ def speaker_of(path: Path) -> str:
         >>> speaker_of(Path("yes/022cd682_nohash_0.wav"))
         '022cd682'
     """
-    speaker, separator, _ = listing.plain_name(path.stem).partition(_SEPARATOR)
+    speaker, separator, _ = plain_name(path.stem).partition(_SEPARATOR)
     return speaker if separator else ""
 
 
@@ -160,5 +161,5 @@ def _read_lists(root: Path) -> dict[str, str]:
     for name, split in LISTS.items():
         for line in (root / name).read_text(encoding="utf-8", errors="surrogateescape").splitlines():
             if line.strip():
-                listed[listing.plain_name(line.strip().replace("\\", "/").removeprefix("./"))] = split
+                listed[plain_name(line.strip().replace("\\", "/").removeprefix("./"))] = split
     return listed

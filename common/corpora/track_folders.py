@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.audio import formats, listing
 from common.corpora import layouts, manifest, splits, stem_names
 from common.errors import UserError
-from common.files import listing
+from common.files.names import plain_name
 
 LAYOUT = "one folder a track with a file a stem, such as song/vocals.wav and song/drums.wav"
 
@@ -76,7 +77,7 @@ def few(table: pd.DataFrame) -> pd.DataFrame:
 
 def _nothing_found(root: Path, loose: list[Path]) -> str:
     if not loose:
-        return f"{root} has no recordings; expected {LAYOUT} ({listing.USUAL_SUFFIXES})"
+        return f"{root} has no recordings; expected {LAYOUT} ({formats.USUAL_SUFFIXES})"
     names = [path.stem for path in loose]
     hint = f": give the folder above it, {root.parent}" if _is_song(names) else ""
     return f"{root} has {len(loose)} recordings but no folders of stems; expected {LAYOUT}{hint}"
@@ -131,7 +132,7 @@ def _tell_left_out(root: Path, loose: list[Path], alone: list[tuple[str, ...]], 
 def _stems(track: str, paths: list[Path], renamed: Counter[str]) -> dict[str, Path]:
     """Name the stems of a track, and count in `renamed` what was recognised by its name."""
     stems: dict[str, Path] = {}
-    named = [(listing.plain_name(path.stem), path) for path in paths]
+    named = [(plain_name(path.stem), path) for path in paths]
     # Of twins in another case one keeps its capitals.
     for name, path in sorted(named, key=lambda item: not item[0].islower()):
         stems[name if name.lower() in stems else name.lower()] = path

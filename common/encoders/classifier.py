@@ -59,7 +59,7 @@ def _encode(config: ClassifierConfig, waveform: keras.KerasTensor) -> keras.Kera
     encoder = ENCODERS[config.model]
     hidden = waveform
     if encoder.takes == "spectrogram":
-        hidden = getattr(choices, config.features)(config)(waveform)
+        hidden = choices.FEATURES[config.features](config)(waveform)
         for layer in _augmentation_layers(config):
             hidden = layer(hidden)
     accepted = inspect.signature(encoder.build).parameters

@@ -5,7 +5,7 @@ import dataclasses
 from common.config import OptimizerConfig, field
 from common.encoders import ENCODERS
 from common.errors import UserError
-from common.features import FEATURES
+from common.features.choices import FEATURES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +20,7 @@ class ClassifierConfig(OptimizerConfig):
         "log_mel",
         "what a network of spectrograms sees; spectrogram_db are decibels of linear frequencies, magnitude is"
         " standardised clip by clip",
-        choices=FEATURES,
+        choices=tuple(FEATURES),
     )
     n_fft: int = field(512, "samples of the Fourier transform", minimum=16, maximum=65_536)
     win_length: int = field(480, "samples of the analysis window", minimum=16, maximum=65_536)

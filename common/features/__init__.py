@@ -1,15 +1,11 @@
 """Features: pure functions of waveforms (`spectral`), and Keras layers over them.
 
-`FEATURES` are the names of what a network of spectrograms can see, as `--features` takes them. A new one is a function from a
-configuration to a layer in `choices`, and its name here; every task that classifies clips can use it then.
-
-The layers are imported when they are asked for: names are known without Keras.
+The layers are imported when they are asked for. What a network can see by the name of `--features` is in `choices`.
 """
 
 import importlib
 from typing import Any
 
-FEATURES = ("log_mel", "mfcc", "spectrogram_db", "magnitude")
 _LAYERS = ("FramedLayer", "GriffinLim", "InverseSpectrogram", "LogMel", "MFCC", "MelLayer", "Spectrogram", "in_type")
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 from common import runs
 from common.export import litert
 from common.export.graphs import Graph
-from common.training import loop
+from common.training import optimizers
 from counting.config import HEADS, MODELS, VARIANTS, Config, count_matrix
 from counting.models import (
     CountMetric,
@@ -70,7 +70,7 @@ def test_every_head_learns_and_is_loaded_again(head, rng, tmp_path):
     matrix = count_matrix(config.counts, config.known_sexes)
     labels = matrix[:, totals - 1].T / matrix.sum(axis=0)[totals - 1][:, None]
     model = build_model(config)
-    compile_model(model, config, loop.build_optimizer(config, 1), 1)
+    compile_model(model, config, optimizers.build_optimizer(config, 1), 1)
     losses = model.fit(waveforms, labels, batch_size=30, epochs=30, verbose=0).history["loss"]
     assert losses[-1] < 0.8 * losses[0]
     signature = tf.TensorSpec((1, 1600), tf.float32, name="waveform")

@@ -8,7 +8,7 @@ import tensorflow as tf
 from benchmarks.example_corpora.riffs import write_riffs
 from common import runs
 from common.training import loop
-from generation import callbacks, data, models, references, snapshots
+from generation import callbacks, data, models, reference_metrics, snapshots
 from generation.config import VARIANTS
 
 GOOD = {"frechet_distance": 1.0, "spread_ratio": 0.9, "replays": 0.0, "real_logit": 0.5, "fake_logit": -0.5}
@@ -34,7 +34,9 @@ def watcher(config, splits, tmp_path, request):
     model.spectra.adapt([tf.constant(data.statistics_excerpts(config, splits["train"]))])
     models.compile_model(model, config, models.build_optimizer(config), 1)
     run = runs.start(tmp_path / "run", config, "generation", "tiny")
-    found = callbacks.Watch(run, references.measure(config, model.spectra, splits["train"], splits["validation"]))
+    found = callbacks.Watch(
+        run, reference_metrics.measure(config, model.spectra, splits["train"], splits["validation"])
+    )
     found.set_model(model)
     model.stop_training = False
     return found

@@ -6,7 +6,7 @@ import pytest
 
 from common import runs
 from common.errors import UserError
-from common.training import loop
+from common.training import loop, optimizers
 from separation import losses, metrics
 from separation.config import TASK, VARIANTS, Config
 from separation.models import (
@@ -54,7 +54,7 @@ def test_every_loss_moves_every_network(model, loss, rng):
     config = dataclasses.replace(TINY, loss=(loss,), mask="sigmoid", learning_rate=0.01, num_frames=64, **changes)
     loop.prepare(config)
     network = build_model(config)
-    compile_model(network, config, loop.build_optimizer(config, 8), 1)
+    compile_model(network, config, optimizers.build_optimizer(config, 8), 1)
     network.run_eagerly = True  # Tracing takes longer than eight steps.
     stems = rng.normal(0, 0.1, (4, 2, config.window_samples, 1)).astype(np.float32)
     stems[:, 1] = np.cumsum(stems[:, 1], axis=1) * 0.1

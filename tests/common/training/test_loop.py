@@ -15,7 +15,7 @@ from common.distribution import workers
 from common.errors import UserError
 from common.files import locks
 from common.reporting import plots
-from common.training import averages, loop
+from common.training import averages, loop, optimizers
 from common.training.options import Options
 
 CONFIG = OptimizerConfig(epochs=4, batch_size=8, learning_rate=0.01, schedule="cosine", warmup_epochs=1)
@@ -37,10 +37,10 @@ def build_model(config=CONFIG):
     outputs = keras.layers.Dense(2, activation="softmax", dtype="float32")(keras.layers.Dropout(0.3)(hidden))
     model = keras.Model(inputs, outputs)
     model.compile(
-        loop.build_optimizer(config, STEPS),
+        optimizers.build_optimizer(config, STEPS),
         "categorical_crossentropy",
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-        steps_per_execution=loop.steps_per_execution(STEPS),
+        steps_per_execution=optimizers.steps_per_execution(STEPS),
     )
     return model
 
@@ -74,7 +74,7 @@ class Kill(keras.callbacks.Callback):
 
 
 def fit(run, model, monitor="val_accuracy", callbacks=()):
-    loop.fit(run, loop.Lesson(model, train_data, validation_data(), STEPS, monitor, callbacks=callbacks), Options())
+    loop.fit(run, loop.Setup(model, train_data, validation_data(), STEPS, monitor, callbacks=callbacks), Options())
 
 
 def train(folder, config=CONFIG, callbacks=()):
@@ -195,7 +195,7 @@ def test_the_moving_average_of_the_weights_is_validated_and_kept(tmp_path, preci
 @pytest.mark.parametrize(("epochs", "momentum"), [(1, 0.0), (2, 0.5), (20, 0.95), (1000, 0.999)])
 def test_an_average_reaches_back_over_a_fifth_of_a_training_at_most(epochs, momentum):
     config = dataclasses.replace(CONFIG, ema_momentum=0.999, epochs=epochs)
-    assert loop.build_optimizer(config, STEPS).ema_momentum == pytest.approx(momentum)
+    assert optimizers.build_optimizer(config, STEPS).ema_momentum == pytest.approx(momentum)
 
 
 def test_averaged_weights_are_validated_with_statistics_of_their_own(tmp_path):
@@ -281,7 +281,7 @@ def test_damaged_or_missing_weights_are_one_line(tmp_path, content):
 
 
 def test_the_schedule_warms_up_and_falls_to_zero():
-    schedule = loop.build_optimizer(CONFIG, STEPS)._learning_rate
+    schedule = optimizers.build_optimizer(CONFIG, STEPS)._learning_rate
     rates = [float(schedule(step)) for step in range(4 * STEPS + 1)]
     assert rates[0] == 0
     assert max(rates) == pytest.approx(0.01, rel=0.02)
@@ -291,7 +291,7 @@ def test_the_schedule_warms_up_and_falls_to_zero():
 
 @pytest.mark.parametrize(("steps", "expected"), [(1, 1), (7, 7), (11, 1), (26, 2), (40, 10), (45, 9)])
 def test_steps_per_execution_divides_the_epoch(steps, expected):
-    assert loop.steps_per_execution(steps) == expected
+    assert optimizers.steps_per_execution(steps) == expected
 
 
 def test_a_concluded_run_is_complete_and_shows_its_pictures_and_figures(tmp_path):

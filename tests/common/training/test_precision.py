@@ -10,7 +10,7 @@ from common import runs
 from common.cli import app
 from common.config import OptimizerConfig
 from common.errors import UserError
-from common.training import loop, precision
+from common.training import optimizers, precision
 from common.training.options import Options
 from common.training.precision import Candidate
 from kws import train
@@ -37,7 +37,7 @@ def cpu_info(tmp_path, monkeypatch):
 
 def build(config):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.Dense(1, dtype="float32")])
-    model.compile(loop.build_optimizer(config, 10), "mse", jit_compile=config.jit_compile)
+    model.compile(optimizers.build_optimizer(config, 10), "mse", jit_compile=config.jit_compile)
     return model
 
 

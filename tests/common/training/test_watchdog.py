@@ -10,7 +10,7 @@ import tensorflow as tf
 from common import runs
 from common.config import OptimizerConfig
 from common.errors import UserError
-from common.training import loop, watchdog
+from common.training import loop, optimizers, watchdog
 from common.training.options import Options
 
 CONFIG = OptimizerConfig(epochs=3, batch_size=8, learning_rate=0.01, optimizer="sgd")
@@ -30,7 +30,7 @@ def build_model(config, steps_per_execution=1, plain=False):
     keras.utils.set_random_seed(config.seed)
     layers = [] if plain else [keras.layers.BatchNormalization(), keras.layers.Dropout(0.1)]
     model = keras.Sequential([keras.Input((3,)), *layers, keras.layers.Dense(1)])
-    model.compile(loop.build_optimizer(config, STEPS), "mse", steps_per_execution=steps_per_execution)
+    model.compile(optimizers.build_optimizer(config, STEPS), "mse", steps_per_execution=steps_per_execution)
     return model
 
 
@@ -64,8 +64,8 @@ class Kill(keras.callbacks.Callback):
 
 
 def fit(run, model, batches, options=Options(), steps=STEPS, **watched):  # noqa: B008
-    lesson = loop.Lesson(model, batches, stream()(500).take(2), steps, "val_loss", "min", **watched)
-    loop.fit(run, lesson, options)
+    setup = loop.Setup(model, batches, stream()(500).take(2), steps, "val_loss", "min", **watched)
+    loop.fit(run, setup, options)
 
 
 def train(folder, batches, on_nan="stop", config=CONFIG, callbacks=(), steps_per_execution=1):

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from common.files import listing
+from common.audio import listing
+from common.files.names import plain_name
 
 
 @pytest.fixture
@@ -86,11 +87,11 @@ def test_a_folder_that_cannot_be_read_is_counted(names, tmp_path):
 
 
 def test_names_are_composed_and_on_one_line(names, tmp_path):
-    assert listing.plain_name("adio\u0301s") == "adi\u00f3s"
-    assert listing.plain_name("a\nb\u2028c\x1b") == "a\\nb\\u2028c\\x1b"
+    assert plain_name("adio\u0301s") == "adi\u00f3s"
+    assert plain_name("a\nb\u2028c\x1b") == "a\\nb\\u2028c\\x1b"
     # Joiners are letters of Persian and Hindi.
     assert (
-        listing.plain_name("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645")
+        plain_name("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645")
         == "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"
     )
     names(os.fsdecode(b"caf\xe9/1.wav"))

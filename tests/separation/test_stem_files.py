@@ -4,7 +4,7 @@ import soundfile
 
 from common.errors import UserError
 from separation.inference import StemSeparator
-from separation.songs import chosen_stems, separate_file
+from separation.stem_files import chosen_stems, separate_file
 
 RATE = 8000
 

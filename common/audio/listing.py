@@ -9,25 +9,15 @@ import dataclasses
 import logging
 import os
 import stat
-import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-# All that `common.audio` reads, with libsndfile or with ffmpeg's libraries.
-AUDIO_SUFFIXES = (
-    *(".wav", ".wave", ".rf64", ".w64", ".bwf", ".flac", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".sph"),
-    *(".mp3", ".mp2", ".mpga", ".ogg", ".oga", ".opus"),
-    *(".m4a", ".m4b", ".mp4", ".mov", ".3gp", ".aac", ".ac3", ".amr", ".wma", ".webm", ".mka", ".mkv"),
-    *(".wv", ".ape", ".tta"),
-)
-# For messages.
-USUAL_SUFFIXES = ".wav, .flac, .mp3, .ogg, .m4a and others"
+from common.audio import formats
+from common.files.names import plain_name
 
 # What macOS, Windows and network storage put beside one's files.
 _COMPANIONS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"}
 _LONGEST_SUFFIX, _MOST_SUFFIXES = 8, 5
-# Characters that would break a line, or are bytes of no encoding.
-_UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 
 _TWICE = ("link to what is listed already", "links to what is listed already")
 _CIRCLE = ("link to a folder around it", "links to a folder around them")
@@ -94,10 +84,10 @@ def one_a_name(found: Listing) -> tuple[list[Path], int]:
     """Keep one of several files that differ in their suffix only, as a recording and its MP3 do.
 
     Returns:
-        The files, by name, the suffix that comes first in `AUDIO_SUFFIXES` of each; and how many others there are.
+        The files, by name, the suffix that comes first in `common.audio.formats.AUDIO_SUFFIXES` of each; and how many others there are.
     """
     kept: dict[tuple[str, ...], Path] = {}
-    for path in sorted(found.files, key=lambda path: AUDIO_SUFFIXES.index(suffix_of(path.name))):
+    for path in sorted(found.files, key=lambda path: formats.AUDIO_SUFFIXES.index(suffix_of(path.name))):
         *folders, name = found.parts(path)
         kept.setdefault((*folders, os.path.splitext(name)[0]), path)
     return sorted(kept.values()), len(found.files) - len(kept)
@@ -109,21 +99,6 @@ def folders(root: str | Path) -> list[Path]:
         return sorted(Path(entry) for entry in _entries(root) if os.path.isdir(entry))
     except OSError:
         return []
-
-
-def plain_name(name: str) -> str:
-    """Return a name of a file or folder as it is compared and shown: composed (NFC), on one line.
-
-    Bytes that are no UTF-8 and control characters are shown by their codes.
-
-    Example:
-        >>> plain_name("cafe\\u0301"), plain_name("caf\\udce9"), plain_name("two\\nlines")
-        ('café', 'caf\\\\xe9', 'two\\\\nlines')
-    """
-    if name.isascii() and name.isprintable():
-        return name
-    name = unicodedata.normalize("NFC", name)
-    return "".join(_escaped(letter) if unicodedata.category(letter) in _UNPRINTABLE else letter for letter in name)
 
 
 def suffix_of(name: str) -> str:
@@ -184,7 +159,7 @@ class _Search:
     def _take(self, path: Path, real: str, mode: int) -> None:
         if not stat.S_ISREG(mode):
             self.left_out[_SPECIAL] += 1
-        elif suffix_of(path.name) not in AUDIO_SUFFIXES:
+        elif suffix_of(path.name) not in formats.AUDIO_SUFFIXES:
             self.others[suffix_of(path.name)] += 1
         elif not self._is_seen(real):
             self.files.append(path)
@@ -218,9 +193,3 @@ def _by_suffix(others: collections.Counter[str]) -> str:
     shown = sorted(named.items(), key=lambda item: (-item[1], item[0]))[:_MOST_SUFFIXES]
     rest = others.total() - sum(count for _, count in shown)
     return ", ".join([f"{plain_name(suffix)} {count}" for suffix, count in shown] + [f"other {rest}"] * bool(rest))
-
-
-def _escaped(letter: str) -> str:
-    if "\udc80" <= letter <= "\udcff":
-        return f"\\x{ord(letter) - 0xDC00:02x}"
-    return letter.encode("unicode_escape").decode()
