@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from benchmarks.example_corpora.glides import waveforms as waveforms
 from common.export import graphs
+from common.export import litert as lite
 
 
 def check_layer(
@@ -150,5 +151,5 @@ def _check_saved(layer, inputs, expected, check, folder, litert):
     check(loaded.serve(inputs), "as a SavedModel")
     if litert:
         signature = tf.TensorSpec((1, *inputs.shape[1:]), inputs.dtype)
-        litert.write(model, graphs.probabilities_of(model, signature), folder / "model.tflite")
-        check(litert.run(folder / "model.tflite", inputs[:1], "probabilities"), "in LiteRT", expected[:1])
+        lite.write(model, graphs.probabilities_of(model, signature), folder / "model.tflite")
+        check(lite.run(folder / "model.tflite", inputs[:1], "probabilities"), "in LiteRT", expected[:1])

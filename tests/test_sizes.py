@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [
     path
-    for top in ("common", "kws", "counting", "separation", "generation", "quartet")
+    for top in ("common", "kws", "counting", "separation", "generation", "quartet", "benchmarks")
     for path in (ROOT / top).rglob("*.py")
 ]
 MOST_PARAMETERS, MOST_LINES = 7, 400
