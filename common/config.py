@@ -10,6 +10,7 @@ and becomes the flag `--num_mels`, a key of `config.json` and a checked attribut
 """
 
 import dataclasses
+import functools
 import logging
 import math
 import os
@@ -307,19 +308,27 @@ def from_dict(config_class: type[ConfigType], values: Mapping[str, Any], source:
     """
     names = {item.name for item in dataclasses.fields(config_class)}
     former = {item.metadata["formerly"]: item.name for item in dataclasses.fields(config_class)}
-    known = {}
+    known, renamed = {}, []
     for key, value in values.items():
         if key in config_class.DROPPED:
             continue
         if key not in names and key not in former:
             raise UserError(f'{source}: unknown key "{key}".{errors.nearest(key, names)}')
         if key not in names:
-            logging.info("%s: %s is now called %s", source, key, former[key])
+            renamed.append(f"{key} is now called {former[key]}")
         known[key if key in names else former[key]] = value
+    if renamed:
+        _tell_renamed(source, "; ".join(renamed))
     try:
         return config_class(**known)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
+
+
+@functools.cache
+def _tell_renamed(source: str, names: str) -> None:
+    """Name new keys once: a command may read the same file again."""
+    logging.info("%s: %s", source, names)
 
 
 def save(config: TrainingConfig, task: str, variant: str, path: str | Path) -> None:
