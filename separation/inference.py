@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-import soxr
 
 from common import audio
 from common.audio import memory
+from common.audio import waveform as waveforms
 from common.errors import UserError
 
 # Windows that are separated at once.
@@ -244,9 +244,7 @@ def resampled(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int) -> Ite
     resampler = None
     for stems in blocks:
         num_stems, _, channels = stems.shape
-        resampler = resampler or soxr.ResampleStream(
-            from_rate, to_rate, num_stems * channels, dtype="float32", quality="HQ"
-        )
+        resampler = resampler or waveforms.resampler(from_rate, to_rate, num_stems * channels)
         flat = stems.transpose(1, 0, 2).reshape(-1, num_stems * channels)
         flat = resampler.resample_chunk(np.ascontiguousarray(flat, np.float32))
         yield flat.reshape(-1, num_stems, channels).transpose(1, 0, 2)

@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import soxr
 
 from common import audio
 from common.audio import decoding, memory
+from common.audio import waveform as waveforms
 from common.errors import UserError
 
 # Of what is decoded at once: shorter blocks are cut from it, for a call to the decoder has a cost of its own; longer ones
@@ -162,7 +162,7 @@ def _resampled(
     """Yield what the file holds, checked and at the wanted rate, in pieces of any length."""
     file_rate = recording.sample_rate
     num_channels = 1 if mono else recording.num_channels
-    resampler = soxr.ResampleStream(file_rate, sample_rate, num_channels, dtype="float32", quality="HQ")
+    resampler = waveforms.resampler(file_rate, sample_rate, num_channels)
     read_values = min(decoding.BLOCK_VALUES, round(read_seconds * file_rate) * recording.num_channels)
     num_read = num_yielded = 0
     blocks = recording.blocks(first, wanted, read_values)

@@ -14,9 +14,9 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 import soundfile
-import soxr
 
 from common.audio import containers, ffmpeg, sources
+from common.audio import waveform as waveforms
 from common.audio.sources import AudioSource
 from common.errors import UserError
 
@@ -241,9 +241,7 @@ class _Joined:
         if (recording.sample_rate, recording.num_channels) == (self.sample_rate, self.num_channels):
             yield from recording.blocks(first, wanted, block_values)
             return
-        resampler = soxr.ResampleStream(
-            recording.sample_rate, self.sample_rate, self.num_channels, dtype="float32", quality="HQ"
-        )
+        resampler = waveforms.resampler(recording.sample_rate, self.sample_rate, self.num_channels)
         position = 0
         for block in itertools.chain(recording.blocks(0, None, block_values), [None]):
             last = block is None

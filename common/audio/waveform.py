@@ -7,6 +7,8 @@ import soxr
 SILENT_PEAK = 1e-4
 # Full scale of 16-bit samples; dividing by a power of two is exact, so samples come back as they were.
 PCM16_SCALE = 2**15
+# Of resampling: 20 bits of precision.
+_QUALITY = "HQ"
 
 
 def from_pcm16(samples: np.ndarray) -> np.ndarray:
@@ -70,7 +72,12 @@ def resample(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     if from_rate == to_rate:
         return waveform
     num_samples = -(-len(waveform) * int(to_rate) // int(from_rate))
-    return fit_length(soxr.resample(waveform, from_rate, to_rate, quality="HQ"), num_samples)
+    return fit_length(soxr.resample(waveform, from_rate, to_rate, quality=_QUALITY), num_samples)
+
+
+def resampler(from_rate: int, to_rate: int, num_channels: int) -> soxr.ResampleStream:
+    """Return what resamples a stream of blocks as `resample` does a waveform."""
+    return soxr.ResampleStream(from_rate, to_rate, num_channels, dtype="float32", quality=_QUALITY)
 
 
 def fit_length(waveform: np.ndarray, num_samples: int) -> np.ndarray:

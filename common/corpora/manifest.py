@@ -31,6 +31,8 @@ from common.files import tables
 
 COLUMNS = ("path", "start", "duration", "split", "label", "speaker", "sex", "track", "stem", "channel")
 SPLITS = configs.SPLITS
+# Of a corpus without splits of its own so much goes to validation, and as much to test.
+HELD_OUT_PERCENT = 10.0
 
 _DEFAULTS = {
     "start": 0.0,
@@ -79,7 +81,7 @@ def recordings_below(root: Path, purpose: str) -> pd.DataFrame:
     return from_rows({"path": path, "split": hash_split(path.stem)} for path in found.files)
 
 
-def hash_split(key: str, validation_percent: float = 10.0, test_percent: float = 10.0) -> str:
+def hash_split(key: str, validation_percent: float = HELD_OUT_PERCENT, test_percent: float = HELD_OUT_PERCENT) -> str:
     """Choose a split by the hash of a name, so that a growing corpus never moves anyone.
 
     Args:

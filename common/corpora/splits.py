@@ -127,7 +127,9 @@ def _check_counts(rows: pd.DataFrame, num_wanted: int, root: Path) -> None:
 
 def _choose(keys: pd.Series, labels: pd.Series, wanted: list[str]) -> tuple[dict[str, str], set[str]]:
     """Return the split of every key, and the classes that could not be given all splits."""
-    percents = {f"{name}_percent": 10.0 if name in wanted else 0.0 for name in ("validation", "test")}
+    percents = {
+        f"{name}_percent": manifest.HELD_OUT_PERCENT if name in wanted else 0.0 for name in ("validation", "test")
+    }
     chosen = {key: manifest.hash_split(key, **percents) for key in keys.unique()}
     members = {label: sorted(own.unique(), key=manifest.name_hash) for label, own in keys.groupby(labels)}
     classes = {key: list(own.unique()) for key, own in labels.groupby(keys)}
