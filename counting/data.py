@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from common import config as configs
 from common import corpora
-from common.corpora import manifest, noise
+from common.corpora import manifest, noise, prepared_mixtures
 from common.data import excerpts, noise_bank, shards, speech_bank
 from common.distribution import strategy, workers
 from common.errors import UserError
 from common.seeds import stream_seed
-from counting import mixing, prepared_corpus
+from counting import mixing
 from counting.config import PREPARED, TASK, Config
 
 _MODULES = {"synthetic": "utterances", "librispeech": "librispeech", "folder": "speaker_folders"}
@@ -234,7 +234,7 @@ def steps_per_epoch(config: Config, split: Split) -> int:
 def evaluated_truth(config: Config, split: Split, num_examples: int | None = None) -> np.ndarray:
     """Return how many women and men each evaluated mixture has, shape `(mixtures, 2)`."""
     if split.bank is None:
-        return prepared_corpus.truth(split.shards.manifest.iloc[split.shards.rows])
+        return prepared_mixtures.truth(split.shards.manifest.iloc[split.shards.rows])
     source, drawn = evaluated_mixtures(config, split, num_examples)
     return mixing.truth(config, source, drawn)
 
@@ -274,7 +274,7 @@ def label_indices(config: Config, truth: np.ndarray) -> np.ndarray:
 
 
 def _prepared_dataset(config: Config, split: Split, training: bool, initial_step: int) -> tf.data.Dataset:
-    truth = prepared_corpus.truth(split.shards.manifest)
+    truth = prepared_mixtures.truth(split.shards.manifest)
     targets = tf.constant(label_indices(config, truth))
 
     def example(waveforms: tf.Tensor, rows: tf.Tensor, *seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

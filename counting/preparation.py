@@ -13,17 +13,17 @@ import tensorflow as tf
 
 from common import audio, files, progress, seeds
 from common import config as configs
-from common.corpora import manifest
+from common.corpora import manifest, prepared_mixtures
 from common.data import decoded, excerpts
 from common.errors import UserError
 from common.features import spectral
 from common.reporting import plots
-from counting import data, mixing, prepared_corpus
+from counting import data, mixing
 from counting.config import PREPARED_FIELDS, Config
 
 _AT_ONCE = 64
 _SETTINGS = "settings.json"
-_OTHERS = (prepared_corpus.TABLE, "class_balance.png", "sexes.png", "examples.png")
+_OTHERS = (prepared_mixtures.TABLE, "class_balance.png", "sexes.png", "examples.png")
 
 
 def prepare(
@@ -65,7 +65,7 @@ def prepare(
     for name, figure in pictures(config, folder, table).items():
         plots.save(figure, folder / name)
     # Last of all: where the table exists, the folder is complete.
-    with files.atomic_path(folder / prepared_corpus.TABLE) as temporary:
+    with files.atomic_path(folder / prepared_mixtures.TABLE) as temporary:
         table.to_csv(temporary, index=False)
     return table
 
@@ -154,7 +154,7 @@ def describe(config: Config, source: mixing.Source, drawn: mixing.Drawn, split: 
         ]
         described.append(
             (
-                prepared_corpus.file_name(split, number),
+                prepared_mixtures.file_name(split, number),
                 split,
                 len(letters),
                 letters,
@@ -165,7 +165,7 @@ def describe(config: Config, source: mixing.Source, drawn: mixing.Drawn, split: 
                 ";".join(f"{begin:.2f}" for begin in begins),
             )
         )
-    return pd.DataFrame(described, columns=list(prepared_corpus.COLUMNS))
+    return pd.DataFrame(described, columns=list(prepared_mixtures.COLUMNS))
 
 
 def _relative(path: str, root: Path) -> str:
@@ -231,7 +231,7 @@ def pictures(config: Config, folder: Path, table: pd.DataFrame) -> dict[str, plo
     """
     balance = table.groupby(["Split", "Speakers"]).size().unstack(fill_value=0)
     balance = balance.loc[[split for split in manifest.SPLITS if split in balance.index]].T
-    sexes = table.assign(sexes=table["Speakers Sex"].map(prepared_corpus.label))
+    sexes = table.assign(sexes=table["Speakers Sex"].map(prepared_mixtures.label))
     by_count = sexes.groupby(["Speakers", "sexes"]).size().unstack(fill_value=0)
     examples = {}
     for count, rows in table.groupby("Speakers"):

@@ -6,7 +6,7 @@
 
 By default the report's set: 100,000, 10,000 and 10,000 mixtures of 1 to 3 speakers, each the mean of as many random
 cuts of one second, all counts equally often. Writes Audio_Train0.wav …, Audio_Validation0.wav …, Audio_Test0.wav …,
-metadata.csv (counting/prepared_corpus.py says what is in it), settings.json, and pictures of what is in the set. A mixture that
+metadata.csv (common/corpora/prepared_mixtures.py says what is in it), settings.json, and pictures of what is in the set. A mixture that
 is there is not made again: the same command goes on where it was interrupted.
 """
 

@@ -119,7 +119,6 @@ def prepared(folder: Path) -> list[Input]:
 
 def index_prepared(folder: Path) -> None:
     """Index prepared mixtures."""
-    from counting import prepared_corpus as corpus
-    from counting.config import Config
+    from common.corpora import prepared_mixtures as corpus
 
-    corpus.index(folder, Config(head="class", clip_seconds=0.2))
+    corpus.index(folder, clip_seconds=0.2)

@@ -42,7 +42,7 @@ _MODULES = {
         "generation": "common.corpora.music_folder",
     },
     "clusters": {"kws": "common.corpora.clusters"},
-    "prepared": {"counting": "counting.prepared_corpus"},
+    "prepared": {"counting": "common.corpora.prepared_mixtures"},
 }
 
 

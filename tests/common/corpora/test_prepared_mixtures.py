@@ -1,9 +1,9 @@
 import pytest
 import soundfile
 
-from common.corpora import manifest
+from common.corpora import manifest, prepared_mixtures
 from common.errors import UserError
-from counting import prepared_corpus
+from tests.errors import refused
 
 HEADER = "File,Split,Speakers,Speakers Sex\n"
 
@@ -16,15 +16,15 @@ def write(folder, text):
 
 def test_labels_say_how_many_of_each_sex():
     rows = manifest.from_rows(
-        {"path": str(number), "label": prepared_corpus.label(sexes)}
+        {"path": str(number), "label": prepared_mixtures.label(sexes)}
         for number, sexes in enumerate(("MFM", "", "F", "??"))
     )
     assert rows["label"].tolist() == ["FMM", "-", "F", "??"]
-    assert prepared_corpus.truth(rows).tolist() == [[1, 2], [0, 0], [1, 0], [0, 2]]
+    assert prepared_mixtures.truth(rows).tolist() == [[1, 2], [0, 0], [1, 0], [0, 2]]
 
 
 def test_a_table_becomes_a_manifest(tmp_path):
-    table = prepared_corpus.index(write(tmp_path, HEADER + "a.wav,train,2,MF\nb.wav,test,0,\n"), 1.0)
+    table = prepared_mixtures.index(write(tmp_path, HEADER + "a.wav,train,2,MF\nb.wav,test,0,\n"), 1.0)
     assert table[["split", "label"]].to_numpy().tolist() == [["train", "FM"], ["test", "-"]]
 
 
@@ -39,10 +39,10 @@ def test_a_table_becomes_a_manifest(tmp_path):
     ],
 )
 def test_a_bad_table_is_one_line(text, message, tmp_path):
-    with pytest.raises(UserError, match=message.replace("?", r"\?")):
-        prepared_corpus.index(write(tmp_path, text), 1.0, sexes_needed=True)
+    with refused(message.replace("?", r"\?")):
+        prepared_mixtures.index(write(tmp_path, text), 1.0, sexes_needed=True)
 
 
 def test_no_table_says_how_to_make_one(tmp_path):
     with pytest.raises(UserError, match="counting.prepare --output_dir"):
-        prepared_corpus.index(tmp_path, 1.0)
+        prepared_mixtures.index(tmp_path, 1.0)
