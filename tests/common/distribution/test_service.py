@@ -52,12 +52,9 @@ def training_batches(task, flags, shards_dir):
     train.define_flags(flag_values)
     flag_values([task, *flags])
     settings = config.from_flags(flag_values, importlib.import_module(f"{task}.config").VARIANTS)
-    if task == "generation":
-        split = data.prepare_split(settings, data.load_corpus(settings), "train", shards_dir)
-    else:
-        corpus = data.load_corpus(settings, shards_dir)
-        settings, split = corpus.config, data.prepare_split(corpus, "train")
-    return lambda **options: data.build_dataset(settings, split, training=True, initial_step=2, **options)
+    corpus = data.load_corpus(settings, shards_dir)
+    split = data.prepare_split(corpus, "train")
+    return lambda **options: data.build_dataset(corpus.config, split, training=True, initial_step=2, **options)
 
 
 @pytest.mark.parametrize("task", ["counting", "separation", "generation"])
