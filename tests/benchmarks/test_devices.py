@@ -33,7 +33,7 @@ def test_every_task_trains(settings, task):
 
 def test_an_error_is_a_row_with_its_first_line(settings):
     row = devices.measure(devices.Cell("kws", "mirrored", PLAIN), settings)
-    assert row["error"].startswith("UserError: --strategy=mirrored needs several devices")
+    assert row["error"].startswith("UserError: strategy=mirrored needs several devices")
     assert row["loss"] is None
 
 
