@@ -57,7 +57,7 @@ def test_names_of_other_forms(cases, shards_dir):
     assert len(load(cases / "accents", shards_dir, words=words).manifest) == 60
     corpus = load(cases / "latin1", shards_dir)
     assert len(corpus.manifest) == 36
-    assert len(data.prepare_split(corpus, "train").rejected) == 0
+    assert len(data.prepare_split(corpus, "train").shards.rejected) == 0
 
 
 def test_words_with_dollar_signs_are_trained_drawn_and_exported(cases, tmp_path, shards_dir):
