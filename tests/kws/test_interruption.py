@@ -1,6 +1,7 @@
 """Kill -9, a full disk and a read-only run in the middle of things; the same command then goes on, to the same weights."""
 
 import dataclasses
+import errno
 import resource
 import signal
 import subprocess
@@ -180,4 +181,4 @@ def test_a_run_that_is_read_only_can_be_used_and_is_told_before_long_work(
 
 
 def refuse(**options):
-    raise OSError(files.errno.EROFS, "Read-only file system")
+    raise OSError(errno.EROFS, "Read-only file system")
