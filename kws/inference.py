@@ -140,10 +140,11 @@ class KeywordSpotter(WindowModel):
             `end`.
         """
         hop = self.hop_samples(hop_seconds)
-        exact_hop = hop / self.sample_rate
-        rule = Rule(self._keywords, self.threshold, hop_seconds=exact_hop, clip_seconds=self.clip_seconds)
+        hop_seconds = hop / self.sample_rate
+        rule = Rule(self._keywords, self.threshold, hop_seconds=hop_seconds, clip_seconds=self.clip_seconds)
         for window, row in rule.words(self._rows(blocks, hop)):
-            yield self._detection(row, window * exact_hop, window * exact_hop + self.clip_seconds)
+            first = window * hop
+            yield self._detection(row, first / self.sample_rate, (first + self.num_samples) / self.sample_rate)
 
     def _rows(self, blocks: Iterable[np.ndarray], hop: int) -> Iterator[Row]:
         """Yield the model's output for one window after another, and whether the window is loud."""
