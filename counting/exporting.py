@@ -1,4 +1,7 @@
-"""What a speaker counter exports: how many speak, and how many women and men."""
+"""What a speaker counter exports: how many speak, and how many women and men.
+
+The four tasks have `export_run` alike on purpose, in the same order, to be read from top to bottom; what is the same logic is shared.
+"""
 
 import dataclasses
 from collections.abc import Sequence

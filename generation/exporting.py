@@ -1,4 +1,7 @@
-"""What a generator exports: waveforms and spectrograms from noise or a seed."""
+"""What a generator exports: waveforms and spectrograms from noise or a seed.
+
+The four tasks have `export_run` alike on purpose, in the same order, to be read from top to bottom; what is the same logic is shared.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""What a keyword spotter exports: probabilities of words, and the word itself."""
+"""What a keyword spotter exports: probabilities of words, and the word itself.
+
+The four tasks have `export_run` alike on purpose, in the same order, to be read from top to bottom; what is the same logic is shared.
+"""
 
 import dataclasses
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""The training of a keyword spotter: corpus, network, weights, threshold, metrics."""
+"""The training of a keyword spotter: corpus, network, weights, threshold, metrics.
+
+The four tasks have `train_run` alike on purpose, in the same order, to be read from top to bottom; what is the same logic is shared.
+"""
 
 import dataclasses
 import functools

@@ -1,4 +1,7 @@
-"""What a separator exports: every stem of a song, or of a window."""
+"""What a separator exports: every stem of a song, or of a window.
+
+The four tasks have `export_run` alike on purpose, in the same order, to be read from top to bottom; what is the same logic is shared.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
