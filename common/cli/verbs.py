@@ -1,4 +1,4 @@
-"""What can be done with each task: `python -m kws`, and `quartet kws predict …` from any folder."""
+"""The commands of each task: `python -m kws` lists them, `quartet kws predict …` runs one from any folder."""
 
 import importlib
 import sys
@@ -17,7 +17,7 @@ VERBS = {
 
 
 def show(task: str) -> int:
-    """Print what can be done with a task, a line each; returns the exit code."""
+    """Print the commands of a task, one line each; returns the exit code."""
     print(f"{importlib.import_module(task).__doc__}\n")
     for verb in VERBS[task]:
         print(f"  python -m {task}.{verb:<14} {_purpose(task, verb)}")
@@ -26,7 +26,7 @@ def show(task: str) -> int:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run `quartet TASK VERB --flags`, and list tasks and verbs where they are not given.
+    """Run `quartet TASK VERB --flags`; without a task or verb, list them.
 
     Args:
         arguments: The command line without the program's name; `sys.argv` unless given.

@@ -13,7 +13,11 @@ class ClassifierConfig(OptimizerConfig):
     """What a task that classifies clips has beside what every task has."""
 
     sample_rate: int = field(
-        16000, "rate the model works at, in hertz; files of any rate are resampled", minimum=1000, maximum=192_000
+        16000,
+        "sample rate of the model in hertz; files of other rates are resampled",
+        minimum=1000,
+        maximum=192_000,
+        group="model",
     )
     clip_seconds: float = field(1.0, "length of a clip in seconds", minimum=0.1, maximum=60)
     features: str = field(
@@ -42,7 +46,9 @@ class ClassifierConfig(OptimizerConfig):
     dropout: float = field(0.1, "dropout inside the network", minimum=0, maximum=0.9)
     label_smoothing: float = field(0.0, "share of a label spread over the other classes", minimum=0, maximum=0.5)
 
-    noise_dir: str = field("", "folder of background noise for training (any audio files, or the layout of ESC-50)")
+    noise_dir: str = field(
+        "", "folder of background noise for training (any audio files, or the layout of ESC-50)", group="augmentation"
+    )
     max_speed: float = field(
         0.15, "training clips are played up to this share faster or slower", minimum=0, maximum=0.5
     )

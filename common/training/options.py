@@ -1,24 +1,24 @@
-"""How a run is trained, beside what is trained: what `train_run` takes beside the configuration."""
+"""Options of a training that are not part of its configuration."""
 
 import dataclasses
 from pathlib import Path
 
 SHARDS_DIR = "data/shards"
-# What to do when the loss is not a number or explodes; see `common.training.watchdog`.
+# What to do if the loss is NaN or explodes; see `common.training.watchdog`.
 ON_NAN = ("stop", "restore")
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How a run is trained.
+    """Options of `train_run`.
 
     Attributes:
-        shards_dir: Where decoded recordings are kept.
-        download: Whether to fetch a corpus that is not there.
-        resume: Whether to go on with what is in the run directory; otherwise it is moved aside.
-        data_service: HOST:PORT of a dispatcher whose workers make the training batches; empty to make them here.
+        shards_dir: Folder for decoded recordings.
+        download: Whether to download a missing corpus.
+        resume: Whether to resume the run in the run directory; otherwise that folder is renamed.
+        data_service: HOST:PORT of a dispatcher whose workers prepare the batches; empty to prepare them in this process.
         on_nan: One of `ON_NAN`.
-        tune_jit_compile: Whether with `--precision=auto` XLA is chosen too; otherwise the configuration decides.
+        tune_jit_compile: Whether precision `auto` also decides on XLA; otherwise `jit_compile` of the configuration holds.
     """
 
     shards_dir: str | Path = SHARDS_DIR

@@ -157,7 +157,7 @@ def test_predict_goes_on_where_a_picture_cannot_be_written(counting_run, tmp_pat
     output = capsys.readouterr()
     assert [row["path"][-5:] for row in json.loads(output.out)] == ["b.wav", "a.wav"]
     assert [line.startswith("error: ") for line in output.err.splitlines()] == [True] * 3
-    assert output.err.endswith("2 of the recordings could not be answered; the lines above say why\n")
+    assert output.err.endswith("2 of the recordings could not be processed; the lines above say why\n")
     assert not (tmp_path / "plots").exists()
 
 

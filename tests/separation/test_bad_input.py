@@ -154,7 +154,7 @@ def test_stems_below_the_songs_are_not_separated_again_and_edited_ones_stay(fail
         assert app.run(predict.main, predict.define_flags, flags) == 0
         written = sorted(path.relative_to(album).as_posix() for path in album.rglob("*.wav"))
         assert written == ["song.wav", "stems/song/accompaniment.wav", "stems/song/vocals.wav"]
-    assert "left out what this command wrote: 2 of the 3 recordings" in caplog.text
+    assert "skipped 2 of the 3 recordings" in caplog.text
     (album / "stems/song/vocals.wav").write_text("edited")
     assert "vocals.wav exists, and this command did not write it" in fails(predict, *flags)
     assert (album / "stems/song/vocals.wav").read_text() == "edited"
