@@ -1,4 +1,4 @@
-"""What a corpus and several workers cost: the figures of SCALING.md.
+"""What a corpus and several workers cost: the figures of RESULTS.md.
 
   python -m benchmarks.scale                        all of it; about a quarter of an hour on two cores
   python -m benchmarks.scale --parts=stages,memory

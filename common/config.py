@@ -256,7 +256,7 @@ def group(flag_values: FlagValues, name: str) -> Iterator[None]:
     """
     before = set(flag_values)
     yield
-    for flag in set(flag_values) - before:
+    for flag in [flag for flag in flag_values if flag not in before]:
         flag_values.register_flag_by_module(name, flag_values[flag])
 
 

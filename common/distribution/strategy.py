@@ -119,7 +119,7 @@ def _cluster_resolver() -> tf.distribute.cluster_resolver.ClusterResolver:
     if "SLURM_STEP_NUM_TASKS" in os.environ:
         return _slurm_resolver()
     raise UserError(
-        "--strategy=multiworker needs to know the workers: set TF_CONFIG on each (see SCALING.md), or start them by srun"
+        "--strategy=multiworker needs to know the workers: set TF_CONFIG on each (see docs/scaling.md), or start them by srun"
     )
 
 
