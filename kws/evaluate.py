@@ -4,9 +4,9 @@
   python -m kws.evaluate --run_dir runs/kws/default --corpus=folder --data_dir=my_words --split=all
   python -m kws.evaluate --run_dir runs/kws/default --background_dir=radio
 
-Prints a table; writes the figures as JSON, and beside it the confusion matrix (CSV, PNG), the ROC curves (PNG) and the
-keywords kept against the others accepted (PNG). With --background_dir, a folder of recordings without keywords, it also
-counts the false accepts an hour.
+Prints a table. Writes the metrics as JSON, and next to it the confusion matrix (CSV, PNG), the ROC curves (PNG) and
+the accepted keywords against the other accepted clips (PNG). With --background_dir, a folder of recordings without
+keywords, it also counts false accepts per hour.
 """
 
 import sys
@@ -32,7 +32,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_integer(
         "num_shifts",
         1,
-        "average the answers over so many places that a clip is moved to (test-time augmentation)",
+        "test-time augmentation: average the predictions of this many time-shifted copies of each clip",
         lower_bound=1,
         upper_bound=101,
         flag_values=flag_values,

@@ -1,4 +1,4 @@
-"""What a user can get wrong is one line and exit code 2, and a stopped run goes on."""
+"""What a user can get wrong is one line and exit code 2, and a stopped run resumes."""
 
 import pandas as pd
 import pytest
