@@ -66,12 +66,12 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         figures["background"]["keywords"] = false_accepts.keywords_found(listener, corpus.config, split)
     files.write_json(output, figures)
     stem = output.with_suffix("")
-    pictures = evaluation.save_plots(figures, predictions, stem)
-    pictures += rejection.save_plot(scores, figures["rejection"], files.beside(stem, "_rejection.png"))
+    plot_files = evaluation.save_plots(figures, predictions, stem)
+    plot_files += rejection.save_plot(scores, figures["rejection"], files.beside(stem, "_rejection.png"))
     print(evaluation.format_table(figures))
     if flags.background_dir:
         print(false_accepts.format_table(figures["background"]))
-    print(f"\nwritten: {', '.join(str(path) for path in (output, *pictures))}")
+    print(f"\nwritten: {', '.join(str(path) for path in (output, *plot_files))}")
 
 
 if __name__ == "__main__":

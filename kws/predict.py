@@ -95,7 +95,7 @@ def answer(
     """Write the predictions in input order; clips are batched, and a timeline waits for the clips before it."""
     clips: list[Clip] = []
 
-    def answer_clips() -> None:
+    def predict_clips() -> None:
         for clip, found in classify(guard, spotter, clips):
             with guard.one(clip.name):
                 writer.clip(clip.name, clip.truth, found)
@@ -106,15 +106,15 @@ def answer(
             blocks = spotter.blocks(source, hop_seconds=hop_seconds)
             first = next(blocks)
             if spotter.is_long(first):
-                answer_clips()
+                predict_clips()
                 whole = itertools.chain([first], blocks)
                 writer.timeline(name, spotter.stream(whole, hop_seconds=hop_seconds))
             else:
                 truth = true_word(Path(name), folder, spotter.labels) if folder else None
                 clips.append(Clip(name, truth, first))
         if len(clips) == _CLIPS_AT_ONCE:
-            answer_clips()
-    answer_clips()
+            predict_clips()
+    predict_clips()
 
 
 def classify(guard: Guard, spotter: KeywordSpotter, clips: Sequence[Clip]) -> Iterator[tuple[Clip, Detection]]:
@@ -151,19 +151,22 @@ class TextWriter(contextlib.nullcontext):
         """Return the writer."""
         return self
 
-    def clip(self, name: str, truth: str | None, answer: Detection) -> None:
+    def clip(self, name: str, truth: str | None, prediction: Detection) -> None:
         """Write the prediction of a clip, the next likeliest labels, and whether it is rejected."""
-        likely = dict(zip(self.labels, answer.probabilities, strict=True)) | {answer.word: answer.probability}
-        others = sorted((label for label in likely if label != answer.word), key=likely.get, reverse=True)
-        words = "  ".join(f"{label} {likely[label]:.3f}" for label in (answer.word, *others[: _NUM_SHOWN - 1]))
-        words += "" if answer.accepted else "  rejected"
+        likely = dict(zip(self.labels, prediction.probabilities, strict=True)) | {
+            prediction.word: prediction.probability
+        }
+        others = sorted((label for label in likely if label != prediction.word), key=likely.get, reverse=True)
+        words = "  ".join(f"{label} {likely[label]:.3f}" for label in (prediction.word, *others[: _NUM_SHOWN - 1]))
+        words += "" if prediction.accepted else "  rejected"
         if truth is None:
             print(f"{name}  {words}")
             return
         self.num_labelled += 1
-        self.num_right += answer.word == truth
-        self.num_accepted += answer.accepted
-        print(f"{name}  true {truth:<10} predicted {answer.word:<10} {' ' if answer.word == truth else '✗'}  {words}")
+        self.num_right += prediction.word == truth
+        self.num_accepted += prediction.accepted
+        mark = " " if prediction.word == truth else "✗"
+        print(f"{name}  true {truth:<10} predicted {prediction.word:<10} {mark}  {words}")
 
     def timeline(self, name: str, found: Iterator[Detection]) -> None:
         """Write the words of a long recording as they are found, one line each."""
@@ -187,17 +190,17 @@ class JsonWriter(JsonList):
         """Store the labels."""
         self.labels = labels
 
-    def clip(self, name: str, truth: str | None, answer: Detection) -> None:
+    def clip(self, name: str, truth: str | None, prediction: Detection) -> None:
         """Add one clip."""
         row = {
             "path": name,
-            "word": answer.word,
-            "probability": answer.probability,
-            "accepted": answer.accepted,
+            "word": prediction.word,
+            "probability": prediction.probability,
+            "accepted": prediction.accepted,
         }
         if truth is not None:
             row["true"] = truth
-        self.add({**row, "probabilities": dict(zip(self.labels, answer.probabilities, strict=True))})
+        self.add({**row, "probabilities": dict(zip(self.labels, prediction.probabilities, strict=True))})
 
     def timeline(self, name: str, found: Iterator[Detection]) -> None:
         """Add one long recording."""
@@ -214,9 +217,9 @@ class CsvWriter(CsvList):
         """Set the columns; `labels` is ignored, for the same signature as the other writers."""
         super().__init__("path", "start", "end", "word", "probability", "true", "accepted")
 
-    def clip(self, name: str, truth: str | None, answer: Detection) -> None:
+    def clip(self, name: str, truth: str | None, prediction: Detection) -> None:
         """Write one clip."""
-        self._row(name, answer, truth or "")
+        self._row(name, prediction, truth or "")
 
     def timeline(self, name: str, found: Iterator[Detection]) -> None:
         """Write one long recording."""

@@ -71,11 +71,11 @@ def train_run(
     figures["rejection"], scores = rejection.evaluate_split(
         model, corpus, splits["test"], predictions.probabilities, threshold
     )
-    pictures = evaluation.save_plots(figures, predictions, run.folder / "test")
-    pictures += rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
+    plot_files = evaluation.save_plots(figures, predictions, run.folder / "test")
+    plot_files += rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
     save_example(config, splits["test"], predictions, threshold, run.folder / "example.wav")
     history = plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder))
-    loop.conclude(run, figures, pictures, history, {"test_accuracy": figures["accuracy"]})
+    loop.conclude(run, figures, plot_files, history, {"test_accuracy": figures["accuracy"]})
     return run, True
 
 
