@@ -1,4 +1,4 @@
-"""Speaker counting: how many people speak at once, when, and of which sex."""
+"""Speaker counting: how many people speak at once, when, and their sex."""
 
 import sys
 

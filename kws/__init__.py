@@ -1,4 +1,4 @@
-"""Keyword spotting: which of a few words was spoken."""
+"""Keyword spotting: which of a few words is spoken."""
 
 import sys
 

@@ -77,7 +77,7 @@ def test_evaluate_repeats_training_and_adds_conditions(counting_run, shards_dir,
     assert (tmp_path / "test_conditions.png").exists()
     table = capsys.readouterr().out
     assert "speakers ± 6 dB" in table
-    assert "women and men both right" in table
+    assert "women and men both correct" in table
 
 
 def test_evaluate_takes_another_split_and_size(counting_run, shards_dir, tmp_path):

@@ -68,5 +68,5 @@ def test_evaluate_reports_false_accepts_an_hour(run_dir, shards_dir, radio_dir, 
     figures = json.loads((tmp_path / "out.json").read_text())["background"]
     assert figures["protocol"]["threshold"] == json.loads((run_dir / "threshold.json").read_text())["threshold"]
     shown = capsys.readouterr().out
-    assert "false accepts an hour" in shown
-    assert "keywords found right" in shown
+    assert "false accepts per hour" in shown
+    assert "keywords found and correct" in shown

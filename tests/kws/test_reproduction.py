@@ -108,7 +108,7 @@ def test_rows_are_those_of_the_report_and_full_length_unless_quick():
     [
         ("--rows=5x64", "--rows: expected any of 5x128, 10x64, 20x64, 30x64, 40x64, 40x32, got '5x64'"),
         ("--rows=", "--rows: expected any of"),
-        ("--seeds=0,-1", "--seeds: expected whole numbers from 0 separated by commas, got '0,-1'"),
+        ("--seeds=0,-1", "--seeds: expected non-negative integers separated by commas, got '0,-1'"),
         ("--data_dir=nowhere", "nowhere is not a folder"),
     ],
 )
