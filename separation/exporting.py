@@ -1,6 +1,6 @@
 """Export a separator: a graph that separates songs, and a graph that separates one window.
 
-`export_run` has the same structure in all four tasks on purpose, so that it reads from top to bottom; common logic is shared.
+`export_run` has the same steps in the same order in all four tasks, on purpose. Shared logic is in `common`.
 """
 
 from collections.abc import Sequence

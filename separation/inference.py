@@ -141,7 +141,7 @@ class StemSeparator:
             UserError: The song has more than two channels.
         """
         if num_channels > self.channels > 1:
-            raise UserError(f"{name}: has {num_channels} channels, expected one or two; mix it down first")
+            raise UserError(f"{name} has {num_channels} channels, expected one or two; mix it down first")
 
     def stream(self, blocks: Iterable[np.ndarray], *, batch_size: int = BATCH_SIZE) -> Iterator[np.ndarray]:
         """Separate a stream of any length.
@@ -217,7 +217,7 @@ def _read(source: audio.AudioSource | np.ndarray, sample_rate: int | None, model
         recording = memory.Waveform(source, model_rate if sample_rate is None else sample_rate)
         return np.concatenate(list(recording.blocks())), recording.sample_rate
     if sample_rate is not None:
-        raise UserError("sample_rate: expected only with a waveform in memory; leave it out for a file")
+        raise UserError("sample_rate is only for waveforms in memory, a file has its own sample rate; leave it out")
     if not (isinstance(source, str | os.PathLike) or hasattr(source, "read")):
         raise UserError(f"expected a path, a binary file or a NumPy waveform, got {type(source).__name__}")
     return audio.read(source, mono=False)

@@ -273,7 +273,7 @@ def _checked(references: np.ndarray, estimates: np.ndarray) -> tuple[np.ndarray,
     references, estimates = np.asarray(references), np.asarray(estimates)
     for name, signals in (("references", references), ("estimates", estimates)):
         if signals.ndim != 3 or not signals.size:
-            raise UserError(f"{name} have shape {signals.shape}; expected (sources, samples, channels) without a 0")
+            raise UserError(f"{name} have shape {signals.shape}; expected (sources, samples, channels), all at least 1")
     if references.shape != estimates.shape:
         raise UserError(
             f"references have shape {references.shape}, estimates {estimates.shape}; "

@@ -1,6 +1,6 @@
 """Train a separator: load the corpus, build and fit the model, and evaluate it.
 
-`train_run` has the same structure in all four tasks on purpose, so that it reads from top to bottom; common logic is shared.
+`train_run` has the same steps in the same order in all four tasks, on purpose. Shared logic is in `common`.
 """
 
 import dataclasses
