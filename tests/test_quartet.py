@@ -98,7 +98,9 @@ def test_a_training_from_python_is_a_run_with_metrics(tmp_path, policy):
 
 
 def test_errors_speak_of_arguments(inputs, tmp_path):
-    with pytest.raises(UserError, match=r"nowhere/config.json does not exist; expected the run directory of a training"):
+    with pytest.raises(
+        UserError, match=r"nowhere/config.json does not exist; expected the run directory of a training"
+    ):
         quartet.load(tmp_path / "nowhere")
     shutil.copytree(RUNS / "kws", tmp_path / "run")
     (tmp_path / "run" / "config.json").write_text('{"task": "chess"}')
