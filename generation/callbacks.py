@@ -89,7 +89,7 @@ class Watch(keras.callbacks.Callback):
         was_healthy = any(row["spread_ratio"] > _HEALTHY_SPREAD for row in past)
         grace_is_over = number > _GRACE_FRACTION * self.config.epochs and number > self.config.monitor_epochs
         if logs["spread_ratio"] < _COLLAPSED_SPREAD and (was_healthy or grace_is_over):
-            return f"samples collapsed, spread is {logs['spread_ratio']:.2f} of that of recordings"
+            return f"samples collapsed, spread is {logs['spread_ratio']:.2f} times that of recordings"
         if logs["replays"] > _REPLAYED_FRACTION:
             return f"{logs['replays']:.0%} of samples are copies of training excerpts"
         if logs["frechet_distance"] > _LOST_FACTOR * best:

@@ -32,7 +32,7 @@ class Config(TrainingConfig):
     genre: tuple[str, ...] = field((), "genres to train on, e.g. metal,rock; all genres if empty")
     split_rule: str = field(
         "official",
-        "official: split by a hash of the track names; folds: cross-validation",
+        "official (split by a hash of the track names) or folds (cross-validation)",
         choices=("official", "folds"),
     )
     num_folds: int = field(5, "number of folds with --split_rule=folds", minimum=3)
@@ -41,21 +41,21 @@ class Config(TrainingConfig):
     song_seconds: float = field(15.0, "length of a song of the synthetic corpus in seconds", minimum=2)
     excerpts: str = field(
         "random",
-        "training excerpts: from random positions, or consecutive without overlap",
+        "training excerpts from random positions, or consecutive without overlap",
         choices=("random", "consecutive"),
     )
 
     sample_rate: int = field(22050, "sample rate in hertz", minimum=8000, maximum=192_000)
     clip_seconds: float = field(6.0, "length of an excerpt in seconds", minimum=0.5, maximum=60)
     features: str = field(
-        "mel", "frequency axis of the spectrograms: mel bands or linear FFT bins", choices=("mel", "linear")
+        "mel", "frequency axis of the spectrograms, mel bands or linear FFT bins", choices=("mel", "linear")
     )
     n_fft: int = field(400, "FFT length in samples", minimum=64, maximum=16384)
     hop_length: int = field(200, "hop between frames in samples", minimum=16, maximum=16_384)
     num_mels: int = field(64, "number of mel bands", minimum=8, maximum=512)
     scaling: str = field(
         "range",
-        "scaling of decibels to [-1, 1]: range of all training excerpts, or mean ± 3 standard deviations of each band",
+        "decibels scaled to [-1, 1], the range of all training excerpts or mean ± 3 standard deviations of each band",
         choices=("range", "bands"),
     )
     phase_iterations: int = field(64, "iterations of Griffin-Lim when audio is generated", minimum=1, maximum=1000)
@@ -69,7 +69,7 @@ class Config(TrainingConfig):
     noise: str = field("normal", "distribution of the noise", choices=("normal", "uniform"))
     discriminator_size: str = field(
         "native",
-        "input size of the discriminator with dcgan: enlarged (fakes to the full size) or reduced (reals to 32x32)",
+        "input size of the discriminator with dcgan, enlarged (fakes to full size) or reduced (reals to 32x32)",
         choices=("native", "enlarged", "reduced"),
         formerly="picture",
     )
@@ -88,8 +88,7 @@ class Config(TrainingConfig):
     r1_every: int = field(16, "steps between R1 penalties (lazy regularisation)", minimum=1)
     augment: str = field(
         "none",
-        "augmentation of the discriminator input: none, fixed (at --augment_probability), or adaptive (increases when the"
-        " discriminator overfits)",
+        "augmentation of the discriminator input, fixed (at --augment_probability) or adaptive (more if it overfits)",
         choices=("none", "fixed", "adaptive"),
     )
     augment_probability: float = field(
@@ -103,7 +102,7 @@ class Config(TrainingConfig):
     monitor_samples: int = field(128, "number of monitoring samples", minimum=16, formerly="watch_samples")
     on_collapse: str = field(
         "restore",
-        "on collapse, memorisation or no progress: restore the best weights and halve the learning rate, stop, or ignore",
+        "on collapse, memorisation or no progress, restore the best weights and halve the learning rate, stop or ignore",
         choices=ON_COLLAPSE,
     )
 

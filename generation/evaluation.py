@@ -157,7 +157,7 @@ def _reduced(model: Gan, waveforms: np.ndarray) -> np.ndarray:
 
 
 def draw_evolution(model: Gan, folder: Path) -> Path | None:
-    """Plot samples of the same noise after some of the monitored epochs; returns the path, or None without snapshots."""
+    """Plot samples of the same noise after some monitored epochs; returns the path, or None without snapshots."""
     epochs = snapshots.epochs(folder)
     if not epochs:
         return None

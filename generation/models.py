@@ -103,7 +103,7 @@ class Gan(keras.Model):
     # In eager mode 16 pieces of the default network take twice as long.
     @tf.function(autograph=False, reduce_retracing=True)
     def generate(self, noise_steps: tf.Tensor) -> tf.Tensor:
-        """Map noise `(batch, steps, noise_dim)` to scaled spectrograms `(batch, frames, bands)`; `call` as a graph."""
+        """Map noise `(batch, steps, noise_dim)` to scaled spectrograms `(batch, frames, bands)`, in a graph."""
         return self(noise_steps)
 
     def enlarged(self, outputs: tf.Tensor) -> tf.Tensor:

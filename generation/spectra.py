@@ -51,7 +51,7 @@ class Spectra(keras.layers.Layer):
         return (batch, frames and frames - (self.config.features != "mel"), self.config.bands)
 
     def decibels(self, waveforms: tf.Tensor) -> tf.Tensor:
-        """Compute spectrograms in decibels `(batch, frames, bands)` of waveforms `(batch, samples)`; 0 dB is a power of 1."""
+        """Map waveforms `(batch, samples)` to decibels `(batch, frames, bands)`; 0 dB is a power of 1."""
         config = self.config
         framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
         if config.features == "mel":

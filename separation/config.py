@@ -36,8 +36,8 @@ class Config(OptimizerConfig):
     )
     split_rule: str = field(
         "official",
-        "official: the split of the corpus, or one by singers or tracks; random: windows of all tracks, 81/9/10 %;"
-        " folds: cross-validation by singers or tracks",
+        "official (the split of the corpus, or one by singers or tracks), random (windows of all tracks, 81/9/10 %) or"
+        " folds (cross-validation by singers or tracks)",
         choices=("official", "random", "folds"),
     )
     num_folds: int = field(5, "number of folds with --split_rule=folds", minimum=3)
@@ -64,8 +64,8 @@ class Config(OptimizerConfig):
     dropout: float = field(0.0, "dropout rate", minimum=0, maximum=0.9)
     mask: str = field(
         "complex",
-        "output of the network: sigmoid (independent masks), binary (sigmoid masks thresholded at 0.5), ratio (power ratio"
-        " masks), softmax (masks that sum to 1), complex (complex masks), or spectrum (complex spectra of the stems)",
+        "output of the network, sigmoid (independent masks), binary (sigmoid thresholded at 0.5), ratio (power ratios),"
+        " softmax (masks that sum to 1), complex (complex masks) or spectrum (complex spectra of the stems)",
         choices=("sigmoid", "binary", "ratio", "softmax", "complex", "spectrum"),
     )
     loss: tuple[str, ...] = field(("waveform_l1", "multi_stft"), f"losses to add up, any of {', '.join(LOSSES)}")

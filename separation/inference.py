@@ -224,7 +224,7 @@ def _read(source: audio.AudioSource | np.ndarray, sample_rate: int | None, model
 
 
 def triangle(window_samples: int, hop_samples: int) -> np.ndarray:
-    """Return the overlap-add weights of a window, shape `(window_samples,)`: linear ramps in the overlaps, all above 0."""
+    """Return the overlap-add weights of a window, `(window_samples,)`: linear ramps in the overlaps, all above 0."""
     ramp = window_samples - hop_samples
     weights = np.ones(window_samples, np.float32)
     if ramp:

@@ -146,7 +146,7 @@ class StemSdr(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class MaskAccuracy(keras.metrics.Mean):
-    """Fraction of time-frequency bins where the mask, thresholded at 0.5, equals the ideal binary mask, as in the report."""
+    """Fraction of bins where the mask, thresholded at 0.5, equals the ideal binary mask, as in the report."""
 
     def __init__(self, n_fft: int, hop_length: int, **kwargs):
         super().__init__(**{"name": "accuracy", **kwargs})
@@ -166,7 +166,7 @@ class MaskAccuracy(keras.metrics.Mean):
 def compile_model(
     model: keras.Model, config: Config, optimizer: keras.optimizers.Optimizer, steps_per_execution: int
 ) -> None:
-    """Set the optimizer and the metrics: `sdr`, `<stem>_sdr` for each stem, and with the loss `bce` the mask `accuracy`."""
+    """Set the optimizer and the metrics: `sdr`, `<stem>_sdr` for each stem, and with `bce` the mask `accuracy`."""
     num_stems = len(config.stems)
     metrics = [StemSdr(num_stems, name="sdr")]
     metrics += [StemSdr(num_stems, index, name=f"{stem}_sdr") for index, stem in enumerate(config.stems)]

@@ -43,7 +43,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_list(
         "stems",
         None,
-        "stems to write, e.g. vocals,drums (default: all stems of the model); accompaniment is the sum of all stems not listed",
+        "stems to write, e.g. vocals,drums (default: all stems of the model); accompaniment is the sum of all others",
         **define,
     )
     absl_flags.DEFINE_bool("residual", False, "also write the residual, the song minus the written stems", **define)

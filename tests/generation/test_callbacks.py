@@ -74,7 +74,7 @@ def test_between_looks_the_history_has_gaps(watcher):
     ("history", "look", "fault"),
     [
         ([], GOOD, ""),
-        ([GOOD], GOOD | {"spread_ratio": 0.1}, "samples collapsed, spread is 0.10 of that of recordings"),
+        ([GOOD], GOOD | {"spread_ratio": 0.1}, "samples collapsed, spread is 0.10 times that of recordings"),
         ([GOOD], GOOD | {"spread_ratio": 0.4}, ""),
         ([GOOD], GOOD | {"frechet_distance": 9.0}, "samples diverged, Fréchet distance is 9.0 times the best one"),
         ([GOOD], GOOD | {"frechet_distance": 2.0}, ""),
