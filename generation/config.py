@@ -102,7 +102,7 @@ class Config(TrainingConfig):
     monitor_samples: int = field(128, "number of monitoring samples", minimum=16, formerly="watch_samples")
     on_collapse: str = field(
         "restore",
-        "on collapse, memorisation or no progress, restore the best weights and halve the learning rate, stop or ignore",
+        "on collapse, memorisation or no progress, restore the best weights at half the learning rate, stop or ignore",
         choices=ON_COLLAPSE,
     )
 
@@ -123,8 +123,8 @@ class Config(TrainingConfig):
             raise UserError("--model=dcgan generates 32x32 spectrograms; use --discriminator_size=enlarged or reduced")
         if self.model == "specgan" and (self.frames, self.bands) != (128, 128):
             raise UserError(
-                f"--model=specgan needs 128 frames and 128 bands, got {self.frames} frames and {self.bands} bands; use the"
-                " features of --variant=specgan"
+                f"--model=specgan needs 128 frames and 128 bands, got {self.frames} frames and {self.bands} bands; use"
+                " the features of --variant=specgan"
             )
         if self.model == "native" and (self.frames < 32 or self.bands % 32):
             raise UserError(
@@ -222,7 +222,7 @@ DEFAULT = Config(
 
 VARIANTS = {
     "default": DEFAULT,
-    # Trains in minutes on the synthetic corpus: `make train-generation`. Half as long excerpts allow twice as many steps.
+    # Trains in minutes on the synthetic corpus: `make train-generation`. Shorter excerpts allow twice as many steps.
     "synthetic": dataclasses.replace(DEFAULT, epochs=18, monitor_epochs=6, clip_seconds=3.0),
     "report": _REPORT,
     "report-reduced": dataclasses.replace(_REPORT, discriminator_size="reduced"),

@@ -1,8 +1,8 @@
 """Differentiable augmentation of the discriminator input, for reals and fakes, in the updates of both networks.
 
 S. Zhao et al., "Differentiable augmentation for data-efficient GAN training", NeurIPS 2020 (arXiv 2006.10738). The
-probability is adapted as in T. Karras et al., "Training generative adversarial networks with limited data", NeurIPS 2020
-(arXiv 2006.06676). With a probability below 1 the augmentations do not leak into the generated samples.
+probability is adapted as in T. Karras et al., "Training generative adversarial networks with limited data", NeurIPS
+2020 (arXiv 2006.06676). With a probability below 1 the augmentations do not leak into the generated samples.
 """
 
 import tensorflow as tf
@@ -63,8 +63,8 @@ def _band_shift(x: tf.Tensor, drawn: tf.Tensor) -> tf.Tensor:
     padded = tf.concat(
         [tf.repeat(x[:, :, :1], _BAND_SHIFT, axis=2), x, tf.repeat(x[:, :, -1:], _BAND_SHIFT, axis=2)], 2
     )
-    # Sum over all shifts, of which one has a weight of 1. A gather per example has a slow gradient, and XLA has no second
-    # gradient of it.
+    # Sum over all shifts, of which one has a weight of 1. A gather per example has a slow gradient, and XLA has no
+    # second gradient of it.
     return tf.add_n(
         [
             tf.cast(tf.equal(shift, by), x.dtype) * padded[:, :, _BAND_SHIFT + by : _BAND_SHIFT + by + bands]

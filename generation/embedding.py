@@ -1,12 +1,12 @@
 """The embedding `texture`, in which music is compared: statistics of mel spectrograms over time and frequency.
 
-The simple embedding, means and deviations of the bands, ignores time: shuffled frames are at distance 0 from the original.
-So excerpts are described like sound textures in hearing: by the depth of their modulation at each rate and scale, by the
-steepness of onsets relative to decays, and by their spectrum.
+The simple embedding, means and deviations of the bands, ignores time: shuffled frames are at distance 0 from the
+original. So excerpts are described like sound textures in hearing: by the depth of their modulation at each rate and
+scale, by the steepness of onsets relative to decays, and by their spectrum.
 
-The table compares embeddings on 14 tracks of GTZAN, seven as the reference and seven as the test set, in 16 random draws
-(`python -m benchmarks.embeddings`). Values are Fréchet distances relative to that of the unchanged test tracks: median
-(minimum to maximum).
+The table compares embeddings on 14 tracks of GTZAN, seven as the reference and seven as the test set, in 16 random
+draws (`python -m benchmarks.embeddings`). Values are Fréchet distances relative to that of the unchanged test tracks:
+median (minimum to maximum).
 
 | | texture | means and deviations | features normalised individually | random network |
 |---|---|---|---|---|
@@ -32,8 +32,8 @@ import scipy.fft
 from common.errors import UserError
 
 NAME = "texture"
-# Number of principal components. The smallest corpus tested has 31 consecutive excerpts; a covariance needs more examples
-# than components.
+# Number of principal components. The smallest corpus tested has 31 consecutive excerpts; a covariance needs more
+# examples than components.
 NUM_COMPONENTS = 16
 # Values further below the maximum of an excerpt depend on the recording equipment, not on the music.
 _RANGE_DB = 80.0
@@ -122,8 +122,8 @@ class TextureEmbedding:
             float64 of shape `(batch, dim)`.
 
         Raises:
-            UserError: The number of features differs from that of the reference, because the excerpts are much shorter or
-                longer, or `texture_features` raises it.
+            UserError: The number of features differs from that of the reference, because the excerpts are much shorter
+                or longer, or `texture_features` raises it.
         """
         return self.embed(texture_features(spectrograms, self.sample_rate, self.hop_length))
 
@@ -131,8 +131,8 @@ class TextureEmbedding:
         """Embed excerpts, given their `texture_features`, shape `(batch, features)`."""
         if features.shape[1] != len(self.mean):
             raise UserError(
-                f"the excerpts have {features.shape[1]} features, the reference {len(self.mean)}; expected excerpts of the "
-                "same length with the same number of bands"
+                f"the excerpts have {features.shape[1]} features, the reference {len(self.mean)}; expected excerpts of "
+                "the same length with the same number of bands"
             )
         return (features - self.mean) @ self.projection
 
@@ -155,12 +155,12 @@ def texture_features(spectrograms: np.ndarray, sample_rate: int, hop_length: int
     2. Modulation depth in dB RMS for each octave of rate (in time) and each octave of scale (in frequency).
     3. Cube root of the skewness of the change over 36 ms in each group: positive if onsets are steeper than decays.
 
-    The bands are divided into eight groups of neighbouring bands. Octaves of rate go down from half the frame rate. Octaves
-    of scale count cycles over all bands; the first one is the change that all bands have in common.
+    The bands are divided into eight groups of neighbouring bands. Octaves of rate go down from half the frame rate.
+    Octaves of scale count cycles over all bands; the first one is the change that all bands have in common.
 
     Args:
-        spectrograms: Mel spectrograms in dB with an absolute reference, shape `(batch, frames, bands)`. Values are clipped
-            at 80 dB below the maximum of their excerpt.
+        spectrograms: Mel spectrograms in dB with an absolute reference, shape `(batch, frames, bands)`. Values are
+            clipped at 80 dB below the maximum of their excerpt.
         sample_rate: Sample rate of the waveforms in Hz.
         hop_length: Hop between frames in samples.
 
@@ -201,8 +201,8 @@ def _checked(spectrograms: np.ndarray) -> np.ndarray:
     spectrograms = np.asarray(spectrograms, np.float32)
     if spectrograms.ndim != 3 or spectrograms.shape[1] < 16 or spectrograms.shape[2] < _NUM_GROUPS:
         raise UserError(
-            f"spectrograms have shape {spectrograms.shape}; expected (batch, frames, bands) with at least 16 frames and "
-            f"{_NUM_GROUPS} bands"
+            f"spectrograms have shape {spectrograms.shape}; expected (batch, frames, bands) with at least 16 frames "
+            f"and {_NUM_GROUPS} bands"
         )
     if not len(spectrograms):
         raise UserError("received no spectrograms; expected at least one")
@@ -222,7 +222,8 @@ def _group_means(num_bands: int) -> np.ndarray:
 def _modulation_depths(deviations: np.ndarray) -> np.ndarray:
     """Return dB RMS in each octave of rate and scale, shape `(batch, rates * scales)`, ascending; scale varies fastest.
 
-    The sum of squares is the mean square of the windowed deviations, without modulations below the lowest octave of rate.
+    The sum of squares is the mean square of the windowed deviations, without modulations below the lowest octave of
+    rate.
     """
     _, num_frames, num_bands = deviations.shape
     window = np.hanning(num_frames + 2)[1:-1].astype(np.float32)

@@ -3,8 +3,8 @@
   python -m generation.evaluate --run_dir runs/generation/default
   python -m generation.evaluate --run_dir runs/generation/default --corpus=folder --data_dir=DIR --split=all
 
-Prints the Fréchet distance, precision, recall, density, coverage and spread of the samples, compared with recordings, and
-writes them as JSON.
+Prints the Fréchet distance, precision, recall, density, coverage and spread of the samples, compared with recordings,
+and writes them as JSON.
 """
 
 import sys

@@ -77,9 +77,9 @@ def evaluate_split(
 
     Returns:
         Metrics, and the samples. The metrics of the samples are `frechet_distance`, `frechet_distance_infinity`,
-        `precision`, `recall`, `density`, `coverage`, `spread_ratio`, `ndb`, `nearest_ratio` and `replays`. `floor` is the
-        Fréchet distance of training tracks. `lines` has the metrics of each row of the table, see `_TITLES`. `protocol`
-        describes how they were computed.
+        `precision`, `recall`, `density`, `coverage`, `spread_ratio`, `ndb`, `nearest_ratio` and `replays`. `floor` is
+        the Fréchet distance of training tracks. `lines` has the metrics of each row of the table, see `_TITLES`.
+        `protocol` describes how they were computed.
 
     Raises:
         UserError: There are too few excerpts to compare with.

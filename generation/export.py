@@ -2,10 +2,10 @@
 
   python -m generation.export --run_dir runs/generation/default
 
-Writes export/saved_model with three signatures. `serving_default` takes noise `(batch, steps, noise_dim)`, and `from_seed`
-takes an integer; both return `waveform` and `spectrogram` (in decibels). `from_spectrogram` converts spectrograms of any
-length to audio. The exports include the scaling of decibels and Griffin-Lim. report.json lists the differences to the
-Keras model; `from_spectrogram` is compared on recordings.
+Writes export/saved_model with three signatures. `serving_default` takes noise `(batch, steps, noise_dim)`, and
+`from_seed` takes an integer; both return `waveform` and `spectrogram` (in decibels). `from_spectrogram` converts
+spectrograms of any length to audio. The exports include the scaling of decibels and Griffin-Lim. report.json lists the
+differences to the Keras model; `from_spectrogram` is compared on recordings.
 """
 
 import sys

@@ -1,9 +1,9 @@
 """Generate pieces of any length from noise. This module does not import TensorFlow.
 
-Any function from noise to spectrograms can be the generator. `native` is convolutional along time: a longer piece is one
-pass over more steps of noise, without joins. The other models generate one excerpt from one step of noise. Their longer
-pieces are cross-faded excerpts with an overlap of half their length; every second excerpt uses the interpolation of its
-neighbours' noise.
+Any function from noise to spectrograms can be the generator. `native` is convolutional along time: a longer piece is
+one pass over more steps of noise, without joins. The other models generate one excerpt from one step of noise. Their
+longer pieces are cross-faded excerpts with an overlap of half their length; every second excerpt uses the interpolation
+of its neighbours' noise.
 """
 
 import dataclasses

@@ -1,11 +1,11 @@
 """Metrics of a generator: similarity of its examples to real ones, and their diversity.
 
-All functions take embeddings, real arrays of shape `(examples, dim)` from `generation.embedding`, and compute in float64.
-Reference and generated examples must use the same embedding, fitted on reference data only. `generation.replays` measures
-whether a generator copies its training data.
+All functions take embeddings, real arrays of shape `(examples, dim)` from `generation.embedding`, and compute in
+float64. Reference and generated examples must use the same embedding, fitted on reference data only.
+`generation.replays` measures whether a generator copies its training data.
 
-All functions assume that examples are independent. Random crops of a few recordings are not. Many crops give stable means
-and covariances, but of those recordings, not of their genre, and they invalidate metrics based on neighbours (see
+All functions assume that examples are independent. Random crops of a few recordings are not. Many crops give stable
+means and covariances, but of those recordings, not of their genre, and they invalidate metrics based on neighbours (see
 `density`).
 """
 
@@ -27,9 +27,9 @@ _BLOCK_ROWS = 1024
 def frechet_distance(reference: np.ndarray, generated: np.ndarray) -> float:
     """Compute the Fréchet distance of two Gaussians that are fitted to the embeddings; report it as `FAD-<embedding>`.
 
-    `|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2))` with means m and unbiased covariances C. The trace of the root is computed
-    as the sum of the singular values of `A A'^T`, where `A^T A = C`. No matrix square root is needed, so there may be
-    fewer examples than dimensions.
+    `|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2))` with means m and unbiased covariances C. The trace of the root is
+    computed as the sum of the singular values of `A A'^T`, where `A^T A = C`. No matrix square root is needed, so there
+    may be fewer examples than dimensions.
 
     The distance has a positive bias of about 1 / examples. Compare distances of equally many examples, and report the
     floor, the distance of other real examples. `frechet_distance_infinity` removes the bias.
@@ -63,10 +63,10 @@ def frechet_distance_infinity(
 ) -> float:
     """Extrapolate the Fréchet distance to infinitely many examples on both sides.
 
-    Distances of random subsets of both sets, from half to all examples, are fitted by a line over 1 / fraction, whose value
-    at 0 is the result. This needs independent examples, and more than twice as many as dimensions; otherwise the bias is
-    not linear. Unlike in FID-infinity, the reference is subsampled too, because here it is as small as the generated set
-    and has the same bias; with a large reference both methods agree.
+    Distances of random subsets of both sets, from half to all examples, are fitted by a line over 1 / fraction, whose
+    value at 0 is the result. This needs independent examples, and more than twice as many as dimensions; otherwise the
+    bias is not linear. Unlike in FID-infinity, the reference is subsampled too, because here it is as small as the
+    generated set and has the same bias; with a large reference both methods agree.
 
     Args:
         reference: Shape `(examples, dim)`, at least eight.
@@ -225,8 +225,9 @@ def ndb(
 ) -> int:
     """Compute the number of statistically different bins (NDB).
 
-    Bins are the clusters of k-means on the reference. In each bin the fractions of both sets are compared by a two-sided
-    two-proportion z-test with pooled variance. Examples must be independent: with overlapping crops too many bins differ.
+    Bins are the clusters of k-means on the reference. In each bin the fractions of both sets are compared by a
+    two-sided two-proportion z-test with pooled variance. Examples must be independent: with overlapping crops too many
+    bins differ.
 
     Args:
         reference: Shape `(examples, dim)`, at least `num_bins`; use ten times as many for a meaningful test.
@@ -248,7 +249,8 @@ def ndb(
     reference, generated = _checked(reference, generated, num_bins, 1)
     if num_bins < 2 or not 0 < significance < 1:
         raise UserError(
-            f"received {num_bins} bins at significance {significance}; expected at least 2 bins and a level between 0 and 1"
+            f"received {num_bins} bins at significance {significance}; expected at least 2 bins and a level between "
+            "0 and 1"
         )
     means = sklearn.cluster.KMeans(num_bins, n_init=10, random_state=seed).fit(reference)
     counts = [np.bincount(means.predict(examples), minlength=num_bins) for examples in (reference, generated)]

@@ -109,7 +109,7 @@ class Gan(keras.Model):
     def enlarged(self, outputs: tf.Tensor) -> tf.Tensor:
         """Resize the generator's output `(batch, …, …, 1)` to spectrograms `(batch, frames, bands)`."""
         if self.config.model == "native":
-            # Not resized, because pieces have any length; the output for an excerpt is slightly longer than the excerpt.
+            # Not resized, because pieces have any length; for an excerpt the output is slightly longer than it.
             return outputs[..., 0]
         return resize(outputs, (self.config.frames, self.config.bands))[..., 0]
 

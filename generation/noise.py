@@ -1,7 +1,7 @@
 """The noise that the generator takes as input: a vector per time step.
 
-The first `style_dim` values of the vector are constant over a piece: its style. The others are drawn independently in each
-step, so a longer piece has more steps of the same style. Networks with a fixed output size take one step.
+The first `style_dim` values of the vector are constant over a piece: its style. The others are drawn independently in
+each step, so a longer piece has more steps of the same style. Networks with a fixed output size take one step.
 
 This module uses NumPy, so that it works without TensorFlow. A training step draws its noise in the graph with
 `generation.models.draw_noise`, which gives the same values up to the last bits.

@@ -1,7 +1,7 @@
 """TensorFlow's stateless random numbers in NumPy: the generator Philox4x32-10.
 
-J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011. NumPy's Philox is
-the different variant 4x64. The conversions from seeds to keys and from bits to numbers follow TensorFlow:
+J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", 2011. NumPy's Philox
+is the different variant 4x64. The conversions from seeds to keys and from bits to numbers follow TensorFlow:
 `tensorflow/core/kernels/stateless_random_ops.cc` and `tensorflow/core/lib/random/random_distributions.h`.
 """
 

@@ -1,8 +1,8 @@
 """Reference embeddings: excerpts of recordings that generated music is compared with.
 
-Consecutive excerpts are nearly independent, but few. Overlapping excerpts give better means and covariances, but they are
-each other's nearest neighbours. So the Fréchet distance and the spread use overlapping excerpts; precision, recall, density
-and coverage use consecutive ones.
+Consecutive excerpts are nearly independent, but few. Overlapping excerpts give better means and covariances, but they
+are each other's nearest neighbours. So the Fréchet distance and the spread use overlapping excerpts; precision, recall,
+density and coverage use consecutive ones.
 """
 
 import dataclasses

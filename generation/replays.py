@@ -16,25 +16,25 @@ from common.errors import UserError
 _BLOCK_PIECES = 64
 # Values further below the maximum of a spectrogram are background noise.
 _RANGE_DB = 80.0
-# Changes slower than this fraction of an excerpt (0.5 s of 6 s) or faster than three frames are filtered out. The slow ones
-# are similar in all music; the fast ones differ between a copy and the same copy shifted by half a frame.
+# Changes slower than this fraction of an excerpt (0.5 s of 6 s) or faster than three frames are filtered out. The slow
+# ones are similar in all music; the fast ones differ between a copy and the same copy shifted by half a frame.
 _SLOW_FRACTION = 1 / 12
 _SMOOTH_FRAMES = 3
 # RMS in dB that is added to the energies, so that a constant spectrogram correlates with nothing.
 _STILL_DB = 0.1
-# An excerpt is a copy if its distance is below this fraction of the median distance of held-out excerpts. Measured on 14
-# tracks of GTZAN, relative to that median: copies, also at -8 dB, with noise 15 dB below them, or half new, 0.01 to 0.58;
-# other tracks 0.86 or more, blurred ones 0.68 or more, smooth or white random fields 0.94 or more.
+# An excerpt is a copy if its distance is below this fraction of the median distance of held-out excerpts. Measured on
+# 14 tracks of GTZAN, relative to that median: copies, also at -8 dB, with noise 15 dB below them, or half new, 0.01 to
+# 0.58; other tracks 0.86 or more, blurred ones 0.68 or more, smooth or white random fields 0.94 or more.
 _COPY_FRACTION = 0.63
 
 
 def nearest_distances(generated: np.ndarray, training: Sequence[np.ndarray]) -> np.ndarray:
     """Compute the distance of each generated excerpt to the nearest segment of a training recording.
 
-    Both halves of an excerpt are cross-correlated with every training recording, and the largest correlation is used. The
-    moving average of each band and the mean over all bands are subtracted first, so that gain, equalisation and a common
-    envelope have no effect, and noise has little. A copy is found at any position in a recording, and if only half of the
-    excerpt is a copy, but not at another speed or pitch.
+    Both halves of an excerpt are cross-correlated with every training recording, and the largest correlation is used.
+    The moving average of each band and the mean over all bands are subtracted first, so that gain, equalisation and a
+    common envelope have no effect, and noise has little. A copy is found at any position in a recording, and if only
+    half of the excerpt is a copy, but not at another speed or pitch.
 
     Args:
         generated: Mel spectrograms in dB, shape `(excerpts, frames, bands)`.
@@ -53,8 +53,9 @@ def nearest_distances(generated: np.ndarray, training: Sequence[np.ndarray]) -> 
     piece_frames, segment_frames = num_frames // 2, min(2 * num_frames, *map(len, training))
     if {recording.shape[1] for recording in training} != {num_bands} or segment_frames < piece_frames:
         raise UserError(
-            f"training recordings have shapes from {min(x.shape for x in training)} to {max(x.shape for x in training)}; "
-            f"expected at least {piece_frames} frames, half an excerpt, and {num_bands} bands"
+            f"training recordings have shapes from {min(x.shape for x in training)} to "
+            f"{max(x.shape for x in training)}; expected at least {piece_frames} frames, half an excerpt, and "
+            f"{num_bands} bands"
         )
     slow_frames = max(2, round(_SLOW_FRACTION * num_frames))
     excerpts = [_local_changes(excerpt, slow_frames) for excerpt in generated]
@@ -76,9 +77,9 @@ def nearest_distances(generated: np.ndarray, training: Sequence[np.ndarray]) -> 
 def share_of_copies(nearest: np.ndarray, held_out_nearest: np.ndarray) -> float:
     """Return the fraction of generated excerpts that are copies of training recordings; it should be 0.
 
-    An excerpt is a copy if its nearest distance is below 0.63 times the median of held-out excerpts. Blurred, noisy or poor
-    excerpts are not copies, unless they are made from a training recording. Held-out recordings that share a riff or a loop
-    with the training recordings lower the threshold.
+    An excerpt is a copy if its nearest distance is below 0.63 times the median of held-out excerpts. Blurred, noisy or
+    poor excerpts are not copies, unless they are made from a training recording. Held-out recordings that share a riff
+    or a loop with the training recordings lower the threshold.
 
     Args:
         nearest: `nearest_distances` of generated excerpts.

@@ -1,7 +1,8 @@
 """Convert waveforms to scaled spectrograms and back, in the graph.
 
-Decibels are scaled to [-1, 1] by two values per band, `low` for -1 and `high` for 1, and values outside are clipped. `low`
-and `high` are measured on training excerpts and stored with the weights. Only the phase and the clipped values are lost.
+Decibels are scaled to [-1, 1] by two values per band, `low` for -1 and `high` for 1, and values outside are clipped.
+`low` and `high` are measured on training excerpts and stored with the weights. Only the phase and the clipped values
+are lost.
 """
 
 from collections.abc import Iterable

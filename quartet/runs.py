@@ -39,8 +39,8 @@ def load(run_dir: str | Path, **options: Any) -> Any:
 
     Args:
         run_dir: The run directory, e.g. `runs/kws/default`.
-        **options: Inference options of the task: `threshold` for keyword spotting, `overlap` and `wiener_iterations` for
-            separation, `epoch` for generation.
+        **options: Inference options of the task: `threshold` for keyword spotting, `overlap` and `wiener_iterations`
+            for separation, `epoch` for generation.
 
     Returns:
         A `kws.inference.KeywordSpotter`, `counting.inference.SpeakerCounter`, `separation.inference.StemSeparator` or

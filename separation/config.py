@@ -149,8 +149,8 @@ class Config(OptimizerConfig):
         bins = self.n_fft // 2 // (self.subbands if self.model == "tfc_tdf" else 1)
         if self.num_frames % step or bins % step:
             raise UserError(
-                f"--depth={self.depth} needs frames and bins that are multiples of {step}, got {self.num_frames} frames and"
-                f" {bins} bins; change --num_frames, --n_fft, --subbands or --depth"
+                f"--depth={self.depth} needs frames and bins that are multiples of {step}, got {self.num_frames} frames"
+                f" and {bins} bins; change --num_frames, --n_fft, --subbands or --depth"
             )
 
     @property

@@ -58,8 +58,8 @@ def evaluate_split(
 
     Returns:
         Metrics, and a table with a row for each track, stem and estimator. The metrics `sdr`, `si_sdr` and `usdr` (with
-        `full` also `isr`, `sir` and `sar`) have a value in dB for each stem. `intervals` has the 95 % intervals of `sdr`
-        and `si_sdr`, `oracles` the same metrics for each oracle, and `protocol` the way they were computed.
+        `full` also `isr`, `sir` and `sar`) have a value in dB for each stem. `intervals` has the 95 % intervals of
+        `sdr` and `si_sdr`, `oracles` the same metrics for each oracle, and `protocol` the way they were computed.
     """
     config = corpus.config
     names = FULL if full and len(config.stems) > 1 else QUICK

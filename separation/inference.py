@@ -152,8 +152,8 @@ class StemSeparator:
         Args:
             blocks: Consecutive blocks of the mixture at the model's sample rate, `(samples, channels)`, of any length;
                 one or two channels for a stereo model.
-            batch_size: Windows in a batch. The look-ahead is at most `window_samples` plus `batch_size - 1` hops; with 1
-                it is one window.
+            batch_size: Windows in a batch. The look-ahead is at most `window_samples` plus `batch_size - 1` hops; with
+                1 it is one window.
 
         Yields:
             Blocks of the stems `(stems, samples, channels)`, with the same total length as the mixture.

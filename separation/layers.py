@@ -1,7 +1,7 @@
 """Keras layers around a separation network: waveforms to its input, and its output to the waveforms of the stems.
 
-Spectra are `(batch, channels, 2, frames, bins)`, where axis 2 is the real and imaginary part; a stem axis comes before the
-channels. The bins of a frame are contiguous in memory, so every step is one pass over long rows. A network works on
+Spectra are `(batch, channels, 2, frames, bins)`, where axis 2 is the real and imaginary part; a stem axis comes before
+the channels. The bins of a frame are contiguous in memory, so every step is one pass over long rows. A network works on
 `(batch, frames, bins - 1, features)`: the highest bin, at half the sample rate, reuses the output of the bin below it.
 """
 
@@ -155,8 +155,8 @@ class MaskedSpectra(keras.layers.Layer):
     `(batch, stems, channels, 2, frames, bins)`.
 
     Args:
-        kind: How masks are changed outside training. "sigmoid" and "softmax" do not change them, "binary" thresholds them
-            at 0.5, and "ratio" normalises their power over the stems, as in Spleeter.
+        kind: How masks are changed outside training. "sigmoid" and "softmax" do not change them, "binary" thresholds
+            them at 0.5, and "ratio" normalises their power over the stems, as in Spleeter.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 
@@ -195,8 +195,8 @@ class ComplexSpectra(keras.layers.Layer):
 
     Args:
         num_stems: Number of stems.
-        masks: Whether the outputs are complex masks, to be multiplied by the spectrum of the mixture. Otherwise they are
-            the spectra of the stems, scaled to the level of the mixture.
+        masks: Whether the outputs are complex masks, to be multiplied by the spectrum of the mixture. Otherwise they
+            are the spectra of the stems, scaled to the level of the mixture.
         **kwargs: Arguments of `keras.layers.Layer`.
     """
 

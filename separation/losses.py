@@ -60,11 +60,11 @@ def waveform_l1(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]
 def si_sdr(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
     """Negative scale-invariant signal-to-distortion ratio in dB / 10, plus a penalty on level and sign.
 
-    J. Le Roux et al., "SDR – half-baked or well done?", ICASSP 2019; the mean is not removed. SI-SDR ignores the level and
-    the sign of a stem, so alone it gives stems that do not add up to the mixture. The penalty is `(scale - 1)^2`, where
-    `scale` is the least-squares gain of the estimate; an inverted estimate counts as distortion. Ratios are limited to
-    30 dB (S. Wisdom et al., "Unsupervised sound separation using mixture invariant training", NeurIPS 2020): otherwise the
-    faint stems of an untrained network have gradients that dominate those of the penalty.
+    J. Le Roux et al., "SDR – half-baked or well done?", ICASSP 2019; the mean is not removed. SI-SDR ignores the level
+    and the sign of a stem, so alone it gives stems that do not add up to the mixture. The penalty is `(scale - 1)^2`,
+    where `scale` is the least-squares gain of the estimate; an inverted estimate counts as distortion. Ratios are
+    limited to 30 dB (S. Wisdom et al., "Unsupervised sound separation using mixture invariant training", NeurIPS 2020):
+    otherwise the faint stems of an untrained network have gradients that dominate those of the penalty.
 
     Returns the mean over the stems and channels that are not silent.
     """

@@ -1,8 +1,8 @@
 """Metrics of source separation: BSSEval v4, SDR of frames and of tracks, scale-invariant SDR.
 
-BSSEval is implemented here because no package offers version 4 in the form needed. museval, which gives the same values,
-cannot be imported without the ffmpeg programs. fast-bss-eval cannot compute frame-wise metrics with filters of the whole
-track in NumPy. mir_eval implements version 3.
+BSSEval is implemented here because no package offers version 4 in the form needed. museval, which gives the same
+values, cannot be imported without the ffmpeg programs. fast-bss-eval cannot compute frame-wise metrics with filters of
+the whole track in NumPy. mir_eval implements version 3.
 
 Every function takes references and estimates of shape `(sources, samples, channels)` in any real type and computes in
 float64. Estimate i is compared with reference i; no permutation is searched.
@@ -60,17 +60,17 @@ def bss_eval(
     """Compute BSSEval version 4: frame-wise SDR, ISR, SIR and SAR with distortion filters of the whole track.
 
     Each estimate is projected onto its reference, and onto all references, where every channel is delayed by 0 to
-    `filter_length - 1` samples. The filters are the least-squares solution for the whole track. They are applied to each
-    frame separately, as if the signal around it were zero, and energies are summed over all channels.
+    `filter_length - 1` samples. The filters are the least-squares solution for the whole track. They are applied to
+    each frame separately, as if the signal around it were zero, and energies are summed over all channels.
 
-    A frame in which any reference or any estimate is all zero is NaN for every source. A source that is silent throughout
-    therefore makes all frames NaN; remove it first. museval rejects such a track. It also treats a frame as silent if its
-    channels cancel out exactly; this function does not.
+    A frame in which any reference or any estimate is all zero is NaN for every source. A source that is silent
+    throughout therefore makes all frames NaN; remove it first. museval rejects such a track. It also treats a frame as
+    silent if its channels cancel out exactly; this function does not.
 
-    If references are linearly dependent (copied channels, ideal band limits, pure tones), the filters are not unique, and
-    the result of museval depends on rounding. Here such a system is regularised. ISR, SIR and SAR are still unreliable
-    for sources without any energy in some band, because the filters are arbitrary there and show at the edges of frames;
-    16-bit sources have enough energy.
+    If references are linearly dependent (copied channels, ideal band limits, pure tones), the filters are not unique,
+    and the result of museval depends on rounding. Here such a system is regularised. ISR, SIR and SAR are still
+    unreliable for sources without any energy in some band, because the filters are arbitrary there and show at the
+    edges of frames; 16-bit sources have enough energy.
 
     Most of the time is spent on one linear system of `sources * channels * filter_length` unknowns.
 
@@ -82,9 +82,9 @@ def bss_eval(
         filter_length: Length of the distortion filters in samples.
 
     Returns:
-        Ratios in dB, shape `(sources, frames)`. An incomplete last frame is dropped, but a signal shorter than a frame is
-        one frame. If an estimate equals its reference, SDR is infinite and the others, limited by rounding, exceed 100 dB
-        unless references are linearly dependent.
+        Ratios in dB, shape `(sources, frames)`. An incomplete last frame is dropped, but a signal shorter than a frame
+        is one frame. If an estimate equals its reference, SDR is infinite and the others, limited by rounding, exceed
+        100 dB unless references are linearly dependent.
 
     Raises:
         UserError: A shape is wrong, a sample is not finite, there is only one source, or a length is below 1.
@@ -190,7 +190,7 @@ def frame_median(frames: np.ndarray) -> np.ndarray:
 
 
 def usdr(references: np.ndarray, estimates: np.ndarray) -> np.ndarray:
-    """Compute the SDR of whole tracks (uSDR, "utterance-level" SDR), the ranking metric of the Music Demixing Challenge.
+    """Compute the SDR of whole tracks (uSDR, "utterance-level" SDR), the metric of the Music Demixing Challenge.
 
     `10 log10((sum s^2 + 1e-7) / (sum (s - ŝ)^2 + 1e-7))` over all samples and channels; full scale is 1. The constant
     keeps it finite: it is 0 dB if both reference and estimate are silent.
@@ -312,8 +312,8 @@ def _correlations(references: np.ndarray, estimates: np.ndarray, num_lags: int) 
     """Correlate each channel of the references with every channel, over the whole track.
 
     Returns:
-        `sum_n x_i[n] y_j[n + lag]` at `[i, j, lag]`, shape `(channels, 2 * channels, num_lags)` with the channels of all
-        sources. x are the channels of the references; y are the channels of the references, then of the estimates.
+        `sum_n x_i[n] y_j[n + lag]` at `[i, j, lag]`, shape `(channels, 2 * channels, num_lags)` with the channels of
+        all sources. x are the channels of the references; y are the channels of the references, then of the estimates.
     """
     fft_length = scipy.fft.next_fast_len(max(_BLOCK_SAMPLES, 4 * num_lags), real=True)
     block = fft_length - (num_lags - 1)
@@ -336,8 +336,8 @@ def _projection_filters(
     """Compute the filters that project each estimate onto its own reference, and onto all references.
 
     Returns:
-        Filters for the own reference, shape `(sources, channels of the estimate, channels of the reference, delays)`, and
-        for all references, shape `(all channels of estimates, all channels of references, delays)`.
+        Filters for the own reference, shape `(sources, channels of the estimate, channels of the reference, delays)`,
+        and for all references, shape `(all channels of estimates, all channels of references, delays)`.
     """
     num_sources, _, num_channels = references.shape
     total, size = num_sources * num_channels, num_channels * filter_length

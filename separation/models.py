@@ -83,7 +83,7 @@ class Objective:
 class Separator(keras.Model):
     """A model whose losses and metrics use several outputs at once.
 
-    In Keras a loss or metric belongs to one output. Here masks, magnitudes and waveforms share one target, the true stems.
+    In Keras a loss or metric belongs to one output. Here all outputs have one target, the true stems.
 
     Attributes:
         objective: Set by `compile_model`.

@@ -1,6 +1,7 @@
 """Oracle estimators: lower and upper bounds of separation, the unprocessed mixture and ideal masks.
 
-E. Vincent, R. Gribonval, M. D. Plumbley, "Oracle estimators for the benchmarking of source separation algorithms", 2007.
+E. Vincent, R. Gribonval, M. D. Plumbley, "Oracle estimators for the benchmarking of source separation algorithms",
+2007.
 """
 
 import numpy as np

@@ -60,7 +60,7 @@ def separate_file(
 ) -> None:
     """Separate one song into files, which appear once all of them are complete.
 
-    The stems of a mono song are mono, also with a stereo model. A mono model separates each channel of a song on its own.
+    The stems of a mono song are mono, also with a stereo model. A mono model separates each channel on its own.
 
     Args:
         separator: The separator.

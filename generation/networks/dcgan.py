@@ -1,7 +1,7 @@
 """The networks of the student report: a DCGAN for 32×32 spectrograms.
 
-Based on A. Radford et al., "Unsupervised representation learning with deep convolutional generative adversarial networks",
-ICLR 2016 (arXiv 1511.06434), with the layer order and sizes of the report.
+Based on A. Radford et al., "Unsupervised representation learning with deep convolutional generative adversarial
+networks", ICLR 2016 (arXiv 1511.06434), with the layer order and sizes of the report.
 """
 
 import keras

@@ -2,9 +2,9 @@
 
 The generator is convolutional along time: each step of noise gives 32 frames, so pieces of any length have no joins.
 Nearest-neighbour upsampling before convolutions avoids checkerboard artifacts (A. Odena et al., "Deconvolution and
-checkerboard artifacts", Distill 2016). Pixel normalisation and the standard deviation over the batch are from T. Karras et
-al., "Progressive growing of GANs", ICLR 2018 (arXiv 1710.10196), spectral normalisation from T. Miyato et al., ICLR 2018
-(arXiv 1802.05957).
+checkerboard artifacts", Distill 2016). Pixel normalisation and the standard deviation over the batch are from T. Karras
+et al., "Progressive growing of GANs", ICLR 2018 (arXiv 1710.10196), spectral normalisation from T. Miyato et al., ICLR
+2018 (arXiv 1802.05957).
 """
 
 import keras

@@ -18,8 +18,8 @@ _DROPPED_LEVELS = 3
 def unet(config: Config, features: keras.KerasTensor, num_answers: int) -> keras.KerasTensor:
     """Build the U-Net: `depth` levels of `width`, 2 `width`, 4 `width` … channels.
 
-    With `depth=6`, `width=16`, one input channel and one output channel, it has 9,826,321 parameters, including the moving
-    statistics of batch normalisation.
+    With `depth=6`, `width=16`, one input channel and one output channel, it has 9,826,321 parameters, including the
+    moving statistics of batch normalisation.
 
     Args:
         config: Gives `depth`, `width` and `dropout`; dropout follows the first three levels of the decoder.
@@ -50,8 +50,8 @@ def unet(config: Config, features: keras.KerasTensor, num_answers: int) -> keras
 class FoldedConv2DTranspose(layers.Conv2DTranspose):
     """`Conv2DTranspose(filters, 5, strides=2, padding="same")`, computed as an ordinary convolution.
 
-    Each of the four outputs of an input position depends on at most 3×3 inputs, so one 3×3 convolution computes all four
-    as channels. With few filters this takes half the time, because a transposed convolution leaves vector units idle.
+    Each of the four outputs of an input position depends on at most 3×3 inputs, so one 3×3 convolution computes all
+    four as channels. With few filters this takes half the time: a transposed convolution leaves vector units idle.
 
     Args:
         filters: Number of output channels.
