@@ -1,4 +1,4 @@
-"""Music generation: new audio in the texture of a genre, learnt from a few recordings."""
+"""Music generation: audio with the texture of a genre, learned from a few recordings."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Trained runs: loaded to be used, or trained."""
+"""Load trained runs, or train new ones."""
 
 import dataclasses
 import importlib
@@ -15,13 +15,13 @@ TASKS = ("kws", "counting", "separation", "generation")
 
 @dataclasses.dataclass(frozen=True)
 class TrainedRun:
-    """A run directory whose training is complete.
+    """A run whose training is complete.
 
     Attributes:
         task: `kws`, `counting`, `separation` or `generation`.
         folder: The run directory.
-        config: What was trained: the task's `Config`.
-        metrics: What it reaches on the test split: the task's `evaluation.Metrics`.
+        config: The configuration, the task's `Config`.
+        metrics: The metrics on the test split, the task's `evaluation.Metrics`.
     """
 
     task: str
@@ -30,24 +30,24 @@ class TrainedRun:
     metrics: Any
 
     def load(self, **options: Any) -> Any:
-        """Load it, as `quartet.load` does."""
+        """Load the model; see `quartet.load`."""
         return load(self.folder, **options)
 
 
 def load(run_dir: str | Path, **options: Any) -> Any:
-    """Load a trained run, ready to use.
+    """Load a trained run for inference.
 
     Args:
-        run_dir: The run directory that training left, such as `runs/kws/default`.
-        **options: What the task can do otherwise than it was trained: `threshold` for keyword spotting, `overlap` and
-            `wiener_iterations` for separation, `epoch` for generation.
+        run_dir: The run directory, e.g. `runs/kws/default`.
+        **options: Inference options of the task: `threshold` for keyword spotting, `overlap` and `wiener_iterations`
+            for separation, `epoch` for generation.
 
     Returns:
-        By the task of the run a `kws.inference.KeywordSpotter`, `counting.inference.SpeakerCounter`,
-        `separation.inference.StemSeparator` or `generation.inference.MusicGenerator`.
+        A `kws.inference.KeywordSpotter`, `counting.inference.SpeakerCounter`, `separation.inference.StemSeparator` or
+        `generation.inference.MusicGenerator`, depending on the task of the run.
 
     Raises:
-        UserError: The folder is no complete run.
+        UserError: The folder is not a complete run.
         TypeError: The task has no such option.
 
     Example:
@@ -65,15 +65,15 @@ def train(
     variant: str = "default",
     options: Options | None = None,
 ) -> TrainedRun:
-    """Train a run, or go on with one that was interrupted; one that is complete is left as it is.
+    """Train a run, or resume an interrupted one; a complete run is not trained again.
 
     Args:
         task: `kws`, `counting`, `separation` or `generation`.
-        config: What to train, for example `dataclasses.replace(kws.config.VARIANTS["default"], epochs=5)`; the variant as
-            it is unless given.
-        run_dir: The run directory; `runs/<task>/<variant>` unless given.
-        variant: The named configuration that it starts from.
-        options: How to train: where decoded recordings are kept, whether a corpus is fetched, and more.
+        config: The configuration, e.g. `dataclasses.replace(kws.config.VARIANTS["default"], epochs=5)`. Defaults to the
+            variant.
+        run_dir: The run directory. Defaults to `runs/<task>/<variant>`.
+        variant: The name of the variant that `config` is based on.
+        options: Training options: the folder for decoded recordings, whether to download the corpus, and others.
 
     Returns:
         The run, with its metrics on the test split.
@@ -97,19 +97,19 @@ def train(
 
 
 def task_of(run_dir: str | Path) -> str:
-    """Return which task a run directory is of.
+    """Return the task of a run directory.
 
     Raises:
-        UserError: It is no run directory.
+        UserError: The folder is not a run directory.
     """
     path = Path(configs.expanded(str(run_dir))) / "config.json"
     try:
         saved = files.read_json(path, "train again in another folder")
     except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; expected a folder that training left") from error
+        raise UserError(f"{path} does not exist; expected the run directory of a training") from error
     task = saved.get("task") if isinstance(saved, dict) else None
     if task not in TASKS:
-        raise UserError(f"{path} belongs to no task of {', '.join(TASKS)}; expected a folder that training left")
+        raise UserError(f"{path}: unknown task {task!r}, expected one of {', '.join(TASKS)}")
     return task
 
 

@@ -1,4 +1,4 @@
-"""Source separation: the sources of a mixture, each as a waveform of its own."""
+"""Source separation: estimate the waveform of each source in a mixture."""
 
 import sys
 

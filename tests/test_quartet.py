@@ -98,11 +98,13 @@ def test_a_training_from_python_is_a_run_with_metrics(tmp_path, policy):
 
 
 def test_errors_speak_of_arguments(inputs, tmp_path):
-    with pytest.raises(UserError, match=r"nowhere/config.json does not exist; expected a folder that training left"):
+    with pytest.raises(
+        UserError, match=r"nowhere/config.json does not exist; expected the run directory of a training"
+    ):
         quartet.load(tmp_path / "nowhere")
     shutil.copytree(RUNS / "kws", tmp_path / "run")
     (tmp_path / "run" / "config.json").write_text('{"task": "chess"}')
-    with pytest.raises(UserError, match="belongs to no task of kws, counting"):
+    with pytest.raises(UserError, match="config.json: unknown task 'chess', expected one of kws, counting"):
         quartet.load(tmp_path / "run")
     with pytest.raises(UserError, match="task: there is no 'kvs', only .* Did you mean \"kws\"?"):
         quartet.train("kvs")
