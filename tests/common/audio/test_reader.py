@@ -208,7 +208,7 @@ def test_a_bad_file_gives_one_line_that_names_it(tmp_path):
 def test_a_bad_stream_is_named_standard_input():
     with pytest.raises(UserError, match="standard input is empty"):
         audio.read(io.BytesIO())
-    with pytest.raises(UserError, match="standard input is not audio"):
+    with pytest.raises(UserError, match="standard input is not readable audio"):
         audio.read(io.BytesIO(b"hello there, no audio"))
 
 

@@ -47,7 +47,10 @@ def test_a_stream_is_a_file_for_a_while(album):
 
 
 def test_what_is_wrong_with_a_stream_is_said_of_standard_input():
-    with pytest.raises(UserError, match="^standard input is not audio"), inputs.on_disk(io.BytesIO(b"text")) as path:
+    with (
+        pytest.raises(UserError, match="^standard input is not readable audio"),
+        inputs.on_disk(io.BytesIO(b"text")) as path,
+    ):
         audio.info(path)
 
 
