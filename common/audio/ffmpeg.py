@@ -104,7 +104,7 @@ class Recording:
         if num_damaged or stated > there + TOLERATED_SECONDS:
             self._warn(
                 self._name,
-                f"only {there:.2f} of {max(stated, there):.2f} s can be decoded; the rest is damaged or missing",
+                f"{there:.2f} of {max(stated, there):.2f} s can be decoded; the rest is damaged or missing",
             )
 
     def _converted(self, frames: Iterator, layout) -> Iterator[np.ndarray | None]:
