@@ -1,4 +1,4 @@
-"""Waveforms that somebody has in memory: checked, and read as recordings are."""
+"""Waveforms in memory: checked, and read like recordings."""
 
 import numbers
 from collections.abc import Iterator
@@ -15,10 +15,11 @@ class Waveform:
 
     Args:
         waveform: Shape `(samples,)` or `(samples, channels)`, float in [-1, 1] or int16.
-        sample_rate: In hertz.
+        sample_rate: In Hz.
 
     Raises:
-        UserError: The waveform has another shape or type, no samples, or some that are NaN or infinite; or the rate is absurd.
+        UserError: The waveform has another shape or type, no samples, or NaN or infinite samples.
+        UserError: The sample rate is out of range.
     """
 
     encoding = "a waveform in memory"
@@ -34,7 +35,7 @@ class Waveform:
     def blocks(
         self, first: int = 0, num_samples: int | None = None, block_values: int = decoding.BLOCK_VALUES
     ) -> Iterator[np.ndarray]:
-        """Yield a stretch in blocks, float32 of shape `(samples, channels)`."""
+        """Yield a segment in blocks, float32 of shape `(samples, channels)`."""
         end = self.num_samples if num_samples is None else min(self.num_samples, first + num_samples)
         step = max(1, block_values // self.num_channels)
         for start in range(first, end, step):
@@ -48,7 +49,7 @@ def checked(waveform: np.ndarray) -> np.ndarray:
         waveform: Shape `(samples,)` or `(samples, channels)`, float in [-1, 1] or int16.
 
     Raises:
-        UserError: It has another shape or type, no samples, or some that are NaN or infinite.
+        UserError: It has another shape or type, no samples, or NaN or infinite samples.
 
     Example:
         >>> checked(np.array([16384, -32768], np.int16)).tolist()

@@ -63,7 +63,7 @@ def separate(fails, untrained, tmp_path):
 def test_what_is_no_song(separate, tmp_path):
     text = tmp_path / "text.wav"
     text.write_text("hello")
-    assert f"{text} is not audio that can be read" in separate(text)
+    assert f"{text} is not readable audio" in separate(text)
     empty = tmp_path / "empty.wav"
     empty.touch()
     assert "is empty (0 bytes)" in separate(empty)

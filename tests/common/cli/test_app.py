@@ -190,7 +190,7 @@ def test_control_c_says_that_the_same_command_goes_on(capsys):
         raise KeyboardInterrupt
 
     assert run(main) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "run the same command to resume" in capsys.readouterr().err
 
 
 def test_help_shows_purpose_flags_and_defaults(capsys):

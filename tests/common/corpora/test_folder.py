@@ -271,7 +271,7 @@ def test_what_is_left_out_is_counted(tmp_path, caplog):
     caplog.set_level("INFO")
     _touch(tmp_path, _numbered("yes/{}.wav", 3) + _numbered("no/{}.wav", 3) + ["yes/a.txt", "b.pdf", "yes/._1.wav"])
     folder.index(tmp_path)
-    assert caplog.messages == [f"{tmp_path}: left out 2 files that are no audio (.pdf 1, .txt 1)"]
+    assert caplog.messages == [f"{tmp_path}: skipped 2 files that are not audio (.pdf 1, .txt 1)"]
 
 
 def test_a_table_from_another_system_finds_its_files(tmp_path):

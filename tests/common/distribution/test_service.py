@@ -26,7 +26,7 @@ def worker(dispatcher):
     """A process of its own, as on another machine: Python functions do not get there."""
     flags = [f"--dispatcher={dispatcher}", "--host=localhost"]
     process = subprocess.Popen([sys.executable, "-m", "common.data_service", *flags], stderr=subprocess.PIPE, text=True)
-    assert any(f"worker of {dispatcher}" in line for line in process.stderr)
+    assert any(f"worker of dispatcher {dispatcher}" in line for line in process.stderr)
     yield process
     process.kill()
     process.communicate()

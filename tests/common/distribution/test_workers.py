@@ -98,7 +98,7 @@ def test_training_goes_on_after_a_worker_was_killed(tmp_path, task_flags):
     assert "another worker was lost" in log.with_suffix(".0").read_text().splitlines()[-1]
 
     two_workers.finish(two_workers.start(two_workers.TRAIN, arguments, log), log)
-    assert "going on after epoch" in log.with_suffix(".0").read_text()
+    assert "resuming after epoch" in log.with_suffix(".0").read_text()
     assert_same_on_both("kws", tmp_path / "killed")
     undisturbed, resumed = (tmp_path / name / "run" for name in ("undisturbed", "killed"))
     pd.testing.assert_frame_equal(history_of(resumed), history_of(undisturbed), check_exact=False, rtol=1e-4)

@@ -222,7 +222,7 @@ def test_a_run_of_another_configuration_is_refused_and_kept(tmp_path):
 def test_a_folder_of_somebody_else_is_no_run_directory(tmp_path):
     runs.check_folder(tmp_path)
     (tmp_path / "example").mkdir()
-    with pytest.raises(UserError, match=r"example is there, and of no run: config\.json is missing"):
+    with pytest.raises(UserError, match=r"example exists but .* is not a run: config\.json is missing"):
         runs.check_folder(tmp_path)
     (tmp_path / "config.json").touch()
     runs.check_folder(tmp_path)
@@ -240,7 +240,7 @@ def test_a_corpus_that_changed_is_told_where_a_run_goes_on(tmp_path, caplog):
     start(3)
     assert "changed" not in caplog.text
     start(5)
-    assert "the corpus has changed since this run began (train yes 3, now 5); training goes on" in caplog.text
+    assert "the corpus has changed since this run began (train yes 3, now 5); training continues" in caplog.text
     caplog.clear()
     (tmp_path / "run" / "corpus.json").unlink()
     start(7)  # as an earlier version left it
