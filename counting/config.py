@@ -38,11 +38,13 @@ class Config(ClassifierConfig):
         "synthetic",
         "synthetic (generated voices), librispeech, folder (one folder per speaker), or prepared (mixtures from"
         " python -m counting.prepare)",
+        group="data",
     )
     subsets: tuple[str, ...] = field(
         (),
         "subsets of LibriSpeech, separated by commas, e.g. dev-clean,test-clean; if empty, all in the folder, and"
         " --download fetches dev-clean, test-clean and train-clean-100",
+        group="data",
     )
     language: str = field("en", "language of the synthetic corpus, an espeak-ng code")
     num_voices: int = field(160, "number of speakers in the synthetic corpus", minimum=12)
@@ -77,13 +79,17 @@ class Config(ClassifierConfig):
     )
     min_level_db: float = field(-40.0, "lowest level of a mixture, in dBFS; not with --level_rule=mean")
     max_level_db: float = field(-15.0, "highest level of a mixture, in dBFS; not with --level_rule=mean", maximum=0)
-    min_rt60_seconds: float = field(0.1, "shortest random reverberation time, in seconds", minimum=0.05, maximum=2)
+    min_rt60_seconds: float = field(
+        0.1, "shortest random reverberation time, in seconds", minimum=0.05, maximum=2, group="augmentation"
+    )
     max_rt60_seconds: float = field(0.7, "longest random reverberation time, in seconds", minimum=0.05, maximum=2)
     vary_noise: bool = field(
         False,
         "augment the noise of --noise_dir: other speeds, reversed, two recordings mixed, some coloured noise",
     )
-    validation_mixtures: int = field(1500, "mixtures for validation; the same for every epoch and --seed", minimum=30)
+    validation_mixtures: int = field(
+        1500, "mixtures for validation; the same for every epoch and --seed", minimum=30, group="data"
+    )
     test_mixtures: int = field(3000, "mixtures per test condition; the same for every --seed", minimum=30)
 
     head: str = field(
@@ -91,6 +97,7 @@ class Config(ClassifierConfig):
         "output of the model; sex: numbers of women and men; class: the count; ordinal: more than 1, more than 2, …;"
         " poisson: a rate",
         choices=HEADS,
+        group="model",
     )
     original_widths: bool = field(False, "use the widths of Dai et al. for M3 to M34-res instead of the report's")
 

@@ -28,8 +28,8 @@ class Config(TrainingConfig):
 
     DROPPED = ("optimizer", "schedule", "warmup_epochs", "weight_decay")
 
-    corpus: str = field("synthetic", "corpus of the music", choices=GENERATION_CORPORA)
-    genre: tuple[str, ...] = field((), "genres to train on, e.g. metal,rock; all genres if empty")
+    corpus: str = field("synthetic", "corpus of the music", choices=GENERATION_CORPORA, group="data")
+    genre: tuple[str, ...] = field((), "genres to train on, e.g. metal,rock; all genres if empty", group="data")
     split_rule: str = field(
         "official",
         "official (split by a hash of the track names) or folds (cross-validation)",
@@ -45,7 +45,7 @@ class Config(TrainingConfig):
         choices=("random", "consecutive"),
     )
 
-    sample_rate: int = field(22050, "sample rate in hertz", minimum=8000, maximum=192_000)
+    sample_rate: int = field(22050, "sample rate in hertz", minimum=8000, maximum=192_000, group="model")
     clip_seconds: float = field(6.0, "length of an excerpt in seconds", minimum=0.5, maximum=60)
     features: str = field(
         "mel", "frequency axis of the spectrograms, mel bands or linear FFT bins", choices=("mel", "linear")
@@ -75,7 +75,7 @@ class Config(TrainingConfig):
     )
     spectral_norm: bool = field(False, "use spectral normalisation in the discriminator (native)")
 
-    loss: str = field("hinge", "adversarial loss", choices=LOSSES)
+    loss: str = field("hinge", "adversarial loss", choices=LOSSES, group="training")
     real_label: float = field(
         1.0, "target label of reals with --loss=bce, e.g. 0.9 for label smoothing", minimum=0.5, maximum=1
     )
@@ -90,6 +90,7 @@ class Config(TrainingConfig):
         "none",
         "augmentation of the discriminator input, fixed (at --augment_probability) or adaptive (more if it overfits)",
         choices=("none", "fixed", "adaptive"),
+        group="augmentation",
     )
     augment_probability: float = field(
         0.0, "probability of each augmentation; with adaptive the initial value", minimum=0, maximum=1
@@ -98,7 +99,9 @@ class Config(TrainingConfig):
         0.6, "target of adaptive augmentation, the mean sign of the logits of reals", minimum=0, maximum=1
     )
 
-    monitor_epochs: int = field(5, "epochs between monitoring samples", minimum=1, formerly="watch_epochs")
+    monitor_epochs: int = field(
+        5, "epochs between monitoring samples", minimum=1, formerly="watch_epochs", group="training"
+    )
     monitor_samples: int = field(128, "number of monitoring samples", minimum=16, formerly="watch_samples")
     on_collapse: str = field(
         "restore",

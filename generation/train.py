@@ -21,8 +21,8 @@ from generation.config import TASK, VARIANTS
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    shared_flags.define_training_flags(flag_values)
     configs.define_flags(flag_values, VARIANTS)
+    shared_flags.define_training_flags(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:

@@ -40,12 +40,15 @@ class Config(ClassifierConfig):
     corpus: str = field(
         "synthetic",
         "one or more of synthetic, speech_commands, folder, clusters (of untranscribed speech), separated by commas",
+        group="data",
     )
     data_dir: str = field(
         "", "folder of the corpus in its native layout; for several corpora one folder each, separated by commas"
     )
     words: tuple[str, ...] = field(
-        (), "keywords, separated by commas; if empty, the ten command words, or with --corpus=folder every class"
+        (),
+        "keywords, separated by commas; if empty, the ten command words, or with --corpus=folder every class",
+        group="data",
     )
     unknown: bool = field(False, "add the class _unknown_ for all other words")
     silence: bool = field(False, "add the class _silence_ for noise without speech")
@@ -83,17 +86,23 @@ class Config(ClassifierConfig):
         formerly="recorded_share",
     )
 
-    model: str = field("bc_resnet", "the network", choices=MODELS)
+    model: str = field("bc_resnet", "the network", choices=MODELS, group="model")
 
     num_teachers: int = field(
-        0, "teacher networks to distil from, trained first with other seeds; 0 trains none", minimum=0, maximum=10
+        0,
+        "teacher networks to distil from, trained first with other seeds; 0 trains none",
+        minimum=0,
+        maximum=10,
+        group="training",
     )
     teacher_width: float = field(1.0, "--width of the teachers", minimum=0.25, maximum=8)
     teacher_weight: float = field(
         0.7, "weight of the teachers' predictions in the training labels", minimum=0, maximum=1
     )
 
-    max_shift_ms: float = field(100.0, "largest random time shift of training clips, in milliseconds", minimum=0)
+    max_shift_ms: float = field(
+        100.0, "largest random time shift of training clips, in milliseconds", minimum=0, group="augmentation"
+    )
     max_gain_db: float = field(6.0, "largest random gain of training clips, up or down, in dB", minimum=0)
     mixup_probability: float = field(
         0.0,

@@ -23,10 +23,11 @@ class Config(OptimizerConfig):
     the model returns the stems as waveforms.
     """
 
-    corpus: str = field("synthetic", "corpus of the songs", choices=SEPARATION_CORPORA)
+    corpus: str = field("synthetic", "corpus of the songs", choices=SEPARATION_CORPORA, group="data")
     stems: tuple[str, ...] = field(
         ("vocals", ACCOMPANIMENT),
         "stems to estimate, e.g. vocals,drums; accompaniment is the sum of all other stems",
+        group="data",
     )
     sample_rate: int = field(
         0, "sample rate in hertz, e.g. 44100; 0 for the rate of the corpus", minimum=0, maximum=192_000
@@ -50,6 +51,7 @@ class Config(OptimizerConfig):
         "FFT length in samples, e.g. 2048; 0 for the largest power of two within 64 ms",
         minimum=0,
         maximum=16384,
+        group="model",
     )
     hop_length: int = field(0, "hop between frames in samples; 0 for a quarter of --n_fft", minimum=0, maximum=16_384)
     num_frames: int = field(128, "frames in a window, the input of the network", minimum=16, maximum=8192)
@@ -68,7 +70,9 @@ class Config(OptimizerConfig):
         " softmax (masks that sum to 1), complex (complex masks) or spectrum (complex spectra of the stems)",
         choices=("sigmoid", "binary", "ratio", "softmax", "complex", "spectrum"),
     )
-    loss: tuple[str, ...] = field(("waveform_l1", "multi_stft"), f"losses to add up, any of {', '.join(LOSSES)}")
+    loss: tuple[str, ...] = field(
+        ("waveform_l1", "multi_stft"), f"losses to add up, any of {', '.join(LOSSES)}", group="training"
+    )
 
     remix_probability: float = field(
         0.0,
@@ -76,6 +80,7 @@ class Config(OptimizerConfig):
         minimum=0,
         maximum=1,
         formerly="mix_probability",
+        group="augmentation",
     )
     min_gain: float = field(1.0, "smallest random gain of a training stem, as a factor", minimum=0)
     max_gain: float = field(1.0, "largest random gain of a training stem, as a factor", minimum=0)
@@ -95,10 +100,16 @@ class Config(OptimizerConfig):
         minimum=0,
         maximum=0.4,
     )
-    validation_excerpts: int = field(120, "number of validation windows; the same in every epoch", minimum=1)
+    validation_excerpts: int = field(
+        120, "number of validation windows; the same in every epoch", minimum=1, group="data"
+    )
 
     overlap: float = field(
-        0.25, "overlap of consecutive windows during inference, as a fraction of a window", minimum=0, maximum=0.75
+        0.25,
+        "overlap of consecutive windows during inference, as a fraction of a window",
+        minimum=0,
+        maximum=0.75,
+        group="model",
     )
     wiener_iterations: int = field(
         0, "iterations of the multichannel Wiener filter during inference; 0 turns it off", minimum=0
