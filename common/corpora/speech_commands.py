@@ -137,9 +137,8 @@ def noise_rows(path: Path) -> list[dict]:
 
     Returns:
         Three manifest rows: the first 80 % for training, the next 10 % for validation, the last 10 % for testing. A
-            file
-        shorter than 10 s is not divided, since a tenth of it is too short for a 1 s clip; it is split by its name's
-        hash.
+        file shorter than 10 s is not divided, since a tenth of it is too short for a 1 s clip; its split is chosen by
+        the hash of its name.
     """
     row = {"path": path, "label": BACKGROUND_NOISE}
     try:

@@ -73,7 +73,7 @@ def test_nan_samples_are_rejected_with_their_reason(train_folder, tmp_path):
         soundfile.write(path, np.full(1000, np.nan, np.float32), RATE, subtype="FLOAT")
     line = train_folder(tmp_path / "words")
     assert "NaN" in line
-    assert "where --max_rejected allows 5%" in line
+    assert "but --max_rejected allows 5%" in line
 
 
 def test_a_misspelt_word(train_folder, corpus_dir):
@@ -125,7 +125,7 @@ def test_an_unseen_word_that_nobody_says(train_folder, corpus_dir):
 
 def test_no_background_folder(fails, run_dir, shards_dir, tmp_path):
     flags = [f"--run_dir={run_dir}", f"--shards_dir={shards_dir}", f"--background_dir={tmp_path / 'absent'}"]
-    assert "absent holds no audio files" in fails(evaluate, *flags)
+    assert "absent has no audio files" in fails(evaluate, *flags)
 
 
 def test_damaged_weights(fails, run_dir, tmp_path):

@@ -239,7 +239,7 @@ def test_a_style_that_nobody_plays_is_refused(tmp_path):
         synthetic_songs.make(Settings(tmp_path, "polka", "en", 2.0, 16000, 1, 0), 3)
 
 
-@pytest.mark.parametrize(("language", "message"), [("englisch", "does not speak"), ("cv", "no sounds for numbers")])
+@pytest.mark.parametrize(("language", "message"), [("englisch", "does not support"), ("cv", "cannot speak numbers")])
 def test_a_language_that_cannot_be_sung_is_refused_in_one_line(wheel, tmp_path, language, message):
     with refused(message):
         synthetic_songs.index(tmp_path, language=language)

@@ -108,9 +108,9 @@ def test_a_signature_is_enough(form, clips, tmp_path):
 @pytest.mark.parametrize(
     ("shape", "dtype", "compute", "expected"),
     [
-        ((None, 3), tf.float32, lambda audio: audio, "takes no waveform of 1600 float32 samples"),
+        ((None, 3), tf.float32, lambda audio: audio, "does not take 1600 float32 samples"),
         ((800,), tf.float32, lambda audio: audio, "its signatures take .*800"),
-        ((None,), tf.float32, lambda audio: tf.reduce_sum(audio), "no output that is an embedding"),
+        ((None,), tf.float32, lambda audio: tf.reduce_sum(audio), "no embedding output"),
         ((None,), tf.float32, lambda audio: [audio[:2], audio[:5]], r"it gives float32 \([25],\), float32 \([25],\)"),
     ],
 )
