@@ -1,14 +1,15 @@
-"""Train each task in every way that has to learn the same: precisions, XLA, devices, workers; over several seeds.
+"""Check that precisions, XLA, several devices and several workers give the same metrics, per task over several seeds.
 
   python -m benchmarks.agreement
   python -m benchmarks.agreement --tasks=counting --ways=single,workers --num_seeds=5
 
-Every training is a short one on a corpus made on the spot, in a process of its own with one thread for the network, judged
-on what it has not heard; ways take turns. `mirrored` divides the CPU in two, `workers` are two processes on loopback. The
-table gives each way's figure over the seeds, by how much its mean differs from that of `single` (float32, one device) with
-a 95 % interval of Student's t, and how many times as fast the steps are: the median over the seeds, of each training the
-median of all epochs but the first, which traces. It is printed, and every training's figures are written to
-runs/benchmarks/agreement.csv, row by row, so that the same command goes on after an interruption.
+Every training is short, uses a synthetic corpus, runs in a separate process with one thread for the network, and is
+evaluated on held-out data; the ways take turns. `mirrored` divides the CPU into two devices, `workers` runs two
+processes on loopback. For each way, the table shows the metric over the seeds, the difference of its mean from that of
+`single` (float32, one device) with a 95 % interval by Student's t, and the relative speed of a step. The speed is the
+median over the seeds; for each training, it is the median over all epochs but the first, which traces. The table is
+printed. The metrics of every training are written to runs/benchmarks/agreement.csv row by row, so the same command
+resumes after an interruption.
 """
 
 import json
@@ -83,9 +84,9 @@ sys.exit(app.run(train.main, train.define_flags, sys.argv[2:]))
 
 def define_flags(flag_values: FlagValues) -> None:
     """Define the flags of this entry point."""
-    absl_flags.DEFINE_list("tasks", list(TASKS), "what to train", flag_values=flag_values)
-    absl_flags.DEFINE_list("ways", list(WAYS), "how to train it", flag_values=flag_values)
-    absl_flags.DEFINE_integer("num_seeds", 3, "seeds of each", lower_bound=2, flag_values=flag_values)
+    absl_flags.DEFINE_list("tasks", list(TASKS), "tasks to train", flag_values=flag_values)
+    absl_flags.DEFINE_list("ways", list(WAYS), "ways to train each task", flag_values=flag_values)
+    absl_flags.DEFINE_integer("num_seeds", 3, "number of seeds for each way", lower_bound=2, flag_values=flag_values)
 
 
 def main(flags: FlagValues, arguments: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
-"""Recordings as people have them: every format, whole and damaged in the ways that recorders, networks and disks damage files.
+"""Test recordings in every format, intact and damaged in the ways in which recorders, networks and disks damage files.
 
-Each is made of a sound whose length is known, so that what a reader returns can be held against what was constructed.
+The length of each recording is known, so that the output of a reader can be checked.
 """
 
 import dataclasses

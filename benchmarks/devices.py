@@ -1,12 +1,12 @@
 """Train all four tasks for a few steps in every precision, with and without XLA, on one device and on several.
 
-  python -m benchmarks.devices                          on the GPUs that are there, else on the CPU
-  python -m benchmarks.devices --logical_cpus=2         mirrored on a CPU that is divided in two
+  python -m benchmarks.devices                          on all GPUs, or on the CPU if there are none
+  python -m benchmarks.devices --logical_cpus=2         mirrored on a CPU divided into two devices
   python -m benchmarks.devices --variant=default --steps=100 --tasks=kws,counting
 
-Corpora are made on the spot; what is trained is the tasks' own networks on their own pipelines, as `train` builds them. A
-task under a strategy has a process of its own, and a new one after an error, so that neither a crash nor a device that is
-left in disorder harms other rows. The table is printed and written to runs/benchmarks/devices.csv.
+Corpora are synthetic; networks and pipelines are those of `train`. Each task and strategy runs in a separate process,
+which is restarted after an error, so that a crash or a device in a bad state does not affect other rows. The table is
+printed and written to runs/benchmarks/devices.csv.
 """
 
 import dataclasses
@@ -78,11 +78,11 @@ class Settings:
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     define = {"flag_values": flag_values}
-    flags.DEFINE_list("tasks", list(TASKS), "what to train", **define)
-    flags.DEFINE_string("variant", "tiny", "the tasks' variant: tiny, or default for what users train", **define)
+    flags.DEFINE_list("tasks", list(TASKS), "tasks to train", **define)
+    flags.DEFINE_string("variant", "tiny", "variant of the tasks: tiny or default", **define)
     flags.DEFINE_integer("steps", 20, "steps to time in each row", lower_bound=1, **define)
     flags.DEFINE_integer(
-        "logical_cpus", 1, "divide the CPU into so many, for mirrored without GPUs", lower_bound=1, **define
+        "logical_cpus", 1, "number of logical CPU devices, for mirrored without GPUs", lower_bound=1, **define
     )
 
 
@@ -211,7 +211,7 @@ def measure(cell: Cell, settings: Settings) -> dict:
         found["devices"] = f"{scope.num_replicas_in_sync} {kind}"
         found["examples/s"] = round(num_examples / statistics.median(timing.seconds[_WARM_UP_STEPS:]), 1)
         found["loss"] = round(timing.loss, 4)
-        found["error"] = "" if np.isfinite(timing.loss) else "the loss is not a number"
+        found["error"] = "" if np.isfinite(timing.loss) else "the loss is NaN or infinite"
     except Exception as error:  # every failure is a row of the table
         found["error"] = f"{type(error).__name__}: {errors.reason(error)}"
     return found

@@ -1,11 +1,12 @@
-"""Which embedding of mel spectrograms sees what is wrong with music; `python -m benchmarks.embeddings`.
+"""Compare embeddings of mel spectrograms by their sensitivity to damaged music; `python -m benchmarks.embeddings`.
 
-Random six-second crops of one half of the tracks are the reference, to which an embedding is fitted; crops of the other
-half, as they are and damaged, are held against it. Halves exchange their parts, and each draw has others, with as many
-tracks of each genre in both. Printed are the floor, the Fréchet distance of undamaged crops, and how many times as far
-each damage is: medians over draws, with the smallest and the largest.
+Random six-second crops of one half of the tracks are the reference, to which an embedding is fitted. Crops of the other
+half, undamaged and damaged, are compared with it. Each random split into halves has the same number of tracks per genre
+in both halves and is used both ways. The output is the floor (the Fréchet distance of undamaged crops) and the ratio of
+the distance of each damage to the floor: medians over the splits, with minimum and maximum.
 
-Many overlapping crops of few tracks describe those tracks: the floor is how far seven tracks are from seven others.
+Many overlapping crops of few tracks describe these tracks: the floor is the distance between seven tracks and seven
+others.
 
 The table is also written to runs/benchmarks/embeddings.csv and embeddings.md.
 """
@@ -44,9 +45,11 @@ Embed = Callable[[np.ndarray], np.ndarray]
 def define_flags(flag_values: FlagValues) -> None:
     """Define the flags of `python -m benchmarks.embeddings`."""
     flags.DEFINE_string(
-        "data_dir", "data/gtzan/genres", "folder of WAV files in a folder a genre", flag_values=flag_values
+        "data_dir", "data/gtzan/genres", "folder with one folder of WAV files per genre", flag_values=flag_values
     )
-    flags.DEFINE_integer("draws", 8, "random halves of the tracks, each used both ways", 1, flag_values=flag_values)
+    flags.DEFINE_integer(
+        "draws", 8, "number of random splits into halves, each used both ways", 1, flag_values=flag_values
+    )
 
 
 def main(flag_values: FlagValues, arguments: Sequence[str]) -> None:
@@ -55,7 +58,9 @@ def main(flag_values: FlagValues, arguments: Sequence[str]) -> None:
     paths = sorted(Path(flag_values.data_dir).rglob("*.wav"))
     genres = np.array([path.parent.name for path in paths])
     if len(paths) < 4 or min(np.unique(genres, return_counts=True)[1]) < 2:
-        print(f"skipped: {flag_values.data_dir} has not two WAV files in each folder, and four in all; see --data_dir")
+        print(
+            f"skipped: {flag_values.data_dir} needs at least two WAV files in each folder and four in all; see --data_dir"
+        )
         return
     tf.config.threading.set_intra_op_parallelism_threads(1)
     rng = np.random.default_rng(0)

@@ -1,9 +1,9 @@
-"""Give every reader damaged and evil input: `python -m benchmarks.fuzz --num_inputs=100000`.
+"""Fuzz every reader with damaged and malicious input: `python -m benchmarks.fuzz --num_inputs=100000`.
 
-An input is fine if the reader gives a result or its one line of error. Findings are: any other exception, a traceback that is
-printed, a crash, a hang, memory beyond 1 GiB more than good inputs take, a file outside the input's folder, an error of
-several lines, and anything that shows that what was read was executed. A finding is kept in a folder of its own, and
-made again by `--readers=NAME --first=NUMBER --num_inputs=1`; the inputs depend on the seed and their number alone.
+An input passes if the reader returns a result or a one-line error. Findings are: any other exception, a printed
+traceback, a crash, a hang, memory of more than 1 GiB above that of good inputs, a file outside the folder of the input,
+an error of several lines, and any sign of executed input. Each finding is saved in a separate folder. To reproduce it,
+use `--readers=NAME --first=NUMBER --num_inputs=1`; the inputs depend only on the seed and their number.
 
 The table is printed and written to runs/fuzz/fuzz.csv, the findings to runs/fuzz/findings.csv.
 """
@@ -37,11 +37,11 @@ _MOST_WAITING = 20
 
 def define_flags(flag_values: FlagValues) -> None:
     """Define what is tried."""
-    flags.DEFINE_integer("num_inputs", 100_000, "inputs over all readers", 1, flag_values=flag_values)
+    flags.DEFINE_integer("num_inputs", 100_000, "number of inputs over all readers", 1, flag_values=flag_values)
     flags.DEFINE_integer("seed", 0, "seed of all inputs", flag_values=flag_values)
-    flags.DEFINE_integer("first", 0, "number of each reader's first input", 0, flag_values=flag_values)
+    flags.DEFINE_integer("first", 0, "number of the first input of each reader", 0, flag_values=flag_values)
     flags.DEFINE_list("readers", list(READERS), f"any of {', '.join(READERS)}", flag_values=flag_values)
-    flags.DEFINE_integer("num_processes", 2, "how many work at once", 1, flag_values=flag_values)
+    flags.DEFINE_integer("num_processes", 2, "number of parallel processes", 1, flag_values=flag_values)
     flags.DEFINE_string("output_dir", "runs/fuzz", "folder of the table and the findings", flag_values=flag_values)
 
 
@@ -69,7 +69,7 @@ def main(flag_values: FlagValues, arguments: Sequence[str]) -> None:
     for (reader, kind, place), numbers in pool.places.items():
         print(f"{len(numbers):6} x {reader} {kind} {place}; numbers {', '.join(map(str, numbers[:_KEPT]))}")
     if pool.findings:
-        raise UserError(f"{len(pool.findings)} inputs are findings; they are kept in {output_dir}")
+        raise UserError(f"{len(pool.findings)} inputs are findings; they are saved in {output_dir}")
 
 
 def _jobs(counts: dict[str, int], first: int) -> Iterator[tuple[str, int, int]]:

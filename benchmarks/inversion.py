@@ -1,13 +1,14 @@
-"""Mel spectrograms back to audio, beside librosa; `python -m benchmarks.inversion [--data_dir=FOLDER]`.
+"""Inversion of mel spectrograms to audio, compared with librosa; `python -m benchmarks.inversion [--data_dir=FOLDER]`.
 
-From the middle of every recording in the folder, or of songs in the style of metal made on the spot, six seconds go into a
-mel spectrogram of 64 bands (22,050 Hz, n_fft 400, hop 200) and back: here by `inversion.mel_db_to_waveform`, and by
-`librosa.feature.inverse.mel_to_audio`. The routes take turns, an excerpt a round, warm, on two threads. The last routes
-show what of the distance is whose: Griffin-Lim from the excerpt's own magnitudes, without mel bands between.
+Six seconds from the middle of every recording in the folder, or of synthetic metal songs, are converted to a mel
+spectrogram of 64 bands (22,050 Hz, n_fft 400, hop 200) and back: by `inversion.mel_db_to_waveform` and by
+`librosa.feature.inverse.mel_to_audio`. The routes take turns, one excerpt per round, after a warm-up, on two threads.
+The last routes invert the true magnitudes of the excerpt by Griffin-Lim, which shows the error without the mel bands.
 
-- log-spectral distance in dB: what two power spectrograms differ by, root mean square over bins, mean over frames; powers
-  more than 80 dB below the excerpt's largest are raised to that. Linear: n_fft 1024, hop 256; mel: the bands themselves.
-- spectral convergence: the norm of the difference of the magnitudes over that of the excerpt's; n_fft 1024, hop 256.
+- log-spectral distance in dB: difference of the power spectrograms, root mean square over bins, mean over frames, with
+  a floor of 80 dB below the maximum of the excerpt. Linear: n_fft 1024, hop 256; mel: the mel bands.
+- spectral convergence: norm of the difference of the magnitudes divided by the norm of the true ones; n_fft 1024, hop
+  256.
 
 The table is printed and written to runs/benchmarks/inversion.csv and inversion.md.
 """
@@ -48,9 +49,7 @@ _NUM_SONGS = 5
 
 def define_flags(flag_values: FlagValues) -> None:
     """Add the one flag there is."""
-    flags.DEFINE_string(
-        "data_dir", None, "folder of recordings; songs are made unless it is given", flag_values=flag_values
-    )
+    flags.DEFINE_string("data_dir", None, "folder of recordings; synthetic songs by default", flag_values=flag_values)
 
 
 def main(flag_values: FlagValues, positional: Sequence[str] = ()) -> None:
@@ -73,7 +72,7 @@ def main(flag_values: FlagValues, positional: Sequence[str] = ()) -> None:
     files.write_text(_FOLDER / "inversion.md", f"{title}\n\n{lines}")
     print(title)
     print(table.to_string(index=False))
-    print("seconds an excerpt: median, fastest and slowest; ratio: the median compared with that of the first route")
+    print("seconds per excerpt: median, fastest and slowest; ratio: median relative to the first route")
 
 
 def find_recordings(folder: str) -> list[str]:

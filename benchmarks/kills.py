@@ -1,17 +1,16 @@
-"""Kill every step of every task at random moments, start it again, and see that nothing is lost and nothing changes.
+"""Kill every step of every task at random times, restart it, and check that nothing is lost or changed.
 
   python -m benchmarks.kills --num_kills=200 --seed=0
   python -m benchmarks.kills --num_kills=20 --tasks=kws
 
-For each task the variant `tiny` is prepared, trained, evaluated, exported and used on a corpus made on the spot: first
-undisturbed, then with `kill -9` at moments drawn from the time that each command took, each command again and again until
-it is left alone. Preparing is short beside training: so each of a command's phases is as likely as the others, and within
-it all moments are. After every kill all that lies under its final name is read to its end. At the end weights,
-history, figures and answers have to equal the undisturbed run's bit for bit, and nothing may be left of what was being
-written. The exit code is 1 where anything is wrong.
+For each task, the variant `tiny` is prepared, trained, evaluated, exported and used on a synthetic corpus: first
+without interruption, then with `kill -9` at random times, restarting each command until it completes. All phases of a
+command have the same probability, since preparation is much shorter than training; the time within a phase is uniform.
+After every kill, all files with their final names are read completely. At the end, weights, history, metrics and
+predictions must be bit-identical to those of the uninterrupted run, and no temporary files may remain. The exit code is
+1 if anything is wrong.
 
-So that the time goes into work that can be lost, processes are forked from one that has loaded TensorFlow, and used
-nothing of it: it has one thread.
+To save time, processes are forked from one that has loaded TensorFlow but not used it, so that it has only one thread.
 """
 
 import os
@@ -298,8 +297,8 @@ def measure(task: str, num_kills: int, rng: np.random.Generator, root: Path) -> 
 
 def define_flags(flag_values: FlagValues) -> None:
     """Define the flags of this entry point."""
-    absl_flags.DEFINE_integer("num_kills", 200, "how often to kill, over all tasks", 1, flag_values=flag_values)
-    absl_flags.DEFINE_integer("seed", 0, "decides the moments", flag_values=flag_values)
+    absl_flags.DEFINE_integer("num_kills", 200, "number of kills over all tasks", 1, flag_values=flag_values)
+    absl_flags.DEFINE_integer("seed", 0, "seed of the random times", flag_values=flag_values)
     absl_flags.DEFINE_list("tasks", list(TASKS), f"any of {', '.join(TASKS)}", flag_values=flag_values)
 
 

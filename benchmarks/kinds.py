@@ -1,13 +1,13 @@
-"""Every kind of recording that people have, through every command that takes one.
+"""Run every command on every kind of recording that users may have.
 
   python -m benchmarks.kinds                 all formats, damaged in every way
   python -m benchmarks.kinds --small         each format and each damage once, as the tests do
 
-The recordings are made on the spot: whole and damaged files of every format, names in every script, links, channels that
-cancel, silence, absurd rates. All lie in one folder, which each command gets, and each training gets a folder that holds
-all of them. The table says of each kind and command `ok`, `line` (refused, and a line says why), or what is wrong. The
-exit code is 1 where anything is: a traceback, an answer that is missing without a line, a length that is not what was
-constructed, an input that changed.
+The recordings are synthetic: intact and damaged files of every format, names in every script, links, channels that
+cancel, silence, extreme sample rates. Every command gets a folder with all of them, and every training a corpus that
+includes them. For each kind and command, the table shows `ok`, `line` (rejected with a one-line error), or the problem.
+The exit code is 1 if there is a problem: a traceback, a missing result without an error line, a wrong length, or a
+changed input.
 """
 
 import contextlib

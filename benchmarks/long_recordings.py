@@ -1,7 +1,7 @@
-"""What memory a long recording takes: `python -m benchmarks.long_recordings [--hours=0.1,1,10]`.
+"""Memory of predictions for long recordings: `python -m benchmarks.long_recordings [--hours=0.1,1,10]`.
 
-A tiny keyword spotter is trained on whistles, and answers for recordings of noise with a whistle each minute, each in a
-process of its own. The table says how much memory the process held at the most, and how many words it found.
+A tiny keyword spotter is trained on whistles. It then processes recordings of noise with one whistle per minute, each
+in a separate process. The table shows the peak memory of the process and the number of words found.
 """
 
 import os

@@ -1,8 +1,8 @@
-"""M5 counting speakers, mixing included, beside the same network and mixtures in PyTorch; `python -m benchmarks.mixing`.
+"""Training of M5 for speaker counting, including mixing, compared with PyTorch; `python -m benchmarks.mixing`.
 
-Both sides mix one to three random one-second cuts out of the same recordings in memory, batches of 32, new ones in every
-step, and train with Adam. Ours is `model.fit` on the toolkit's pipeline; theirs the usual loop, compiled, over a
-`DataLoader` whose dataset mixes with numpy, in the process itself or in a worker beside it. All routes take turns.
+Both sides mix one to three random one-second excerpts of the same recordings in memory, in batches of 32, new in every
+step, and train with Adam. Ours is `model.fit` on the pipeline of the toolkit. PyTorch uses the usual training loop,
+compiled, with a `DataLoader` that mixes with NumPy in the main process or in one worker process. All routes take turns.
 
 The table is printed and written to runs/benchmarks/mixing.csv and mixing.md.
 """
@@ -72,7 +72,7 @@ def main() -> None:
     files.write_text(_FOLDER / "mixing.md", f"{title}\n\n{markdown(table)}")
     print(title)
     print(table.to_string(index=False))
-    print("ratio: how many times as fast ours is, the medians compared")
+    print("ratio: median speed of ours divided by that of the route")
 
 
 def recordings() -> SpeechBank:

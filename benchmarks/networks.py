@@ -1,10 +1,11 @@
-"""Training and inference of three networks beside the same networks in PyTorch; `python -m benchmarks.networks`.
+"""Training and inference of three networks, compared with PyTorch; `python -m benchmarks.networks`.
 
-The report's CNN on 44 x 13 features, M5 on one second of waveform at 16 kHz, BC-ResNet-1 on 101 x 40 log-mel; features
-are outside on both sides. Our training is `model.fit` with the toolkit's optimizers and steps per execution, theirs the
-usual loop; both track loss and accuracy. Inference is one clip by what each side deploys with: LiteRT, and PyTorch
-eager, compiled, as frozen TorchScript and compiled ahead of time from `torch.export`, each with one and two threads.
-All routes of a network have the same data in memory and take turns; one clip's answers are compared, to 1e-4.
+The networks are the CNN of the report on 44 x 13 features, M5 on one second of waveform at 16 kHz, and BC-ResNet-1 on
+101 x 40 log-mel; features are not included on either side. Our training is `model.fit` with the optimizers and steps
+per execution of the toolkit, PyTorch uses the usual training loop; both track loss and accuracy. Inference is on one
+clip: by LiteRT, and by PyTorch eager, compiled, as frozen TorchScript, and compiled ahead of time from `torch.export`,
+each with one and two threads. All routes of a network have the same data in memory and take turns. The outputs for one
+clip are compared with a tolerance of 1e-4.
 
 The table is printed and written to runs/benchmarks/networks.csv and networks.md.
 """
@@ -75,7 +76,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="torch")
     rows = []
     for name, network in NETWORKS.items():
-        print(f"{name}: compiling and measuring, some minutes", flush=True)
+        print(f"{name}: compiling and measuring, takes some minutes", flush=True)
         rows += measure_training(name, network)
         rows += measure_inference(name, network)
     table = pd.DataFrame(rows)
@@ -86,7 +87,7 @@ def main() -> None:
     files.write_text(_FOLDER / "networks.md", f"{title}\n\n{markdown(table)}")
     print(title)
     print(table.to_string(index=False))
-    print("ratio: how many times as fast ours is, the medians compared")
+    print("ratio: median speed of ours divided by that of the route")
     print(f"written: {_FOLDER / 'networks.csv'}, {_FOLDER / 'networks.md'}")
 
 
@@ -135,7 +136,7 @@ def measure_inference(name: str, network: Network) -> list[dict]:
         for route, answer in routes.items():
             difference = np.abs(answer() - expected).max()
             if not difference <= _TOLERANCE:
-                raise ValueError(f"{name}, {route}: the answer differs from the Keras model's by {difference:.2g}")
+                raise ValueError(f"{name}, {route}: the output differs from the Keras model by {difference:.2g}")
         repeated = {route: _repeat(answer) for route, answer in routes.items()}
         take_turns(repeated, 1)
         milliseconds = 1000 * take_turns(repeated, _INFERENCE_ROUNDS) / _CLIPS_PER_ROUND

@@ -1,6 +1,7 @@
-"""The report's CNN, M5, BC-ResNet and the U-Net in PyTorch, as one writes them there, with weights copied from ours.
+"""The CNN of the report, M5, BC-ResNet and the U-Net in idiomatic PyTorch, with weights copied from ours.
 
-Own code, from the report and the papers. Kernels have the axes of ours in reverse, so frequency comes before time.
+Written from the report and the papers. The axes of kernels are reversed relative to ours, so frequency comes before
+time.
 """
 
 import keras

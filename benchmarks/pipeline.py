@@ -1,10 +1,10 @@
-"""How fast the pipeline from shards feeds, beside what the training step of the report's network consumes.
+"""Throughput of the input pipeline from shards, compared with that of the training step.
 
   python -m benchmarks.pipeline
 
-Clips of noise are prepared once, then read, augmented and trained on by turns; the medians and their ratios are
-printed. The first epoch of a training also reads the prepared shards for the first time, so the second pass is timed
-beside the first.
+Clips of noise are prepared once. Reading, augmentation and training then take turns; medians and their ratios are
+printed. The first epoch of a training reads the shards for the first time, so both the first and later passes are
+timed.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Whether files that a run left can be read to their end, and whether two runs left the same."""
+"""Check that the files of a run can be read completely, and that two runs have equal files."""
 
 import io
 import json
@@ -62,7 +62,7 @@ def _read_json(path: Path) -> None:
         # Where the report exists, the shard is complete.
         records = sum(1 for _ in tf.data.TFRecordDataset(str(path.with_suffix(".tfrecord"))))
         if records != len(content["rows"]):
-            raise ValueError(f"the shard holds {records} records, its report names {len(content['rows'])}")
+            raise ValueError(f"the shard has {records} records, its report lists {len(content['rows'])}")
     if "num_samples" in content and path.parent.name == "tracks":
         size = path.with_suffix(".pcm").stat().st_size
         if not content["num_samples"] or size % (2 * content["num_samples"]):
@@ -114,17 +114,17 @@ def differences(expected: Path, received: Path) -> list[str]:
         elif path.suffix == ".keras":
             ours, theirs = dict(_weights(path)), dict(_weights(other))
             if list(ours) != list(theirs) or any(ours[key].tobytes() != theirs[key].tobytes() for key in ours):
-                found.append(f"{other}: other weights than {path}")
+                found.append(f"{other}: the weights differ from {path}")
         elif path.name == "history.csv":
             ours, theirs = (pd.read_csv(one).drop(columns=list(_WRITTEN_AT_ANY_TIME)) for one in (path, other))
             if not ours.equals(theirs):
-                found.append(f"{other}: another history than {path}")
+                found.append(f"{other}: the history differs from {path}")
         elif (
             path.suffix in (".json", ".csv", ".wav", ".out", ".npz")
             and "export" not in name.parts
             and name.name != "train.out"
             and path.read_bytes() != other.read_bytes()
         ):
-            found.append(f"{other}: another content than {path}")
-    found += [f"{path} was left" for path in leftovers(received)]
+            found.append(f"{other}: the content differs from {path}")
+    found += [f"{path} is a leftover" for path in leftovers(received)]
     return found

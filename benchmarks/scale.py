@@ -1,11 +1,11 @@
-"""What a corpus and several workers cost: the figures of SCALING.md.
+"""Cost of large corpora and speed-up by several workers: the measurements of SCALING.md.
 
-  python -m benchmarks.scale                        all of it; about a quarter of an hour on two cores
+  python -m benchmarks.scale                        all parts; about 15 minutes on two cores
   python -m benchmarks.scale --parts=stages,memory
 
-`stages`: processor seconds per hour of audio of every stage between files and weights. `memory`: the largest memory of
-preparing and reading against the size of the corpus. `workers`: training examples a second of one process and of two
-on this machine, with one thread each. All on noise of one second, as loud and as long as words.
+`stages`: CPU seconds per hour of audio for every stage from files to weights. `memory`: peak memory of preparing and
+reading, by the size of the corpus. `workers`: training examples per second of one process and of two processes on this
+machine, with one thread each. All parts use one-second clips of noise at the level of spoken words.
 """
 
 import csv
@@ -39,12 +39,12 @@ _ROUNDS = 3
 
 def define_flags(flag_values: FlagValues) -> None:
     """Define the flags of this entry point."""
-    absl_flags.DEFINE_list("parts", list(_PARTS), "what to measure", flag_values=flag_values)
-    absl_flags.DEFINE_float("hours", 1.0, "hours of audio to measure the stages on", flag_values=flag_values)
+    absl_flags.DEFINE_list("parts", list(_PARTS), "parts to measure", flag_values=flag_values)
+    absl_flags.DEFINE_float("hours", 1.0, "hours of audio for measuring the stages", flag_values=flag_values)
     absl_flags.DEFINE_string(
         "memory_of",
         "",
-        "a folder of recordings: prepare and read it, and print the memory that took",
+        "a folder of recordings: prepare and read it, and print the peak memory",
         flag_values=flag_values,
     )
 

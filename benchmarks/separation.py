@@ -1,10 +1,12 @@
-"""Separation beside PyTorch, beside real time, and its memory; `python -m benchmarks.separation`.
+"""Separation: training speed compared with PyTorch, real-time factor and memory; `python -m benchmarks.separation`.
 
-The five-level U-Net learns masks of 512 bins by 128 frames, four at a time, by the L1 distance of masked magnitudes, here by
-`model.fit` and in PyTorch by the usual loop, eager and compiled; all routes have the same data in memory and take turns. Then a
-minute of noise is separated as `separation.predict` does it, overlap included, by that U-Net with soft masks and by the
-variant `default` at 16 kHz mono, and by `default` in stereo at 44.1 kHz. Last, `separation.predict` runs on five minutes and
-on an hour of audio, each in a process of its own, whose largest memory is read.
+- Training: a five-level U-Net learns masks of 512 bins by 128 frames in batches of four, with the L1 loss of masked
+  magnitudes, by `model.fit` and by the usual PyTorch loop, eager and compiled. All routes have the same data in memory
+  and take turns.
+- Speed: one minute of noise is separated as in `separation.predict`, including overlap, by the U-Net with soft masks
+  and by the variant `default` at 16 kHz mono, and by `default` at 44.1 kHz stereo.
+- Memory: `separation.predict` processes five minutes and one hour of audio, each in a separate process; its peak memory
+  is measured.
 
 The table is printed and written to runs/benchmarks/separation.csv and separation.md.
 """
@@ -67,7 +69,7 @@ def main() -> None:
     files.write_text(_FOLDER / "separation.md", f"{title}\n\n{markdown(table)}")
     print(title)
     print(table.to_string(index=False))
-    print("ratio: how many times as fast ours is, the medians compared; of memory, an hour's to five minutes'")
+    print("ratio: median speed of ours divided by that of the route; for memory, one hour relative to five minutes")
 
 
 def measure_training() -> list[dict]:

@@ -1,12 +1,12 @@
-"""Train separators on folds of a corpus, and compare them track by track on singers that none has heard.
+"""Train separators on folds of a corpus, and compare them track by track on unseen singers.
 
   python -m benchmarks.separators --corpus=mir1k --data_dir=DIR
   python -m benchmarks.separators --corpus=mir1k --data_dir=DIR --networks=default,spleeter --folds=0,1
 
-Each network is trained on each fold with one seed, in a process of its own. Every track is a test track of one fold. The table
-gives each network's figures over the tracks of all folds asked for, and how much better the first network is: the
-difference of each track, their mean, and its 95 % interval, for which singers are drawn anew. The runs lie side by side in
---output_dir, where `tracks.csv` is written too, and the same command goes on where it stopped.
+Each network is trained on each fold with one seed, in a separate process. Every track is a test track of one fold. The
+table shows the metrics of each network over the test tracks of the given folds, and the mean difference of the first
+network from the others with a 95 % interval by a bootstrap over singers. The runs and `tracks.csv` are written to
+--output_dir. The same command resumes after an interruption.
 """
 
 import sys
@@ -49,7 +49,7 @@ def define_flags(flag_values: FlagValues) -> None:
     absl_flags.DEFINE_list("folds", [str(fold) for fold in range(_NUM_FOLDS)], "the folds to test", **define)
     absl_flags.DEFINE_enum("corpus", "mir1k", SEPARATION_CORPORA, "the corpus", **define)
     absl_flags.DEFINE_string("data_dir", None, "folder of the corpus", **define)
-    absl_flags.DEFINE_string("train_flags", "", "flags for every training, after its own", **define)
+    absl_flags.DEFINE_string("train_flags", "", "additional flags for every training", **define)
     absl_flags.DEFINE_string("output_dir", "runs/benchmarks/separators", "folder of the runs and the table", **define)
 
 
@@ -94,8 +94,8 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
     """Compare networks: a row a stem and network.
 
     Args:
-        table: A row a track, stem and network, of one network after the other; columns track, group, stem, network, fold, sdr,
-            si_sdr (dB) and minutes.
+        table: A row a track, stem and network, of one network after the other; columns track, group, stem, network,
+            fold, sdr, si_sdr (dB) and minutes.
 
     Returns:
         Columns stem, network, tracks, sdr (median), si_sdr (mean), minutes (mean over folds), and by how much the first

@@ -1,4 +1,4 @@
-"""Time several routes to the same result so that they can be compared on a machine that also does other things."""
+"""Time several implementations in turn, so that they can be compared on a machine with other load."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Trainings in processes of their own, and what they left."""
+"""Run trainings in separate processes, and read their results."""
 
 import subprocess
 import sys

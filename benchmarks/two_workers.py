@@ -1,4 +1,4 @@
-"""Two worker processes on loopback, as two machines would run them."""
+"""Run two worker processes on loopback, like two machines."""
 
 import json
 import os
