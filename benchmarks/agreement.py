@@ -36,7 +36,7 @@ _COLUMNS = ("task", "way", "seed", "figure", "examples_per_second")
 
 
 class Training(NamedTuple):
-    """What a task is trained with, and the figure of `metrics.json` that is compared."""
+    """Flags of a task, and the metric of `metrics.json` to compare."""
 
     flags: tuple[str, ...]
     figure: tuple[str, ...]
@@ -90,7 +90,7 @@ def define_flags(flag_values: FlagValues) -> None:
 
 
 def main(flags: FlagValues, arguments: Sequence[str]) -> None:
-    """Train what is not in the table yet, and print it."""
+    """Run the trainings that are missing in the table, and print it."""
     app.refuse_arguments(arguments)
     for name, chosen, known in (("tasks", flags.tasks, TASKS), ("ways", flags.ways, WAYS)):
         for one in chosen:
@@ -119,7 +119,7 @@ def _known() -> pd.DataFrame:
 
 
 def train(task: str, way: str, seed: int) -> tuple[float, float]:
-    """Train once; returns the figure, and the examples a second of its epochs but the first."""
+    """Train once; return the metric, and the examples per second of all epochs but the first."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         flags = [*TASKS[task].flags, f"--seed={seed}", *WAYS[way], f"--run_dir={root / 'run'}"]
@@ -140,10 +140,10 @@ def train(task: str, way: str, seed: int) -> tuple[float, float]:
 
 
 def compare(table: pd.DataFrame) -> pd.DataFrame:
-    """Say by how much each way differs from `single`: a row a task and way.
+    """Compare each way with `single`: one row per task and way.
 
     Args:
-        table: Columns task, way, seed, figure and examples_per_second, a row a training.
+        table: Columns task, way, seed, figure and examples_per_second, one row per training.
     """
     rows = []
     for task, of_task in table.groupby("task", sort=False):

@@ -48,7 +48,7 @@ def main() -> None:
         "ours, XLA": lambda: compiled(tensor).numpy(),
     }
     installed = {name: route for name, route in routes.items() if route}
-    # In a batch librosa cuts every clip off 80 dB below the loudest of all, so that only one by one it is a reference.
+    # In a batch, librosa clips all values 80 dB below the loudest clip, so single clips are the reference.
     reference = np.stack([librosa.feature.mfcc(y=clip, sr=SAMPLE_RATE, n_mfcc=NUM_MFCC).T for clip in clips])
     differences = {
         name: np.abs(route() - reference).max() / np.abs(reference).max() for name, route in installed.items()

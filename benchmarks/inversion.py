@@ -48,7 +48,7 @@ _NUM_SONGS = 5
 
 
 def define_flags(flag_values: FlagValues) -> None:
-    """Add the one flag there is."""
+    """Define the flag of this entry point."""
     flags.DEFINE_string("data_dir", None, "folder of recordings; synthetic songs by default", flag_values=flag_values)
 
 
@@ -76,16 +76,16 @@ def main(flag_values: FlagValues, positional: Sequence[str] = ()) -> None:
 
 
 def find_recordings(folder: str) -> list[str]:
-    """Return the paths of the recordings in a folder, at any depth.
+    """Return the paths of the recordings below a folder.
 
     Raises:
-        UserError: The folder is missing or holds no audio.
+        UserError: The folder is missing or has no audio.
     """
     return manifest.recordings_below(Path(folder), "--data_dir")["path"].tolist()
 
 
 def make_songs(folder: str) -> list[str]:
-    """Make songs in the style of metal, and return the paths of their mixtures."""
+    """Generate metal songs, and return the paths of their mixtures."""
     rows = synthetic_metal.index(folder, num_songs=_NUM_SONGS, seconds=_SECONDS + 1.0, sample_rate=_RATE)
     return rows["path"].tolist()
 
@@ -108,7 +108,7 @@ def read_excerpts(paths: list[str]) -> np.ndarray:
 
 
 def measure(excerpts: np.ndarray) -> pd.DataFrame:
-    """Return a row a route: its distances from the excerpts, means, and its seconds."""
+    """Return one row per route: mean distances from the excerpts, and the time in seconds."""
     mels = spectral.mel_spectrogram(excerpts, hop_length=_HOP, **_MEL).numpy()
     magnitudes = np.abs(spectral.stft(excerpts, _N_FFT, _HOP))
     narrow = np.abs(spectral.stft(excerpts, _N_FFT, _HOP // 2))
@@ -146,7 +146,7 @@ def measure(excerpts: np.ndarray) -> pd.DataFrame:
 
 
 def our_inversion(num_iterations: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return our way from power in mel bands `(frames, num_mels)` to a waveform."""
+    """Return our function from mel power `(frames, num_mels)` to a waveform."""
 
     @tf.function(input_signature=[tf.TensorSpec((None, _NUM_MELS))])
     def invert(mel):
@@ -157,14 +157,14 @@ def our_inversion(num_iterations: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def their_inversion(num_iterations: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return librosa's way, from and to the same."""
+    """Return the function of librosa with the same input and output."""
     return lambda mel: librosa.feature.inverse.mel_to_audio(
         mel.T, sr=_RATE, n_fft=_N_FFT, hop_length=_HOP, n_iter=num_iterations
     )
 
 
 def our_griffin_lim(hop_length: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the way from magnitudes `(frames, bins)` to a waveform."""
+    """Return our function from magnitudes `(frames, bins)` to a waveform."""
     invert = tf.function(
         lambda magnitude: inversion.griffin_lim(magnitude, hop_length),
         input_signature=[tf.TensorSpec((None, 1 + _N_FFT // 2))],

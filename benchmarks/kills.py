@@ -52,7 +52,7 @@ _TRAIN = (
 )
 _EVALUATE = "evaluate --run_dir={run} --shards_dir={shards}"
 _EXPORT = "export --run_dir={run} --shards_dir={shards} --formats=saved_model,litert"
-# Of each task what writes its corpus, and its commands.
+# For each task the function that writes its corpus, and its commands.
 TASKS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "kws": (
         lambda folder: whistles.write_words(folder, num_clips=32),
@@ -99,7 +99,7 @@ _PHASE_OF = {
     "predict": "predicting",
     "generate": "predicting",
 }
-# How often a command is killed at most before it is left alone.
+# Largest number of kills of a command.
 _MOST_KILLS = {"train": 8, "prepare": 3}
 _MOST_OTHER_KILLS = 2
 # Small, so that a corpus of seconds has many.
@@ -108,10 +108,10 @@ _LONGEST_SECONDS = 600.0
 
 
 class Process:
-    """A command in a process of its own that can tell what it is doing."""
+    """A command in a separate process that reports its phase."""
 
     def __init__(self, task: str, arguments: Sequence[str], root: Path):
-        """Start it; what it says goes to `log.txt` in `root`, its answers to `work/<verb>.out`."""
+        """Start it; stderr goes to `log.txt` in `root`, stdout to `work/<verb>.out`."""
         self.verb = arguments[0]
         self.root = root
         self.phase = mmap.mmap(-1, 1)
@@ -130,7 +130,7 @@ class Process:
             (self.root / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 2),
         ):
             os.dup2(os.open(path, mode), descriptor)
-        # Where killed processes leave the files that TensorFlow writes for itself.
+        # The folder of temporary files of TensorFlow, which killed processes leave behind.
         tempfile.tempdir = str(self.root)
         code = 1
         try:
@@ -153,7 +153,7 @@ class Process:
         return told
 
     def wait(self, seconds: float) -> bool:
-        """Wait for its end, no longer than so many seconds; returns whether it has ended."""
+        """Wait for its end, at most the given number of seconds; return whether it has ended."""
         begin, phase = time.monotonic(), -1
         try:
             while (passed := time.monotonic() - begin) < seconds:
@@ -172,16 +172,16 @@ class Process:
         return False
 
     def kill(self) -> str:
-        """Kill it; returns what it was doing."""
+        """Kill it; return its phase."""
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         return PHASES[self.phase[0]]
 
     def check(self) -> None:
-        """See that it ended well.
+        """Check that it ended successfully.
 
         Raises:
-            UserError: It did not.
+            UserError: It failed.
         """
         if self.exit_code != 0:
             raise UserError(f"{self.verb} ended with {self.exit_code}: {(self.root / 'log.txt').read_text()[-3000:]}")
@@ -189,7 +189,7 @@ class Process:
 
 @dataclasses.dataclass
 class Tally:
-    """What came of the kills of one task."""
+    """The results of the kills of a task."""
 
     kills: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     resumed: int = 0
@@ -199,13 +199,13 @@ class Tally:
 
 
 def command_lines(task: str, root: Path) -> list[list[str]]:
-    """Fill in the commands of a task that work in `root`."""
+    """Fill in the commands of a task for the folder `root`."""
     names = {name: root / "work" / name for name in ("run", "shards", "output")}
     return [line.format(corpus=root / "corpus", **names).split() for line in TASKS[task][1]]
 
 
 def run_undisturbed(task: str, root: Path) -> list[list[float]]:
-    """Run all commands of a task; returns for each when its phases began and the last ended, in seconds."""
+    """Run all commands of a task; return for each the starts of its phases and its end, in seconds."""
     (root / "work").mkdir()
     phases = []
     for arguments in command_lines(task, root):
@@ -217,7 +217,7 @@ def run_undisturbed(task: str, root: Path) -> list[list[float]]:
 
 
 def draw_moment(begins: Sequence[float], rng: np.random.Generator) -> float:
-    """Draw a phase of a command, and a moment of it."""
+    """Draw a phase of a command, and a time within it."""
     phase = rng.integers(len(begins) - 1)
     return rng.uniform(begins[phase], begins[phase + 1])
 
@@ -225,7 +225,7 @@ def draw_moment(begins: Sequence[float], rng: np.random.Generator) -> float:
 def run_disturbed(
     task: str, root: Path, phases: Sequence[Sequence[float]], rng: np.random.Generator, tally: Tally
 ) -> None:
-    """Run all commands of a task, each killed some times."""
+    """Run all commands of a task, killing each several times."""
     (root / "work").mkdir()
     seen: dict[Path, int] = {}
     for arguments, begins in zip(command_lines(task, root), phases, strict=True):
@@ -244,9 +244,9 @@ def run_disturbed(
 
 
 def unreadable(folder: Path, seen: dict[Path, int]) -> list[str]:
-    """Read all files that changed since they were `seen`; returns what is wrong with them.
+    """Read all files that changed since they were `seen`; return the problems.
 
-    A process of its own reads them: this one must not use TensorFlow.
+    They are read in a separate process, since this one must not use TensorFlow.
     """
     changed = [(path, stamp) for path, stamp in readable.stamps(folder).items() if seen.get(path) != stamp]
     seen.update(changed)
@@ -268,7 +268,7 @@ def unreadable(folder: Path, seen: dict[Path, int]) -> list[str]:
 
 
 def measure(task: str, num_kills: int, rng: np.random.Generator, root: Path) -> Tally:
-    """Kill a task's commands at least so many times in all."""
+    """Kill the commands of a task at least the given number of times in total."""
     for module in ("train", "evaluate", "export", "predict", "generate", "prepare"):
         if (Path(__file__).parents[1] / task / f"{module}.py").exists():
             importlib.import_module(f"{task}.{module}")
@@ -282,7 +282,7 @@ def measure(task: str, num_kills: int, rng: np.random.Generator, root: Path) -> 
         try:
             run_disturbed(task, root, phases, rng, tally)
         except UserError as error:
-            # What does not complete is no run to compare, nor to go on from.
+            # An incomplete run can neither be compared nor continued.
             print(f"{task}: WRONG: {error}", flush=True)
             tally.faults.append(str(error))
             break
@@ -303,7 +303,7 @@ def define_flags(flag_values: FlagValues) -> None:
 
 
 def main(flags: FlagValues, arguments: Sequence[str]) -> None:
-    """Kill as the flags say, and print a table."""
+    """Run all kills, and print a table."""
     app.refuse_arguments(arguments)
     begin = time.monotonic()
     rng = np.random.default_rng(flags.seed)

@@ -24,7 +24,7 @@ _EPOCHS = 30
 
 
 def write_recording(path: Path, hours: float) -> None:
-    """Write noise with a whistle each minute, FLAC."""
+    """Write noise with one whistle per minute as FLAC."""
     rng = np.random.default_rng(0)
     with soundfile.SoundFile(path, "w", whistles.RATE, 1, "PCM_16", format="FLAC") as file:
         for minute in range(round(60 * hours)):
@@ -36,7 +36,7 @@ def write_recording(path: Path, hours: float) -> None:
 
 
 def measure(run: Path, path: Path) -> tuple[float, int]:
-    """Answer for a recording in a process of its own; returns the most memory it held, in MB, and the words found."""
+    """Run a prediction in a separate process; return its peak memory in MB and the number of words found."""
     command = [sys.executable, "-m", "kws.predict", f"--run_dir={run}", "--output_format=csv", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         output = process.stdout.read()

@@ -49,7 +49,7 @@ _FOLDER = Path("runs/benchmarks")
 
 
 class Network(NamedTuple):
-    """A network to measure: its input, its peer, how it is trained, and the steps that take about a second."""
+    """A network to measure: its input, its PyTorch version, its training, and the number of steps in about a second."""
 
     shape: tuple[int, ...]
     peer: type[torch.nn.Module]
@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def measure_training(name: str, network: Network) -> list[dict]:
-    """Return a row a route with the examples a second that it trains."""
+    """Return one row per route with the training speed in examples per second."""
     rng = np.random.default_rng(0)
     batches = (network.steps, network.config.batch_size)
     inputs = rng.normal(0, 1, (*batches, *network.shape)).astype(np.float32)
@@ -115,10 +115,10 @@ def measure_training(name: str, network: Network) -> list[dict]:
 
 
 def measure_inference(name: str, network: Network) -> list[dict]:
-    """Return a row a route with the milliseconds that one clip takes.
+    """Return one row per route with the inference time of one clip in ms.
 
     Raises:
-        ValueError: A route answers something else than our Keras model.
+        ValueError: The output of a route differs from our Keras model.
     """
     clip = np.random.default_rng(0).normal(0, 1, (1, *network.shape)).astype(np.float32)
     model = build(name, network)
@@ -145,7 +145,7 @@ def measure_inference(name: str, network: Network) -> list[dict]:
 
 
 def rows_of(what: str, unit: str, values: pd.DataFrame, ratios: pd.Series) -> list[dict]:
-    """Return the table's rows: a column of `values`, a value a round, for each route."""
+    """Return the rows of the table, one per route; `values` has one column per route and one row per round."""
     return [
         {
             "what": what,
@@ -161,13 +161,13 @@ def rows_of(what: str, unit: str, values: pd.DataFrame, ratios: pd.Series) -> li
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Lay a table out as Markdown."""
+    """Format a table as Markdown."""
     rows = [table.columns, ["---"] * len(table.columns), *table.to_numpy()]
     return "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
 
 
 def build(name: str, network: Network, precision: str = "float32") -> keras.Model:
-    """Build our network, to probabilities, with weights that depend on nothing but the network."""
+    """Build our network with probabilities as output; the weights depend only on the network."""
     loop.prepare(TrainingConfig(precision=precision))
     inputs = keras.Input(network.shape)
     embedding = ENCODERS[name].build(inputs)
@@ -179,7 +179,7 @@ def build(name: str, network: Network, precision: str = "float32") -> keras.Mode
 def our_training(
     name: str, network: Network, inputs: np.ndarray, labels: np.ndarray, precision: str = "float32"
 ) -> Route:
-    """Return a call that trains our network on all batches once, as the toolkit does."""
+    """Return a function that trains our network on all batches once, as in the toolkit."""
     model = build(name, network, precision)
     model.compile(
         optimizers.build_optimizer(network.config, network.steps),
@@ -196,7 +196,7 @@ def our_training(
 def their_training(
     network: Network, inputs: np.ndarray, labels: np.ndarray, layout: torch.memory_format, *, compiled: bool = False
 ) -> Route:
-    """Return a call that trains the peer on all batches once."""
+    """Return a function that trains the PyTorch network on all batches once."""
     net = network.peer(_NUM_LABELS).to(memory_format=layout)
     config = network.config
     if config.optimizer == "adam":
@@ -225,7 +225,7 @@ def their_training(
 
 
 def our_inference(path: Path, clip: np.ndarray, num_threads: int) -> Route:
-    """Return a call that gives one clip to a LiteRT file."""
+    """Return a function that runs a LiteRT file on one clip."""
     interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
     interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
@@ -241,7 +241,7 @@ def our_inference(path: Path, clip: np.ndarray, num_threads: int) -> Route:
 def their_inference(
     network: Network, model: keras.Model, clip: np.ndarray, num_threads: int, folder: Path
 ) -> dict[str, Route]:
-    """Return a call for each of PyTorch's runtimes that gives one clip to the peer with the weights of `model`."""
+    """Return a function for each PyTorch runtime that runs the network, with the weights of `model`, on one clip."""
     torch.set_num_threads(num_threads)
     torch.compiler.reset()
     net = network.peer(_NUM_LABELS)

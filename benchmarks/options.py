@@ -28,12 +28,12 @@ BASE = "base"
 
 
 class Options(NamedTuple):
-    """What is tried of a task.
+    """The trainings of a task.
 
     Attributes:
         base: Flags of every training.
-        rows: Of each row the flags that it adds.
-        figures: What the table shows of `metrics.json`.
+        rows: For each row its additional flags.
+        figures: Selects the metrics of `metrics.json` for the table.
     """
 
     base: str
@@ -42,7 +42,7 @@ class Options(NamedTuple):
 
 
 def _of_stems(metrics: dict) -> dict[str, object]:
-    """Show each stem's figures in decibels, in the order of the stems."""
+    """Return the metrics of each stem in dB, in the order of the stems."""
     return {
         "stems": ", ".join(metrics["sdr"]),
         **{name: ", ".join(f"{value:.2f}" for value in metrics[name].values()) for name in ("sdr", "si_sdr")},
@@ -51,7 +51,7 @@ def _of_stems(metrics: dict) -> dict[str, object]:
 
 
 def _of_samples(metrics: dict) -> dict[str, object]:
-    """Show the distances of samples beside the floor, that of training tracks."""
+    """Return the distances of samples, and the floor, which is the distance of training tracks."""
     names = ("frechet_distance", "floor", "precision", "recall", "density", "coverage", "spread_ratio", "nearest_ratio")
     return {name: round(metrics[name], 2) for name in names}
 
@@ -108,7 +108,7 @@ TASKS = {
             "scaled by bands": "--scaling=bands",
             "report": "--variant=report",
             "report-reduced": "--variant=report-reduced",
-            # Fewer examples: it is made for a GPU.
+            # Fewer examples, since it is meant for a GPU.
             "specgan": "--variant=specgan --batch_size=8 --epoch_examples=160",
         },
         _of_samples,
@@ -135,7 +135,7 @@ def define_flags(flag_values: FlagValues) -> None:
 
 
 def main(flags: FlagValues, arguments: Sequence[str]) -> None:
-    """Train what is not there yet, and print the table."""
+    """Run the missing trainings, and print the table."""
     app.refuse_arguments(arguments)
     if not flags.task:
         raise UserError(f"--task: expected one of {', '.join(TASKS)}")

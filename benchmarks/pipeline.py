@@ -30,7 +30,7 @@ _ROUNDS = 5
 
 
 def write_clips(root: Path, sample_rate: int) -> None:
-    """Write one-second clips of noise, a folder a word."""
+    """Write one-second clips of noise, one folder per word."""
     rng = np.random.default_rng(0)
     for number in range(_NUM_CLIPS):
         path = root / COMMAND_WORDS[number % 10] / f"speaker{number}_nohash_0.wav"
@@ -72,7 +72,7 @@ def main() -> None:
             models[name] = build_model(settings)
             optimizer = optimizers.build_optimizer(settings, steps)
             compile_model(models[name], settings, optimizer, optimizers.steps_per_execution(steps))
-        # The same batch again and again: what the step alone takes.
+        # Always the same batch, to time the step alone.
         batches = {"report's CNN": next(iter(plain)), "BC-ResNet-1": next(iter(full))}
         repeated = {
             name: shards.finish(tf.data.Dataset.from_tensors(batch).cache().repeat()) for name, batch in batches.items()

@@ -21,9 +21,9 @@ _WRITTEN_AT_ANY_TIME = ("examples_per_second",)
 
 
 def stamps(folder: Path) -> dict[Path, int]:
-    """List what lies below a folder under its final name, with the time of its last change.
+    """List the files below a folder that have their final names, with their modification times.
 
-    A SavedModel counts as one; what is still being written has a hidden name and does not count.
+    A SavedModel counts as one file. Temporary files have hidden names and do not count.
     """
     found = {}
     for path in sorted(folder.rglob("*")):
@@ -36,12 +36,12 @@ def stamps(folder: Path) -> dict[Path, int]:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """List what is still being written below a folder, or was when its process was killed."""
+    """List the temporary files below a folder, including those of killed processes."""
     return [path for path in folder.rglob(".*") if path.name != outputs.LEDGER]
 
 
 def fault(path: Path) -> str:
-    """Read a file, or a SavedModel, to its end; returns what is wrong with it, nothing if all is well."""
+    """Read a file or a SavedModel completely; return the problem, or nothing if there is none."""
     try:
         if path.name == "saved_model":
             tf.saved_model.load(str(path))
@@ -59,7 +59,7 @@ def fault(path: Path) -> str:
 def _read_json(path: Path) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     if path.name.startswith("shard-"):
-        # Where the report exists, the shard is complete.
+        # If the report exists, the shard is complete.
         records = sum(1 for _ in tf.data.TFRecordDataset(str(path.with_suffix(".tfrecord"))))
         if records != len(content["rows"]):
             raise ValueError(f"the shard has {records} records, its report lists {len(content['rows'])}")
@@ -100,9 +100,9 @@ def _weights(path: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def differences(expected: Path, received: Path) -> list[str]:
-    """Compare what two runs of the same commands left, bit for bit; returns what differs.
+    """Compare the files of two runs of the same commands bit by bit; return the differences.
 
-    Left out are how fast training was and what it printed, pictures, dashboards, and exports, which hold times.
+    Training speed, output, plots, TensorBoard files, and exports (which contain times) are ignored.
     """
     found = []
     for path in stamps(expected):

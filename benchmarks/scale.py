@@ -66,7 +66,7 @@ def main(flags: FlagValues, arguments: Sequence[str]) -> None:
 
 
 def write_clips(root: Path, hours: float) -> Path:
-    """Write seconds of noise as WAV, a folder a word, of a thousand speakers."""
+    """Write one-second clips of noise as WAV, one folder per word, by a thousand speakers."""
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 3000, _RATE * 60).clip(-32768, 32767).astype(np.int16)
     for number in range(round(hours * 3600)):
@@ -84,7 +84,7 @@ def _config(root: Path) -> Config:
 
 
 def stages(root: Path, shards_dir: Path) -> pd.DataFrame:
-    """Measure processor seconds per hour of audio, stage by stage."""
+    """Measure the CPU time of each stage in seconds per hour of audio."""
     from common.corpora import manifest
     from common.data import shards
     from kws import data
@@ -135,7 +135,7 @@ def stages(root: Path, shards_dir: Path) -> pd.DataFrame:
 
 
 def memory(root: Path) -> pd.DataFrame:
-    """Measure the largest memory of a process that prepares a corpus, and of another that reads it."""
+    """Measure the peak memory of a process that prepares a corpus, and of one that reads it."""
     rows = []
     for hours in _MEMORY_HOURS:
         clips = write_clips(root / f"memory_{hours:g}", hours)
@@ -147,7 +147,7 @@ def memory(root: Path) -> pd.DataFrame:
 
 
 def memory_of(root: Path) -> dict[str, float]:
-    """Prepare and read a folder in this process; returns megabytes."""
+    """Prepare and read a folder in this process; return the peak memory in MB."""
     from kws import data
 
     config = dataclasses.replace(_config(root), reverberation_probability=0.0)
@@ -171,7 +171,7 @@ def _peak_megabytes() -> float:
 
 
 def workers(root: Path) -> pd.DataFrame:
-    """Train a counter and a spotter in one process and in two, one thread each, by turns."""
+    """Train a speaker counter and a keyword spotter in one and in two processes in turn, one thread each."""
     from benchmarks.example_corpora.voices import write_speakers
     from benchmarks.two_workers import TRAIN, finish, start
 

@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def measure_training() -> list[dict]:
-    """Return a row a route with the patches a second that it trains."""
+    """Return one row per route with the training speed in patches per second."""
     rng = np.random.default_rng(0)
     mixture = np.abs(rng.normal(0, 1, (_STEPS, _BATCH, _FRAMES, _BINS, 1))).astype(np.float32)
     stem = mixture * rng.uniform(0, 1, mixture.shape).astype(np.float32)
@@ -91,7 +91,7 @@ def measure_training() -> list[dict]:
 
 
 def our_training(mixture: np.ndarray, stem: np.ndarray) -> Route:
-    """Return a call that trains our U-Net on all batches once, as the toolkit does."""
+    """Return a function that trains our U-Net on all batches once, as in the toolkit."""
     loop.prepare(_UNET)
     features = keras.Input((_FRAMES, _BINS, 1))
     masks = keras.layers.Activation("sigmoid")(unet(_UNET, features, 1))
@@ -109,7 +109,7 @@ def our_training(mixture: np.ndarray, stem: np.ndarray) -> Route:
 def their_training(
     mixture: np.ndarray, stem: np.ndarray, layout: torch.memory_format, *, compiled: bool = False
 ) -> Route:
-    """Return a call that trains the peer on all batches once."""
+    """Return a function that trains the PyTorch network on all batches once."""
     net = peers.UNet().to(memory_format=layout)
     optimizer = torch.optim.Adam(net.parameters(), _UNET.learning_rate, eps=1e-7, fused=True)
     forward = torch.compile(net) if compiled else net
@@ -129,7 +129,7 @@ def their_training(
 
 
 def measure_separation() -> list[dict]:
-    """Return a row a network with the seconds of audio that it separates in a second."""
+    """Return one row per network with the seconds of audio separated per second."""
     routes = {
         "U-Net, 16 kHz mono": our_separation(_UNET),
         "default, 16 kHz mono": our_separation(_DEFAULT),
@@ -141,7 +141,7 @@ def measure_separation() -> list[dict]:
 
 
 def our_separation(config: Config) -> Route:
-    """Return a call that separates a minute of noise."""
+    """Return a function that separates a minute of noise."""
     loop.prepare(config)
     separator = for_inference(build_model(config), config)
     noise = np.random.default_rng(0).normal(0, 0.1, (_SECONDS * config.sample_rate, config.num_channels))
@@ -155,7 +155,7 @@ def our_separation(config: Config) -> Route:
 
 
 def measure_memory() -> list[dict]:
-    """Return a row with the largest memory of `separation.predict`, for an hour of audio beside five minutes."""
+    """Return rows with the peak memory of `separation.predict` for five minutes and for one hour of audio."""
     megabytes = {}
     with tempfile.TemporaryDirectory() as folder:
         run = runs.start(Path(folder) / "run", _UNET, TASK, "report")

@@ -30,12 +30,12 @@ from separation.config import SEPARATION_CORPORA, TASK, Config
 _NUM_FOLDS = 5
 _UNET = "--depth=5 --epochs=20 --batch_size=8 --schedule=cosine"
 
-# U-Nets of five levels, the report's depth.
+# U-Nets with five levels, as in the report.
 NETWORKS = {
     "default": "--variant=default",
     "spleeter": f"--variant=spleeter {_UNET} --epoch_examples=720",
     "report": f"--variant=report {_UNET} --epoch_examples=720",
-    # Three times as long, about as long as `default` takes.
+    # Three times as many epochs, to match the training time of `default`.
     "spleeter-long": f"--variant=spleeter {_UNET} --epoch_examples=2160",
     "report-long": f"--variant=report {_UNET} --epoch_examples=2160",
 }
@@ -54,7 +54,7 @@ def define_flags(flag_values: FlagValues) -> None:
 
 
 def main(flags: FlagValues, arguments: Sequence[str]) -> None:
-    """Train what is not there yet, and print the tables."""
+    """Run the missing trainings, and print the tables."""
     app.refuse_arguments(arguments)
     for name, chosen, known in (
         ("networks", flags.networks, list(NETWORKS)),
@@ -84,22 +84,22 @@ def main(flags: FlagValues, arguments: Sequence[str]) -> None:
 
 
 def tracks_of(run_dir: Path) -> pd.DataFrame:
-    """Return the figures of a complete run's test tracks, with the minutes that its training steps took."""
+    """Return the metrics of the test tracks of a complete run, with its training time in minutes."""
     config = configs.load(Config, TASK, run_dir / "config.json")
     seconds = config.epoch_examples / pd.read_csv(run_dir / "history.csv")["examples_per_second"]
     return pd.read_csv(run_dir / "test_tracks.csv").assign(minutes=seconds.sum() / 60)
 
 
 def compare(table: pd.DataFrame) -> pd.DataFrame:
-    """Compare networks: a row a stem and network.
+    """Compare networks: one row per stem and network.
 
     Args:
-        table: A row a track, stem and network, of one network after the other; columns track, group, stem, network,
-            fold, sdr, si_sdr (dB) and minutes.
+        table: One row per track, stem and network, ordered by network; columns track, group, stem, network, fold, sdr,
+            si_sdr (dB) and minutes.
 
     Returns:
-        Columns stem, network, tracks, sdr (median), si_sdr (mean), minutes (mean over folds), and by how much the first
-        network is better, over tracks that both were tested on, with its 95 % interval.
+        Columns stem, network, tracks, sdr (median), si_sdr (mean), minutes (mean over folds), and the mean
+        difference of the first network over common test tracks, with its 95 % interval.
     """
     rows = []
     first = table["network"].iloc[0]

@@ -52,7 +52,7 @@ def main(flags: FlagValues, arguments: Sequence[str]) -> None:
 
 
 def processor_seconds(arguments: Sequence[str]) -> float:
-    """Run Python and return the processor time that it took."""
+    """Run Python and return its CPU time in seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

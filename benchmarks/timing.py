@@ -7,7 +7,7 @@ import pandas as pd
 
 
 def take_turns(routes: dict[str, Callable[[], object]], num_rounds: int) -> pd.DataFrame:
-    """Return the seconds of every call, a row a round and a column a route; all routes take turns."""
+    """Return the time of every call in seconds, one row per round and one column per route; routes take turns."""
     rounds = []
     for _ in range(num_rounds):
         seconds = {}

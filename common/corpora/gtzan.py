@@ -33,7 +33,7 @@ def index(root: str | Path) -> pd.DataFrame:
     root = Path(root).absolute()
     home = next((root / name for name in _FOLDERS if (root / name).is_dir()), root)
     if not listing.folders(home):
-        raise UserError(f"{root} holds no genres; expected GTZAN laid out as {LAYOUT}")
+        raise UserError(f"{root} has no genre folders; expected GTZAN laid out as {LAYOUT}")
     table = music_folder.index(home)
     for name, fault in _BROKEN.items():
         if table["track"].str.endswith(f"/{name}").any():

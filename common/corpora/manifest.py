@@ -158,11 +158,11 @@ def read(path: str | Path) -> pd.DataFrame:
             encoding_errors="surrogateescape",
         )
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the manifest {path}: {error}; delete it to have it made again") from error
+        raise UserError(f"cannot read the manifest {path}: {error}; delete it to create it again") from error
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
-        raise UserError(f"{path} lacks the manifest columns {', '.join(missing)}; delete it to have it made again")
+        raise UserError(f"{path} lacks the manifest columns {', '.join(missing)}; delete it to create it again")
     try:
         return table[list(COLUMNS)].astype(_TYPES)
     except (ValueError, TypeError, OverflowError) as error:
-        raise UserError(f"cannot read the manifest {path}: {error}; delete it to have it made again") from error
+        raise UserError(f"cannot read the manifest {path}: {error}; delete it to create it again") from error

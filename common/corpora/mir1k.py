@@ -35,7 +35,7 @@ def index(root: str | Path) -> pd.DataFrame:
     home = root / _FOLDER if (root / _FOLDER).is_dir() else root
     paths = listing.find(home, depth=1).files if home.is_dir() else ()
     if not paths:
-        raise UserError(f"{root} holds no clips; expected MIR-1K laid out as {LAYOUT}")
+        raise UserError(f"{root} has no clips; expected MIR-1K laid out as {LAYOUT}")
     singers = {path: plain_name(path.stem).partition("_")[0] for path in paths}
     table = manifest.from_rows(
         {"path": path, "speaker": singer, "track": plain_name(path.stem), "stem": stem, "channel": channel}

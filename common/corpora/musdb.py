@@ -48,5 +48,5 @@ def index(root: str | Path) -> pd.DataFrame:
     """
     root = Path(root).absolute()
     if not (root / "train").is_dir() and not (root / "test").is_dir():
-        raise UserError(f"{root} holds neither train nor test; expected MUSDB18-HQ laid out as {LAYOUT}")
+        raise UserError(f"{root} has neither train nor test; expected MUSDB18-HQ laid out as {LAYOUT}")
     return track_folders.index(root, VALIDATION_TRACKS)

@@ -22,7 +22,7 @@ LAYOUT = "one folder per speaker with recordings inside, such as anna/1.wav and 
 def index(root: str | Path) -> pd.DataFrame:
     """List the recordings; without given splits, speakers are split by a hash of their names.
 
-    Each split gets at least one speaker. If `validation` or `test` is missing beside `train`, its speakers are taken
+    Each split gets at least one speaker. If `validation` or `test` is missing while `train` exists, its speakers are taken
     from `train`. If all speakers are in `test`, they stay there.
 
     Args:

@@ -28,7 +28,7 @@ from common.files.names import plain_name
 SILENCE, UNKNOWN, BACKGROUND_NOISE = "_silence_", "_unknown_", "_background_noise_"
 LISTS = {"validation_list.txt": "validation", "testing_list.txt": "test"}
 FOLDER = "data/speech_commands"
-LAYOUT = "<word>/<speaker>_nohash_<number>.wav beside validation_list.txt and testing_list.txt"
+LAYOUT = "<word>/<speaker>_nohash_<number>.wav with validation_list.txt and testing_list.txt"
 
 URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
 # The checksum that torchaudio (datasets/speechcommands.py) and TensorFlow Datasets (checksums.tsv) both state.
