@@ -307,7 +307,7 @@ def test_an_archive_that_does_not_fit_on_the_disk_is_refused(tmp_path, monkeypat
         download.unpack(tmp_path / "archive", tmp_path / "unpacked")
     assert not (tmp_path / "unpacked").exists()
     monkeypatch.setattr(usage, "free", 5)
-    with _server(content) as (url, _), pytest.raises(UserError, match=f"needs {len(content)} bytes and 5 are free"):
+    with _server(content) as (url, _), pytest.raises(UserError, match=f"needs {len(content)} bytes, but 5 are free"):
         download.fetch(url, tmp_path / "corpus", _sha256(content))
 
 

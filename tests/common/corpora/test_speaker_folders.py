@@ -65,7 +65,7 @@ def test_without_splits_in_the_table_they_are_drawn(tmp_path, caplog):
     table = _people(speaker_folders.index(_table(tmp_path, "sex,speaker,age\nMALE,bert,9\nf,eve,9\nf,007,9\n")))
     assert {speaker: sex for speaker, (_, sex) in table.items()} == {"anna": "", "bert": "M", "carl": "", "dora": ""}
     assert {split for split, _ in table.values()} == set(manifest.SPLITS)
-    assert len(caplog.messages) == 1 and "names 2 speakers without a folder, e.g. 007, eve" in caplog.messages[0]
+    assert len(caplog.messages) == 1 and "lists 2 speakers without a folder, e.g. 007, eve" in caplog.messages[0]
 
 
 def test_an_empty_column_of_splits_counts_for_none(tmp_path):

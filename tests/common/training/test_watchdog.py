@@ -146,7 +146,7 @@ def test_a_restored_training_goes_on_after_an_interruption(tmp_path, epoch):
 def test_a_fault_before_the_first_complete_epoch_is_restored_too(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         run = train(tmp_path / "run", stream([1, 3]), "restore")
-    assert caplog.text.count("back to the beginning") == 2
+    assert caplog.text.count("restored the initial state") == 2
     assert [row["restores"] for row in run.history] == [2, 0, 0]
     assert run.skipped_batches == 4
 
