@@ -1,4 +1,4 @@
-"""A training inside a longer program: what it sets is set back."""
+"""Training inside a longer program: global settings are restored afterwards."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from common.files import locks
 
 @contextlib.contextmanager
 def restored() -> Iterator[None]:
-    """Leave Keras' precision as it was, and give the locks of run directories back, however the block ends."""
+    """Restore the Keras dtype policy and release the locks of run directories at the end of the block."""
     policy = keras.config.dtype_policy()
     try:
         yield

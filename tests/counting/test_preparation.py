@@ -114,7 +114,7 @@ def test_a_larger_set_begins_with_the_smaller_one(folder, flags, tmp_path):
 def test_clips_of_another_length_are_refused(folder, shards_dir, tmp_path, capsys):
     flags = ["--variant=tiny", "--corpus=prepared", f"--data_dir={folder}", f"--shards_dir={shards_dir}"]
     assert run(train, *flags, "--clip_seconds=2", f"--run_dir={tmp_path / 'run'}") == 2
-    assert "lasts 1 s, and --clip_seconds=2" in capsys.readouterr().err
+    assert "lasts 1 s, but --clip_seconds=2" in capsys.readouterr().err
 
 
 def test_the_command_to_train_names_what_is_not_usual():

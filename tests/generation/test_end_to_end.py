@@ -217,8 +217,8 @@ def test_losses_that_are_no_numbers_are_answered_with_the_tracks(tmp_path, train
     """Both networks and both optimizers go back; where that does not help, one line says so."""
     flags = ("--learning_rate=1e30", "--discriminator_learning_rate=1e30", "--on_nan=restore")
     assert run(train, *train_flags, *flags, f"--run_dir={tmp_path / 'run'}") == 2
-    assert caplog.text.count("back to the beginning and on with other batches") == 3
+    assert caplog.text.count("restored the initial state, resuming with other batches") == 3
     error = capsys.readouterr().err
     assert "epoch 1, step" in error
     assert "/riff/riff.0000" in error
-    assert "other batches did not help 3 times: start over" in error
+    assert "3 attempts with other batches failed: start over" in error

@@ -73,7 +73,7 @@ def test_nan_samples_are_rejected_with_their_reason(train_folder, tmp_path):
         soundfile.write(path, np.full(1000, np.nan, np.float32), RATE, subtype="FLOAT")
     line = train_folder(tmp_path / "words")
     assert "NaN" in line
-    assert "where --max_rejected allows 5%" in line
+    assert "but --max_rejected allows 5%" in line
 
 
 def test_a_misspelt_word(train_folder, corpus_dir):

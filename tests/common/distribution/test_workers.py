@@ -200,7 +200,7 @@ def test_two_workers_mix_together_what_one_would_mix(tmp_path, task_dirs, as_wor
     ("environment", "message"),
     [
         ({}, "set TF_CONFIG on each"),
-        ({"TF_CONFIG": "{"}, "TF_CONFIG is not understood"),
+        ({"TF_CONFIG": "{"}, "TF_CONFIG is invalid"),
         ({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'}, "no worker 1"),
         ({"TF_CONFIG": '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}'}, "no ps 0"),
         ({"SLURM_STEP_NUM_TASKS": "2"}, "start the training by srun"),

@@ -115,7 +115,7 @@ def test_a_state_has_the_same_variables_however_often_it_is_saved():
 
 def test_several_workers_refuse_xla_at_once(monkeypatch):
     monkeypatch.setattr(workers, "num_workers", lambda: 2)
-    with pytest.raises(UserError, match="jit_compile: XLA does not compile what several workers"):
+    with pytest.raises(UserError, match="jit_compile: XLA does not support several workers"):
         loop.prepare(TrainingConfig(jit_compile=True))
 
 
