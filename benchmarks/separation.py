@@ -48,7 +48,7 @@ _UNET = dataclasses.replace(VARIANTS["report"], sample_rate=16_000, num_channels
 _DEFAULT = dataclasses.replace(VARIANTS["default"], sample_rate=16_000, num_channels=1)
 _STEREO = dataclasses.replace(VARIANTS["default"], sample_rate=44_100, num_channels=2)
 _MEMORY = (
-    "import resource, sys; from common import app; from separation import predict;"
+    "import resource, sys; from common.cli import app; from separation import predict;"
     "code = app.run(predict.main, predict.define_flags, sys.argv[1:]);"
     "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
 )

@@ -142,6 +142,8 @@ class OptimizerConfig(TrainingConfig):
 
 def _checked(item: dataclasses.Field, kind: Any, value: Any) -> Any:
     """Return `value` as its declared type, or raise the error line."""
+    if is_path(item.name) and isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         # An integer beyond all floats is as good as infinite.
         value = float(value) if abs(value) <= sys.float_info.max else math.inf
@@ -281,8 +283,9 @@ def tell_former_names(flag_values: FlagValues) -> None:
 def describe(item: dataclasses.Field, default: Any) -> str:
     """Return the help line of a field: meaning, choices, default."""
     text = item.metadata["help"]
-    if item.metadata["choices"]:
-        text += f": {', '.join(item.metadata['choices'])}"
+    choices = item.metadata["choices"] or ()
+    if not all(choice in text for choice in choices):
+        text += f": {', '.join(choices)}"
     shown = (
         ",".join(default)
         if isinstance(default, tuple)

@@ -51,7 +51,8 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         """Return the message for Python, with argument names instead of flags."""
-        return _QUOTED_OR_FLAG.sub(lambda found: found["quoted"] or "", self.args[0])
+        message = self.args[0].replace("--noresume", "Options(resume=False)")
+        return _QUOTED_OR_FLAG.sub(lambda found: found["quoted"] or "", message)
 
 
 def reason(error: Exception) -> str:

@@ -61,7 +61,8 @@ class SpeakerCounter(WindowModel):
         counts: Sequence[int],
         sexes: Sequence[tuple[int, int]] | None = None,
     ):
-        super().__init__(run, sample_rate=sample_rate, num_samples=num_samples)
+        num_labels = len(counts if sexes is None else sexes)
+        super().__init__(run, sample_rate=sample_rate, num_samples=num_samples, num_labels=num_labels)
         self.counts = tuple(counts)
         self.sexes = None if sexes is None else tuple(sexes)
 
@@ -82,7 +83,7 @@ class SpeakerCounter(WindowModel):
         """
         waveform = self.waveform(source, sample_rate)
         clips = self.clips([waveform])
-        (prediction,) = self._predictions(clips, self.run(clips))
+        (prediction,) = self._predictions(clips, self.outputs(clips))
         return dataclasses.replace(prediction, end=len(waveform) / self.sample_rate)
 
     def timeline(

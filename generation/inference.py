@@ -7,14 +7,12 @@ of its neighbours' noise.
 """
 
 import dataclasses
-import math
 import os
 from collections.abc import Callable
 
 import numpy as np
 
-from common import audio
-from common.errors import UserError
+from common import arguments, audio
 from generation import noise
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 600.0
@@ -45,7 +43,7 @@ class Piece:
         return len(self.waveform) / self.sample_rate
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write an audio file in the format of the suffix.
+        """Write an audio file in the format of the suffix. An existing file is replaced.
 
         Raises:
             UserError: The suffix is not a known format, or the file cannot be written.
@@ -129,7 +127,7 @@ class MusicGenerator:
             UserError: An argument is out of range.
         """
         _check(seconds, truncation, seed=seed, to_seed=to_seed)
-        _check_range("share", share, 0, 1)
+        arguments.number("share", share, 0, 1)
         frames = self._num_frames(seconds)
         steps = self.noise.interpolate(self._draw(seed, frames), self._draw(to_seed, frames), share)
         return self._piece(steps, frames, seconds, truncation)
@@ -192,13 +190,7 @@ def cross_fade(spectrograms: np.ndarray, hop: int) -> np.ndarray:
 def _check(seconds: float | None, truncation: float, **seeds: int) -> None:
     """Check that all arguments are in their ranges."""
     for name, seed in seeds.items():
-        if not isinstance(seed, int | np.integer) or not 0 <= seed <= _HIGHEST_SEED:
-            raise UserError(f"{name}: expected a whole number from 0 to {_HIGHEST_SEED}, got {seed!r}")
+        arguments.whole_number(name, seed, 0, _HIGHEST_SEED)
     if seconds is not None:
-        _check_range("seconds", seconds, SHORTEST_SECONDS, LONGEST_SECONDS)
-    _check_range("truncation", truncation, 0, HIGHEST_TRUNCATION)
-
-
-def _check_range(name: str, value: float, lowest: float, highest: float) -> None:
-    if not (math.isfinite(value) and lowest <= value <= highest):
-        raise UserError(f"{name}: expected a number from {lowest:g} to {highest:g}, got {value}")
+        arguments.number("seconds", seconds, SHORTEST_SECONDS, LONGEST_SECONDS)
+    arguments.number("truncation", truncation, 0, HIGHEST_TRUNCATION)

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from common import arguments, runs
 from common import config as configs
-from common import runs
 from generation import inference, losses, noise, snapshots
 from generation.config import MODELS, TASK, Config
 from generation.discriminator_augment import augment
@@ -328,6 +328,7 @@ def load_for_inference(run_dir: str | Path, epoch: int | None = None) -> inferen
     """
     _, model = load_model(run_dir)
     if epoch is not None:
+        arguments.whole_number("epoch", epoch, 1, model.config.epochs)
         snapshots.load(model.average, run_dir, epoch)
     return for_inference(model)
 

@@ -41,7 +41,7 @@ def false_accepts(spotter: KeywordSpotter, folder: str | Path) -> dict:
     paths = listed.files
     listed.tell()
     if not paths:
-        raise UserError(f"{folder} holds no audio files ({formats.USUAL_SUFFIXES})")
+        raise UserError(f"{folder} has no audio files ({formats.USUAL_SUFFIXES})")
     words, rejected, num_samples = Counter(), [], 0
     with progress.bar(len(paths), "counting false accepts", "file") as meter:
         for path in paths:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from common import audio
+from common import arguments, audio
 from common.audio.sliding import WindowModel
 from kws import acceptance
 from kws.config import SILENCE
@@ -55,6 +55,9 @@ class KeywordSpotter(WindowModel):
         num_samples: Length of a clip in samples.
         labels: Names of the outputs: keywords, optionally `_silence_` and `_unknown_`.
         threshold: Smallest probability at which a keyword is accepted.
+
+    Raises:
+        UserError: The threshold is not a probability.
     """
 
     def __init__(
@@ -66,9 +69,9 @@ class KeywordSpotter(WindowModel):
         labels: Sequence[str],
         threshold: float,
     ):
-        super().__init__(run, sample_rate=sample_rate, num_samples=num_samples)
+        super().__init__(run, sample_rate=sample_rate, num_samples=num_samples, num_labels=len(labels))
         self.labels = tuple(labels)
-        self.threshold = threshold
+        self.threshold = arguments.number("threshold", threshold, 0, 1)
         self._keywords = np.flatnonzero(acceptance.is_keyword(self.labels))
 
     def __repr__(self) -> str:
@@ -99,7 +102,7 @@ class KeywordSpotter(WindowModel):
         """
         if not waveforms:
             return []
-        rows = self.run(self.clips(waveforms))
+        rows = self.outputs(self.clips(waveforms))
         lengths = [len(waveform) / self.sample_rate for waveform in waveforms]
         return [
             self._silence(seconds) if audio.is_silent(waveform) else self._detection(row, 0.0, seconds)

@@ -10,11 +10,16 @@ Importing the package is cheap: TensorFlow is loaded by `load` and `train`, and 
 
 from importlib import metadata
 
-from common.errors import UserError as UserError
-from common.training.options import Options as Options
-from quartet.runs import TrainedRun as TrainedRun
-from quartet.runs import load as load
-from quartet.runs import train as train
+import common
+
+if not hasattr(common, "IS_QUARTET"):
+    raise ImportError(f"{common.__file__} hides Quartet's package `common`; work in another folder, or rename it")
+
+from common.errors import UserError as UserError  # noqa: E402
+from common.training.options import Options as Options  # noqa: E402
+from quartet.runs import TrainedRun as TrainedRun  # noqa: E402
+from quartet.runs import load as load  # noqa: E402
+from quartet.runs import train as train  # noqa: E402
 
 __all__ = ["Options", "TrainedRun", "UserError", "load", "train"]
 

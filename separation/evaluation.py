@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from common import files, progress
+from common.errors import UserError
 from common.files import tables
 from common.reporting import metrics as metrics_of_all
 from common.reporting import plots
@@ -78,6 +79,10 @@ def evaluate_split(
                     singer = groups[track] or track
                     rows.append({"track": track, "group": singer, "stem": stem, "estimator": estimator, **values})
             meter.update()
+    if not rows:
+        raise UserError(
+            f"no track of the split {split} in {config.data_dir or config.corpus} has the stems {', '.join(config.stems)}"
+        )
     table = pd.DataFrame(rows)
     figures = summary(table[table["estimator"] == "model"], names)
     figures["oracles"] = {name: summary(table[table["estimator"] == name], names) for name in oracles}

@@ -38,6 +38,10 @@ class Stems(Mapping):
     waveforms: np.ndarray
     sample_rate: int
 
+    # A mapping compares its values, which arrays do not allow.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
     def __getitem__(self, name: str) -> np.ndarray:
         """Return the waveform of a stem."""
         if name not in self.names:
@@ -59,7 +63,7 @@ class Stems(Mapping):
         return f"Stems({', '.join(self.names)}; {seconds:.2f} s, {self.sample_rate} Hz, {channels})"
 
     def save(self, folder: str | os.PathLike, format: str = "wav") -> list[Path]:
-        """Write a file for each stem, named after it.
+        """Write a file for each stem, named after it. Existing files are replaced.
 
         Args:
             folder: Output folder; created if it does not exist.
@@ -179,11 +183,19 @@ class StemSeparator:
         """Separate windows `(windows, window_samples, channels)` with the channels of the song, not of the model."""
         number, size, song_channels = windows.shape
         if self.channels == 1:
-            stems = self.run(windows.transpose(0, 2, 1).reshape(number * song_channels, size, 1))
+            stems = self._outputs(windows.transpose(0, 2, 1).reshape(number * song_channels, size, 1))
             return stems.reshape(number, song_channels, -1, size).transpose(0, 2, 3, 1)
         if song_channels == 1:
-            return self.run(np.repeat(windows, self.channels, axis=2)).mean(axis=3, keepdims=True)
-        return self.run(windows)
+            return self._outputs(np.repeat(windows, self.channels, axis=2)).mean(axis=3, keepdims=True)
+        return self._outputs(windows)
+
+    def _outputs(self, windows: np.ndarray) -> np.ndarray:
+        """Run the model on windows with its own channels."""
+        stems = np.asarray(self.run(windows), np.float32)
+        expected = (len(windows), len(self.stems), *windows.shape[1:])
+        if stems.shape != expected:
+            raise ValueError(f"run: expected stems {expected}, got {stems.shape}")
+        return stems
 
     def _windows(self, blocks: Iterable[np.ndarray], batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
         """Yield batches of windows, and the number of samples read so far; the last window is padded with zeros."""

@@ -1,6 +1,7 @@
 """Run models for clips of fixed length on recordings of any length, with sliding windows."""
 
 import math
+import numbers
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -23,10 +24,12 @@ class WindowModel:
         run: Maps clips `(clips, num_samples)`, float32 in [-1, 1], to outputs `(clips, labels)`.
         sample_rate: In Hz.
         num_samples: Length of a clip.
+        num_labels: Outputs per clip.
     """
 
-    def __init__(self, run: Callable[[np.ndarray], np.ndarray], *, sample_rate: int, num_samples: int):
+    def __init__(self, run: Callable[[np.ndarray], np.ndarray], *, sample_rate: int, num_samples: int, num_labels: int):
         self.run = run
+        self.num_labels = num_labels
         self.sample_rate = sample_rate
         self.num_samples = num_samples
 
@@ -79,7 +82,18 @@ class WindowModel:
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield batches of windows: their first samples `(batch,)`, their waveforms and the model outputs."""
         for starts, waveforms in audio_blocks.windows(blocks, self.num_samples, hop_samples, BATCH_SIZE):
-            yield starts, waveforms, self.run(waveforms)
+            yield starts, waveforms, self.outputs(waveforms)
+
+    def outputs(self, clips: np.ndarray) -> np.ndarray:
+        """Run the model on clips `(clips, num_samples)`; returns its outputs `(clips, labels)`.
+
+        Raises:
+            ValueError: The function of the model returns another shape.
+        """
+        outputs = np.asarray(self.run(clips), np.float32)
+        if outputs.shape != (len(clips), self.num_labels):
+            raise ValueError(f"run: expected outputs {(len(clips), self.num_labels)}, got {outputs.shape}")
+        return outputs
 
 
 def check_hop(hop_seconds: float, clip_seconds: float) -> None:
@@ -88,7 +102,7 @@ def check_hop(hop_seconds: float, clip_seconds: float) -> None:
     Raises:
         UserError: The hop is longer than the clip, or not more than 0.
     """
-    if not hop_seconds > 0:
-        raise UserError(f"hop_seconds: expected more than 0, got {hop_seconds:g}")
+    if not (isinstance(hop_seconds, numbers.Real) and hop_seconds > 0):
+        raise UserError(f"hop_seconds: expected more than 0, got {hop_seconds!r}")
     if hop_seconds > clip_seconds:
         raise UserError(f"hop_seconds: expected at most the model's clip of {clip_seconds:g} s, got {hop_seconds:g}")

@@ -34,7 +34,7 @@ def recordings(arguments: Sequence[str]) -> Iterator[Named]:
             found = listing.find(path)
             found.tell()
             if not found.files:
-                raise UserError(f"{path} holds no audio files ({formats.USUAL_SUFFIXES})")
+                raise UserError(f"{path} has no audio files ({formats.USUAL_SUFFIXES})")
             yield from ((str(file), file, path) for file in found.files)
         else:
             yield str(path) if argument.startswith("~") else argument, path, None

@@ -40,9 +40,10 @@ def train(
         tune_jit_compile=not flags["jit_compile"].present,
     )
     # A closed standard output, to which Keras prints its epochs, must not end the training.
-    with streams.as_log(), strategy.scope(flags.strategy), session.restored():
+    folder = flags.run_dir or f"runs/{task}/{flags.variant}"
+    with streams.as_log(), strategy.scope(flags.strategy), session.restored(folder):
         config = strategy.scaled(configs.from_flags(flags, variants), flags.scale_to_devices)
-        return train_run(config, flags.run_dir or f"runs/{task}/{flags.variant}", flags.variant, options)
+        return train_run(config, folder, flags.variant, options)
 
 
 def report(

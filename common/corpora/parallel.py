@@ -6,7 +6,9 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import types
 from collections.abc import Callable, Iterator, Sequence
 
 _NUM_PROCESSES = 2
@@ -36,7 +38,7 @@ def stripes(function: Callable, items: Sequence, many: int, chunk_items: int = _
         concurrent.futures.ProcessPoolExecutor(1, context, initializer=_end_with_parent) for _ in range(_NUM_PROCESSES)
     ]
     try:
-        with _interruptions_blocked():
+        with _interruptions_blocked(), _without_main():
             done = [
                 pool.map(function, items[first::_NUM_PROCESSES], chunksize=chunk_items)
                 for first, pool in enumerate(pools)
@@ -61,6 +63,21 @@ def _interruptions_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep processes started in this context from importing the program that was started.
+
+    Spawned processes import it, which runs a script without `if __name__ == "__main__"` again. The functions called here
+    do not need it.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _end_with_parent() -> None:

@@ -63,6 +63,13 @@ def release_all() -> None:
         _release(path)
 
 
+def release_within(folder: str | Path) -> None:
+    """Release the locks of a folder and of all folders in it."""
+    folder = Path(os.path.realpath(folder))
+    for path in [_path(folder), *(path for path in _held if folder in path.parents)]:
+        _release(path)
+
+
 def _path(folder: str | Path) -> Path:
     """Return the lock file of a folder: next to it, or inside if the parent folder is not writable."""
     folder = Path(os.path.realpath(folder))

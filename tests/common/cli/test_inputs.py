@@ -32,7 +32,7 @@ def test_files_folders_and_standard_input_are_found_in_the_order_named(album):
 def test_no_recording_is_one_line(tmp_path):
     with pytest.raises(UserError, match="no recording given"):
         list(inputs.recordings([]))
-    with pytest.raises(UserError, match="holds no audio files"):
+    with pytest.raises(UserError, match="has no audio files"):
         list(inputs.recordings([str(tmp_path)]))
 
 
