@@ -111,7 +111,12 @@ def test_a_signature_is_enough(form, clips, tmp_path):
         ((None, 3), tf.float32, lambda audio: audio, "does not take 1600 float32 samples"),
         ((800,), tf.float32, lambda audio: audio, "its signatures take .*800"),
         ((None,), tf.float32, lambda audio: tf.reduce_sum(audio), "no embedding output"),
-        ((None,), tf.float32, lambda audio: [audio[:2], audio[:5]], r"its outputs: float32 \([25],\), float32 \([25],\)"),
+        (
+            (None,),
+            tf.float32,
+            lambda audio: [audio[:2], audio[:5]],
+            r"its outputs: float32 \([25],\), float32 \([25],\)",
+        ),
     ],
 )
 def test_a_saved_model_of_another_form_is_refused(shape, dtype, compute, expected, tmp_path):
