@@ -97,7 +97,7 @@ def test_every_candidate_is_timed_and_one_is_taken(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         config = resolve(AUTO, tmp_path / "run")
     assert config.precision in ("float32", "mixed_bfloat16")
-    line = next(line for line in caplog.messages if "is taken" in line)
+    line = next(line for line in caplog.messages if "; chosen: " in line)
     for name in map(str, (FLOAT, FLOAT_XLA, BRAIN, BRAIN_XLA)):
         assert f" {name} " in line
 
@@ -147,7 +147,7 @@ def test_a_training_chooses_once_and_goes_on_with_it(train_flags, tmp_path, capl
     flags = [*train_flags, "--epochs=1", "--precision=auto", "--nojit_compile", f"--run_dir={folder}"]
     with caplog.at_level(logging.INFO):
         assert app.run(train.main, train.define_flags, flags) == 0
-    assert caplog.text.count("is taken") == 1
+    assert caplog.text.count("; chosen: ") == 1
     config = json.loads((folder / "config.json").read_text())["config"]
     assert config["precision"] in ("float32", "mixed_bfloat16")
     assert config["jit_compile"] is False
@@ -155,4 +155,4 @@ def test_a_training_chooses_once_and_goes_on_with_it(train_flags, tmp_path, capl
     with caplog.at_level(logging.INFO):
         assert app.run(train.main, train.define_flags, flags) == 0
     assert "is complete" in caplog.text
-    assert "is taken" not in caplog.text
+    assert "; chosen: " not in caplog.text
