@@ -44,6 +44,7 @@ def kill_when(condition, command):
     process.wait()
 
 
+@pytest.mark.slow
 def test_preparing_goes_on_after_a_kill(tmp_path, rng, monkeypatch):
     rows = []
     for number in range(600):
@@ -72,6 +73,7 @@ def train_command(train_flags, folder):
     return [sys.executable, "-m", "kws.train", *flags]
 
 
+@pytest.mark.slow
 def test_a_training_that_was_killed_again_and_again_gives_the_same_weights(train_flags, tmp_path):
     undisturbed = subprocess.Popen(
         train_command(train_flags, tmp_path / "undisturbed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -92,6 +94,7 @@ def test_a_training_that_was_killed_again_and_again_gives_the_same_weights(train
     assert readable.leftovers(folder) == []
 
 
+@pytest.mark.slow
 def test_two_trainings_share_shards_but_not_a_run(train_flags, tmp_path):
     """The second is refused before any work; a run that is being trained can be evaluated, and goes on after kill -9."""
 

@@ -57,6 +57,7 @@ def training_batches(task, flags, shards_dir):
     return lambda **options: data.build_dataset(corpus.config, split, training=True, initial_step=2, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["counting", "separation", "generation"])
 def test_another_machine_makes_the_batches_that_would_be_made_here(service, task_flags, task, tmp_path):
     batches = training_batches(task, task_flags[task], tmp_path)
@@ -70,6 +71,7 @@ def test_another_machine_makes_the_batches_that_would_be_made_here(service, task
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["kws", "counting"])
 def test_a_training_takes_what_others_prepare(service, task_flags, task, tmp_path):
     train = importlib.import_module(f"{task}.train")

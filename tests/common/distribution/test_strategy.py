@@ -56,6 +56,7 @@ def test_what_xla_does_not_compile_on_several_devices_is_one_line():
         raise tf.errors.InvalidArgumentError(None, None, "shapes differ")
 
 
+@pytest.mark.slow
 def test_two_devices_train_and_evaluate_as_one_does(tmp_path, train_flags, shards_dir):
     """Two logical CPUs in a process of their own, because devices are fixed when TensorFlow starts."""
     folder = tmp_path / "mirrored"
@@ -74,6 +75,7 @@ def test_two_devices_train_and_evaluate_as_one_does(tmp_path, train_flags, shard
     assert evaluated["cross_entropy"] == pytest.approx(trained["cross_entropy"], rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["counting", "separation", "generation"])
 def test_two_devices_train_the_other_tasks(task, task_flags, tmp_path):
     """Several steps an epoch, which one device runs in one call; of a GAN both networks, optimizers and the average."""

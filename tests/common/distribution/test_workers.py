@@ -67,6 +67,7 @@ def assert_same_on_both(task, folder):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["counting", "separation", "generation"])
 def test_two_workers_train_a_task_to_the_same_history_and_weights(tmp_path, task_flags, task):
     log = tmp_path / "log"
@@ -78,6 +79,7 @@ def test_two_workers_train_a_task_to_the_same_history_and_weights(tmp_path, task
     assert_same_on_both(task, tmp_path)
 
 
+@pytest.mark.slow
 def test_training_goes_on_after_a_worker_was_killed(tmp_path, task_flags):
     """The other worker notices and says so; the same commands go on and end where undisturbed ones do."""
     log = tmp_path / "log"
@@ -106,6 +108,7 @@ def test_training_goes_on_after_a_worker_was_killed(tmp_path, task_flags):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_workers_fit_evaluate_and_predict_as_one_process_does(tmp_path):
     log = tmp_path / "log"
     two_workers.finish(two_workers.start(DENSE, [str(tmp_path / "two")], log), log)
