@@ -209,6 +209,7 @@ def test_a_killed_training_goes_on_where_it_was(tmp_path, train_flags):
     assert list(pd.read_csv(folder / "history.csv")["epoch"]) == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_losses_that_are_no_numbers_are_answered_with_the_tracks(tmp_path, train_flags, caplog, capsys):
     """Both networks and both optimizers go back; where that does not help, one line says so."""
     flags = ("--learning_rate=1e30", "--discriminator_learning_rate=1e30", "--on_nan=restore")

@@ -144,6 +144,7 @@ def test_half_precision_trains(precision):
     keras.config.set_dtype_policy("float32")
 
 
+@pytest.mark.slow
 def test_xla_trains_to_about_the_same():
     plain = build(TINY, eager=True)
     compiled = build(dataclasses.replace(TINY, jit_compile=True))

@@ -183,6 +183,7 @@ def test_exports_answer_as_the_model_does(run_dir, folders, capsys):
     )
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on(folders, train_flags, tmp_path, monkeypatch):
     flags = [*train_flags, "--epochs=1", "--epoch_examples=8", "--ema_momentum=0", f"--run_dir={tmp_path / 'run'}"]
 

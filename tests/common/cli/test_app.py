@@ -141,6 +141,7 @@ for line in sys.stdin.read().splitlines():
 """
 
 
+@pytest.mark.slow
 def test_no_traceback_wherever_output_goes():
     ways = {
         "|1>pipe": 0,
@@ -207,6 +208,7 @@ def test_arguments_are_refused_where_none_are_taken():
         app.refuse_arguments(["epochs=3"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inherited", [{}, {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}])
 def test_tensorflow_loads_silently_and_with_onednn_unless_told_otherwise(inherited):
     """A process that a command starts inherits what the command has set."""

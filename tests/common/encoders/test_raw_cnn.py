@@ -81,6 +81,7 @@ def test_a_residual_network_learns(policy):
     assert losses[-1] < losses[0] / 2
 
 
+@pytest.mark.slow
 def test_a_trained_residual_network_answers_the_same_exported_and_in_litert(tmp_path):
     model, inputs = small_residual_network(), waveforms(6, 2000)
     losses = train(model, inputs)
