@@ -21,6 +21,7 @@ from common.data import shards
 from common.files import locks
 from kws import data, evaluate, export, train, training
 from kws.config import VARIANTS
+from tests import patience
 
 PREPARE = """
 import sys
@@ -35,7 +36,7 @@ shards.prepare(manifest.read(sys.argv[1]), sys.argv[2], 16000)
 def kill_when(condition, command):
     """Start a command and kill it as soon as the condition holds."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + patience.SECONDS
     while not condition():
         assert process.poll() is None, "the command ended before it could be killed"
         assert time.monotonic() < deadline
@@ -85,11 +86,11 @@ def test_a_training_that_was_killed_again_and_again_gives_the_same_weights(train
     kill_when(lambda: history.exists() and len(pd.read_csv(history)) >= 2, command)
     assert not [fault for path in readable.stamps(folder) if (fault := readable.fault(path))]
     before = pd.read_csv(history)
-    result = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=patience.SECONDS)
     assert result.returncode == 0, result.stderr[-2000:]
     assert f"going on after epoch {len(before)}" in result.stderr
     pd.testing.assert_frame_equal(pd.read_csv(history).head(len(before)), before)
-    assert undisturbed.wait(timeout=200) == 0
+    assert undisturbed.wait(timeout=patience.SECONDS) == 0
     assert readable.differences(tmp_path / "undisturbed" / "run", folder / "run") == []
     assert readable.leftovers(folder) == []
 
@@ -113,10 +114,10 @@ def test_two_trainings_share_shards_but_not_a_run(train_flags, tmp_path):
         assert first.poll() is None
         time.sleep(0.01)
     second = start("run", 100_000)
-    _, error = second.communicate(timeout=200)
+    _, error = second.communicate(timeout=patience.SECONDS)
     assert second.returncode == 2
     assert f"run is in use by process {first.pid} on" in error.splitlines()[-1]
-    _, error = other.communicate(timeout=200)
+    _, error = other.communicate(timeout=patience.SECONDS)
     assert other.returncode == 0, error
     while not (tmp_path / "run" / "model.keras").exists():
         assert first.poll() is None

@@ -11,6 +11,7 @@ from absl import flags as absl_flags
 
 from common.cli import app
 from common.errors import UserError
+from tests import patience
 
 
 def define_flags(flag_values):
@@ -154,7 +155,7 @@ def test_no_traceback_wherever_output_goes():
         "fail|2>/dev/full|1>/dev/null": 2,
     }
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], input="\n".join(ways).encode(), capture_output=True, timeout=200
+        [sys.executable, "-c", PROGRAM], input="\n".join(ways).encode(), capture_output=True, timeout=patience.SECONDS
     )
     assert dict(zip(ways, map(int, done.stdout.split()), strict=True)) == ways
     assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr

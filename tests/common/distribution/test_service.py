@@ -14,6 +14,7 @@ from common.cli import app
 from common.distribution import service as data_service
 from common.errors import UserError
 from kws import train as kws_train
+from tests import patience
 
 
 @pytest.fixture(scope="module")
@@ -118,5 +119,5 @@ def test_a_worker_ends_when_told_though_batches_are_wanted():
         batches = iter(data_service.distribute(endless, dispatcher))
         next(batches)
         worker.terminate()
-        assert worker.wait() == 143
+        assert worker.wait(patience.SECONDS) == 143
         del batches

@@ -17,6 +17,7 @@ from common.distribution import strategy, workers
 from common.errors import UserError
 from counting import config as counting_config
 from counting import data as counting_data
+from tests import patience
 from tests.errors import refused
 
 # The same fit on one process and on two: each worker gets its half of every batch.
@@ -90,13 +91,13 @@ def test_training_goes_on_after_a_worker_was_killed(tmp_path, task_flags):
     arguments = train_arguments(task_flags["kws"], "kws", tmp_path / "killed", "--epochs=4")
     chief, other = two_workers.start(two_workers.TRAIN, arguments, log)
     history = tmp_path / "killed" / "run" / "history.csv"
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + patience.SECONDS
     while not history.exists():
         assert chief.poll() is None and other.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     other.kill()
     other.wait()
-    assert chief.wait(200) == 2
+    assert chief.wait(patience.SECONDS) == 2
     assert "another worker was lost" in log.with_suffix(".0").read_text().splitlines()[-1]
 
     two_workers.finish(two_workers.start(two_workers.TRAIN, arguments, log), log)
