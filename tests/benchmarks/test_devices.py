@@ -23,9 +23,8 @@ def test_every_task_has_a_row_for_each_strategy_precision_and_compiler():
     assert {cell.candidate.precision for cell in cells} == {"float32", "mixed_bfloat16", "mixed_float16"}
 
 
-@pytest.mark.parametrize(
-    "task", [task if task == "kws" else pytest.param(task, marks=pytest.mark.slow) for task in devices.TASKS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("task", devices.TASKS)
 def test_every_task_trains(settings, task):
     row = devices.measure(devices.Cell(task, "single", Candidate("mixed_bfloat16", False)), settings)
     assert row["error"] == ""
