@@ -158,6 +158,7 @@ def disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(train_flags, tmp_path, disk, capsys):
     flags = [*train_flags, f"--run_dir={tmp_path / 'run'}", f"--shards_dir={tmp_path / 'shards'}", "--epochs=2"]
     # For the shards, for the weights, and for the pictures of the test split.
