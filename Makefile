@@ -1,4 +1,4 @@
-# Every target sets up what it needs. Options of a command go into ARGS: make train-kws ARGS="--epochs=5"
+# Every target installs what it needs. ARGS adds flags to a command: make train-kws ARGS="--epochs=5"
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,12 +15,12 @@ COUNTING_DIR ?= runs/counting/default
 LIBRISPEECH ?= data/librispeech
 SEPARATION_DIR ?= runs/separation/default
 GENERATION_DIR ?= runs/generation/default
-# Tests run in so many processes at once; the one that is done first takes over what another has left.
+# Number of processes that run tests. The one that is done first takes over tests of another.
 WORKERS ?= 2
 PYTEST := -m pytest -n $(WORKERS) --dist=worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-slow test-all lint format bench bench-devices bench-agreement bench-options bench-separators bench-scale bench-kills bench-fuzz bench-kinds bench-long tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean test-librosa1
+.PHONY: help setup test test-slow test-all lint format docs bench bench-devices bench-agreement bench-options bench-separators bench-scale bench-kills bench-fuzz bench-kinds bench-long tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean test-librosa1
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -37,8 +37,8 @@ $(LIBROSA1_VENV)/.installed: constraints-librosa1.txt
 $(BENCH_VENV)/.installed: EXTRAS := speech,ffmpeg,dev,bench
 $(BENCH_VENV)/.installed: constraints.txt
 
-# An environment a file of constraints: its last dependency names what is pinned. pip would compile one file after another;
-# all cores do it here. What cannot be compiled is a template of a package, which pip passes over too.
+# One environment per file of constraints. pip compiles files one after another; compileall uses all cores. Files that cannot be
+# compiled are templates of a package, which pip skips too.
 %/.installed: setup.cfg pyproject.toml
 	@echo "Setting up $*: TensorFlow is large, this takes a few minutes once."
 	$(PYTHON) -m venv $*
@@ -66,22 +66,26 @@ lint: setup  ## check style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: setup  ## mend style
+format: setup  ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: setup  ## write the API reference to docs/api
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m pdoc --docformat google --output-directory docs/api quartet kws counting separation generation common
 
 tensorboard: setup  ## show all runs at http://localhost:6006
 	$(BIN)/tensorboard --logdir runs
 
 # The variant for synthetic speech with fewer epochs: minutes, set-up included.
-train-kws: setup  ## train a keyword spotter on synthetic speech, evaluate it, try it on a WAV
+train-kws: setup  ## train a keyword spotter on synthetic speech, evaluate it, predict a WAV
 	$(BIN)/python -m kws.train --variant=synthetic --run_dir=$(RUN_DIR) --epochs=20 $(ARGS)
 	$(BIN)/python -m kws.predict --run_dir=$(RUN_DIR) $(RUN_DIR)/example.wav
 
 evaluate-kws: setup  ## evaluate the keyword spotter of RUN_DIR
 	$(BIN)/python -m kws.evaluate --run_dir=$(RUN_DIR) $(ARGS)
 
-predict-kws: setup  ## say which word is in FILE
+predict-kws: setup  ## predict the word of FILE
 	$(BIN)/python -m kws.predict --run_dir=$(RUN_DIR) $(ARGS) $(or $(FILE),$(RUN_DIR)/example.wav)
 
 export-kws: setup  ## export the keyword spotter of RUN_DIR as SavedModel and LiteRT
@@ -90,20 +94,20 @@ export-kws: setup  ## export the keyword spotter of RUN_DIR as SavedModel and Li
 crossvalidate-kws: setup  ## train and test a variant on every fold of a corpus (ARGS="--corpus=… --data_dir=…")
 	$(BIN)/python -m kws.crossvalidate --variant=twelve $(ARGS)
 
-reproduce-kws: setup  ## train the six rows of the student report beside its figures: DATA_DIR=… ARGS="--quick"
+reproduce-kws: setup  ## train the models of the student report: DATA_DIR=… ARGS="--quick"
 	$(BIN)/python -m kws.reproduce --data_dir=$(DATA_DIR) $(ARGS)
 
 compare-kws: setup  ## train, export and time every encoder on one corpus: ARGS="--corpus=… --data_dir=…"
 	$(BIN)/python -m kws.compare $(ARGS)
 
-train-counting: setup  ## train a speaker counter on synthetic voices, evaluate it, try it on a WAV
+train-counting: setup  ## train a speaker counter on synthetic voices, evaluate it, predict a WAV
 	$(BIN)/python -m counting.train --variant=synthetic --run_dir=$(COUNTING_DIR) $(ARGS)
 	$(BIN)/python -m counting.predict --run_dir=$(COUNTING_DIR) $(COUNTING_DIR)/example.wav
 
-evaluate-counting: setup  ## evaluate the speaker counter of COUNTING_DIR, also in rooms, noise and at other levels
+evaluate-counting: setup  ## evaluate the speaker counter of COUNTING_DIR, also with reverberation, noise and other levels
 	$(BIN)/python -m counting.evaluate --run_dir=$(COUNTING_DIR) $(ARGS)
 
-predict-counting: setup  ## say how many people speak in FILE
+predict-counting: setup  ## count the speakers of FILE
 	$(BIN)/python -m counting.predict --run_dir=$(COUNTING_DIR) $(ARGS) $(or $(FILE),$(COUNTING_DIR)/example.wav)
 
 export-counting: setup  ## export the speaker counter of COUNTING_DIR as SavedModel and LiteRT
@@ -112,38 +116,38 @@ export-counting: setup  ## export the speaker counter of COUNTING_DIR as SavedMo
 prepare-counting: setup  ## write a fixed set of mixtures: ARGS="--output_dir=… --corpus=… --data_dir=…"
 	$(BIN)/python -m counting.prepare $(ARGS)
 
-reproduce-counting: setup  ## train the student report's counters beside its figures: LIBRISPEECH=… ARGS="--quick"
+reproduce-counting: setup  ## train the models of the student report: LIBRISPEECH=… ARGS="--quick"
 	$(BIN)/python -m counting.reproduce --data_dir=$(LIBRISPEECH) $(ARGS)
 
-# On two cores two operations at once, of a thread each, train this small network 1.7 times as fast as two threads an operation.
+# On two cores, two operations with one thread each train this small network 1.7 times as fast as one operation with two threads.
 train-separation: export TF_NUM_INTRAOP_THREADS ?= 1
-train-separation: setup  ## train a separator on synthetic songs, evaluate it, take a song apart
+train-separation: setup  ## train a separator on synthetic songs, evaluate it, separate a song
 	$(BIN)/python -m separation.train --variant=synthetic --precision=auto --nojit_compile --run_dir=$(SEPARATION_DIR) $(ARGS)
 	$(BIN)/python -m separation.predict --run_dir=$(SEPARATION_DIR) --output_dir=$(SEPARATION_DIR)/stems $(SEPARATION_DIR)/example/mixture.wav
 
-evaluate-separation: setup  ## evaluate the separator of SEPARATION_DIR beside ideal masks
+evaluate-separation: setup  ## evaluate the separator of SEPARATION_DIR, compared with ideal masks
 	$(BIN)/python -m separation.evaluate --run_dir=$(SEPARATION_DIR) --oracle $(ARGS)
 
-predict-separation: setup  ## take FILE apart into stems/
+predict-separation: setup  ## separate FILE into stems/
 	$(BIN)/python -m separation.predict --run_dir=$(SEPARATION_DIR) $(ARGS) $(or $(FILE),$(SEPARATION_DIR)/example/mixture.wav)
 
 export-separation: setup  ## export the separator of SEPARATION_DIR as SavedModel and LiteRT
 	$(BIN)/python -m separation.export --run_dir=$(SEPARATION_DIR) $(ARGS)
 
-train-generation: setup  ## train a generator on synthetic riffs, judge it, make new ones
+train-generation: setup  ## train a generator on synthetic riffs, evaluate it, generate new ones
 	$(BIN)/python -m generation.train --variant=synthetic --run_dir=$(GENERATION_DIR) $(ARGS)
 	$(BIN)/python -m generation.generate --run_dir=$(GENERATION_DIR) --output_dir=$(GENERATION_DIR)/generated --duration_seconds=12
 
-evaluate-generation: setup  ## judge the generator of GENERATION_DIR beside recordings
+evaluate-generation: setup  ## evaluate the generator of GENERATION_DIR, compared with recordings
 	$(BIN)/python -m generation.evaluate --run_dir=$(GENERATION_DIR) $(ARGS)
 
-generate: setup  ## make new pieces: ARGS="--num_samples=8 --seed=1 --duration_seconds=30"
+generate: setup  ## generate pieces: ARGS="--num_samples=8 --seed=1 --duration_seconds=30"
 	$(BIN)/python -m generation.generate --run_dir=$(GENERATION_DIR) $(ARGS)
 
 export-generation: setup  ## export the generator of GENERATION_DIR: noise or a seed in, a waveform out
 	$(BIN)/python -m generation.export --run_dir=$(GENERATION_DIR) $(ARGS)
 
-bench: $(BENCH_VENV)/.installed  ## measure networks, features and pipeline beside PyTorch and librosa
+bench: $(BENCH_VENV)/.installed  ## measure networks, features and pipeline, compared with PyTorch and librosa
 	$(BENCH_VENV)/bin/python -m benchmarks.networks
 	$(BENCH_VENV)/bin/python -m benchmarks.mixing
 	$(BENCH_VENV)/bin/python -m benchmarks.separation
@@ -151,32 +155,32 @@ bench: $(BENCH_VENV)/.installed  ## measure networks, features and pipeline besi
 	$(BENCH_VENV)/bin/python -m benchmarks.features
 	$(BENCH_VENV)/bin/python -m benchmarks.pipeline
 
-bench-devices: setup  ## train a few steps of every task in every precision on the devices at hand
+bench-devices: setup  ## train a few steps of every task in every precision on the devices present
 	$(BIN)/python -m benchmarks.devices $(ARGS)
 
-bench-agreement: setup  ## train every task in every way that has to learn the same, and compare
+bench-agreement: setup  ## train every task in every precision and strategy, and compare the results
 	$(BIN)/python -m benchmarks.agreement $(ARGS)
 
-bench-options: setup  ## train what a task can be, one option at a time: make bench-options ARGS=--task=separation
+bench-options: setup  ## train a task with one option changed at a time: ARGS=--task=separation
 	$(BIN)/python -m benchmarks.options $(ARGS)
 
-bench-separators: setup  ## train separators on folds, and compare them track by track: ARGS="--corpus=mir1k --data_dir=…"
+bench-separators: setup  ## train separators on folds, and compare them per track: ARGS="--corpus=mir1k --data_dir=…"
 	$(BIN)/python -m benchmarks.separators $(ARGS)
 
-bench-scale: setup  ## measure what a corpus and several workers cost
+bench-scale: setup  ## measure the cost of a corpus and of several workers
 	$(BIN)/python -m benchmarks.scale $(ARGS)
 
-bench-kills: setup  ## kill every command at random moments, and compare what comes of it with an undisturbed run
+bench-kills: setup  ## kill every command at random moments, and compare with an undisturbed run
 	$(BIN)/python -m benchmarks.kills $(ARGS)
 
 bench-fuzz: setup  ## feed hostile input to every reader
 	$(BIN)/python -m benchmarks.fuzz $(ARGS)
 
-bench-kinds: setup  ## put every kind of recording through every command, and print what comes of it
+bench-kinds: setup  ## run every command on every kind of recording
 	$(BIN)/python -m benchmarks.kinds $(ARGS)
 
-bench-long: setup  ## measure the memory that an hour and ten hours take
+bench-long: setup  ## measure the memory for recordings of one and ten hours
 	$(BIN)/python -m benchmarks.long_recordings $(ARGS)
 
-clean:  ## remove the environments; recordings and runs stay
+clean:  ## remove the environments, but not recordings and runs
 	rm -rf $(VENV) $(TFIO_VENV) $(LIBROSA1_VENV) $(BENCH_VENV)

@@ -1,4 +1,4 @@
-"""Measurements beside other implementations, in one run."""
+"""Benchmarks, comparisons with other implementations, and stress tests."""
 
 import os
 

@@ -1,14 +1,15 @@
-"""Train each task in every way that has to learn the same: precisions, XLA, devices, workers; over several seeds.
+"""Check that precisions, XLA, several devices and several workers give the same metrics, per task over several seeds.
 
   python -m benchmarks.agreement
   python -m benchmarks.agreement --tasks=counting --ways=single,workers --num_seeds=5
 
-Every training is a short one on a corpus made on the spot, in a process of its own with one thread for the network, judged
-on what it has not heard; ways take turns. `mirrored` divides the CPU in two, `workers` are two processes on loopback. The
-table gives each way's figure over the seeds, by how much its mean differs from that of `single` (float32, one device) with
-a 95 % interval of Student's t, and how many times as fast the steps are: the median over the seeds, of each training the
-median of all epochs but the first, which traces. It is printed, and every training's figures are written to
-runs/benchmarks/agreement.csv, row by row, so that the same command goes on after an interruption.
+Every training is short, uses a synthetic corpus, runs in a separate process with one thread for the network, and is
+evaluated on held-out data; the ways take turns. `mirrored` divides the CPU into two devices, `workers` runs two
+processes on loopback. For each way, the table shows the metric over the seeds, the difference of its mean from that of
+`single` (float32, one device) with a 95 % interval by Student's t, and the relative speed of a step. The speed is the
+median over the seeds; for each training, it is the median over all epochs but the first, which traces. The table is
+printed. The metrics of every training are written to runs/benchmarks/agreement.csv row by row, so the same command
+resumes after an interruption.
 """
 
 import json
@@ -35,7 +36,7 @@ _COLUMNS = ("task", "way", "seed", "figure", "examples_per_second")
 
 
 class Training(NamedTuple):
-    """What a task is trained with, and the figure of `metrics.json` that is compared."""
+    """Flags of a task, and the metric of `metrics.json` to compare."""
 
     flags: tuple[str, ...]
     figure: tuple[str, ...]
@@ -83,13 +84,13 @@ sys.exit(app.run(train.main, train.define_flags, sys.argv[2:]))
 
 def define_flags(flag_values: FlagValues) -> None:
     """Define the flags of this entry point."""
-    absl_flags.DEFINE_list("tasks", list(TASKS), "what to train", flag_values=flag_values)
-    absl_flags.DEFINE_list("ways", list(WAYS), "how to train it", flag_values=flag_values)
-    absl_flags.DEFINE_integer("num_seeds", 3, "seeds of each", lower_bound=2, flag_values=flag_values)
+    absl_flags.DEFINE_list("tasks", list(TASKS), "tasks to train", flag_values=flag_values)
+    absl_flags.DEFINE_list("ways", list(WAYS), "ways to train each task", flag_values=flag_values)
+    absl_flags.DEFINE_integer("num_seeds", 3, "number of seeds for each way", lower_bound=2, flag_values=flag_values)
 
 
 def main(flags: FlagValues, arguments: Sequence[str]) -> None:
-    """Train what is not in the table yet, and print it."""
+    """Run the trainings that are missing in the table, and print it."""
     app.refuse_arguments(arguments)
     for name, chosen, known in (("tasks", flags.tasks, TASKS), ("ways", flags.ways, WAYS)):
         for one in chosen:
@@ -118,7 +119,7 @@ def _known() -> pd.DataFrame:
 
 
 def train(task: str, way: str, seed: int) -> tuple[float, float]:
-    """Train once; returns the figure, and the examples a second of its epochs but the first."""
+    """Train once; return the metric, and the examples per second of all epochs but the first."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         flags = [*TASKS[task].flags, f"--seed={seed}", *WAYS[way], f"--run_dir={root / 'run'}"]
@@ -139,10 +140,10 @@ def train(task: str, way: str, seed: int) -> tuple[float, float]:
 
 
 def compare(table: pd.DataFrame) -> pd.DataFrame:
-    """Say by how much each way differs from `single`: a row a task and way.
+    """Compare each way with `single`: one row per task and way.
 
     Args:
-        table: Columns task, way, seed, figure and examples_per_second, a row a training.
+        table: Columns task, way, seed, figure and examples_per_second, one row per training.
     """
     rows = []
     for task, of_task in table.groupby("task", sort=False):

@@ -1,6 +1,6 @@
-"""Recordings as people have them: every format, whole and damaged in the ways that recorders, networks and disks damage files.
+"""Test recordings in every format, intact and damaged in the ways in which recorders, networks and disks damage files.
 
-Each is made of a sound whose length is known, so that what a reader returns can be held against what was constructed.
+The length of each recording is known, so that the output of a reader can be checked.
 """
 
 import dataclasses
@@ -16,23 +16,23 @@ RATE = 22050
 _OPUS_RATE = 24000
 _KEPT = 0.6  # of a truncated file
 _ZEROS = 5000
-# Truncated, these tell nothing: where the samples are stands at the end of the file.
+# Unreadable when truncated: the index of the samples is at the end of the file.
 UNREADABLE = ("M4A AAC", "M4A ALAC")
 _ID3 = b"ID3\x03\x00\x00\x00\x00\x08\x00" + bytes(1024)
 
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """A way to store sound.
+    """An audio format.
 
     Attributes:
-        name: How the table calls it.
-        suffix: Of its files.
-        encode: From a waveform `(samples,)` and its rate to a file's bytes.
-        sample_rate: In hertz.
-        needs_ffmpeg: Whether only FFmpeg reads it.
-        length: Where the header states the length: the first byte, and how it is packed by `struct`, for each place;
-            a function of the bytes.
+        name: Name in the table.
+        suffix: File suffix.
+        encode: Maps a waveform `(samples,)` and its sample rate to the bytes of a file.
+        sample_rate: Sample rate in Hz.
+        needs_ffmpeg: Whether only FFmpeg can read it.
+        length: Returns, for the bytes of a file, the position and the `struct` format of each length field of its
+            header.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Format:
 
 
 def sound(sample_rate: int, seconds: float = SECONDS, seed: int = 0) -> np.ndarray:
-    """Return one loud second, then quiet ones: the bit rate of a compressed file varies as much as it can."""
+    """Return one loud second, then quiet ones, so that the bit rate of a compressed file varies strongly."""
     noise = np.random.default_rng(seed).normal(0, 0.2, round(seconds * sample_rate))
     return np.where(np.arange(len(noise)) < sample_rate, noise, 0.01 * noise).astype(np.float32)
 
@@ -107,9 +107,9 @@ class Case:
     """A damaged file.
 
     Attributes:
-        content: Its bytes.
-        seconds: How much sound was constructed and can be had; None where nothing can.
-        is_said: Whether a reader has to say that something is missing.
+        content: The bytes of the file.
+        seconds: Length of the readable audio; None if nothing is readable.
+        is_said: Whether a reader must report that something is missing.
         tolerance: In seconds.
     """
 
@@ -120,7 +120,7 @@ class Case:
 
 
 def damage(recording: Format, seed: int = 0) -> dict[str, Case]:
-    """Damage a file of a format in every way; the seed decides what it sounds like."""
+    """Damage a file of a format in every way; the audio depends on the seed."""
     waveform = sound(recording.sample_rate, seed=seed)
     whole = recording.encode(waveform, recording.sample_rate)
     cases = {
@@ -140,17 +140,17 @@ def damage(recording: Format, seed: int = 0) -> dict[str, Case]:
 
 
 def _truncated(recording: Format, whole: bytes) -> Case:
-    """Cut a file off; where its bytes are no measure of time, what is left is told by its own numbers."""
+    """Truncate a file; if bytes are not proportional to time, the remaining length is read from its headers."""
     kept = whole[: round(_KEPT * len(whole))]
     if recording.name in UNREADABLE:
         return Case(kept, None)
     if recording.name in ("Ogg Vorbis", "Opus"):
-        # Whole pages: each says how many samples there are up to its end. The last one begins, but does not end.
+        # Whole pages: each states the number of samples up to its end. The last page is incomplete.
         at = kept.rindex(b"OggS", 0, kept.rindex(b"OggS"))
         seconds = int.from_bytes(kept[at + 6 : at + 14], "little") / (48000 if recording.name == "Opus" else RATE)
         return Case(kept, seconds, is_said=True)
     if recording.name == "FLAC":
-        # A byte of the loud second holds less sound than one of those that follow.
+        # A byte of the loud second holds less audio than a byte of the quiet ones.
         file, num_samples = soundfile.SoundFile(io.BytesIO(kept)), 0
         try:
             while len(block := file.read(256)):
@@ -158,7 +158,7 @@ def _truncated(recording: Format, whole: bytes) -> Case:
         except soundfile.LibsndfileError:
             pass
         return Case(kept, num_samples / RATE, is_said=True, tolerance=0.2)
-    # Nothing states how long a stream of AAC is; WMA and WebM hold some tenths of a second in a packet.
+    # AAC streams do not state their length; packets of WMA and WebM are some tenths of a second long.
     return Case(kept, _KEPT * SECONDS, recording.name != "AAC", 0.2 if recording.needs_ffmpeg else 0.1)
 
 

@@ -1,12 +1,12 @@
 """Train all four tasks for a few steps in every precision, with and without XLA, on one device and on several.
 
-  python -m benchmarks.devices                          on the GPUs that are there, else on the CPU
-  python -m benchmarks.devices --logical_cpus=2         mirrored on a CPU that is divided in two
+  python -m benchmarks.devices                          on all GPUs, or on the CPU if there are none
+  python -m benchmarks.devices --logical_cpus=2         mirrored on a CPU divided into two devices
   python -m benchmarks.devices --variant=default --steps=100 --tasks=kws,counting
 
-Corpora are made on the spot; what is trained is the tasks' own networks on their own pipelines, as `train` builds them. A
-task under a strategy has a process of its own, and a new one after an error, so that neither a crash nor a device that is
-left in disorder harms other rows. The table is printed and written to runs/benchmarks/devices.csv.
+Corpora are synthetic; networks and pipelines are those of `train`. Each task and strategy runs in a separate process,
+which is restarted after an error, so that a crash or a device in a bad state does not affect other rows. The table is
+printed and written to runs/benchmarks/devices.csv.
 """
 
 import dataclasses
@@ -51,14 +51,14 @@ from common.training.precision import Candidate
 
 TASKS = {"kws": kws, "counting": counting, "separation": separation, "generation": generation}
 STRATEGIES = ("single", "mirrored")
-# One traces and compiles, one settles.
+# The first step traces and compiles; the second one may still be slow.
 _WARM_UP_STEPS = 2
 _MOST_SECONDS = 900
 _PATH = Path("runs/benchmarks/devices.csv")
 
 
 class Cell(NamedTuple):
-    """A row of the table: what is trained, and how."""
+    """A row of the table: a task and the way to train it."""
 
     task: str
     strategy: str
@@ -67,7 +67,7 @@ class Cell(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What all rows share: where corpora lie, the variant, how many steps are timed, and how many CPUs to make of one."""
+    """Settings of all rows: folder of the corpora, variant, number of timed steps, and number of logical CPUs."""
 
     folder: Path
     variant: str
@@ -78,11 +78,11 @@ class Settings:
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     define = {"flag_values": flag_values}
-    flags.DEFINE_list("tasks", list(TASKS), "what to train", **define)
-    flags.DEFINE_string("variant", "tiny", "the tasks' variant: tiny, or default for what users train", **define)
+    flags.DEFINE_list("tasks", list(TASKS), "tasks to train", **define)
+    flags.DEFINE_string("variant", "tiny", "variant of the tasks: tiny or default", **define)
     flags.DEFINE_integer("steps", 20, "steps to time in each row", lower_bound=1, **define)
     flags.DEFINE_integer(
-        "logical_cpus", 1, "divide the CPU into so many, for mirrored without GPUs", lower_bound=1, **define
+        "logical_cpus", 1, "number of logical CPU devices, for mirrored without GPUs", lower_bound=1, **define
     )
 
 
@@ -107,13 +107,13 @@ def main(flag_values: configs.FlagValues, arguments: Sequence[str]) -> None:
 
 def cells(tasks: Sequence[str]) -> list[Cell]:
     """List the rows."""
-    # All of them: a row that this machine cannot run says so.
+    # All candidates: a row that fails on this machine shows the error.
     candidates = precision.candidates(has_gpu=True, has_bfloat16=True)
     return [Cell(task, strategy, one) for task in tasks for strategy in STRATEGIES for one in candidates]
 
 
 def write_corpora(folder: Path) -> None:
-    """Make a small corpus for each task."""
+    """Generate a small corpus for each task."""
     whistles.write_words(folder / "kws")
     voices.write_speakers(folder / "counting")
     songs.write_songs(folder / "separation")
@@ -125,12 +125,12 @@ def run(
     settings: Settings,
     work: Callable[[Connection, Sequence[Cell], Settings], None] | None = None,
 ) -> list[dict]:
-    """Run rows in processes of their own; returns a dictionary each, also of those that fail.
+    """Run rows in separate processes; return a dictionary for each, including failures.
 
     Args:
         remaining: The rows.
-        settings: What they share.
-        work: What runs in the processes: sends a dictionary for each row; `measure_all` unless given.
+        settings: Their common settings.
+        work: The function to run in the processes, which sends a dictionary for each row; `measure_all` by default.
     """
     rows: list[dict] = []
     context = multiprocessing.get_context("spawn")
@@ -174,7 +174,7 @@ def _named(cell: Cell) -> dict:
 
 
 def measure_all(sender: Connection, group: Sequence[Cell], settings: Settings) -> None:
-    """Measure rows one after another, and send what was found."""
+    """Measure rows one after another, and send the results."""
     logging.getLogger().setLevel(logging.ERROR)
     if settings.logical_cpus > 1:
         tf.config.set_logical_device_configuration(
@@ -186,7 +186,7 @@ def measure_all(sender: Connection, group: Sequence[Cell], settings: Settings) -
 
 
 def measure(cell: Cell, settings: Settings) -> dict:
-    """Train some steps; returns what they were trained on, `examples/s`, the `loss`, and the `error` if there was one."""
+    """Train some steps; return `devices`, `examples/s`, `loss`, and `error` (empty if there is none)."""
     found = {"devices": "", "examples/s": None, "loss": None, "error": ""}
     try:
         package = TASKS[cell.task]
@@ -211,14 +211,14 @@ def measure(cell: Cell, settings: Settings) -> dict:
         found["devices"] = f"{scope.num_replicas_in_sync} {kind}"
         found["examples/s"] = round(num_examples / statistics.median(timing.seconds[_WARM_UP_STEPS:]), 1)
         found["loss"] = round(timing.loss, 4)
-        found["error"] = "" if np.isfinite(timing.loss) else "the loss is not a number"
+        found["error"] = "" if np.isfinite(timing.loss) else "the loss is NaN or infinite"
     except Exception as error:  # every failure is a row of the table
         found["error"] = f"{type(error).__name__}: {errors.reason(error)}"
     return found
 
 
 def _built(task: str, config: configs.TrainingConfig, shards_dir: Path) -> tuple[keras.Model, tf.data.Dataset]:
-    """Build a task's compiled network and its training batches."""
+    """Build the compiled network and the training batches of a task."""
     package = TASKS[task]
     corpus = package.data.load_corpus(config, shards_dir)
     config, split = corpus.config, package.data.prepare_split(corpus, "train")

@@ -1,11 +1,12 @@
-"""Which embedding of mel spectrograms sees what is wrong with music; `python -m benchmarks.embeddings`.
+"""Compare embeddings of mel spectrograms by their sensitivity to damaged music; `python -m benchmarks.embeddings`.
 
-Random six-second crops of one half of the tracks are the reference, to which an embedding is fitted; crops of the other
-half, as they are and damaged, are held against it. Halves exchange their parts, and each draw has others, with as many
-tracks of each genre in both. Printed are the floor, the Fréchet distance of undamaged crops, and how many times as far
-each damage is: medians over draws, with the smallest and the largest.
+Random six-second crops of one half of the tracks are the reference, to which an embedding is fitted. Crops of the other
+half, undamaged and damaged, are compared with it. Each random split into halves has the same number of tracks per genre
+in both halves and is used both ways. The output is the floor (the Fréchet distance of undamaged crops) and the ratio of
+the distance of each damage to the floor: medians over the splits, with minimum and maximum.
 
-Many overlapping crops of few tracks describe those tracks: the floor is how far seven tracks are from seven others.
+Many overlapping crops of few tracks describe these tracks: the floor is the distance between seven tracks and seven
+others.
 
 The table is also written to runs/benchmarks/embeddings.csv and embeddings.md.
 """
@@ -44,9 +45,11 @@ Embed = Callable[[np.ndarray], np.ndarray]
 def define_flags(flag_values: FlagValues) -> None:
     """Define the flags of `python -m benchmarks.embeddings`."""
     flags.DEFINE_string(
-        "data_dir", "data/gtzan/genres", "folder of WAV files in a folder a genre", flag_values=flag_values
+        "data_dir", "data/gtzan/genres", "folder with one folder of WAV files per genre", flag_values=flag_values
     )
-    flags.DEFINE_integer("draws", 8, "random halves of the tracks, each used both ways", 1, flag_values=flag_values)
+    flags.DEFINE_integer(
+        "draws", 8, "number of random splits into halves, each used both ways", 1, flag_values=flag_values
+    )
 
 
 def main(flag_values: FlagValues, arguments: Sequence[str]) -> None:
@@ -55,7 +58,9 @@ def main(flag_values: FlagValues, arguments: Sequence[str]) -> None:
     paths = sorted(Path(flag_values.data_dir).rglob("*.wav"))
     genres = np.array([path.parent.name for path in paths])
     if len(paths) < 4 or min(np.unique(genres, return_counts=True)[1]) < 2:
-        print(f"skipped: {flag_values.data_dir} has not two WAV files in each folder, and four in all; see --data_dir")
+        print(
+            f"skipped: {flag_values.data_dir} needs at least two WAV files in each folder and four in all; see --data_dir"
+        )
         return
     tf.config.threading.set_intra_op_parallelism_threads(1)
     rng = np.random.default_rng(0)
@@ -85,7 +90,7 @@ def read_crops(path: Path, rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_halves(genres: np.ndarray, num_draws: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.random.Generator]]:
-    """Yield which tracks are the reference and which are tested, both ways; an odd track of a genre falls at random."""
+    """Yield the reference tracks and the tested tracks, both ways; an odd track of a genre is assigned at random."""
     rng = np.random.default_rng(1)
     for _ in range(num_draws):
         of_genre = [rng.permutation(np.flatnonzero(genres == genre)) for genre in np.unique(genres)]
@@ -106,7 +111,7 @@ def compare(
     rng: np.random.Generator,
     fit: Callable[[np.ndarray], Embed],
 ) -> dict[str, float]:
-    """Return the floor, and the distances of everything else in its units."""
+    """Return the floor, and all other distances relative to it."""
     of_reference, of_tested = (rng.permutation(_CROPS_PER_TRACK)[:_CROPS_PER_DRAW] for _ in range(2))
 
     def features(damage: str, tracks: np.ndarray, crops: np.ndarray) -> np.ndarray:
@@ -132,12 +137,12 @@ def compare(
 
 
 def summary(values: pd.DataFrame) -> pd.Series:
-    """Return medians with the smallest and the largest."""
+    """Return medians with minimum and maximum."""
     return values.apply(lambda column: f"{column.median():.2f} ({column.min():.2f} to {column.max():.2f})")
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Lay a table out."""
+    """Format a table as Markdown."""
     rows = [
         ["", *table.columns],
         ["---"] * (1 + len(table.columns)),
@@ -152,7 +157,7 @@ def by_track(features: Features, spectrograms: np.ndarray) -> np.ndarray:
 
 
 def reduced(crops: np.ndarray, num_frames: int, num_bands: int) -> np.ndarray:
-    """Reduce to a smaller picture by averaging, and enlarge it again by bilinear interpolation."""
+    """Downsample by averaging, and upsample again by bilinear interpolation."""
     pictures = tf.reshape(crops, (-1, *crops.shape[2:], 1))
     small = tf.image.resize(pictures, (num_frames, num_bands), antialias=True)
     return tf.reshape(tf.image.resize(small, crops.shape[2:]), crops.shape).numpy()
@@ -171,7 +176,7 @@ def noise(crops: np.ndarray) -> np.ndarray:
 
 
 def random_phases(crops: np.ndarray) -> np.ndarray:
-    """Keep each crop's mean spectrum and its two-dimensional power spectrum, and no structure besides."""
+    """Randomise the phases: keep only the mean spectrum and the 2-D power spectrum of each crop."""
     mean = crops.mean(axis=2, keepdims=True)
     phases = np.angle(np.fft.rfft2(np.random.default_rng(4).standard_normal(crops.shape)))
     return mean + np.fft.irfft2(np.abs(np.fft.rfft2(crops - mean)) * np.exp(1j * phases), crops.shape[2:])
@@ -196,7 +201,7 @@ DAMAGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def means_and_deviations(spectrograms: np.ndarray) -> np.ndarray:
-    """Return each band's mean and deviation, which know nothing of time."""
+    """Return the mean and the standard deviation of each band, which ignore the order in time."""
     return np.concatenate([spectrograms.mean(axis=1), spectrograms.std(axis=1)], axis=1)
 
 
@@ -213,7 +218,7 @@ def band_modulations(spectrograms: np.ndarray) -> np.ndarray:
 
 
 def random_network(spectrograms: np.ndarray) -> np.ndarray:
-    """Return means and deviations of the channels of four strided convolutions with random weights."""
+    """Return means and standard deviations of the channels of four strided convolutions with random weights."""
     rng = np.random.default_rng(6)
     hidden, found = tf.constant((spectrograms[..., None] + 20) / 20, tf.float32), []
     for channels in (16, 32, 64, 128):
@@ -225,12 +230,12 @@ def random_network(spectrograms: np.ndarray) -> np.ndarray:
 
 
 def texture(spectrograms: np.ndarray) -> np.ndarray:
-    """Return the features of the project's embedding."""
+    """Return the features of the embedding of this project."""
     return texture_features(spectrograms, SAMPLE_RATE, HOP_LENGTH)
 
 
 def standardised(num_components: int) -> Callable[[np.ndarray], Embed]:
-    """Return a fit of principal components, each feature divided by its deviation in the reference."""
+    """Return a PCA fit on features that are divided by their standard deviation in the reference."""
 
     def fit(reference: np.ndarray) -> Embed:
         mean = reference.mean(axis=0)

@@ -1,7 +1,7 @@
-"""How many clips a second the MFCC of the report take: librosa, PyTorch, and ours; `python -m benchmarks.features`.
+"""Throughput of the MFCC of the report in clips per second: librosa, PyTorch and ours; `python -m benchmarks.features`.
 
-All compute the same from the same batch in memory, and take turns, so that what else the machine does falls on all
-alike. librosa makes its batched call in one process; the others have two threads.
+All compute the same features from the same batch in memory. They take turns, so that other load on the machine affects
+all of them equally. librosa is called once per batch in one process; the others have two threads.
 """
 
 import os
@@ -48,7 +48,7 @@ def main() -> None:
         "ours, XLA": lambda: compiled(tensor).numpy(),
     }
     installed = {name: route for name, route in routes.items() if route}
-    # In a batch librosa cuts every clip off 80 dB below the loudest of all, so that only one by one it is a reference.
+    # In a batch, librosa clips all values 80 dB below the loudest clip, so single clips are the reference.
     reference = np.stack([librosa.feature.mfcc(y=clip, sr=SAMPLE_RATE, n_mfcc=NUM_MFCC).T for clip in clips])
     differences = {
         name: np.abs(route() - reference).max() / np.abs(reference).max() for name, route in installed.items()
@@ -64,7 +64,7 @@ def main() -> None:
         f"MFCC of {NUM_CLIPS} clips of 1 s at {SAMPLE_RATE} Hz; {os.cpu_count()} cores, medians of {NUM_REPEATS} rounds"
     )
     print(table.to_string(float_format="{:.1f}".format, formatters=columns, na_rep="not installed"))
-    print("difference: from librosa on each clip alone; its batched call cuts quiet clips off below the loudest clip")
+    print("difference: from librosa on single clips; its batched call clips quiet clips relative to the loudest clip")
 
 
 def torch_mfcc(clips: np.ndarray) -> Callable[[], np.ndarray]:

@@ -1,10 +1,10 @@
-"""Give folders of all kinds to all that read folders: `python -m benchmarks.folder_trees --num_trees=10000`.
+"""Test all folder readers on random folder trees: `python -m benchmarks.folder_trees --num_trees=10000`.
 
-A tree is fine if every reader lists it or refuses it in one line. Findings are: any other exception, an error of several
-lines, a listed file that is hidden, listed twice or not below the folder, another listing at the second look, a table that
-is not read back as it was written, and anything that was written into, beside, or changed in the tree.
+A tree passes if every reader lists it or rejects it with a one-line error. Findings are: any other exception, an error
+of several lines, a listed file that is hidden, listed twice or outside the folder, a different listing on the second
+call, a table that changes when it is written and read, and any change in or next to the tree.
 
-A finding is made again by `--first=NUMBER --num_trees=1`; a tree depends on the seed and its number alone.
+To reproduce a finding, use `--first=NUMBER --num_trees=1`; a tree depends only on the seed and its number.
 """
 
 import collections
@@ -47,7 +47,7 @@ from common.errors import UserError
 from common.files.names import plain_name
 
 _RATE = 8000
-# Of so many trees one is decoded too.
+# One of this many trees is decoded too.
 _DECODED_EVERY = 20
 _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     "folder": folder.index,
@@ -67,14 +67,14 @@ _READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
 
 
 def define_flags(flag_values: FlagValues) -> None:
-    """Define what is tried."""
-    flags.DEFINE_integer("num_trees", 10_000, "how many folders", 1, flag_values=flag_values)
-    flags.DEFINE_integer("first", 0, "number of the first", 0, flag_values=flag_values)
-    flags.DEFINE_integer("seed", 0, "seed of all of them", 0, flag_values=flag_values)
+    """Define the flags of this entry point."""
+    flags.DEFINE_integer("num_trees", 10_000, "number of folder trees", 1, flag_values=flag_values)
+    flags.DEFINE_integer("first", 0, "number of the first folder tree", 0, flag_values=flag_values)
+    flags.DEFINE_integer("seed", 0, "seed of all folder trees", 0, flag_values=flag_values)
 
 
 def main(flag_values: FlagValues, arguments: Sequence[str]) -> None:
-    """Try all trees, and print a table and the findings."""
+    """Test all trees, and print a table and the findings."""
     app.refuse_arguments(arguments)
     logging.getLogger().setLevel(logging.CRITICAL)
     with progress.bar(flag_values.num_trees, "reading", "tree") as meter:
@@ -87,11 +87,11 @@ def main(flag_values: FlagValues, arguments: Sequence[str]) -> None:
 def run(
     first: int, num_trees: int, seed: int, tell: Callable[[], object] = lambda: None
 ) -> tuple[pd.DataFrame, list[tuple[int, str, str]]]:
-    """Try trees.
+    """Test trees.
 
     Returns:
-        A row a reader, with how many trees it read and refused and the seconds it took; and the findings: the tree's
-        number, the reader and what is wrong.
+        One row per reader with the numbers of trees read and refused and the time in seconds; and the findings: number
+        of the tree, reader and problem.
     """
     counts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
     findings: list[tuple[int, str, str]] = []
@@ -113,8 +113,8 @@ def run(
                     findings.append((number, name, detail))
                     print(f"tree {number}, {name}: {detail}", flush=True)
             if snapshot(sandbox) != before or set(os.listdir(temporary)) - {"sandbox", "work"}:
-                findings.append((number, "all", "the tree is not as it was"))
-                print(f"tree {number}: it is not as it was", flush=True)
+                findings.append((number, "all", "the tree has changed"))
+                print(f"tree {number}: it has changed", flush=True)
             _make_removable(sandbox)
             shutil.rmtree(temporary, ignore_errors=True)
             os.makedirs(temporary, exist_ok=True)
@@ -128,7 +128,7 @@ def run(
 
 
 def attempt(read: Callable[[Path], pd.DataFrame], root: Path, thorough: bool = True) -> tuple[str, str]:
-    """Read a tree: whether it was read or refused, or what is wrong with what came out, or comes back from its table."""
+    """Read a tree; return whether it was read or refused, or the problem of the result or of its table."""
     try:
         table = read(root)
         wrong = _wrong_with(table, root) or (_read_back(table) if thorough else "")
@@ -172,9 +172,9 @@ def _list(root: Path) -> pd.DataFrame:
     found = listing.find(root)
     targets = [os.path.realpath(path) for path in found.files]
     if len(set(targets)) < len(targets):
-        raise ValueError("a recording is found twice")
+        raise ValueError("a recording is listed twice")
     if listing.find(root) != found:
-        raise ValueError("another listing at the second look")
+        raise ValueError("the second listing differs")
     return manifest.from_rows({"path": path.absolute()} for path in found.files)
 
 
@@ -220,7 +220,7 @@ def _decoding(decode: Callable[[Path, Path], pd.DataFrame], work: Path) -> Calla
 
 
 def snapshot(folder_: Path) -> dict[str, tuple]:
-    """Return what everything in a folder is: its kind and permissions, what a link leads to, the checksum of a file."""
+    """Return the state of a folder: kinds, permissions, targets of links and checksums of files."""
     found = {}
     for current, folders, names in os.walk(folder_):
         for name in (*folders, *names):

@@ -1,9 +1,9 @@
-"""Give every reader damaged and evil input: `python -m benchmarks.fuzz --num_inputs=100000`.
+"""Fuzz every reader with damaged and malicious input: `python -m benchmarks.fuzz --num_inputs=100000`.
 
-An input is fine if the reader gives a result or its one line of error. Findings are: any other exception, a traceback that is
-printed, a crash, a hang, memory beyond 1 GiB more than good inputs take, a file outside the input's folder, an error of
-several lines, and anything that shows that what was read was executed. A finding is kept in a folder of its own, and
-made again by `--readers=NAME --first=NUMBER --num_inputs=1`; the inputs depend on the seed and their number alone.
+An input passes if the reader returns a result or a one-line error. Findings are: any other exception, a printed
+traceback, a crash, a hang, memory of more than 1 GiB above that of good inputs, a file outside the folder of the input,
+an error of several lines, and any sign of executed input. Each finding is saved in a separate folder. To reproduce it,
+use `--readers=NAME --first=NUMBER --num_inputs=1`; the inputs depend only on the seed and their number.
 
 The table is printed and written to runs/fuzz/fuzz.csv, the findings to runs/fuzz/findings.csv.
 """
@@ -27,26 +27,26 @@ from common.cli import app
 from common.config import FlagValues
 from common.errors import UserError
 
-# Of one finding no more inputs than these are kept.
+# Largest number of inputs to save per finding.
 _KEPT = 3
 _LARGEST_JOB = 10_000
 _START_SECONDS = 300.0
-# A process that does not compute hangs as well, after this many times the limit.
+# A process that uses no CPU time counts as hanging after this multiple of the limit.
 _MOST_WAITING = 20
 
 
 def define_flags(flag_values: FlagValues) -> None:
-    """Define what is tried."""
-    flags.DEFINE_integer("num_inputs", 100_000, "inputs over all readers", 1, flag_values=flag_values)
+    """Define the flags of this entry point."""
+    flags.DEFINE_integer("num_inputs", 100_000, "number of inputs over all readers", 1, flag_values=flag_values)
     flags.DEFINE_integer("seed", 0, "seed of all inputs", flag_values=flag_values)
-    flags.DEFINE_integer("first", 0, "number of each reader's first input", 0, flag_values=flag_values)
+    flags.DEFINE_integer("first", 0, "number of the first input of each reader", 0, flag_values=flag_values)
     flags.DEFINE_list("readers", list(READERS), f"any of {', '.join(READERS)}", flag_values=flag_values)
-    flags.DEFINE_integer("num_processes", 2, "how many work at once", 1, flag_values=flag_values)
+    flags.DEFINE_integer("num_processes", 2, "number of parallel processes", 1, flag_values=flag_values)
     flags.DEFINE_string("output_dir", "runs/fuzz", "folder of the table and the findings", flag_values=flag_values)
 
 
 def main(flag_values: FlagValues, arguments: Sequence[str]) -> None:
-    """Try all inputs, and print a table and the findings."""
+    """Test all inputs, and print a table and the findings."""
     app.refuse_arguments(arguments)
     unknown = [name for name in flag_values.readers if name not in READERS]
     if unknown:
@@ -69,11 +69,11 @@ def main(flag_values: FlagValues, arguments: Sequence[str]) -> None:
     for (reader, kind, place), numbers in pool.places.items():
         print(f"{len(numbers):6} x {reader} {kind} {place}; numbers {', '.join(map(str, numbers[:_KEPT]))}")
     if pool.findings:
-        raise UserError(f"{len(pool.findings)} inputs are findings; they are kept in {output_dir}")
+        raise UserError(f"{len(pool.findings)} inputs are findings; they are saved in {output_dir}")
 
 
 def _jobs(counts: dict[str, int], first: int) -> Iterator[tuple[str, int, int]]:
-    """Yield stretches of each reader's numbers, the longest first so that all processes end together."""
+    """Yield ranges of input numbers for each reader, longest first, so that all processes end together."""
     jobs = []
     for name, count in counts.items():
         jobs += [
@@ -84,7 +84,7 @@ def _jobs(counts: dict[str, int], first: int) -> Iterator[tuple[str, int, int]]:
 
 
 class Pool:
-    """Child processes, each with a reader, and what they find."""
+    """Child processes, each with a reader, and their findings."""
 
     def __init__(self, seed: int, folder: Path, output_dir: Path):
         self.seed, self.folder, self.output_dir = seed, folder, output_dir
@@ -96,7 +96,7 @@ class Pool:
         self.memory_mb: collections.Counter = collections.Counter()
 
     def run(self, jobs: list[tuple[str, int, int]], num_processes: int) -> None:
-        """Work through all jobs; one whose process dies goes on with the next number."""
+        """Run all jobs; after a crash, a job continues with the next number."""
         running: list[_Child] = []
         while jobs or running:
             while jobs and len(running) < num_processes:
@@ -141,7 +141,7 @@ class Pool:
                 target.write_bytes(content)
 
     def table(self, names: Sequence[str]) -> pd.DataFrame:
-        """Return a row a reader: inputs, what became of them, and what they took."""
+        """Return one row per reader: inputs, outcomes, time and memory."""
         rows = []
         for name in names:
             kinds, seconds = self.kinds[name], sorted(self.seconds[name]) or [0.0]
@@ -162,7 +162,7 @@ class Pool:
 
 
 class _Child:
-    """A process that works on a job, watched."""
+    """A monitored process that works on a job."""
 
     def __init__(self, name: str, first: int, last: int, seed: int, folder: Path):
         self.name, self.number, self.last = name, first, last
@@ -178,7 +178,7 @@ class _Child:
         self.fault = ""
 
     def messages(self) -> Iterator[tuple[worker.Result, float] | int]:
-        """Yield what the process has to tell; notice when it ends, well or not, or takes too long."""
+        """Yield the messages of the process; detect its end, a crash or a timeout."""
         try:
             while self.connection.poll():
                 message = self.connection.recv()
@@ -204,7 +204,7 @@ class _Child:
                 self.fault = self.fault or f"crash (exit code {self.process.exitcode})"
 
     def _cpu_seconds(self) -> float:
-        """Return what the process has computed: on a busy machine it may wait long without being to blame."""
+        """Return the CPU time of the process, since on a busy machine it may wait for long."""
         try:
             fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
@@ -212,7 +212,7 @@ class _Child:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def last_words(self) -> str:
-        """Return the end of what the process wrote."""
+        """Return the end of the output of the process."""
         log = self.sandbox.with_suffix(".log")
         return log.read_text(errors="replace")[-500:] if log.exists() else ""
 

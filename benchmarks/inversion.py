@@ -1,13 +1,14 @@
-"""Mel spectrograms back to audio, beside librosa; `python -m benchmarks.inversion [--data_dir=FOLDER]`.
+"""Inversion of mel spectrograms to audio, compared with librosa; `python -m benchmarks.inversion [--data_dir=FOLDER]`.
 
-From the middle of every recording in the folder, or of songs in the style of metal made on the spot, six seconds go into a
-mel spectrogram of 64 bands (22,050 Hz, n_fft 400, hop 200) and back: here by `inversion.mel_db_to_waveform`, and by
-`librosa.feature.inverse.mel_to_audio`. The routes take turns, an excerpt a round, warm, on two threads. The last routes
-show what of the distance is whose: Griffin-Lim from the excerpt's own magnitudes, without mel bands between.
+Six seconds from the middle of every recording in the folder, or of synthetic metal songs, are converted to a mel
+spectrogram of 64 bands (22,050 Hz, n_fft 400, hop 200) and back: by `inversion.mel_db_to_waveform` and by
+`librosa.feature.inverse.mel_to_audio`. The routes take turns, one excerpt per round, after a warm-up, on two threads.
+The last routes invert the true magnitudes of the excerpt by Griffin-Lim, which shows the error without the mel bands.
 
-- log-spectral distance in dB: what two power spectrograms differ by, root mean square over bins, mean over frames; powers
-  more than 80 dB below the excerpt's largest are raised to that. Linear: n_fft 1024, hop 256; mel: the bands themselves.
-- spectral convergence: the norm of the difference of the magnitudes over that of the excerpt's; n_fft 1024, hop 256.
+- log-spectral distance in dB: difference of the power spectrograms, root mean square over bins, mean over frames, with
+  a floor of 80 dB below the maximum of the excerpt. Linear: n_fft 1024, hop 256; mel: the mel bands.
+- spectral convergence: norm of the difference of the magnitudes divided by the norm of the true ones; n_fft 1024, hop
+  256.
 
 The table is printed and written to runs/benchmarks/inversion.csv and inversion.md.
 """
@@ -47,10 +48,8 @@ _NUM_SONGS = 5
 
 
 def define_flags(flag_values: FlagValues) -> None:
-    """Add the one flag there is."""
-    flags.DEFINE_string(
-        "data_dir", None, "folder of recordings; songs are made unless it is given", flag_values=flag_values
-    )
+    """Define the flag of this entry point."""
+    flags.DEFINE_string("data_dir", None, "folder of recordings; synthetic songs by default", flag_values=flag_values)
 
 
 def main(flag_values: FlagValues, positional: Sequence[str] = ()) -> None:
@@ -73,20 +72,20 @@ def main(flag_values: FlagValues, positional: Sequence[str] = ()) -> None:
     files.write_text(_FOLDER / "inversion.md", f"{title}\n\n{lines}")
     print(title)
     print(table.to_string(index=False))
-    print("seconds an excerpt: median, fastest and slowest; ratio: the median compared with that of the first route")
+    print("seconds per excerpt: median, fastest and slowest; ratio: median relative to the first route")
 
 
 def find_recordings(folder: str) -> list[str]:
-    """Return the paths of the recordings in a folder, at any depth.
+    """Return the paths of the recordings below a folder.
 
     Raises:
-        UserError: The folder is missing or holds no audio.
+        UserError: The folder is missing or has no audio.
     """
     return manifest.recordings_below(Path(folder), "--data_dir")["path"].tolist()
 
 
 def make_songs(folder: str) -> list[str]:
-    """Make songs in the style of metal, and return the paths of their mixtures."""
+    """Generate metal songs, and return the paths of their mixtures."""
     rows = synthetic_metal.index(folder, num_songs=_NUM_SONGS, seconds=_SECONDS + 1.0, sample_rate=_RATE)
     return rows["path"].tolist()
 
@@ -109,7 +108,7 @@ def read_excerpts(paths: list[str]) -> np.ndarray:
 
 
 def measure(excerpts: np.ndarray) -> pd.DataFrame:
-    """Return a row a route: its distances from the excerpts, means, and its seconds."""
+    """Return one row per route: mean distances from the excerpts, and the time in seconds."""
     mels = spectral.mel_spectrogram(excerpts, hop_length=_HOP, **_MEL).numpy()
     magnitudes = np.abs(spectral.stft(excerpts, _N_FFT, _HOP))
     narrow = np.abs(spectral.stft(excerpts, _N_FFT, _HOP // 2))
@@ -147,7 +146,7 @@ def measure(excerpts: np.ndarray) -> pd.DataFrame:
 
 
 def our_inversion(num_iterations: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return our way from power in mel bands `(frames, num_mels)` to a waveform."""
+    """Return our function from mel power `(frames, num_mels)` to a waveform."""
 
     @tf.function(input_signature=[tf.TensorSpec((None, _NUM_MELS))])
     def invert(mel):
@@ -158,14 +157,14 @@ def our_inversion(num_iterations: int) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def their_inversion(num_iterations: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return librosa's way, from and to the same."""
+    """Return the function of librosa with the same input and output."""
     return lambda mel: librosa.feature.inverse.mel_to_audio(
         mel.T, sr=_RATE, n_fft=_N_FFT, hop_length=_HOP, n_iter=num_iterations
     )
 
 
 def our_griffin_lim(hop_length: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the way from magnitudes `(frames, bins)` to a waveform."""
+    """Return our function from magnitudes `(frames, bins)` to a waveform."""
     invert = tf.function(
         lambda magnitude: inversion.griffin_lim(magnitude, hop_length),
         input_signature=[tf.TensorSpec((None, 1 + _N_FFT // 2))],

@@ -1,17 +1,16 @@
-"""Kill every step of every task at random moments, start it again, and see that nothing is lost and nothing changes.
+"""Kill every step of every task at random times, restart it, and check that nothing is lost or changed.
 
   python -m benchmarks.kills --num_kills=200 --seed=0
   python -m benchmarks.kills --num_kills=20 --tasks=kws
 
-For each task the variant `tiny` is prepared, trained, evaluated, exported and used on a corpus made on the spot: first
-undisturbed, then with `kill -9` at moments drawn from the time that each command took, each command again and again until
-it is left alone. Preparing is short beside training: so each of a command's phases is as likely as the others, and within
-it all moments are. After every kill all that lies under its final name is read to its end. At the end weights,
-history, figures and answers have to equal the undisturbed run's bit for bit, and nothing may be left of what was being
-written. The exit code is 1 where anything is wrong.
+For each task, the variant `tiny` is prepared, trained, evaluated, exported and used on a synthetic corpus: first
+without interruption, then with `kill -9` at random times, restarting each command until it completes. All phases of a
+command have the same probability, since preparation is much shorter than training; the time within a phase is uniform.
+After every kill, all files with their final names are read completely. At the end, weights, history, metrics and
+predictions must be bit-identical to those of the uninterrupted run, and no temporary files may remain. The exit code is
+1 if anything is wrong.
 
-So that the time goes into work that can be lost, processes are forked from one that has loaded TensorFlow, and used
-nothing of it: it has one thread.
+To save time, processes are forked from one that has loaded TensorFlow but not used it, so that it has only one thread.
 """
 
 import os
@@ -53,7 +52,7 @@ _TRAIN = (
 )
 _EVALUATE = "evaluate --run_dir={run} --shards_dir={shards}"
 _EXPORT = "export --run_dir={run} --shards_dir={shards} --formats=saved_model,litert"
-# Of each task what writes its corpus, and its commands.
+# For each task the function that writes its corpus, and its commands.
 TASKS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "kws": (
         lambda folder: whistles.write_words(folder, num_clips=32),
@@ -100,7 +99,7 @@ _PHASE_OF = {
     "predict": "predicting",
     "generate": "predicting",
 }
-# How often a command is killed at most before it is left alone.
+# Largest number of kills of a command.
 _MOST_KILLS = {"train": 8, "prepare": 3}
 _MOST_OTHER_KILLS = 2
 # Small, so that a corpus of seconds has many.
@@ -109,10 +108,10 @@ _LONGEST_SECONDS = 600.0
 
 
 class Process:
-    """A command in a process of its own that can tell what it is doing."""
+    """A command in a separate process that reports its phase."""
 
     def __init__(self, task: str, arguments: Sequence[str], root: Path):
-        """Start it; what it says goes to `log.txt` in `root`, its answers to `work/<verb>.out`."""
+        """Start it; stderr goes to `log.txt` in `root`, stdout to `work/<verb>.out`."""
         self.verb = arguments[0]
         self.root = root
         self.phase = mmap.mmap(-1, 1)
@@ -131,7 +130,7 @@ class Process:
             (self.root / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 2),
         ):
             os.dup2(os.open(path, mode), descriptor)
-        # Where killed processes leave the files that TensorFlow writes for itself.
+        # The folder of temporary files of TensorFlow, which killed processes leave behind.
         tempfile.tempdir = str(self.root)
         code = 1
         try:
@@ -154,7 +153,7 @@ class Process:
         return told
 
     def wait(self, seconds: float) -> bool:
-        """Wait for its end, no longer than so many seconds; returns whether it has ended."""
+        """Wait for its end, at most the given number of seconds; return whether it has ended."""
         begin, phase = time.monotonic(), -1
         try:
             while (passed := time.monotonic() - begin) < seconds:
@@ -173,16 +172,16 @@ class Process:
         return False
 
     def kill(self) -> str:
-        """Kill it; returns what it was doing."""
+        """Kill it; return its phase."""
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
         return PHASES[self.phase[0]]
 
     def check(self) -> None:
-        """See that it ended well.
+        """Check that it ended successfully.
 
         Raises:
-            UserError: It did not.
+            UserError: It failed.
         """
         if self.exit_code != 0:
             raise UserError(f"{self.verb} ended with {self.exit_code}: {(self.root / 'log.txt').read_text()[-3000:]}")
@@ -190,7 +189,7 @@ class Process:
 
 @dataclasses.dataclass
 class Tally:
-    """What came of the kills of one task."""
+    """The results of the kills of a task."""
 
     kills: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     resumed: int = 0
@@ -200,13 +199,13 @@ class Tally:
 
 
 def command_lines(task: str, root: Path) -> list[list[str]]:
-    """Fill in the commands of a task that work in `root`."""
+    """Fill in the commands of a task for the folder `root`."""
     names = {name: root / "work" / name for name in ("run", "shards", "output")}
     return [line.format(corpus=root / "corpus", **names).split() for line in TASKS[task][1]]
 
 
 def run_undisturbed(task: str, root: Path) -> list[list[float]]:
-    """Run all commands of a task; returns for each when its phases began and the last ended, in seconds."""
+    """Run all commands of a task; return for each the starts of its phases and its end, in seconds."""
     (root / "work").mkdir()
     phases = []
     for arguments in command_lines(task, root):
@@ -218,7 +217,7 @@ def run_undisturbed(task: str, root: Path) -> list[list[float]]:
 
 
 def draw_moment(begins: Sequence[float], rng: np.random.Generator) -> float:
-    """Draw a phase of a command, and a moment of it."""
+    """Draw a phase of a command, and a time within it."""
     phase = rng.integers(len(begins) - 1)
     return rng.uniform(begins[phase], begins[phase + 1])
 
@@ -226,7 +225,7 @@ def draw_moment(begins: Sequence[float], rng: np.random.Generator) -> float:
 def run_disturbed(
     task: str, root: Path, phases: Sequence[Sequence[float]], rng: np.random.Generator, tally: Tally
 ) -> None:
-    """Run all commands of a task, each killed some times."""
+    """Run all commands of a task, killing each several times."""
     (root / "work").mkdir()
     seen: dict[Path, int] = {}
     for arguments, begins in zip(command_lines(task, root), phases, strict=True):
@@ -245,9 +244,9 @@ def run_disturbed(
 
 
 def unreadable(folder: Path, seen: dict[Path, int]) -> list[str]:
-    """Read all files that changed since they were `seen`; returns what is wrong with them.
+    """Read all files that changed since they were `seen`; return the problems.
 
-    A process of its own reads them: this one must not use TensorFlow.
+    They are read in a separate process, since this one must not use TensorFlow.
     """
     changed = [(path, stamp) for path, stamp in readable.stamps(folder).items() if seen.get(path) != stamp]
     seen.update(changed)
@@ -269,7 +268,7 @@ def unreadable(folder: Path, seen: dict[Path, int]) -> list[str]:
 
 
 def measure(task: str, num_kills: int, rng: np.random.Generator, root: Path) -> Tally:
-    """Kill a task's commands at least so many times in all."""
+    """Kill the commands of a task at least the given number of times in total."""
     for module in ("train", "evaluate", "export", "predict", "generate", "prepare"):
         if (Path(__file__).parents[1] / task / f"{module}.py").exists():
             importlib.import_module(f"{task}.{module}")
@@ -283,7 +282,7 @@ def measure(task: str, num_kills: int, rng: np.random.Generator, root: Path) -> 
         try:
             run_disturbed(task, root, phases, rng, tally)
         except UserError as error:
-            # What does not complete is no run to compare, nor to go on from.
+            # An incomplete run can neither be compared nor continued.
             print(f"{task}: WRONG: {error}", flush=True)
             tally.faults.append(str(error))
             break
@@ -298,13 +297,13 @@ def measure(task: str, num_kills: int, rng: np.random.Generator, root: Path) -> 
 
 def define_flags(flag_values: FlagValues) -> None:
     """Define the flags of this entry point."""
-    absl_flags.DEFINE_integer("num_kills", 200, "how often to kill, over all tasks", 1, flag_values=flag_values)
-    absl_flags.DEFINE_integer("seed", 0, "decides the moments", flag_values=flag_values)
+    absl_flags.DEFINE_integer("num_kills", 200, "number of kills over all tasks", 1, flag_values=flag_values)
+    absl_flags.DEFINE_integer("seed", 0, "seed of the random times", flag_values=flag_values)
     absl_flags.DEFINE_list("tasks", list(TASKS), f"any of {', '.join(TASKS)}", flag_values=flag_values)
 
 
 def main(flags: FlagValues, arguments: Sequence[str]) -> None:
-    """Kill as the flags say, and print a table."""
+    """Run all kills, and print a table."""
     app.refuse_arguments(arguments)
     begin = time.monotonic()
     rng = np.random.default_rng(flags.seed)

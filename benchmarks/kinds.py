@@ -1,13 +1,13 @@
-"""Every kind of recording that people have, through every command that takes one.
+"""Run every command on every kind of recording that users may have.
 
   python -m benchmarks.kinds                 all formats, damaged in every way
   python -m benchmarks.kinds --small         each format and each damage once, as the tests do
 
-The recordings are made on the spot: whole and damaged files of every format, names in every script, links, channels that
-cancel, silence, absurd rates. All lie in one folder, which each command gets, and each training gets a folder that holds
-all of them. The table says of each kind and command `ok`, `line` (refused, and a line says why), or what is wrong. The
-exit code is 1 where anything is: a traceback, an answer that is missing without a line, a length that is not what was
-constructed, an input that changed.
+The recordings are synthetic: intact and damaged files of every format, names in every script, links, channels that
+cancel, silence, extreme sample rates. Every command gets a folder with all of them, and every training a corpus that
+includes them. For each kind and command, the table shows `ok`, `line` (rejected with a one-line error), or the problem.
+The exit code is 1 if there is a problem: a traceback, a missing result without an error line, a wrong length, or a
+changed input.
 """
 
 import contextlib
@@ -52,10 +52,10 @@ class Kind:
     """A recording.
 
     Attributes:
-        name: How the table calls it.
-        file_name: Of the file.
-        content: Its bytes, from a seed: two of a kind sound different.
-        seconds: How much sound was constructed; None where none can be had.
+        name: Name in the table.
+        file_name: Name of the file.
+        content: Returns the bytes for a seed; the audio depends on the seed.
+        seconds: Length of the readable audio; None if nothing is readable.
         tolerance: In seconds.
     """
 
@@ -139,18 +139,18 @@ def _of_channels() -> list[Kind]:
 
 
 def table(tried: Sequence[Kind], folder: Path, tasks: Sequence[str] = tuple(_TASKS)) -> pd.DataFrame:
-    """Run every command on every kind; a row a kind, a column a command.
+    """Run every command on every kind; one row per kind, one column per command.
 
     Args:
-        tried: The kinds.
+        tried: The kinds to test.
         folder: An empty folder to work in.
-        tasks: Whose commands.
+        tasks: The tasks whose commands are run.
     """
     files = folder / "kinds"
     files.mkdir(parents=True)
     for kind in tried:
         (files / kind.file_name).write_bytes(kind.content(0))
-    # A link to a recording elsewhere, and what a Mac leaves beside files.
+    # A link to a recording elsewhere, and the files that macOS adds.
     elsewhere = folder / "elsewhere.wav"
     elsewhere.write_bytes(_wav(_noise)(0))
     (files / "link.wav").symlink_to(elsewhere)
@@ -186,7 +186,7 @@ def _compared(kind: Kind, seconds: float) -> str:
 
 
 def _run(module: str, flags: Sequence[str]) -> tuple[int | str, str, str]:
-    """Run a command in this process; returns its exit code, or the exception that ended it, and what it printed."""
+    """Run a command in this process; return its exit code or exception, and its output."""
     entry = importlib.import_module(module)
     output, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
@@ -198,7 +198,7 @@ def _run(module: str, flags: Sequence[str]) -> tuple[int | str, str, str]:
 
 
 def _answered(task: str, tried: Sequence[Kind], files: Path, paths: dict[str, str]) -> dict[str, list[str]]:
-    """Give a command the folder of all kinds, and look for the answer to each."""
+    """Run a command on the folder of all kinds, and check the result for each."""
     run = f"--run_dir={paths['run']}"
     if task == "generation":
         return {}
@@ -226,13 +226,13 @@ def _judged(kind: Kind, seconds: float | None, code: int | str, errors: str) -> 
         return code
     shown = kind.file_name.encode("unicode_escape").decode() if "\n" in kind.file_name else kind.file_name
     if seconds is None:
-        # Paths in messages are printable: what is no text in a name is escaped.
+        # Paths in messages are printable: other bytes of a name are escaped.
         return LINE if code == 2 and shown.encode(errors="ignore") in errors.encode(errors="ignore") else "not answered"
     return OK if kind.seconds is None or abs(seconds - kind.seconds) <= kind.tolerance else _compared(kind, seconds)
 
 
 def _trained_on(task: str, tried: Sequence[Kind], paths: dict[str, str]) -> list[str]:
-    """Train on a folder that holds all kinds, and look at which were rejected, with what reason."""
+    """Train on a folder with all kinds, and check the rejected ones and their reasons."""
     write_corpus, options = _TASKS[task]
     corpus = Path(paths["corpus"])
     write_corpus(corpus)

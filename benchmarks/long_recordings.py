@@ -1,7 +1,7 @@
-"""What memory a long recording takes: `python -m benchmarks.long_recordings [--hours=0.1,1,10]`.
+"""Memory of predictions for long recordings: `python -m benchmarks.long_recordings [--hours=0.1,1,10]`.
 
-A tiny keyword spotter is trained on whistles, and answers for recordings of noise with a whistle each minute, each in a
-process of its own. The table says how much memory the process held at the most, and how many words it found.
+A tiny keyword spotter is trained on whistles. It then processes recordings of noise with one whistle per minute, each
+in a separate process. The table shows the peak memory of the process and the number of words found.
 """
 
 import os
@@ -24,7 +24,7 @@ _EPOCHS = 30
 
 
 def write_recording(path: Path, hours: float) -> None:
-    """Write noise with a whistle each minute, FLAC."""
+    """Write noise with one whistle per minute as FLAC."""
     rng = np.random.default_rng(0)
     with soundfile.SoundFile(path, "w", whistles.RATE, 1, "PCM_16", format="FLAC") as file:
         for minute in range(round(60 * hours)):
@@ -36,7 +36,7 @@ def write_recording(path: Path, hours: float) -> None:
 
 
 def measure(run: Path, path: Path) -> tuple[float, int]:
-    """Answer for a recording in a process of its own; returns the most memory it held, in MB, and the words found."""
+    """Run a prediction in a separate process; return its peak memory in MB and the number of words found."""
     command = [sys.executable, "-m", "kws.predict", f"--run_dir={run}", "--output_format=csv", str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         output = process.stdout.read()

@@ -1,8 +1,8 @@
-"""M5 counting speakers, mixing included, beside the same network and mixtures in PyTorch; `python -m benchmarks.mixing`.
+"""Training of M5 for speaker counting, including mixing, compared with PyTorch; `python -m benchmarks.mixing`.
 
-Both sides mix one to three random one-second cuts out of the same recordings in memory, batches of 32, new ones in every
-step, and train with Adam. Ours is `model.fit` on the toolkit's pipeline; theirs the usual loop, compiled, over a
-`DataLoader` whose dataset mixes with numpy, in the process itself or in a worker beside it. All routes take turns.
+Both sides mix one to three random one-second excerpts of the same recordings in memory, in batches of 32, new in every
+step, and train with Adam. Ours is `model.fit` on the pipeline of the toolkit. PyTorch uses the usual training loop,
+compiled, with a `DataLoader` that mixes with NumPy in the main process or in one worker process. All routes take turns.
 
 The table is printed and written to runs/benchmarks/mixing.csv and mixing.md.
 """
@@ -72,11 +72,11 @@ def main() -> None:
     files.write_text(_FOLDER / "mixing.md", f"{title}\n\n{markdown(table)}")
     print(title)
     print(table.to_string(index=False))
-    print("ratio: how many times as fast ours is, the medians compared")
+    print("ratio: median speed of ours divided by that of the route")
 
 
 def recordings() -> SpeechBank:
-    """Make recordings of noise: what they sound like costs no time."""
+    """Generate recordings of noise; their content does not affect the speed."""
     samples = _SECONDS * _RATE
     pcm = np.random.default_rng(0).integers(-3000, 3000, _SPEAKERS * samples, np.int16)
     table = pd.DataFrame(
@@ -93,7 +93,7 @@ def recordings() -> SpeechBank:
 
 
 def our_training(dataset: tf.data.Dataset) -> Route:
-    """Return a call that trains our M5 on as many batches as a round has."""
+    """Return a function that trains our M5 on the batches of a round."""
     loop.prepare(_CONFIG)
     model = build_model(_CONFIG)
     compile_model(model, _CONFIG, optimizers.build_optimizer(_CONFIG, _STEPS), optimizers.steps_per_execution(_STEPS))
@@ -101,7 +101,7 @@ def our_training(dataset: tf.data.Dataset) -> Route:
 
 
 def our_pipeline(dataset: tf.data.Dataset) -> Route:
-    """Return a call that mixes as many batches as a round has."""
+    """Return a function that mixes the batches of a round."""
 
     def mix() -> None:
         for _ in dataset.take(_STEPS):
@@ -111,7 +111,7 @@ def our_pipeline(dataset: tf.data.Dataset) -> Route:
 
 
 class _Mixtures(torch.utils.data.IterableDataset):
-    """The same mixtures by numpy: a batch an item."""
+    """The same mixtures in NumPy: one batch per item."""
 
     def __init__(self, bank: SpeechBank):
         self.pcm = bank.pcm
@@ -131,7 +131,7 @@ class _Mixtures(torch.utils.data.IterableDataset):
 
 
 def their_training(bank: SpeechBank, workers: int, *, compiled: bool) -> Route:
-    """Return a call that trains the peer on as many batches as a round has."""
+    """Return a function that trains the PyTorch network on the batches of a round."""
     net = peers.M5(3)
     optimizer = torch.optim.Adam(net.parameters(), _CONFIG.learning_rate, eps=1e-7, fused=True)
     forward = torch.compile(net) if compiled else net

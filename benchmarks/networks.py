@@ -1,10 +1,11 @@
-"""Training and inference of three networks beside the same networks in PyTorch; `python -m benchmarks.networks`.
+"""Training and inference of three networks, compared with PyTorch; `python -m benchmarks.networks`.
 
-The report's CNN on 44 x 13 features, M5 on one second of waveform at 16 kHz, BC-ResNet-1 on 101 x 40 log-mel; features
-are outside on both sides. Our training is `model.fit` with the toolkit's optimizers and steps per execution, theirs the
-usual loop; both track loss and accuracy. Inference is one clip by what each side deploys with: LiteRT, and PyTorch
-eager, compiled, as frozen TorchScript and compiled ahead of time from `torch.export`, each with one and two threads.
-All routes of a network have the same data in memory and take turns; one clip's answers are compared, to 1e-4.
+The networks are the CNN of the report on 44 x 13 features, M5 on one second of waveform at 16 kHz, and BC-ResNet-1 on
+101 x 40 log-mel; features are not included on either side. Our training is `model.fit` with the optimizers and steps
+per execution of the toolkit, PyTorch uses the usual training loop; both track loss and accuracy. Inference is on one
+clip: by LiteRT, and by PyTorch eager, compiled, as frozen TorchScript, and compiled ahead of time from `torch.export`,
+each with one and two threads. All routes of a network have the same data in memory and take turns. The outputs for one
+clip are compared with a tolerance of 1e-4.
 
 The table is printed and written to runs/benchmarks/networks.csv and networks.md.
 """
@@ -48,7 +49,7 @@ _FOLDER = Path("runs/benchmarks")
 
 
 class Network(NamedTuple):
-    """A network to measure: its input, its peer, how it is trained, and the steps that take about a second."""
+    """A network to measure: its input, its PyTorch version, its training, and the number of steps in about a second."""
 
     shape: tuple[int, ...]
     peer: type[torch.nn.Module]
@@ -75,7 +76,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="torch")
     rows = []
     for name, network in NETWORKS.items():
-        print(f"{name}: compiling and measuring, some minutes", flush=True)
+        print(f"{name}: compiling and measuring, takes some minutes", flush=True)
         rows += measure_training(name, network)
         rows += measure_inference(name, network)
     table = pd.DataFrame(rows)
@@ -86,12 +87,12 @@ def main() -> None:
     files.write_text(_FOLDER / "networks.md", f"{title}\n\n{markdown(table)}")
     print(title)
     print(table.to_string(index=False))
-    print("ratio: how many times as fast ours is, the medians compared")
+    print("ratio: median speed of ours divided by that of the route")
     print(f"written: {_FOLDER / 'networks.csv'}, {_FOLDER / 'networks.md'}")
 
 
 def measure_training(name: str, network: Network) -> list[dict]:
-    """Return a row a route with the examples a second that it trains."""
+    """Return one row per route with the training speed in examples per second."""
     rng = np.random.default_rng(0)
     batches = (network.steps, network.config.batch_size)
     inputs = rng.normal(0, 1, (*batches, *network.shape)).astype(np.float32)
@@ -114,10 +115,10 @@ def measure_training(name: str, network: Network) -> list[dict]:
 
 
 def measure_inference(name: str, network: Network) -> list[dict]:
-    """Return a row a route with the milliseconds that one clip takes.
+    """Return one row per route with the inference time of one clip in ms.
 
     Raises:
-        ValueError: A route answers something else than our Keras model.
+        ValueError: The output of a route differs from our Keras model.
     """
     clip = np.random.default_rng(0).normal(0, 1, (1, *network.shape)).astype(np.float32)
     model = build(name, network)
@@ -135,7 +136,7 @@ def measure_inference(name: str, network: Network) -> list[dict]:
         for route, answer in routes.items():
             difference = np.abs(answer() - expected).max()
             if not difference <= _TOLERANCE:
-                raise ValueError(f"{name}, {route}: the answer differs from the Keras model's by {difference:.2g}")
+                raise ValueError(f"{name}, {route}: the output differs from the Keras model by {difference:.2g}")
         repeated = {route: _repeat(answer) for route, answer in routes.items()}
         take_turns(repeated, 1)
         milliseconds = 1000 * take_turns(repeated, _INFERENCE_ROUNDS) / _CLIPS_PER_ROUND
@@ -144,7 +145,7 @@ def measure_inference(name: str, network: Network) -> list[dict]:
 
 
 def rows_of(what: str, unit: str, values: pd.DataFrame, ratios: pd.Series) -> list[dict]:
-    """Return the table's rows: a column of `values`, a value a round, for each route."""
+    """Return the rows of the table, one per route; `values` has one column per route and one row per round."""
     return [
         {
             "what": what,
@@ -160,13 +161,13 @@ def rows_of(what: str, unit: str, values: pd.DataFrame, ratios: pd.Series) -> li
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Lay a table out as Markdown."""
+    """Format a table as Markdown."""
     rows = [table.columns, ["---"] * len(table.columns), *table.to_numpy()]
     return "".join(f"| {' | '.join(map(str, row))} |\n" for row in rows)
 
 
 def build(name: str, network: Network, precision: str = "float32") -> keras.Model:
-    """Build our network, to probabilities, with weights that depend on nothing but the network."""
+    """Build our network with probabilities as output; the weights depend only on the network."""
     loop.prepare(TrainingConfig(precision=precision))
     inputs = keras.Input(network.shape)
     embedding = ENCODERS[name].build(inputs)
@@ -178,7 +179,7 @@ def build(name: str, network: Network, precision: str = "float32") -> keras.Mode
 def our_training(
     name: str, network: Network, inputs: np.ndarray, labels: np.ndarray, precision: str = "float32"
 ) -> Route:
-    """Return a call that trains our network on all batches once, as the toolkit does."""
+    """Return a function that trains our network on all batches once, as in the toolkit."""
     model = build(name, network, precision)
     model.compile(
         optimizers.build_optimizer(network.config, network.steps),
@@ -195,7 +196,7 @@ def our_training(
 def their_training(
     network: Network, inputs: np.ndarray, labels: np.ndarray, layout: torch.memory_format, *, compiled: bool = False
 ) -> Route:
-    """Return a call that trains the peer on all batches once."""
+    """Return a function that trains the PyTorch network on all batches once."""
     net = network.peer(_NUM_LABELS).to(memory_format=layout)
     config = network.config
     if config.optimizer == "adam":
@@ -224,7 +225,7 @@ def their_training(
 
 
 def our_inference(path: Path, clip: np.ndarray, num_threads: int) -> Route:
-    """Return a call that gives one clip to a LiteRT file."""
+    """Return a function that runs a LiteRT file on one clip."""
     interpreter = Interpreter(model_path=str(path), num_threads=num_threads)
     interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
@@ -240,7 +241,7 @@ def our_inference(path: Path, clip: np.ndarray, num_threads: int) -> Route:
 def their_inference(
     network: Network, model: keras.Model, clip: np.ndarray, num_threads: int, folder: Path
 ) -> dict[str, Route]:
-    """Return a call for each of PyTorch's runtimes that gives one clip to the peer with the weights of `model`."""
+    """Return a function for each PyTorch runtime that runs the network, with the weights of `model`, on one clip."""
     torch.set_num_threads(num_threads)
     torch.compiler.reset()
     net = network.peer(_NUM_LABELS)

@@ -1,12 +1,12 @@
-"""Train what a task can be, one option at a time, all of the same length, and print one table.
+"""Train a task with one option changed at a time, all trainings of the same length, and print a table.
 
   python -m benchmarks.options --task=separation
   python -m benchmarks.options --task=separation --train_flags="--corpus=mir1k --data_dir=DIR --split_rule=folds"
   python -m benchmarks.options --task=separation --names=base,softmax --output_dir=runs/benchmarks/masks
 
-The first row is the base; every other row is the base with the flags beside it. The trainings are short: the table shows that
-an option trains, and roughly what it costs and gains, with one seed. The runs lie side by
-side in --output_dir, where `table.csv` is written too, and the same command goes on where it stopped.
+The first row is the base; every other row is the base with the given flags. The trainings are short, with one seed: the
+table shows that an option trains, and roughly its cost and gain. The runs and `table.csv` are written to --output_dir.
+The same command resumes after an interruption.
 """
 
 import sys
@@ -28,12 +28,12 @@ BASE = "base"
 
 
 class Options(NamedTuple):
-    """What is tried of a task.
+    """The trainings of a task.
 
     Attributes:
         base: Flags of every training.
-        rows: Of each row the flags that it adds.
-        figures: What the table shows of `metrics.json`.
+        rows: For each row its additional flags.
+        figures: Selects the metrics of `metrics.json` for the table.
     """
 
     base: str
@@ -42,7 +42,7 @@ class Options(NamedTuple):
 
 
 def _of_stems(metrics: dict) -> dict[str, object]:
-    """Show each stem's figures in decibels, in the order of the stems."""
+    """Return the metrics of each stem in dB, in the order of the stems."""
     return {
         "stems": ", ".join(metrics["sdr"]),
         **{name: ", ".join(f"{value:.2f}" for value in metrics[name].values()) for name in ("sdr", "si_sdr")},
@@ -51,7 +51,7 @@ def _of_stems(metrics: dict) -> dict[str, object]:
 
 
 def _of_samples(metrics: dict) -> dict[str, object]:
-    """Show the distances of samples beside the floor, that of training tracks."""
+    """Return the distances of samples, and the floor, which is the distance of training tracks."""
     names = ("frechet_distance", "floor", "precision", "recall", "density", "coverage", "spread_ratio", "nearest_ratio")
     return {name: round(metrics[name], 2) for name in names}
 
@@ -108,7 +108,7 @@ TASKS = {
             "scaled by bands": "--scaling=bands",
             "report": "--variant=report",
             "report-reduced": "--variant=report-reduced",
-            # Fewer examples: it is made for a GPU.
+            # Fewer examples, since it is meant for a GPU.
             "specgan": "--variant=specgan --batch_size=8 --epoch_examples=160",
         },
         _of_samples,
@@ -119,11 +119,11 @@ TASKS = {
 def define_flags(flag_values: FlagValues) -> None:
     """Define the flags of this entry point."""
     absl_flags.DEFINE_enum("task", None, list(TASKS), f"the task: {', '.join(TASKS)}", flag_values=flag_values)
-    absl_flags.DEFINE_list("names", None, "the rows to train; all unless given", flag_values=flag_values)
+    absl_flags.DEFINE_list("names", None, "the rows to train; all by default", flag_values=flag_values)
     absl_flags.DEFINE_string(
         "train_flags",
         "",
-        "flags for every training, after those of the base and before those of its row",
+        "flags for every training, applied after those of the base and before those of the row",
         flag_values=flag_values,
     )
     absl_flags.DEFINE_string(
@@ -135,7 +135,7 @@ def define_flags(flag_values: FlagValues) -> None:
 
 
 def main(flags: FlagValues, arguments: Sequence[str]) -> None:
-    """Train what is not there yet, and print the table."""
+    """Run the missing trainings, and print the table."""
     app.refuse_arguments(arguments)
     if not flags.task:
         raise UserError(f"--task: expected one of {', '.join(TASKS)}")
@@ -153,7 +153,7 @@ def main(flags: FlagValues, arguments: Sequence[str]) -> None:
             run_dir = folder / name.replace(",", "").replace(" ", "_")
             if not (run_dir / "metrics.json").exists():
                 trainings.train(name, flags.task, [*common, *known[name].split(), f"--run_dir={run_dir}"])
-            metrics = files.read_json(run_dir / "metrics.json", "delete it to have it made again")
+            metrics = files.read_json(run_dir / "metrics.json", "delete it to create it again")
             speed = trainings.examples_per_second(run_dir)
             rows.append(
                 {"row": name, "flags": known[name], **options.figures(metrics), "examples_per_second": round(speed, 1)}

@@ -1,6 +1,7 @@
-"""The report's CNN, M5, BC-ResNet and the U-Net in PyTorch, as one writes them there, with weights copied from ours.
+"""The CNN of the report, M5, BC-ResNet and the U-Net in idiomatic PyTorch, with weights copied from ours.
 
-Own code, from the report and the papers. Kernels have the axes of ours in reverse, so frequency comes before time.
+Written from the report and the papers. The axes of kernels are reversed relative to ours, so frequency comes before
+time.
 """
 
 import keras
@@ -14,7 +15,7 @@ _NUM_BANDS = 5
 
 
 class ReportCNN(nn.Module):
-    """The two-dimensional CNN of the keyword spotting report: (batch, 44, 13) to logits."""
+    """The 2-D CNN of the keyword spotting report: (batch, 44, 13) to logits."""
 
     def __init__(self, num_labels: int, dropout: float = 0.3):
         super().__init__()
@@ -30,12 +31,12 @@ class ReportCNN(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         x = self.layers(features.mT.unsqueeze(1))
-        # Frame after frame, as ours: the dense layer's weights are in that order.
+        # Frame by frame, as in ours, for the weights of the dense layer.
         return self.head(x.flatten(2).mT.flatten(1))
 
 
 class M5(nn.Module):
-    """Dai et al. (2016) in the widths of the speaker counting report: (batch, 16000) to logits."""
+    """Dai et al. (2016) with the widths of the speaker counting report: (batch, 16000) to logits."""
 
     def __init__(self, num_labels: int):
         super().__init__()
@@ -80,7 +81,7 @@ class BCResNet(nn.Module):
 
 
 class _Block(nn.Module):
-    """A convolution over frequency, a temporal branch that all frequencies share, and the input."""
+    """The sum of a convolution over frequency, a temporal branch that is broadcast over frequency, and the input."""
 
     def __init__(self, channels: int, filters: int, stride: int, dilation: int, dropout: float):
         super().__init__()
@@ -108,7 +109,7 @@ class _Block(nn.Module):
 
 
 class _SubSpectralNorm(nn.Module):
-    """Batch normalisation of each of five bands of frequencies."""
+    """Batch normalisation of each of five frequency bands."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -143,7 +144,7 @@ class UNet(nn.Module):
     def forward(self, magnitudes: torch.Tensor) -> torch.Tensor:
         x, skips = magnitudes.permute(0, 3, 2, 1), []
         for layers in self.down:
-            # Padding that equals "same" for strides of 2: one before, two behind.
+            # Padding that equals "same" for strides of 2: one before, two after.
             x = layers(nn.functional.pad(x, (1, 2, 1, 2)))
             skips.append(x)
         skips.pop()
@@ -153,7 +154,7 @@ class UNet(nn.Module):
 
 
 class _Doubled(nn.ConvTranspose2d):
-    """A transposed convolution that doubles a map, as "same" does it."""
+    """A transposed convolution with stride 2 and "same" padding."""
 
     def __init__(self, channels: int, filters: int):
         super().__init__(channels, filters, 5, 2)
@@ -163,10 +164,10 @@ class _Doubled(nn.ConvTranspose2d):
 
 
 def copy_weights(model: keras.Model, net: nn.Module) -> None:
-    """Give one of these nets the weights of the Keras model that it repeats.
+    """Copy the weights of the corresponding Keras model to a network of this module.
 
     Raises:
-        ValueError: The two have not the same layers.
+        ValueError: The layers differ.
     """
     ours = [layer for layer in model.layers if layer.trainable_weights]
     theirs = [module for module in net.modules() if next(module.parameters(recurse=False), None) is not None]
@@ -174,12 +175,12 @@ def copy_weights(model: keras.Model, net: nn.Module) -> None:
         weights = layer.get_weights()
         targets = [*module.parameters(recurse=False)]
         if isinstance(layer, SubSpectralNormalization):
-            # Ours keep the channels of a band together, theirs the bands of a channel.
+            # In ours, the channels of a band are adjacent, in PyTorch the bands of a channel.
             weights = [weight.reshape(_NUM_BANDS, -1).T.ravel() for weight in weights]
         if isinstance(layer, FusedBatchNormalization | SubSpectralNormalization):
             targets += [module.running_mean, module.running_var]
         for weight, target in zip(weights, targets, strict=True):
-            # Ours folds sixteen samples into channels before the first convolution of M5; the order stays.
+            # Ours reshapes 16 samples to channels before the first convolution of M5, in the same order.
             array = np.ascontiguousarray(weight.reshape(tuple(target.shape)[::-1]).T)
             with torch.no_grad():
                 target.copy_(torch.from_numpy(array))

@@ -1,10 +1,10 @@
-"""How fast the pipeline from shards feeds, beside what the training step of the report's network consumes.
+"""Throughput of the input pipeline from shards, compared with that of the training step.
 
   python -m benchmarks.pipeline
 
-Clips of noise are prepared once, then read, augmented and trained on by turns; the medians and their ratios are
-printed. The first epoch of a training also reads the prepared shards for the first time, so the second pass is timed
-beside the first.
+Clips of noise are prepared once. Reading, augmentation and training then take turns; medians and their ratios are
+printed. The first epoch of a training reads the shards for the first time, so both the first and later passes are
+timed.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ _ROUNDS = 5
 
 
 def write_clips(root: Path, sample_rate: int) -> None:
-    """Write one-second clips of noise, a folder a word."""
+    """Write one-second clips of noise, one folder per word."""
     rng = np.random.default_rng(0)
     for number in range(_NUM_CLIPS):
         path = root / COMMAND_WORDS[number % 10] / f"speaker{number}_nohash_0.wav"
@@ -72,7 +72,7 @@ def main() -> None:
             models[name] = build_model(settings)
             optimizer = optimizers.build_optimizer(settings, steps)
             compile_model(models[name], settings, optimizer, optimizers.steps_per_execution(steps))
-        # The same batch again and again: what the step alone takes.
+        # Always the same batch, to time the step alone.
         batches = {"report's CNN": next(iter(plain)), "BC-ResNet-1": next(iter(full))}
         repeated = {
             name: shards.finish(tf.data.Dataset.from_tensors(batch).cache().repeat()) for name, batch in batches.items()

@@ -1,4 +1,4 @@
-"""Whether files that a run left can be read to their end, and whether two runs left the same."""
+"""Check that the files of a run can be read completely, and that two runs have equal files."""
 
 import io
 import json
@@ -21,9 +21,9 @@ _WRITTEN_AT_ANY_TIME = ("examples_per_second",)
 
 
 def stamps(folder: Path) -> dict[Path, int]:
-    """List what lies below a folder under its final name, with the time of its last change.
+    """List the files below a folder that have their final names, with their modification times.
 
-    A SavedModel counts as one; what is still being written has a hidden name and does not count.
+    A SavedModel counts as one file. Temporary files have hidden names and do not count.
     """
     found = {}
     for path in sorted(folder.rglob("*")):
@@ -36,12 +36,12 @@ def stamps(folder: Path) -> dict[Path, int]:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """List what is still being written below a folder, or was when its process was killed."""
+    """List the temporary files below a folder, including those of killed processes."""
     return [path for path in folder.rglob(".*") if path.name != outputs.LEDGER]
 
 
 def fault(path: Path) -> str:
-    """Read a file, or a SavedModel, to its end; returns what is wrong with it, nothing if all is well."""
+    """Read a file or a SavedModel completely; return the problem, or nothing if there is none."""
     try:
         if path.name == "saved_model":
             tf.saved_model.load(str(path))
@@ -59,10 +59,10 @@ def fault(path: Path) -> str:
 def _read_json(path: Path) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     if path.name.startswith("shard-"):
-        # Where the report exists, the shard is complete.
+        # If the report exists, the shard is complete.
         records = sum(1 for _ in tf.data.TFRecordDataset(str(path.with_suffix(".tfrecord"))))
         if records != len(content["rows"]):
-            raise ValueError(f"the shard holds {records} records, its report names {len(content['rows'])}")
+            raise ValueError(f"the shard has {records} records, its report lists {len(content['rows'])}")
     if "num_samples" in content and path.parent.name == "tracks":
         size = path.with_suffix(".pcm").stat().st_size
         if not content["num_samples"] or size % (2 * content["num_samples"]):
@@ -100,9 +100,9 @@ def _weights(path: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def differences(expected: Path, received: Path) -> list[str]:
-    """Compare what two runs of the same commands left, bit for bit; returns what differs.
+    """Compare the files of two runs of the same commands bit by bit; return the differences.
 
-    Left out are how fast training was and what it printed, pictures, dashboards, and exports, which hold times.
+    Training speed, output, plots, TensorBoard files, and exports (which contain times) are ignored.
     """
     found = []
     for path in stamps(expected):
@@ -114,17 +114,17 @@ def differences(expected: Path, received: Path) -> list[str]:
         elif path.suffix == ".keras":
             ours, theirs = dict(_weights(path)), dict(_weights(other))
             if list(ours) != list(theirs) or any(ours[key].tobytes() != theirs[key].tobytes() for key in ours):
-                found.append(f"{other}: other weights than {path}")
+                found.append(f"{other}: the weights differ from {path}")
         elif path.name == "history.csv":
             ours, theirs = (pd.read_csv(one).drop(columns=list(_WRITTEN_AT_ANY_TIME)) for one in (path, other))
             if not ours.equals(theirs):
-                found.append(f"{other}: another history than {path}")
+                found.append(f"{other}: the history differs from {path}")
         elif (
             path.suffix in (".json", ".csv", ".wav", ".out", ".npz")
             and "export" not in name.parts
             and name.name != "train.out"
             and path.read_bytes() != other.read_bytes()
         ):
-            found.append(f"{other}: another content than {path}")
-    found += [f"{path} was left" for path in leftovers(received)]
+            found.append(f"{other}: the content differs from {path}")
+    found += [f"{path} is a leftover" for path in leftovers(received)]
     return found

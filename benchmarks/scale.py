@@ -1,11 +1,11 @@
-"""What a corpus and several workers cost: the figures of SCALING.md.
+"""Cost of large corpora and speed-up by several workers: the measurements of RESULTS.md.
 
-  python -m benchmarks.scale                        all of it; about a quarter of an hour on two cores
+  python -m benchmarks.scale                        all parts; about 15 minutes on two cores
   python -m benchmarks.scale --parts=stages,memory
 
-`stages`: processor seconds per hour of audio of every stage between files and weights. `memory`: the largest memory of
-preparing and reading against the size of the corpus. `workers`: training examples a second of one process and of two
-on this machine, with one thread each. All on noise of one second, as loud and as long as words.
+`stages`: CPU seconds per hour of audio for every stage from files to weights. `memory`: peak memory of preparing and
+reading, by the size of the corpus. `workers`: training examples per second of one process and of two processes on this
+machine, with one thread each. All parts use one-second clips of noise at the level of spoken words.
 """
 
 import csv
@@ -39,12 +39,12 @@ _ROUNDS = 3
 
 def define_flags(flag_values: FlagValues) -> None:
     """Define the flags of this entry point."""
-    absl_flags.DEFINE_list("parts", list(_PARTS), "what to measure", flag_values=flag_values)
-    absl_flags.DEFINE_float("hours", 1.0, "hours of audio to measure the stages on", flag_values=flag_values)
+    absl_flags.DEFINE_list("parts", list(_PARTS), "parts to measure", flag_values=flag_values)
+    absl_flags.DEFINE_float("hours", 1.0, "hours of audio for measuring the stages", flag_values=flag_values)
     absl_flags.DEFINE_string(
         "memory_of",
         "",
-        "a folder of recordings: prepare and read it, and print the memory that took",
+        "a folder of recordings: prepare and read it, and print the peak memory",
         flag_values=flag_values,
     )
 
@@ -66,7 +66,7 @@ def main(flags: FlagValues, arguments: Sequence[str]) -> None:
 
 
 def write_clips(root: Path, hours: float) -> Path:
-    """Write seconds of noise as WAV, a folder a word, of a thousand speakers."""
+    """Write one-second clips of noise as WAV, one folder per word, by a thousand speakers."""
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 3000, _RATE * 60).clip(-32768, 32767).astype(np.int16)
     for number in range(round(hours * 3600)):
@@ -84,7 +84,7 @@ def _config(root: Path) -> Config:
 
 
 def stages(root: Path, shards_dir: Path) -> pd.DataFrame:
-    """Measure processor seconds per hour of audio, stage by stage."""
+    """Measure the CPU time of each stage in seconds per hour of audio."""
     from common.corpora import manifest
     from common.data import shards
     from kws import data
@@ -135,7 +135,7 @@ def stages(root: Path, shards_dir: Path) -> pd.DataFrame:
 
 
 def memory(root: Path) -> pd.DataFrame:
-    """Measure the largest memory of a process that prepares a corpus, and of another that reads it."""
+    """Measure the peak memory of a process that prepares a corpus, and of one that reads it."""
     rows = []
     for hours in _MEMORY_HOURS:
         clips = write_clips(root / f"memory_{hours:g}", hours)
@@ -147,7 +147,7 @@ def memory(root: Path) -> pd.DataFrame:
 
 
 def memory_of(root: Path) -> dict[str, float]:
-    """Prepare and read a folder in this process; returns megabytes."""
+    """Prepare and read a folder in this process; return the peak memory in MB."""
     from kws import data
 
     config = dataclasses.replace(_config(root), reverberation_probability=0.0)
@@ -171,7 +171,7 @@ def _peak_megabytes() -> float:
 
 
 def workers(root: Path) -> pd.DataFrame:
-    """Train a counter and a spotter in one process and in two, one thread each, by turns."""
+    """Train a speaker counter and a keyword spotter in one and in two processes in turn, one thread each."""
     from benchmarks.example_corpora.voices import write_speakers
     from benchmarks.two_workers import TRAIN, finish, start
 

@@ -1,10 +1,12 @@
-"""Separation beside PyTorch, beside real time, and its memory; `python -m benchmarks.separation`.
+"""Separation: training speed compared with PyTorch, real-time factor and memory; `python -m benchmarks.separation`.
 
-The five-level U-Net learns masks of 512 bins by 128 frames, four at a time, by the L1 distance of masked magnitudes, here by
-`model.fit` and in PyTorch by the usual loop, eager and compiled; all routes have the same data in memory and take turns. Then a
-minute of noise is separated as `separation.predict` does it, overlap included, by that U-Net with soft masks and by the
-variant `default` at 16 kHz mono, and by `default` in stereo at 44.1 kHz. Last, `separation.predict` runs on five minutes and
-on an hour of audio, each in a process of its own, whose largest memory is read.
+- Training: a five-level U-Net learns masks of 512 bins by 128 frames in batches of four, with the L1 loss of masked
+  magnitudes, by `model.fit` and by the usual PyTorch loop, eager and compiled. All routes have the same data in memory
+  and take turns.
+- Speed: one minute of noise is separated as in `separation.predict`, including overlap, by the U-Net with soft masks
+  and by the variant `default` at 16 kHz mono, and by `default` at 44.1 kHz stereo.
+- Memory: `separation.predict` processes five minutes and one hour of audio, each in a separate process; its peak memory
+  is measured.
 
 The table is printed and written to runs/benchmarks/separation.csv and separation.md.
 """
@@ -46,7 +48,7 @@ _UNET = dataclasses.replace(VARIANTS["report"], sample_rate=16_000, num_channels
 _DEFAULT = dataclasses.replace(VARIANTS["default"], sample_rate=16_000, num_channels=1)
 _STEREO = dataclasses.replace(VARIANTS["default"], sample_rate=44_100, num_channels=2)
 _MEMORY = (
-    "import resource, sys; from common import app; from separation import predict;"
+    "import resource, sys; from common.cli import app; from separation import predict;"
     "code = app.run(predict.main, predict.define_flags, sys.argv[1:]);"
     "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
 )
@@ -67,11 +69,11 @@ def main() -> None:
     files.write_text(_FOLDER / "separation.md", f"{title}\n\n{markdown(table)}")
     print(title)
     print(table.to_string(index=False))
-    print("ratio: how many times as fast ours is, the medians compared; of memory, an hour's to five minutes'")
+    print("ratio: median speed of ours divided by that of the route; for memory, one hour relative to five minutes")
 
 
 def measure_training() -> list[dict]:
-    """Return a row a route with the patches a second that it trains."""
+    """Return one row per route with the training speed in patches per second."""
     rng = np.random.default_rng(0)
     mixture = np.abs(rng.normal(0, 1, (_STEPS, _BATCH, _FRAMES, _BINS, 1))).astype(np.float32)
     stem = mixture * rng.uniform(0, 1, mixture.shape).astype(np.float32)
@@ -89,7 +91,7 @@ def measure_training() -> list[dict]:
 
 
 def our_training(mixture: np.ndarray, stem: np.ndarray) -> Route:
-    """Return a call that trains our U-Net on all batches once, as the toolkit does."""
+    """Return a function that trains our U-Net on all batches once, as in the toolkit."""
     loop.prepare(_UNET)
     features = keras.Input((_FRAMES, _BINS, 1))
     masks = keras.layers.Activation("sigmoid")(unet(_UNET, features, 1))
@@ -107,7 +109,7 @@ def our_training(mixture: np.ndarray, stem: np.ndarray) -> Route:
 def their_training(
     mixture: np.ndarray, stem: np.ndarray, layout: torch.memory_format, *, compiled: bool = False
 ) -> Route:
-    """Return a call that trains the peer on all batches once."""
+    """Return a function that trains the PyTorch network on all batches once."""
     net = peers.UNet().to(memory_format=layout)
     optimizer = torch.optim.Adam(net.parameters(), _UNET.learning_rate, eps=1e-7, fused=True)
     forward = torch.compile(net) if compiled else net
@@ -127,7 +129,7 @@ def their_training(
 
 
 def measure_separation() -> list[dict]:
-    """Return a row a network with the seconds of audio that it separates in a second."""
+    """Return one row per network with the seconds of audio separated per second."""
     routes = {
         "U-Net, 16 kHz mono": our_separation(_UNET),
         "default, 16 kHz mono": our_separation(_DEFAULT),
@@ -139,7 +141,7 @@ def measure_separation() -> list[dict]:
 
 
 def our_separation(config: Config) -> Route:
-    """Return a call that separates a minute of noise."""
+    """Return a function that separates a minute of noise."""
     loop.prepare(config)
     separator = for_inference(build_model(config), config)
     noise = np.random.default_rng(0).normal(0, 0.1, (_SECONDS * config.sample_rate, config.num_channels))
@@ -153,7 +155,7 @@ def our_separation(config: Config) -> Route:
 
 
 def measure_memory() -> list[dict]:
-    """Return a row with the largest memory of `separation.predict`, for an hour of audio beside five minutes."""
+    """Return rows with the peak memory of `separation.predict` for five minutes and for one hour of audio."""
     megabytes = {}
     with tempfile.TemporaryDirectory() as folder:
         run = runs.start(Path(folder) / "run", _UNET, TASK, "report")

@@ -1,12 +1,12 @@
-"""Train separators on folds of a corpus, and compare them track by track on singers that none has heard.
+"""Train separators on folds of a corpus, and compare them track by track on unseen singers.
 
   python -m benchmarks.separators --corpus=mir1k --data_dir=DIR
   python -m benchmarks.separators --corpus=mir1k --data_dir=DIR --networks=default,spleeter --folds=0,1
 
-Each network is trained on each fold with one seed, in a process of its own. Every track is a test track of one fold. The table
-gives each network's figures over the tracks of all folds asked for, and how much better the first network is: the
-difference of each track, their mean, and its 95 % interval, for which singers are drawn anew. The runs lie side by side in
---output_dir, where `tracks.csv` is written too, and the same command goes on where it stopped.
+Each network is trained on each fold with one seed, in a separate process. Every track is a test track of one fold. The
+table shows the metrics of each network over the test tracks of the given folds, and the mean difference of the first
+network from the others with a 95 % interval by a bootstrap over singers. The runs and `tracks.csv` are written to
+--output_dir. The same command resumes after an interruption.
 """
 
 import sys
@@ -30,12 +30,12 @@ from separation.config import SEPARATION_CORPORA, TASK, Config
 _NUM_FOLDS = 5
 _UNET = "--depth=5 --epochs=20 --batch_size=8 --schedule=cosine"
 
-# U-Nets of five levels, the report's depth.
+# U-Nets with five levels, as in the report.
 NETWORKS = {
     "default": "--variant=default",
     "spleeter": f"--variant=spleeter {_UNET} --epoch_examples=720",
     "report": f"--variant=report {_UNET} --epoch_examples=720",
-    # Three times as long, about as long as `default` takes.
+    # Three times as many epochs, to match the training time of `default`.
     "spleeter-long": f"--variant=spleeter {_UNET} --epoch_examples=2160",
     "report-long": f"--variant=report {_UNET} --epoch_examples=2160",
 }
@@ -49,12 +49,12 @@ def define_flags(flag_values: FlagValues) -> None:
     absl_flags.DEFINE_list("folds", [str(fold) for fold in range(_NUM_FOLDS)], "the folds to test", **define)
     absl_flags.DEFINE_enum("corpus", "mir1k", SEPARATION_CORPORA, "the corpus", **define)
     absl_flags.DEFINE_string("data_dir", None, "folder of the corpus", **define)
-    absl_flags.DEFINE_string("train_flags", "", "flags for every training, after its own", **define)
+    absl_flags.DEFINE_string("train_flags", "", "additional flags for every training", **define)
     absl_flags.DEFINE_string("output_dir", "runs/benchmarks/separators", "folder of the runs and the table", **define)
 
 
 def main(flags: FlagValues, arguments: Sequence[str]) -> None:
-    """Train what is not there yet, and print the tables."""
+    """Run the missing trainings, and print the tables."""
     app.refuse_arguments(arguments)
     for name, chosen, known in (
         ("networks", flags.networks, list(NETWORKS)),
@@ -84,22 +84,22 @@ def main(flags: FlagValues, arguments: Sequence[str]) -> None:
 
 
 def tracks_of(run_dir: Path) -> pd.DataFrame:
-    """Return the figures of a complete run's test tracks, with the minutes that its training steps took."""
+    """Return the metrics of the test tracks of a complete run, with its training time in minutes."""
     config = configs.load(Config, TASK, run_dir / "config.json")
     seconds = config.epoch_examples / pd.read_csv(run_dir / "history.csv")["examples_per_second"]
     return pd.read_csv(run_dir / "test_tracks.csv").assign(minutes=seconds.sum() / 60)
 
 
 def compare(table: pd.DataFrame) -> pd.DataFrame:
-    """Compare networks: a row a stem and network.
+    """Compare networks: one row per stem and network.
 
     Args:
-        table: A row a track, stem and network, of one network after the other; columns track, group, stem, network, fold, sdr,
+        table: One row per track, stem and network, ordered by network; columns track, group, stem, network, fold, sdr,
             si_sdr (dB) and minutes.
 
     Returns:
-        Columns stem, network, tracks, sdr (median), si_sdr (mean), minutes (mean over folds), and by how much the first
-        network is better, over tracks that both were tested on, with its 95 % interval.
+        Columns stem, network, tracks, sdr (median), si_sdr (mean), minutes (mean over folds), and the mean
+        difference of the first network over common test tracks, with its 95 % interval.
     """
     rows = []
     first = table["network"].iloc[0]

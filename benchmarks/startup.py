@@ -1,7 +1,8 @@
-"""How long commands take to begin: `python -m benchmarks.startup`.
+"""Start-up time of all commands: `python -m benchmarks.startup`.
 
-Every entry point prints its `--help`, and a process imports TensorFlow, in turn, so that what else the machine does falls on
-all alike. What counts is processor time, of the process and its children, and its ratio to that of the import.
+Every entry point prints its `--help`, and one process imports TensorFlow. They take turns, so that other load on the
+machine affects all of them equally. The table shows the CPU time of the process and its children, and its ratio to that
+of the import.
 """
 
 import resource
@@ -22,7 +23,7 @@ _ENTRY_POINTS = [f"{task}.{verb}" for task, own in verbs.VERBS.items() for verb 
 
 def define_flags(flag_values: FlagValues) -> None:
     """Define the flags of this entry point."""
-    absl_flags.DEFINE_integer("rounds", 5, "how often each is run", lower_bound=1, flag_values=flag_values)
+    absl_flags.DEFINE_integer("rounds", 5, "number of runs of each command", lower_bound=1, flag_values=flag_values)
 
 
 def main(flags: FlagValues, arguments: Sequence[str]) -> None:
@@ -47,11 +48,11 @@ def main(flags: FlagValues, arguments: Sequence[str]) -> None:
     )
     print(table.round(3).to_string())
     slowest = table.drop("import tensorflow")["of importing TensorFlow"]
-    print(f"\nslowest: {slowest.idxmax()}, {slowest.max():.2f} of importing TensorFlow")
+    print(f"\nslowest: {slowest.idxmax()}, {slowest.max():.2f} times the import of TensorFlow")
 
 
 def processor_seconds(arguments: Sequence[str]) -> float:
-    """Run Python and return the processor time that it took."""
+    """Run Python and return its CPU time in seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

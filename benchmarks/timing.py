@@ -1,4 +1,4 @@
-"""Time several routes to the same result so that they can be compared on a machine that also does other things."""
+"""Time several implementations in turn, so that they can be compared on a machine with other load."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import pandas as pd
 
 
 def take_turns(routes: dict[str, Callable[[], object]], num_rounds: int) -> pd.DataFrame:
-    """Return the seconds of every call, a row a round and a column a route; all routes take turns."""
+    """Return the time of every call in seconds, one row per round and one column per route; routes take turns."""
     rounds = []
     for _ in range(num_rounds):
         seconds = {}

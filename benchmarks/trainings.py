@@ -1,4 +1,4 @@
-"""Trainings in processes of their own, and what they left."""
+"""Run trainings in separate processes, and read their results."""
 
 import subprocess
 import sys
@@ -11,16 +11,16 @@ from common.errors import UserError
 
 
 def train(name: str, task: str, flags: Sequence[str], how: Sequence[str] = ()) -> None:
-    """Train in a process of its own, without a word unless it fails.
+    """Train in a separate process, silently unless it fails.
 
     Args:
-        name: What the training is called where it fails.
+        name: Name of the training in error messages.
         task: The task.
-        flags: Of its `train`.
-        how: What the interpreter is given in place of `-m TASK.train`.
+        flags: Flags of its `train` command.
+        how: Arguments of the interpreter instead of `-m TASK.train`.
 
     Raises:
-        UserError: The training ended with an error; with its last line.
+        UserError: The training failed; the message has its last line.
     """
     ended = subprocess.run([sys.executable, *(how or ("-m", f"{task}.train")), *flags], capture_output=True, text=True)
     if ended.returncode:
@@ -29,6 +29,6 @@ def train(name: str, task: str, flags: Sequence[str], how: Sequence[str] = ()) -
 
 
 def examples_per_second(run_dir: Path) -> float:
-    """Return the median speed of a run's epochs but the first, which traces."""
+    """Return the median speed over the epochs of a run, without the first one, which traces."""
     speeds = pd.read_csv(run_dir / "history.csv")["examples_per_second"]
     return float(speeds[1:].median())

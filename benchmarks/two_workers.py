@@ -1,4 +1,4 @@
-"""Two worker processes on loopback, as two machines would run them."""
+"""Run two worker processes on loopback, like two machines."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Trains, and keeps a copy of each worker's own run directory, of which only the chief's would stay.
+# Trains, and saves a copy of the run directory of each worker; otherwise only that of the chief would remain.
 TRAIN = """
 import importlib, shutil, sys
 from common.cli import app
@@ -24,7 +24,7 @@ sys.exit(app.run(train.main, train.define_flags, sys.argv[3:]))
 
 
 def free_ports(number: int) -> list[int]:
-    """Find ports that nobody listens on."""
+    """Find free ports."""
     sockets = [socket.socket() for _ in range(number)]
     for one in sockets:
         one.bind(("localhost", 0))
@@ -35,7 +35,7 @@ def free_ports(number: int) -> list[int]:
 
 
 def start(code: str, arguments: list[str], log: Path) -> list[subprocess.Popen]:
-    """Start two workers with the same code and arguments; what they say goes to `log` with their number."""
+    """Start two workers with the same code and arguments; their output goes to `log` with the worker number."""
     addresses = [f"localhost:{port}" for port in free_ports(2)]
     processes = []
     for index in range(2):
@@ -48,7 +48,7 @@ def start(code: str, arguments: list[str], log: Path) -> list[subprocess.Popen]:
 
 
 def finish(processes: list[subprocess.Popen], log: Path, timeout: float = 400) -> None:
-    """Wait for workers that are to end well."""
+    """Wait for workers, and check that they succeed."""
     try:
         codes = [process.wait(timeout) for process in processes]
     finally:

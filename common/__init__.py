@@ -1,4 +1,4 @@
-"""What the four tasks share: audio, features, corpora, training and export."""
+"""Code shared by the four tasks: audio, features, corpora, training and export."""
 
-# Other projects have packages called `common`: by this the tasks know their own.
+# Other projects have packages called `common`; this marks ours.
 IS_QUARTET = True

@@ -1,4 +1,4 @@
-"""A Keras model as a plain function of any number of clips."""
+"""Run a Keras model on any number of clips."""
 
 from collections.abc import Callable
 
@@ -9,14 +9,14 @@ from common.audio.sliding import BATCH_SIZE
 
 
 def function_of(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function that calls a model in batches of two shapes only: XLA compiles it anew for every shape.
+    """Return a function that runs a model with only two batch shapes, because XLA recompiles for every shape.
 
     Args:
-        model: From clips `(clips, samples)` to outputs `(clips, …)`, each clip by itself.
+        model: Maps clips `(clips, samples)` to outputs `(clips, …)`, independently for each clip.
 
     Returns:
-        From float32 `(clips, samples)`, at least one clip, to the outputs. One clip is a batch of its own; more are filled
-        up to full batches.
+        A function from float32 `(clips, samples)`, at least one clip, to the outputs. A single clip is a batch of one;
+        several clips are padded to full batches.
     """
 
     def run(clips: np.ndarray) -> np.ndarray:

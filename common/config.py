@@ -1,4 +1,4 @@
-"""One frozen dataclass a task: its flags, their checks, `config.json`, and what the model is rebuilt from.
+"""The base of every task's configuration: one frozen dataclass for flags, checks, `config.json` and rebuilding the model.
 
 A field is declared once, with its help and its limits:
 
@@ -9,6 +9,7 @@ A field is declared once, with its help and its limits:
 and becomes the flag `--num_mels`, a key of `config.json` and a checked attribute.
 """
 
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -16,7 +17,7 @@ import math
 import os
 import sys
 import typing
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -26,16 +27,18 @@ from common import errors, files
 from common.errors import UserError
 from common.files.names import plain_name
 
-# How absl describes a second name of a flag.
+# How absl describes the alias of a flag.
 _ALIAS = "Alias for --"
-# A precision that is chosen before training begins; see `common.training.precision`.
+# The precision is chosen before training; see `common.training.precision`.
 AUTO = "auto"
 
-# The flags of one entry point live in its own FlagValues: importing two tasks side by side never collides.
+# Every entry point has its own FlagValues, so that two tasks can be imported together.
 FlagValues = flags.FlagValues
 # The splits of a corpus, and the name of all three together.
 SPLITS = ("train", "validation", "test")
 ALL = "all"
+# The groups of `--help`, in this order; flags without a group come before them.
+GROUPS = ("data", "model", "augmentation", "training", "devices")
 ConfigType = TypeVar("ConfigType", bound="TrainingConfig")
 
 
@@ -46,60 +49,72 @@ def field(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] | None = None,
+    group: str = "",
     formerly: str = "",
 ) -> Any:
     """Declare a configuration field.
 
     Args:
-        default: The value unless a variant or a flag says otherwise.
-        help: What it is, with its unit; shown by `--help`.
+        default: The value if neither a variant nor a flag sets it.
+        help: One line for `--help`, with the unit.
         minimum: Smallest value allowed.
         maximum: Largest value allowed.
         choices: The only values allowed.
+        group: One of `GROUPS`: where `--help` lists this field and those declared after it. The group of the field before
+            if empty.
         formerly: An earlier name, which flags and saved configurations may still have.
     """
-    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices, "formerly": formerly}
+    metadata = {
+        "help": help,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": choices,
+        "group": group,
+        "formerly": formerly,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
-    """What every task's configuration has.
+    """The fields that every task has.
 
     Raises:
         UserError: A value is of the wrong type, out of its range, or not one of its choices.
     """
 
-    # Keys that saved configurations of earlier versions have, and that could have one value only.
+    # Keys of saved configurations of earlier versions that had one possible value.
     DROPPED: ClassVar[tuple[str, ...]] = ()
 
-    corpus: str = field("synthetic", "the corpus, or several separated by commas")
+    corpus: str = field("synthetic", "the corpus, or several separated by commas", group="data")
     data_dir: str = field("", "folder of the corpus in its native layout")
-    epochs: int = field(30, "epochs of training", minimum=1)
-    epoch_examples: int = field(0, "examples that make an epoch; 0 for as many as the training split has", minimum=0)
-    batch_size: int = field(64, "examples a step, over all devices together", minimum=1)
+    max_rejected: float = field(0.05, "largest fraction of unreadable files that is accepted", minimum=0, maximum=1)
+    epochs: int = field(30, "epochs of training", minimum=1, group="training")
+    epoch_examples: int = field(0, "examples per epoch; 0 for the size of the training split", minimum=0)
+    batch_size: int = field(64, "examples per step, over all devices", minimum=1)
     learning_rate: float = field(1e-3, "peak learning rate", minimum=0)
     ema_momentum: float = field(
         0.0,
-        "EMA decay of the saved weights, such as 0.999; lowered by itself for short trainings; 0 turns EMA off",
+        "EMA decay of the saved weights, e.g. 0.999; lowered automatically for short trainings; 0 turns EMA off",
         minimum=0,
         maximum=0.99999,
         formerly="average_momentum",
     )
     keep_epoch: str = field(
         "best",
-        "whose weights are kept: those of the best epoch on validation, or of the last",
+        "which epoch to save: the best on validation, or the last",
         choices=("best", "last"),
     )
-    seed: int = field(0, "seed of the weights, the order and every random draw", minimum=0, maximum=2**31 - 1)
+    seed: int = field(
+        0, "seed of the initial weights, the shuffling and the augmentation", minimum=0, maximum=2**31 - 1
+    )
     precision: str = field(
         "float32",
-        "compute precision; auto times some steps of training in each, with and without XLA unless --[no]jit_compile is"
-        " given, and takes the fastest",
+        "compute precision; auto times a few steps of each, with and without XLA, and takes the fastest",
         choices=(AUTO, "float32", "mixed_bfloat16", "mixed_float16"),
+        group="devices",
     )
     jit_compile: bool = field(False, "compile the training step with XLA")
-    max_rejected: float = field(0.05, "share of unreadable files that is tolerated", minimum=0, maximum=1)
 
     def __post_init__(self):
         """Check every field against its declaration."""
@@ -109,16 +124,16 @@ class TrainingConfig:
 
     @property
     def step_examples(self) -> int:
-        """How many examples a training step takes."""
+        """Examples per training step."""
         return self.batch_size
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig(TrainingConfig):
-    """What a configuration has beside that where the optimizer of a network can be chosen."""
+    """A training configuration with a choice of optimizers."""
 
-    optimizer: str = field("adam", "update rule", choices=("adam", "adamw", "muon", "sgd"))
-    schedule: str = field("constant", "learning rate over time", choices=("constant", "cosine"))
+    optimizer: str = field("adam", "the optimizer", choices=("adam", "adamw", "muon", "sgd"), group="training")
+    schedule: str = field("constant", "learning rate schedule", choices=("constant", "cosine"))
     warmup_epochs: float = field(0.0, "epochs of linear warm-up before the schedule", minimum=0)
     weight_decay: float = field(
         0.0, "weight decay: decoupled for adamw and muon, L2 on the gradient for sgd", minimum=0
@@ -126,7 +141,9 @@ class OptimizerConfig(TrainingConfig):
 
 
 def _checked(item: dataclasses.Field, kind: Any, value: Any) -> Any:
-    """Return `value` as its declared type, or raise the line that says why it cannot be."""
+    """Return `value` as its declared type, or raise the error line."""
+    if is_path(item.name) and isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         # An integer beyond all floats is as good as infinite.
         value = float(value) if abs(value) <= sys.float_info.max else math.inf
@@ -155,12 +172,12 @@ def _checked(item: dataclasses.Field, kind: Any, value: Any) -> Any:
 
 
 def expanded(path: str) -> str:
-    """Return a path with the home that `~` or `~user` at its beginning means, which a shell leaves as it is in flags."""
+    """Return a path with `~` and `~user` expanded, which shells do not do inside flags."""
     return os.path.expanduser(path)
 
 
 def composed(names: Iterable[str]) -> tuple[str, ...]:
-    """Return names as `common.files.names.plain_name` has those of files and folders, to be compared with them."""
+    """Return names in the form of `common.files.names.plain_name`, to compare them with names of files and folders."""
     return tuple(map(plain_name, names))
 
 
@@ -175,7 +192,7 @@ def is_path(name: str) -> bool:
 
 
 def understand(flag_values: FlagValues) -> None:
-    """Read flags as what they are: paths with the home that `~` means, and lists of names with their accents composed."""
+    """Expand `~` in flags that are paths, and compose the accents of names in lists."""
     for name in flag_values:
         flag = flag_values[name]
         if is_former_name(flag_values, name):
@@ -187,18 +204,18 @@ def understand(flag_values: FlagValues) -> None:
 
 
 def define_flags(flag_values: FlagValues, variants: Mapping[str, TrainingConfig]) -> None:
-    """Define `--variant` and a flag for every field of the variants' dataclass.
+    """Define `--variant`, and a flag for every field of the configuration.
 
     Args:
         flag_values: Where the entry point keeps its flags.
-        variants: Named configurations; `default` is the one whose values `--help` shows.
+        variants: Named configurations; `--help` shows the values of `default`.
     """
     names = list(variants)
     flags.DEFINE_enum(
         "variant",
         "default",
         names,
-        f"the named configuration to start from: {', '.join(names)}",
+        f"named configuration to start from: {', '.join(names)}",
         flag_values=flag_values,
     )
     define_field_flags(flag_values, variants["default"])
@@ -207,6 +224,7 @@ def define_flags(flag_values: FlagValues, variants: Mapping[str, TrainingConfig]
 def define_field_flags(flag_values: FlagValues, default: TrainingConfig, names: Collection[str] | None = None) -> None:
     """Define a flag for every field of a configuration, or those of `names`; `--help` shows the configuration's values."""
     types = typing.get_type_hints(type(default))
+    shown_in = _groups(default)
     for item in dataclasses.fields(default):
         if names is not None and item.name not in names:
             continue
@@ -217,13 +235,35 @@ def define_field_flags(flag_values: FlagValues, default: TrainingConfig, names: 
             str: flags.DEFINE_string,
         }
         define = define.get(types[item.name], flags.DEFINE_list)
-        define(item.name, None, describe(item, getattr(default, item.name)), flag_values=flag_values)
+        with group(flag_values, shown_in[item.name]):
+            define(item.name, None, describe(item, getattr(default, item.name)), flag_values=flag_values)
         if item.metadata["formerly"]:
             define_former_name(flag_values, item.metadata["formerly"], item.name)
 
 
+def _groups(config: TrainingConfig) -> dict[str, str]:
+    """Return the group of each field."""
+    groups, current = {}, ""
+    for item in dataclasses.fields(config):
+        current = item.metadata["group"] or current
+        groups[item.name] = current
+    return groups
+
+
+@contextlib.contextmanager
+def group(flag_values: FlagValues, name: str) -> Iterator[None]:
+    """Let `--help` list the flags that are defined inside under the heading `name`, one of `GROUPS`.
+
+    absl keeps the flags of each module for its own help; a group takes the place of a module here.
+    """
+    before = set(flag_values)
+    yield
+    for flag in [flag for flag in flag_values if flag not in before]:
+        flag_values.register_flag_by_module(name, flag_values[flag])
+
+
 def define_former_name(flag_values: FlagValues, former: str, name: str) -> None:
-    """Take a flag by an earlier name too, which `--help` does not list; a line names the new one."""
+    """Accept an earlier name of a flag, which `--help` does not list. Using it prints the new name."""
     flags.DEFINE_alias(former, name, flag_values=flag_values)
 
 
@@ -233,7 +273,7 @@ def is_former_name(flag_values: FlagValues, name: str) -> bool:
 
 
 def tell_former_names(flag_values: FlagValues) -> None:
-    """Name the new flags in the place of those that were given by an earlier name."""
+    """Print the new name of every flag that was given by an earlier one."""
     for name in flag_values:
         if is_former_name(flag_values, name) and flag_values[name].present:
             new = flag_values[name].help.removeprefix(_ALIAS).removesuffix(".")
@@ -241,10 +281,11 @@ def tell_former_names(flag_values: FlagValues) -> None:
 
 
 def describe(item: dataclasses.Field, default: Any) -> str:
-    """Say what a field means, what it may be, and what it is unless told."""
+    """Return the help line of a field: meaning, choices, default."""
     text = item.metadata["help"]
-    if item.metadata["choices"]:
-        text += f": {', '.join(item.metadata['choices'])}"
+    choices = item.metadata["choices"] or ()
+    if not all(choice in text for choice in choices):
+        text += f": {', '.join(choices)}"
     shown = (
         ",".join(default)
         if isinstance(default, tuple)
@@ -272,16 +313,15 @@ def given(flag_values: FlagValues, config: TrainingConfig) -> dict[str, Any]:
 
 
 def with_corpus(config: ConfigType, corpus: str | None, data_dir: str | None, **others: Any) -> ConfigType:
-    """Return a trained configuration that looks at another corpus or folder.
+    """Return a configuration for evaluation on another corpus or folder.
 
-    The corpus that was trained on, named or not, is divided as it was in training, wherever it lies now: else tracks would
-    be tested on that were trained on.
+    The training corpus keeps its splits wherever it is stored now; otherwise the test split could hold training tracks.
 
     Args:
-        config: Of the training.
-        corpus: Name of a corpus; None is the one trained on.
-        data_dir: Its folder; None is where it was in training, or where another corpus usually lies.
-        **others: What fields that belong to the corpus trained on are for another.
+        config: The configuration of the training.
+        corpus: Name of a corpus; None for the training corpus.
+        data_dir: Its folder; None for the folder of the training, or the default folder of another corpus.
+        **others: Values for another corpus of the fields that describe the training corpus.
     """
     if corpus in (None, config.corpus):
         return dataclasses.replace(config, data_dir=data_dir or config.data_dir)
@@ -289,7 +329,7 @@ def with_corpus(config: ConfigType, corpus: str | None, data_dir: str | None, **
 
 
 def to_dict(config: TrainingConfig) -> dict[str, Any]:
-    """Return the fields as JSON knows them."""
+    """Return the fields as JSON values."""
     return {
         name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(config).items()
     }
@@ -327,7 +367,7 @@ def from_dict(config_class: type[ConfigType], values: Mapping[str, Any], source:
 
 @functools.cache
 def _tell_renamed(source: str, names: str) -> None:
-    """Name new keys once: a command may read the same file again."""
+    """Log renamed keys once, though a command may read the same file several times."""
     logging.info("%s: %s", source, names)
 
 
@@ -349,7 +389,7 @@ def load(config_class: type[ConfigType], task: str, path: str | Path) -> ConfigT
             f"{path} does not exist; --run_dir takes a folder that `python -m {task}.train` made"
         ) from error
     if not isinstance(saved, dict) or not isinstance(saved.get("config"), dict):
-        raise UserError(f"{path} is no configuration of a run; train again with another --run_dir")
+        raise UserError(f"{path} is not the configuration of a run; train again with another --run_dir")
     if saved.get("task") != task:
         raise UserError(
             f'{path} belongs to the task "{saved.get("task")}", not "{task}"; give a run directory of {task}'

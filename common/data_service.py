@@ -1,11 +1,11 @@
-"""Preprocess on other machines: run a part of a `tf.data` service, one dispatcher and any number of workers.
+"""Preprocess on other machines with a `tf.data` service: one dispatcher and any number of workers.
 
   python -m common.data_service --port=5050                   the dispatcher, on one machine
-  python -m common.data_service --dispatcher=HOST:5050        a worker, on every machine that is to help
+  python -m common.data_service --dispatcher=HOST:5050        a worker, on every machine that helps
   python -m counting.train --data_service=HOST:5050 …         the training, of any task
 
-Workers read the shards, so that --shards_dir has to be a folder that all of them see under the same name. Batches come in
-the order in which workers finish them; each is still made once.
+Workers read the shards, so --shards_dir must be a folder that all of them can access under the same path. Batches
+arrive in the order in which workers finish them; each batch is produced once.
 """
 
 import logging
@@ -27,16 +27,19 @@ def define_flags(flag_values: FlagValues) -> None:
     absl_flags.DEFINE_integer(
         "port",
         0,
-        "the port to listen on; 0 for any that is free",
+        "port to listen on; 0 picks a free port",
         lower_bound=0,
         upper_bound=65535,
         flag_values=flag_values,
     )
     absl_flags.DEFINE_string(
-        "dispatcher", "", "HOST:PORT of the dispatcher, for a worker; empty for the dispatcher", flag_values=flag_values
+        "dispatcher",
+        "",
+        "HOST:PORT of the dispatcher, for a worker; empty to run the dispatcher",
+        flag_values=flag_values,
     )
     absl_flags.DEFINE_string(
-        "host", socket.gethostname(), "the name by which others reach this machine", flag_values=flag_values
+        "host", socket.gethostname(), "name or address of this machine for other machines", flag_values=flag_values
     )
 
 
@@ -51,7 +54,7 @@ def main(flags: FlagValues, arguments: Sequence[str]) -> None:
     else:
         server = service.start_dispatcher(flags.port)
     if flags.dispatcher:
-        logging.info("worker of %s", flags.dispatcher)
+        logging.info("worker of dispatcher %s", flags.dispatcher)
     else:
         address = server.target.rpartition(":")[2]
         logging.info("dispatcher: --dispatcher=%s:%s, --data_service=%s:%s", flags.host, address, flags.host, address)
@@ -63,5 +66,5 @@ if __name__ == "__main__":
     status = app.run(main, define_flags)
     sys.stdout.flush()
     sys.stderr.flush()
-    # A worker from which somebody still wants batches would wait for them to be fetched; there is nothing to lose.
+    # A normal exit would wait until clients have fetched all batches of a worker; nothing is lost without it.
     os._exit(status)

@@ -1,12 +1,12 @@
-"""The error that a user can mend, told in one line."""
+"""Errors that a user can fix, with a message of one line."""
 
 import difflib
 import re
 from collections.abc import Iterable
 
-# Letters of a message; the middle of a longer one is left out.
+# Longest message in characters; the middle of a longer one is cut out.
 _LONGEST = 1500
-# How lines begin that stand before what happened.
+# Beginnings of lines that precede the actual message in errors of Keras and TensorFlow.
 _WRAPPERS = (
     "Exception encountered when calling",
     "Graph execution error",
@@ -14,22 +14,22 @@ _WRAPPERS = (
     "<stack traces unavailable>",
     "File ",
 )
-# A command is left as it is; of a flag the dashes are found.
+# Quoted commands, which stay unchanged, or the dashes of a flag.
 _QUOTED_OR_FLAG = re.compile(r"(?P<quoted>`[^`]*`)|(?<![\w-])--(?:\[no\])?(?=[a-z])")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class UserError(Exception):
-    """Something the user gave cannot be used; the message is one line.
+    """User input that cannot be used; the message is one line.
 
-    The line says what happened, what was expected and how to mend it. Any other exception is a defect of the program and
-    keeps its traceback.
+    The message says what happened, what was expected and how to fix it. Any other exception is a bug and keeps its
+    traceback.
 
-    A message names options as flags, `--epochs`, and commands in backticks. `common.cli.app.run` prints it so, without a
-    traceback, and exits with code 2; who calls from Python reads the names of arguments.
+    Messages write options as flags, `--epochs`, and commands in backticks. `common.cli.app.run` prints the message
+    without a traceback and exits with code 2. In Python, `str(error)` shows flags as argument names.
 
     Attributes:
-        command_line: The message for somebody who gave a command.
+        command_line: The message for the command line.
 
     Example:
         >>> error = UserError("--epochs: expected at least 1, got 0; see `python -m kws.train --help`")
@@ -38,7 +38,7 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str):
-        # What a message quotes may come from a file that somebody else wrote: it could move the cursor, or never end.
+        # A message may quote an untrusted file, so control characters are escaped and the length is limited.
         line = "".join(_printable(letter) for letter in " ".join(str(message).split()))
         if len(line) > _LONGEST:
             line = f"{line[: _LONGEST * 2 // 3]} [...] {line[-_LONGEST // 3 :]}"
@@ -46,16 +46,17 @@ class UserError(Exception):
 
     @property
     def command_line(self) -> str:
-        """The message for somebody who gave a command."""
+        """The message for the command line."""
         return self.args[0]
 
     def __str__(self) -> str:
-        """Return the message for somebody who called a function."""
-        return _QUOTED_OR_FLAG.sub(lambda found: found["quoted"] or "", self.args[0])
+        """Return the message for Python, with argument names instead of flags."""
+        message = self.args[0].replace("--noresume", "Options(resume=False)")
+        return _QUOTED_OR_FLAG.sub(lambda found: found["quoted"] or "", message)
 
 
 def reason(error: Exception) -> str:
-    """Return the line of an exception's message that says what happened: Keras and TensorFlow put others before it.
+    """Return the line of an exception that says what happened: Keras and TensorFlow put other lines before it.
 
     Example:
         >>> reason(ValueError("Exception encountered when calling Dense.call().\\n\\nInvalid input shape"))
@@ -71,14 +72,14 @@ def _printable(letter: str) -> str:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Suggest the valid name that a misspelt one most resembles.
+    """Suggest the valid name that is closest to a misspelt one.
 
     Args:
-        name: What the user wrote.
-        valid: The names that would have been accepted.
+        name: The name that the user wrote.
+        valid: The valid names.
 
     Returns:
-        A sentence to append to a message, with its leading space; empty if nothing comes close.
+        A sentence to append to a message, with a leading space; empty if no name is close.
 
     Example:
         >>> nearest("epoch", ["epochs", "seed"])

@@ -1,9 +1,9 @@
-"""Ctrl-C, and SIGTERM from `kill`, Slurm or Kubernetes: both end a program within a second or two.
+"""End a program within a second or two after Ctrl-C, or SIGTERM from `kill`, Slurm or Kubernetes.
 
-Python hears a signal only between two of its own steps on the main thread. A call into TensorFlow, a thread that decodes a
-long recording, or a callback from C that swallows exceptions can keep it from ending; and when Python itself has ended, taking
-TensorFlow apart can last for five seconds. So a thread that hears of the signal at once ends the process where it has not
-ended by itself, and nothing is taken apart. Files appear whole or not at all, so nothing is lost.
+Python handles signals only between bytecodes on the main thread. A call into TensorFlow, a thread that decodes a long
+recording, or a C callback that swallows exceptions can delay the exit, and shutting down TensorFlow can take five
+seconds. So a thread receives the signal immediately, and ends the process without a shutdown if it has not ended by
+then. Files are written atomically, so nothing is lost.
 """
 
 import atexit
@@ -18,13 +18,13 @@ import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-_MESSAGE = "interrupted; what was complete is kept, and the same command goes on"
+_MESSAGE = "interrupted; finished work is kept, run the same command to resume"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _GRACE_SECONDS = 1.0
-_told = threading.Event()
-_ending: list[int] = []
+_printed = threading.Event()
+_exit_codes: list[int] = []
 _holding: list[bool] = []
-# Called before a process that cannot hear of the signal is ended: what has to be closed on standard output.
+# Functions called before the process is ended by force, to finish the text on standard output.
 last_words: list[Callable[[], None]] = []
 
 
@@ -38,22 +38,22 @@ class Interrupted(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def raising() -> Iterator[None]:
-    """Raise `Interrupted` in the block when a signal asks the program to end; a second one changes nothing.
+    """Raise `Interrupted` in the block on SIGINT or SIGTERM; further signals are ignored.
 
-    Off the main thread, where Python handles no signals, nothing is done.
+    It has no effect off the main thread, where Python does not handle signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     _end_at_exit()
-    # What was started with `nohup` or in the background of a script is not to hear of Ctrl-C.
-    heard = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-    handlers = {number: signal.signal(number, _raise) for number in heard}
+    # Ignored signals stay ignored: programs under `nohup` or in the background of a script do not react to Ctrl-C.
+    handled = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    handlers = {number: signal.signal(number, _raise) for number in handled}
     receiver, sender = socket.socketpair()
     sender.setblocking(False)
     earlier = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
     unraisable, sys.unraisablehook = sys.unraisablehook, _ignore_interruption
-    threading.Thread(target=_insist, args=[receiver], daemon=True).start()
+    threading.Thread(target=_force_exit, args=[receiver], daemon=True).start()
     try:
         yield
     finally:
@@ -61,54 +61,54 @@ def raising() -> Iterator[None]:
         signal.set_wakeup_fd(earlier)
         sender.close()
         for number, handler in handlers.items():
-            # After the first signal all are ignored to the end of the process.
+            # After the first signal, all are ignored until the process ends.
             if signal.getsignal(number) is _raise:
                 signal.signal(number, handler)
 
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Let a signal wait for the end of the block: for a few steps of which none or all are to be done."""
-    known = len(_ending)
+    """Delay signals to the end of the block, so that its steps are not interrupted halfway."""
+    known = len(_exit_codes)
     _holding.append(True)
     try:
         yield
     finally:
         _holding.pop()
-    if len(_ending) > known:
-        raise Interrupted(_ending[-1] - 128)
+    if len(_exit_codes) > known:
+        raise Interrupted(_exit_codes[-1] - 128)
 
 
 def tell() -> None:
     """Print that the program was interrupted."""
-    _told.set()
+    _printed.set()
     print(_MESSAGE, file=sys.stderr)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
     for other in _SIGNALS:
         signal.signal(other, signal.SIG_IGN)
-    _ending.append(128 + number)
+    _exit_codes.append(128 + number)
     if not _holding:
         raise Interrupted(number)
 
 
-def _insist(receiver: socket.socket) -> None:
-    """Wait for a signal, and end the process if it has not ended a little later."""
+def _force_exit(receiver: socket.socket) -> None:
+    """Wait for a signal, and end the process if it is still running a second later."""
     with receiver:
-        # Other signals are none of ours; nothing comes once the block is left.
+        # Other signals are ignored; `recv` returns nothing once the block has ended.
         while number := receiver.recv(1):
             if number[0] in _SIGNALS:
                 time.sleep(_GRACE_SECONDS)
                 _say_last_words()
-                if not _told.is_set():
+                if not _printed.is_set():
                     with contextlib.suppress(OSError):
                         os.write(2, f"{_MESSAGE}\n".encode())
                 os._exit(128 + number[0])
 
 
 def _say_last_words() -> None:
-    """Close what is open on standard output; whoever reads it no more is not waited for."""
+    """Call `last_words`, each with a timeout in case nobody reads standard output."""
     for say in list(last_words):
         thread = threading.Thread(target=say, daemon=True)
         thread.start()
@@ -116,20 +116,20 @@ def _say_last_words() -> None:
 
 
 def _ignore_interruption(unraisable: "sys.UnraisableHookArgs") -> None:
-    """Show what cannot be raised, as Python does; but not that a callback from C was interrupted."""
+    """Print unraisable exceptions as Python does, except an interruption of a C callback."""
     if not isinstance(unraisable.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(unraisable)
 
 
 @functools.cache
 def _end_at_exit() -> None:
-    """Have the process end with the exit code of a signal. What is registered first, before TensorFlow, is called last."""
+    """Make the process exit with the code of the signal. Registered before TensorFlow, so it is called last."""
     atexit.register(_end)
 
 
 def _end() -> None:
-    """After a signal, end the process with its exit code."""
-    if _ending:
+    """End the process with the exit code of the signal, if there was one."""
+    if _exit_codes:
         with contextlib.suppress(OSError):
             sys.stdout.flush()
-        os._exit(_ending[0])
+        os._exit(_exit_codes[0])

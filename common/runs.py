@@ -1,16 +1,16 @@
-"""The run directory: everything that one training leaves behind, and how it goes on after an interruption.
+"""The run directory: all files of a training, and how to resume it after an interruption.
 
-| file | what |
+| file | content |
 |---|---|
 | `config.json` | task, variant and every field of the configuration |
-| `corpus.json` | how many recordings there were of each split and label, and a digest of their names and sizes |
-| `history.csv` | a row an epoch |
+| `corpus.json` | number of recordings per split and label, and a digest of their names and sizes |
+| `history.csv` | one row per epoch |
 | `model.keras` | the weights of the best epoch, or with `--keep_epoch=last` of the last |
-| `embedding/` | with `--model=embedding`: the network that was taken over |
-| `metrics.json` | figures on the test split; written last, so where it exists the run is complete |
+| `embedding/` | with `--model=embedding`: the pretrained embedding network |
+| `metrics.json` | metrics on the test split; written last, so the run is complete if it exists |
 | `rejected.csv` | recordings that could not be used, with the reason |
-| `bad_batches.csv` | only where a loss was not a number: what the batches there were made of |
-| `tensorboard/` | what TensorBoard shows |
+| `bad_batches.csv` | only if a loss was not a number: the content of those batches |
+| `tensorboard/` | TensorBoard logs |
 | `backup/` | the state after the last epoch; removed when the run completes |
 """
 
@@ -36,29 +36,29 @@ from common.distribution import workers
 from common.errors import UserError
 from common.files import arrays, locks, tables, weights
 
-# What says how far a run is.
+# Files with the progress of a run, which workers copy from the chief.
 _SHARED = ("config.json", "metrics.json", "model.keras", "backup/state.npz")
-# What a training would write over, if it began in a folder of somebody else.
+# Files that a training would overwrite in a folder that is not a run directory.
 _REPLACED = (
     *("metrics.json", "corpus.json", "threshold.json", "history.csv", "history.png", "model.keras", "rejected.csv"),
     *("example.wav", "example", "samples", "backup", "tensorboard", "embedding", "teachers"),
 )
-# What a backup counts, beside the history, the best figure and the state of the model.
+# Counters in a backup, in addition to the history, the best value and the state of the model.
 _COUNTS = ("skipped_batches", "restores", "clean_from")
 
 
 @dataclasses.dataclass
 class Run:
-    """A run directory being trained.
+    """A run directory in training.
 
     Attributes:
         folder: The run directory.
         config: The configuration, as saved.
-        history: A dictionary of logs for each epoch that is complete and backed up.
-        best: The best value so far of the metric that chooses the epoch to keep.
-        skipped_batches: How many training batches were passed over because losses went wrong there.
-        restores: How often that happened since the last complete epoch.
-        clean_from: The training batch behind the last of those.
+        history: Logs of each complete epoch, as dictionaries.
+        best: Best value so far of the metric that selects the epoch to keep.
+        skipped_batches: Number of training batches skipped because of bad losses.
+        restores: Number of restores after bad losses since the last complete epoch.
+        clean_from: Index of the training batch after the last skipped one.
     """
 
     folder: Path
@@ -71,26 +71,26 @@ class Run:
 
     @property
     def epoch(self) -> int:
-        """How many epochs are complete."""
+        """Number of complete epochs."""
         return len(self.history)
 
     def first_batch(self, steps_per_epoch: int) -> int:
-        """Return which batch of the training stream the next epoch begins with."""
+        """Return the index of the first batch of the next epoch in the training stream."""
         return self.skipped_batches + self.epoch * steps_per_epoch
 
     @property
     def model_path(self) -> Path:
-        """The weights of the best epoch."""
+        """Path of the weights of the best epoch."""
         return self.folder / "model.keras"
 
     @property
     def metrics_path(self) -> Path:
-        """The figures that complete the run."""
+        """The metrics, which complete the run."""
         return self.folder / "metrics.json"
 
     @property
     def state_path(self) -> Path:
-        """The state after the last epoch: one file, so that its parts always belong together."""
+        """The state after the last epoch; a single file, so that its parts are consistent."""
         return self.folder / "backup" / "state.npz"
 
     @property
@@ -100,20 +100,22 @@ class Run:
 
 
 def check_folder(folder: str | Path) -> None:
-    """Refuse a run directory that a training cannot write to or another process trains, before corpora are made for it.
+    """Check that a training can use a run directory, before the corpus is prepared.
 
-    A complete one is only read, and workers that are not the chief have another.
+    A complete run is only read, and workers other than the chief use another directory.
 
     Raises:
-        UserError: It cannot be written to, or is a file, or holds files of no run that would be replaced, or another
-            process trains it.
+        UserError: It cannot be written to, is a file, is in use by another process, or contains files that would be
+            overwritten although it is not a run.
     """
     folder = Path(folder)
     if workers.worker_index():
         return
     there = [name for name in _REPLACED if (folder / name).exists()] + [path.name for path in folder.glob("test_*.*")]
     if there and not (folder / "config.json").exists():
-        raise UserError(f"{folder / there[0]} is there, and of no run: config.json is missing; give another --run_dir")
+        raise UserError(
+            f"{folder / there[0]} exists but {folder} is not a run: config.json is missing; use another --run_dir"
+        )
     if not (folder / "metrics.json").exists():
         files.check_writable(folder)
         locks.acquire(folder)
@@ -127,22 +129,22 @@ def start(
     resume: bool = True,
     manifest: pd.DataFrame | None = None,
 ) -> Run:
-    """Open a run directory: a new one, or one that an earlier call of the same command left.
+    """Open a new or existing run directory.
 
     Args:
         folder: The run directory.
         config: The configuration to train.
-        task: The task's name.
-        variant: The variant that the configuration started from.
-        resume: Whether to go on with what is there; otherwise it is moved aside and a new run starts.
-        manifest: What is trained on: where a run goes on, a warning says what has changed since it began.
+        task: Name of the task.
+        variant: The variant on which the configuration is based.
+        resume: Whether to resume an existing run; otherwise it is renamed and a new run starts.
+        manifest: The corpus; a resumed run warns if it has changed since the run began.
 
     Returns:
-        The run; of several workers, those that are not the chief get a copy of the chief's, which goes with them.
+        The run; workers other than the chief get a copy of the run of the chief.
 
     Raises:
-        UserError: The folder holds a run of another configuration or task, or other files, or cannot be written, or
-            another process trains it.
+        UserError: The folder contains a run of another configuration or task, or other files, cannot be written to, or
+            is in use by another process.
     """
     folder = Path(folder)
     if not workers.worker_index():
@@ -158,11 +160,11 @@ def start(
 def _open(folder: Path, config: configs.TrainingConfig, task: str, variant: str, resume: bool = True) -> Run:
     config_path = folder / "config.json"
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"--run_dir: {folder} is a file; give a folder")
+        raise UserError(f"--run_dir: {folder} is a file; expected a folder")
     if config_path.exists() and not resume:
-        aside = folder.with_name(f"{folder.name}.{time.strftime('%Y%m%d-%H%M%S')}")
-        folder.rename(aside)
-        logging.info("the earlier run was moved to %s", aside)
+        renamed = folder.with_name(f"{folder.name}.{time.strftime('%Y%m%d-%H%M%S')}")
+        folder.rename(renamed)
+        logging.info("renamed the earlier run to %s", renamed)
     if not config_path.exists():
         configs.save(config, task, variant, config_path)
         return Run(folder, config)
@@ -171,13 +173,14 @@ def _open(folder: Path, config: configs.TrainingConfig, task: str, variant: str,
     changes = [f"{name}={saved[name]} (now {wanted[name]})" for name in wanted if saved[name] != wanted[name]]
     if changes:
         raise UserError(
-            f"{folder} was trained with {', '.join(changes)}; give another --run_dir, the same flags, or --noresume to start over"
+            f"{folder} was trained with {', '.join(changes)}; use another --run_dir, the same flags, or --noresume to start"
+            " over"
         )
     return _load_progress(Run(folder, config))
 
 
 def _compare_corpus(run: Run, now: dict) -> None:
-    """Keep what a new run is trained on, and say what has changed where one goes on."""
+    """Save the fingerprint of the corpus of a new run; warn about changes in a resumed run."""
     path = run.folder / "corpus.json"
     if not run.state_path.exists():
         files.write_json(path, now)
@@ -185,8 +188,8 @@ def _compare_corpus(run: Run, now: dict) -> None:
         changes = fingerprint.difference(files.read_json(path, "delete it"), now)
         if changes:
             logging.warning(
-                "%s: the corpus has changed since this run began (%s); training goes on with what is there now, --noresume"
-                " starts over",
+                "%s: the corpus has changed since this run began (%s); training continues with the current corpus, use"
+                " --noresume to start over",
                 run.folder,
                 changes,
             )
@@ -194,7 +197,7 @@ def _compare_corpus(run: Run, now: dict) -> None:
 
 def _load_progress(run: Run) -> Run:
     if run.complete:
-        # The last training may have been killed before it came to this.
+        # The last training may have been killed before it removed the backup.
         _remove_backup(run)
     elif run.state_path.exists():
         try:
@@ -204,10 +207,10 @@ def _load_progress(run: Run) -> Run:
                 setattr(run, name, int(progress.get(name, 0)))
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise _damaged_backup(run.state_path, error) from error
-        # Or between the state and the table.
+        # The last training may have been killed between writing the state and the history.
         _write_history(run)
         if run.epoch:
-            logging.info("%s: going on after epoch %d", run.folder, run.epoch)
+            logging.info("%s: resuming after epoch %d", run.folder, run.epoch)
     return run
 
 
@@ -231,7 +234,7 @@ def save_state(run: Run, model: keras.Model) -> None:
 
 
 def restore_state(run: Run, model: keras.Model) -> None:
-    """Put a compiled model back to where `save_state` left it, bit for bit; a new run is left as it is.
+    """Restore a compiled model exactly to the state of `save_state`; does nothing for a new run.
 
     Raises:
         UserError: The backup is damaged or belongs to another network.
@@ -243,7 +246,7 @@ def restore_state(run: Run, model: keras.Model) -> None:
     values = [arrays[name] for name in sorted(arrays) if name.startswith("variable_")]
     if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
         raise UserError(
-            f"{run.state_path} belongs to another network; give another --run_dir or --noresume to start over"
+            f"{run.state_path} belongs to another network; use another --run_dir, or --noresume to start over"
         )
     for variable, value in zip(variables, values, strict=True):
         try:
@@ -258,20 +261,20 @@ def write_rejected(run: Run, rejected: list[pd.DataFrame]) -> None:
 
 
 def read_metrics(run: Run) -> dict[str, Any]:
-    """Read the figures of a complete run.
+    """Read the metrics of a complete run.
 
     Raises:
         UserError: The file is damaged.
     """
-    way_out = "delete it to have it made again"
-    metrics = files.read_json(run.metrics_path, way_out)
+    hint = "delete it to create it again"
+    metrics = files.read_json(run.metrics_path, hint)
     if not isinstance(metrics, dict):
-        raise UserError(f"{run.metrics_path} holds no figures by name; {way_out}")
+        raise UserError(f"{run.metrics_path} does not map names to metrics; {hint}")
     return metrics
 
 
 def read_history(folder: str | Path) -> pd.DataFrame:
-    """Read `history.csv` of a run: a row an epoch, all of it numbers.
+    """Read `history.csv` of a run: one row per epoch, all columns numeric.
 
     Raises:
         UserError: The file is missing or damaged.
@@ -292,7 +295,7 @@ def finish(run: Run, metrics: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def in_float32() -> Iterator[None]:
-    """Build in float32 what is built inside, and leave Keras' own precision as it was."""
+    """Set the dtype policy of Keras to float32 in the block, and restore it afterwards."""
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("float32")
     try:
@@ -303,9 +306,9 @@ def in_float32() -> Iterator[None]:
 
 @contextlib.contextmanager
 def rebuilding(folder: str | Path) -> Iterator[None]:
-    """Turn what Keras says of a configuration that no network can be built from into one line.
+    """Convert errors of Keras about an invalid network configuration to one line.
 
-    Each value of a `config.json` is checked where it is declared; whether layers fit together only Keras knows.
+    The values of `config.json` are checked one by one; whether the layers fit together shows only in Keras.
 
     Raises:
         UserError: The network cannot be built.
@@ -328,9 +331,9 @@ def rebuilding(folder: str | Path) -> Iterator[None]:
 
 
 def load_weights(model: keras.Model, folder: str | Path) -> None:
-    """Load the best epoch's weights into a model that was rebuilt from the run's configuration.
+    """Load the weights of the best epoch into a model rebuilt from the configuration of the run.
 
-    Only numbers are read: nothing stored in the run directory is executed.
+    Only numbers are read; no code from the run directory is executed.
 
     Raises:
         UserError: The file is missing, damaged, or belongs to another network.
@@ -346,15 +349,15 @@ def load_weights(model: keras.Model, folder: str | Path) -> None:
 
 
 def build_optimizer(model: keras.Model) -> None:
-    """Give the optimizer its variables, once: Keras' LossScaleOptimizer adds more whenever it is built."""
+    """Build the variables of the optimizer once: the LossScaleOptimizer of Keras adds more at every build."""
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
 
 
 def state_variables(model: keras.Model) -> list[keras.Variable]:
-    """Return all that training changes: weights, statistics, random states (dropout, masks), and the optimizer's."""
+    """Return all variables of training: weights, statistics, random states (dropout, masks), optimizer state."""
     if hasattr(model, "optimizers"):
-        # Of networks that play against each other each has its own, built with them.
+        # Adversarial networks have one optimizer each, already built.
         optimizers = model.optimizers()
     else:
         build_optimizer(model)

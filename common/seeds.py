@@ -1,14 +1,14 @@
-"""The seeds of random draws: how the numbers that a stream of draws begins from follow from a training's seed.
+"""Seeds of random streams, derived from the seed of a training.
 
-Each stream is a name with three numbers. They are never changed: with others a run that goes on would draw what it drew
-before, and an evaluation would measure other mixtures than those it is compared with.
+Each stream has a name and three numbers. Never change them: a resumed run would repeat earlier draws, and an evaluation
+would use other mixtures than those that it is compared with.
 """
 
 from typing import NamedTuple
 
 
 class Stream(NamedTuple):
-    """A seed is `seed * factor + offset + number * stride`; a factor of 0 draws the same whatever the training's seed."""
+    """A seed is `seed * factor + offset + number * stride`; a factor of 0 makes it independent of the training seed."""
 
     factor: int
     offset: int
@@ -16,9 +16,9 @@ class Stream(NamedTuple):
 
 
 STREAMS = {
-    # The order of a pass over shards, and what is drawn for its batches; the number is that of the pass.
+    # Order of a pass over shards, and random values of its batches; numbered by pass.
     "shards": Stream(100_003, 0, 1),
-    # The configurations of networks that another one learns from; numbered.
+    # Configurations of teacher networks; numbered.
     "kws.teacher": Stream(1, 1000, 1000),
     "counting.training": Stream(1000, 17),
     "counting.evaluated.validation": Stream(0, 1),
@@ -40,17 +40,17 @@ STREAMS = {
     "generation.evaluated": Stream(0, 30_000),
 }
 
-# The draws of two workers are this far apart: a prime beyond every factor.
+# Offset between the seeds of two workers: a prime larger than every factor.
 WORKER_STRIDE = 15_485_863
 
 
 def stream_seed(seed: int, stream: str, number: int = 0) -> int:
-    """Return the number that a stream of draws begins from.
+    """Return the seed of a random stream.
 
     Args:
-        seed: The training's seed.
-        stream: Which one, a key of `STREAMS`.
-        number: Which of several draws of its kind, from 0; may be a tensor.
+        seed: The seed of the training.
+        stream: A key of `STREAMS`.
+        number: Index of the stream among several of its kind, from 0; may be a tensor.
 
     Example:
         >>> stream_seed(2, "counting.training"), stream_seed(2, "counting.evaluated.test")

@@ -1,15 +1,14 @@
-"""Load TensorFlow for a command: with oneDNN's kernels, and without its notes about this machine.
+"""Load TensorFlow for a command, with oneDNN kernels and without its startup messages.
 
-TensorFlow takes seconds to load, so commands do it when there is something to compute with it: `--help`, a typo or a missing file
-do not wait for it. `import tensorflow` in a notebook or in another program is left alone.
+TensorFlow takes seconds to load, so commands load it only when they need it; `--help`, typos and missing files do not
+wait for it. `import tensorflow` in a notebook or another program is not affected.
 
-TensorFlow switches oneDNN on where a CPU has instructions made for neural networks (AVX512-VNNI and later). On one with
-AVX2 alone (AMD Zen 3, one thread, float32) it trained kws' `default` 1.7 times as fast, U-Nets 1.3 times, generation's
-`default` 1.4 times. TF_ENABLE_ONEDNN_OPTS=0 switches it off.
+TensorFlow enables oneDNN on CPUs with instructions for neural networks (AVX512-VNNI and later). On a CPU with only AVX2
+(AMD Zen 3, one thread, float32) oneDNN trained kws' `default` 1.7 times as fast, U-Nets 1.3 times, generation's
+`default` 1.4 times. TF_ENABLE_ONEDNN_OPTS=0 turns it off.
 
-TensorFlow 2.21 writes a dozen lines to standard error while it loads and looks for GPUs, before the level of its log
-can be set. A command should say what the user needs to know and nothing else; which devices are used is said by
-`common.training.loop`. Whoever wants TensorFlow's own notes sets TF_CPP_MIN_LOG_LEVEL=0.
+TensorFlow 2.21 prints a dozen lines to standard error while it loads and looks for GPUs, before its log level can be
+set. They are hidden here; `common.training.loop` reports the devices. TF_CPP_MIN_LOG_LEVEL=0 shows them.
 """
 
 import logging
@@ -20,23 +19,23 @@ _SILENT = "3"
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow as a command wants it, and say so; again it does nothing."""
+    """Import TensorFlow for a command, with a log line; does nothing if it is already imported."""
     if "tensorflow" in sys.modules:
         return
     logging.info("loading TensorFlow")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    # Processes that a command starts find the variable as it was set here.
+    # Equal to _SILENT also in child processes, which inherit the variable.
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL", _SILENT) == _SILENT:
         _import_quietly()
 
 
 def _import_quietly() -> None:
-    """Load TensorFlow with standard error closed for native code; Python's exceptions pass as ever."""
+    """Import TensorFlow without the standard error output of native code; exceptions are raised as usual."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = _SILENT
     kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    null = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(null, 2)
         import tensorflow as tf
 
         tf.config.list_physical_devices()
@@ -44,4 +43,4 @@ def _import_quietly() -> None:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
-        os.close(nowhere)
+        os.close(null)

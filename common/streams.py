@@ -1,7 +1,7 @@
-"""Standard input, output and error as whoever starts a command left them: closed, full, a pipe that nobody reads, another encoding.
+"""Robust standard streams: they may be closed, full, a pipe that nobody reads, or of another encoding.
 
-What cannot be told on standard error never ends what is being done. What cannot be written to standard output does, and the
-error says so by its `filename`.
+Failed writes to standard error are ignored. Failed writes to standard output raise an error whose `filename` is
+`OUTPUT`.
 """
 
 import codecs
@@ -19,17 +19,17 @@ _ESCAPES = "quartet_bytes_or_escapes"
 
 
 def open_closed() -> None:
-    """Lead what is closed of the three nowhere, before a file that is opened takes its number."""
+    """Redirect closed standard streams to the null device, before an opened file gets their descriptor."""
     for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:
             os.fstat(descriptor)
         except OSError:
-            _lead_nowhere(descriptor)
-            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - open until the process ends
+            _redirect_to_null(descriptor)
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - never closed
 
 
 def prepare() -> None:
-    """Make the two that are written to say what they cannot, and write every name: as its bytes, or else escaped."""
+    """Replace standard output and error: names that cannot be encoded are written as bytes or escaped."""
     if sys.stdout is sys.__stdout__:
         sys.stdout = _text(_Output(1, "w", closefd=False), sys.stdout, _ESCAPES)
     elif hasattr(sys.stdout, "reconfigure"):
@@ -42,7 +42,7 @@ def standard_input() -> BinaryIO:
     """Return standard input, to read a recording from.
 
     Raises:
-        UserError: It is a terminal, where nobody types a recording.
+        UserError: It is a terminal.
     """
     if sys.stdin.isatty():
         raise UserError("standard input is a terminal; expected a recording: pipe one in, or name files")
@@ -51,7 +51,7 @@ def standard_input() -> BinaryIO:
 
 @contextlib.contextmanager
 def as_log() -> Iterator[None]:
-    """Take standard output for a log in the block, where nothing ends because nobody reads it, or because it is full."""
+    """Treat standard output as a log in the block: failed writes are ignored."""
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     if not isinstance(raw, _Output):
         yield
@@ -65,25 +65,25 @@ def as_log() -> Iterator[None]:
 
 
 def refused(error: BaseException) -> bool:
-    """Say whether an exception means that standard output takes no more."""
+    """Whether an exception means that standard output cannot be written to."""
     return isinstance(error, BrokenPipeError) or getattr(error, "filename", None) == OUTPUT
 
 
 def drop_output() -> None:
-    """Lead standard output nowhere: what is still buffered cannot be written, and Python would try it once more."""
-    _lead_nowhere(sys.stdout.fileno())
+    """Redirect standard output to the null device, because Python would try again to write what is buffered."""
+    _redirect_to_null(sys.stdout.fileno())
 
 
-def _lead_nowhere(descriptor: int) -> None:
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    if nowhere != descriptor:
-        os.dup2(nowhere, descriptor)
-        os.close(nowhere)
+def _redirect_to_null(descriptor: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    if null != descriptor:
+        os.dup2(null, descriptor)
+        os.close(null)
     os.set_inheritable(descriptor, True)
 
 
 class _Output(io.FileIO):
-    """Names itself in what it raises; a log takes for written what it cannot write."""
+    """Standard output: errors have its name; as a log it ignores failed writes."""
 
     is_log = False
 
@@ -98,7 +98,7 @@ class _Output(io.FileIO):
 
 
 class _Messages(io.FileIO):
-    """Takes for written what it cannot write."""
+    """Standard error: ignores failed writes."""
 
     def write(self, data: bytes) -> int | None:
         try:
@@ -114,7 +114,7 @@ def _text(raw: io.FileIO, earlier: io.TextIOWrapper, errors: str) -> io.TextIOWr
 
 
 def _bytes_or_escapes(error: UnicodeError) -> tuple[bytes | str, int]:
-    """Write a byte of a name that is no text as itself, and a character that the encoding lacks as its escape."""
+    """Error handler: writes undecodable bytes of names as they are, and escapes characters that the encoding lacks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     letter = error.object[error.start]

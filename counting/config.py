@@ -1,4 +1,4 @@
-"""What a speaker counter can be: its configuration and the named variants."""
+"""Configuration of the speaker counter, and its named variants."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ MODELS = tuple(ENCODERS)
 HEADS = ("sex", "class", "ordinal", "poisson")
 PREPARED = "prepared"
 COUNTING_CORPORA = corpora.names(TASK)
-# What a prepared set of mixtures depends on.
+# The fields that a prepared set of mixtures depends on.
 PREPARED_FIELDS = (
     *("corpus", "data_dir", "subsets", "language", "num_voices", "utterances_per_voice", "seed", "max_rejected"),
     *("min_speakers", "max_speakers", "clip_seconds", "sample_rate", "cuts", "min_activity", "label_rule"),
@@ -30,98 +30,101 @@ PREPARED_FIELDS = (
 class Config(ClassifierConfig):
     """Configuration of a speaker counter; the defaults are those of the variant `default`.
 
-    Cuts of different speakers are mixed on the fly; the mixture is turned into features inside the model, encoded, and
-    answered by a probability for each number of speakers, or for each number of women and men.
+    Excerpts of different speakers are mixed on the fly. The model computes the features of the mixture, encodes them,
+    and predicts a probability for each number of speakers, or for each pair of numbers of women and men.
     """
 
     corpus: str = field(
         "synthetic",
-        "synthetic (voices made on the spot), librispeech, folder (one folder a speaker), or prepared (mixtures that"
-        " python -m counting.prepare wrote)",
+        "synthetic (generated voices), librispeech, folder (one folder per speaker), or prepared (mixtures from"
+        " python -m counting.prepare)",
+        group="data",
     )
     subsets: tuple[str, ...] = field(
         (),
-        "subsets of LibriSpeech to use, and with --download to fetch, separated by commas; unless given all that are"
-        " there, and dev-clean, test-clean and train-clean-100 are fetched",
+        "subsets of LibriSpeech, separated by commas, e.g. dev-clean,test-clean; if empty, all in the folder, and"
+        " --download fetches dev-clean, test-clean and train-clean-100",
+        group="data",
     )
-    language: str = field("en", "language of the synthetic corpus, as espeak-ng names it")
-    num_voices: int = field(160, "speakers of the synthetic corpus", minimum=12)
-    utterances_per_voice: int = field(3, "recordings of each speaker of the synthetic corpus", minimum=1)
+    language: str = field("en", "language of the synthetic corpus, an espeak-ng code")
+    num_voices: int = field(160, "number of speakers in the synthetic corpus", minimum=12)
+    utterances_per_voice: int = field(3, "recordings per speaker in the synthetic corpus", minimum=1)
 
     min_speakers: int = field(1, "fewest speakers in a mixture; 0 is background noise only", minimum=0)
     max_speakers: int = field(3, "most speakers in a mixture", minimum=1, maximum=20)
     cuts: str = field(
         "voiced",
-        "what is mixed: cuts in which the speaker is heard for --min_activity of the time, or cuts at random places",
+        "excerpts to mix; voiced: the speaker is active for --min_activity of the time; random: any position",
         choices=("voiced", "random"),
     )
     min_activity: float = field(
         0.6,
-        "least share of a voiced cut in which its speaker is active (within 30 dB of their loudest)",
+        "smallest fraction of a voiced excerpt in which the speaker is active (within 30 dB of their loudest)",
         minimum=0.1,
         maximum=1,
     )
     label_rule: str = field(
         "mixed",
-        "what the true count is: how many speakers were mixed, or how many are active at once at most",
+        "true count of a mixture; mixed: number of mixed speakers; active: most speakers active at once",
         choices=("mixed", "active"),
     )
     level_rule: str = field(
         "drawn",
-        "drawn: every speaker and every mixture has a level of its own, which says nothing about the count; equal: cuts"
-        " as loud as they are, only the mixture's level is drawn; mean: the mean of the cuts as they are, quieter the"
-        " more there are (the report's equation 4)",
+        "levels in a mixture; drawn: random for each speaker and mixture; equal: speakers unchanged, random for each"
+        " mixture; mean: mean of the excerpts, quieter with more speakers (the report's equation 4)",
         choices=("drawn", "equal", "mean"),
     )
     speaker_gain_db: float = field(
-        6.0, "with --level_rule=drawn every speaker's level is drawn within this both ways, in dB", minimum=0
+        6.0, "largest random gain of each speaker, up or down, in dB; only with --level_rule=drawn", minimum=0
     )
-    min_level_db: float = field(-40.0, "lowest level of a mixture, in dB of full scale; not with --level_rule=mean")
-    max_level_db: float = field(
-        -15.0, "highest level of a mixture, in dB of full scale; not with --level_rule=mean", maximum=0
+    min_level_db: float = field(-40.0, "lowest level of a mixture, in dBFS; not with --level_rule=mean")
+    max_level_db: float = field(-15.0, "highest level of a mixture, in dBFS; not with --level_rule=mean", maximum=0)
+    min_rt60_seconds: float = field(
+        0.1, "shortest random reverberation time, in seconds", minimum=0.05, maximum=2, group="augmentation"
     )
-    min_rt60_seconds: float = field(0.1, "shortest reverberation time drawn, in seconds", minimum=0.05, maximum=2)
-    max_rt60_seconds: float = field(0.7, "longest reverberation time drawn, in seconds", minimum=0.05, maximum=2)
+    max_rt60_seconds: float = field(0.7, "longest random reverberation time, in seconds", minimum=0.05, maximum=2)
     vary_noise: bool = field(
         False,
-        "make new noise of what --noise_dir has: at other speeds, backwards, two at once, and some of it coloured noise",
+        "augment the noise of --noise_dir: other speeds, reversed, two recordings mixed, some coloured noise",
     )
-    validation_mixtures: int = field(1500, "mixtures that every epoch is validated on, always the same", minimum=30)
-    test_mixtures: int = field(3000, "mixtures of each condition that is tested, always the same", minimum=30)
+    validation_mixtures: int = field(
+        1500, "mixtures for validation; the same for every epoch and --seed", minimum=30, group="data"
+    )
+    test_mixtures: int = field(3000, "mixtures per test condition; the same for every --seed", minimum=30)
 
     head: str = field(
         "sex",
-        "what is answered: sex (how many women and men, from which the count follows), class (the count), ordinal"
-        " (more than 1, more than 2, …), or poisson (a rate)",
+        "output of the model; sex: numbers of women and men; class: the count; ordinal: more than 1, more than 2, …;"
+        " poisson: a rate",
         choices=HEADS,
+        group="model",
     )
-    original_widths: bool = field(False, "M3 to M34-res in the widths of Dai et al. instead of the report's")
+    original_widths: bool = field(False, "use the widths of Dai et al. for M3 to M34-res instead of the report's")
 
     def __post_init__(self):
-        """Check the fields, and those that depend on one another."""
+        """Check each field and the fields that depend on each other."""
         super().__post_init__()
         if self.corpus not in COUNTING_CORPORA:
             hint = nearest(self.corpus, COUNTING_CORPORA)
             raise UserError(f"--corpus: expected one of {', '.join(COUNTING_CORPORA)}, got {self.corpus!r}.{hint}")
         if self.subsets and self.corpus != "librispeech":
-            raise UserError(f"--subsets are those of --corpus=librispeech; --corpus={self.corpus} has none")
+            raise UserError(f"--subsets: only for --corpus=librispeech, got --corpus={self.corpus}; remove --subsets")
         if self.max_speakers <= self.min_speakers:
             raise UserError(
-                f"--max_speakers: expected more than --min_speakers={self.min_speakers}, got {self.max_speakers};"
-                " there has to be something to count"
+                f"--max_speakers: expected more than --min_speakers={self.min_speakers}, got {self.max_speakers}"
             )
         if self.label_rule == "active" and self.min_speakers:
             if self.cuts == "random":
                 raise UserError(
-                    "--label_rule=active: in random cuts it happens that nobody speaks; use --min_speakers=0 or"
+                    "--label_rule=active: random excerpts may have no active speaker; use --min_speakers=0 or"
                     " --cuts=voiced"
                 )
-            # What is played faster is cut longer, and its middle is what is heard.
+            # With speed changes the excerpts are longer and only their middle is used, where nobody may be active.
             least = self.max_speed / (1 + self.max_speed)
             if self.min_activity <= least:
                 raise UserError(
-                    f"--min_activity: with --label_rule=active expected more than {least:.2f} at --max_speed="
-                    f"{self.max_speed:g}, or nobody may be heard; got {self.min_activity}"
+                    f"--min_activity: with --label_rule=active and --max_speed={self.max_speed:g} expected more than"
+                    f" {least:.2f}, got {self.min_activity}; otherwise nobody may be active in a mixture"
                 )
         for low, high in (("min_level_db", "max_level_db"), ("min_rt60_seconds", "max_rt60_seconds")):
             if getattr(self, low) > getattr(self, high):
@@ -129,29 +132,29 @@ class Config(ClassifierConfig):
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """The numbers of speakers that the model knows."""
+        """The numbers of speakers that the model can predict."""
         return tuple(range(self.min_speakers, self.max_speakers + 1))
 
     @property
     def sexes(self) -> tuple[tuple[int, int], ...]:
-        """The numbers of women and men that the head `sex` knows, by their sum, more women first."""
+        """The pairs of numbers of women and men of the head `sex`, ordered by sum, more women first."""
         return tuple((count - male, male) for count in self.counts for male in range(count + 1))
 
     @property
     def known_sexes(self) -> tuple[tuple[int, int], ...] | None:
-        """The numbers of women and men of each label; None where labels are counts."""
+        """The numbers of women and men of each label; None if labels are counts."""
         return self.sexes if self.head == "sex" else None
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The names of the model's outputs: counts, or with the head `sex` one letter a speaker (`FFM`), `-` for none."""
+        """The names of the outputs: counts, or with the head `sex` one letter per speaker (`FFM`), `-` for nobody."""
         if self.head == "sex":
             return tuple("F" * female + "M" * male or "-" for female, male in self.sexes)
         return tuple(str(count) for count in self.counts)
 
 
 def label_totals(counts: Sequence[int], sexes: Sequence[tuple[int, int]] | None) -> tuple[int, ...]:
-    """Return how many speakers each label stands for; labels are counts, or pairs of women and men.
+    """Return the number of speakers of each label; labels are counts, or pairs of numbers of women and men.
 
     Example:
         >>> label_totals((1, 2), ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2)))
@@ -161,11 +164,11 @@ def label_totals(counts: Sequence[int], sexes: Sequence[tuple[int, int]] | None)
 
 
 def count_matrix(counts: Sequence[int], sexes: Sequence[tuple[int, int]] | None) -> np.ndarray:
-    """Return which label belongs to which count, shape `(labels, counts)`: probabilities times it are the counts'."""
+    """Return the 0/1 matrix `(labels, counts)` that maps label probabilities to count probabilities by `p @ matrix`."""
     return (np.asarray(label_totals(counts, sexes))[:, None] == np.asarray(counts)).astype(np.float32)
 
 
-# Trained on what the report trained on: random cuts, their mean, the number of them; Adam without a schedule.
+# The report's recipe: the mean of random excerpts, labelled with their number; Adam without a schedule.
 _REPORT = Config(
     epochs=10,
     epoch_examples=100_000,
@@ -186,7 +189,7 @@ _REPORT = Config(
 )
 _REPORT_2D = dataclasses.replace(_REPORT, features="spectrogram_db", model="cnn_2d_2", dropout=0.2)
 
-# The most accurate network that a CPU trains within the hour; counting/README.md shows what each part adds.
+# The most accurate network that trains on a CPU within an hour; see the ablation in counting/README.md.
 DEFAULT = Config(
     epochs=60,
     epoch_examples=12_000,
@@ -208,7 +211,7 @@ DEFAULT = Config(
     max_frequency_mask=5,
 )
 
-# Minutes on the synthetic corpus: `make train-counting`.
+# Trains in minutes on the synthetic corpus: `make train-counting`.
 _SYNTHETIC = dataclasses.replace(
     DEFAULT,
     epochs=20,
@@ -216,7 +219,7 @@ _SYNTHETIC = dataclasses.replace(
     warmup_epochs=1,
     ema_momentum=0.99,
     num_voices=320,
-    # What makes it hold elsewhere takes longer to learn than minutes.
+    # Strong augmentation, which generalizes better, needs longer training.
     noise_probability=0.1,
     min_snr_db=5.0,
     vary_noise=False,
@@ -224,7 +227,7 @@ _SYNTHETIC = dataclasses.replace(
     test_mixtures=1500,
 )
 
-# What the variants of the encoders share, and what each changes: features and sizes as keyword spotting has them.
+# Shared by some variants of the encoders, and what each variant changes: features and sizes as in keyword spotting.
 _SHORT_MFCC = {
     "features": "mfcc",
     "n_fft": 1024,

@@ -1,4 +1,4 @@
-"""From recordings of speakers to batches of mixtures."""
+"""Input pipeline: mixes recordings of speakers and batches the mixtures."""
 
 import dataclasses
 import logging
@@ -20,21 +20,21 @@ from counting.config import PREPARED, TASK, Config
 
 _MODULES = {"synthetic": "utterances", "librispeech": "librispeech", "folder": "speaker_folders"}
 _MAX_NOISE_SECONDS = 2000
-# Training noise is heard at these factors of its speed, pitch and all.
+# With `vary_noise`, speed factors of the training noise; they change the pitch too.
 _NOISE_SPEEDS = (0.7, 0.84, 1.0, 1.19, 1.41)
-# Evaluated mixtures share their random draws with those of their group, so groups are of one size, whatever the batch.
+# Evaluation mixtures of a group share a random seed, so the group size is fixed and independent of the batch size.
 _GROUP = 60
 
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-    """The recordings a configuration names.
+    """The recordings of a configuration.
 
     Attributes:
         config: The configuration.
-        manifest: A row a recording of one speaker, or with `--corpus=prepared` a row a mixture.
+        manifest: One row per recording of a speaker, or with `--corpus=prepared` one row per mixture.
         noise: Recordings of background noise, with splits and durations; may be empty.
-        shards_dir: Where decoded recordings are kept.
+        shards_dir: Folder of the decoded recordings.
     """
 
     config: Config
@@ -45,13 +45,13 @@ class Corpus:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """What the examples of a split are made of.
+    """The recordings of a split.
 
     Attributes:
         name: `train`, `validation` or `test`.
         shards: The decoded recordings, or with `--corpus=prepared` the decoded mixtures.
-        bank: The recordings to cut from; None for prepared mixtures.
-        noise: Recorded noise `(clips, num_samples)` float32; None where there is none.
+        bank: The recordings to take excerpts from; None for prepared mixtures.
+        noise: Recorded noise `(clips, num_samples)` float32, or None.
     """
 
     name: str
@@ -64,7 +64,7 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
     """List the recordings of a configuration's corpus.
 
     Raises:
-        UserError: A folder is missing or holds no recordings, or the corpus has no public address.
+        UserError: A folder is missing or has no recordings, or the corpus cannot be downloaded.
     """
     table = corpora.index(
         TASK,
@@ -83,15 +83,15 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration that looks at another corpus or folder; see `common.config.with_corpus`."""
+    """Return a trained configuration for another corpus or folder; see `common.config.with_corpus`."""
     return configs.with_corpus(config, corpus, data_dir, subsets=())
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:
-    """Decode the recordings of a split, or find them decoded.
+    """Decode the recordings of a split, unless they are decoded already.
 
     Raises:
-        UserError: The split has no recordings, or too many cannot be read.
+        UserError: The split has no recordings, or too many of them cannot be read.
     """
     config = corpus.config
     decoded = shards.prepare(
@@ -118,20 +118,20 @@ def build_dataset(
     """Build the batches of a split.
 
     Args:
-        config: Says what is mixed and how it is changed; for evaluation see `as_evaluated`.
+        config: How to mix and augment; for evaluation see `as_evaluated`.
         split: From `prepare_split`.
-        training: Whether to go on without end, every mixture new; otherwise one pass over mixtures that are always the
-            same, all counts in turn.
-        initial_step: How many batches training has seen.
-        num_batches: How many there are to be, of training batches that other machines make; see `excerpts.drawn_batches`.
-        num_examples: How many mixtures a pass has; prepared mixtures are as many as there are.
-        sexes_needed: Whether the head `sex` needs to know everybody's sex; without, labels of who did not tell are men's.
+        training: Whether to generate new mixtures forever; otherwise one pass over fixed mixtures, cycling through the
+            counts.
+        initial_step: Number of training batches to skip.
+        num_batches: Number of training batches to sample in advance, for a data service; see `excerpts.drawn_batches`.
+        num_examples: Number of mixtures in an evaluation pass; ignored for prepared mixtures.
+        sexes_needed: Whether the head `sex` requires the sex of all speakers; otherwise unknown speakers count as men.
 
     Returns:
         Batches of (waveform `(batch, num_samples)` float32, one-hot label `(batch, len(labels))` float32).
 
     Raises:
-        UserError: The split has too few speakers, or their sexes are not known.
+        UserError: The split has too few speakers, or their sexes are unknown.
     """
     if split.bank is None:
         return _prepared_dataset(config, split, training, initial_step)
@@ -156,7 +156,7 @@ def build_dataset(
         return drawn.positions, drawn.counts, label_indices(config, mixing.truth(config, source, drawn))
 
     def example(step: tf.Tensor, positions: tf.Tensor, counts: tf.Tensor, labels: tf.Tensor) -> tuple:
-        # All recordings are one file.
+        # All recordings are in one file.
         places = (tf.minimum(positions, 0), positions)
         cut = excerpts.read_tensor(source.bank.tracks, places, source.cut_samples, anywhere=num_batches is not None)[
             ..., 0
@@ -180,23 +180,23 @@ def _evaluation_seed(config: Config, split: Split) -> int:
 
 
 def _training_numbers(config: Config, step: int, share: workers.Share) -> np.ndarray:
-    """Number the mixtures that a worker makes of a batch: together they mix whom one alone would have mixed."""
+    """Return the numbers of a worker's mixtures in a batch; together all workers mix the same as one process would."""
     return step * config.batch_size + share.index * share.batch_size + np.arange(share.batch_size)
 
 
 def _draw(config: Config, source: mixing.Source, numbers: np.ndarray, seed: int) -> mixing.Drawn:
-    """Draw the mixtures of some numbers."""
+    """Draw the mixtures with the given numbers."""
     counts = mixing.balanced_counts(config, numbers)
     return mixing.draw(source, numbers, counts, config.max_speakers, seed)
 
 
 def batch_files(config: Config, split: Split, step: int) -> list[str]:
-    """Return what each example of a training batch was read from: recordings, and where in them.
+    """Return the recordings of each example of a training batch, and the positions in them.
 
     Args:
         config: As for `build_dataset`.
         split: The training split, from `prepare_split`.
-        step: How many training batches come before.
+        step: Index of the training batch.
     """
     if split.bank is None:
         share = workers.share(config.batch_size)
@@ -212,27 +212,27 @@ def batch_files(config: Config, split: Split, step: int) -> list[str]:
 
 
 def as_evaluated(config: Config) -> Config:
-    """Return the configuration without what only training does: other speeds, rooms and noise."""
+    """Return the configuration without training augmentation: speed, reverberation and noise."""
     return dataclasses.replace(
         config, max_speed=0.0, reverberation_probability=0.0, noise_probability=0.0, vary_noise=False
     )
 
 
 def num_evaluated(config: Config, split: Split) -> int:
-    """Return how many mixtures of a split are evaluated."""
+    """Return the number of evaluation mixtures of a split."""
     if split.bank is None:
         return len(split.shards.rows)
     return config.validation_mixtures if split.name == "validation" else config.test_mixtures
 
 
 def steps_per_epoch(config: Config, split: Split) -> int:
-    """Return how many training batches make an epoch."""
+    """Return the number of training batches per epoch."""
     examples = config.epoch_examples or (len(split.shards.rows) if split.bank is None else 12_000)
     return max(1, examples // config.batch_size)
 
 
 def evaluated_truth(config: Config, split: Split, num_examples: int | None = None) -> np.ndarray:
-    """Return how many women and men each evaluated mixture has, shape `(mixtures, 2)`."""
+    """Return the numbers of women and men of each evaluation mixture, shape `(mixtures, 2)`."""
     if split.bank is None:
         return prepared_mixtures.truth(split.shards.manifest.iloc[split.shards.rows])
     source, drawn = evaluated_mixtures(config, split, num_examples)
@@ -242,7 +242,7 @@ def evaluated_truth(config: Config, split: Split, num_examples: int | None = Non
 def evaluated_mixtures(
     config: Config, split: Split, num_examples: int | None = None
 ) -> tuple[mixing.Source, mixing.Drawn]:
-    """Return what the evaluated mixtures of a split are made of."""
+    """Return the speakers and excerpts of the evaluation mixtures of a split."""
     source = mixing.open_source(config, split.bank, split.name, sexes_needed=False)
     numbers = np.arange(num_examples or num_evaluated(config, split))
     counts = mixing.balanced_counts(config, numbers)
@@ -250,10 +250,10 @@ def evaluated_mixtures(
 
 
 def label_indices(config: Config, truth: np.ndarray) -> np.ndarray:
-    """Return the model's output index of each true number of women and men.
+    """Return the model's output index for each pair of true numbers of women and men.
 
     Args:
-        config: Knows the labels.
+        config: The configuration, which defines the labels.
         truth: Shape `(mixtures, 2)`.
 
     Raises:
@@ -267,8 +267,8 @@ def label_indices(config: Config, truth: np.ndarray) -> np.ndarray:
     outside = [key for key in keys if key not in index]
     if outside:
         raise UserError(
-            f"a mixture of {sum(outside[0])} speakers is outside the model's range of {config.min_speakers} to"
-            f" {config.max_speakers}: train with another --min_speakers or --max_speakers, or leave such mixtures out"
+            f"a mixture has {sum(outside[0])} speakers, expected {config.min_speakers} to {config.max_speakers}; train"
+            " with another --min_speakers or --max_speakers, or remove such mixtures"
         )
     return np.array([index[key] for key in keys], np.int32)
 
@@ -290,11 +290,11 @@ def _prepared_dataset(config: Config, split: Split, training: bool, initial_step
 
 
 def _noise_of(corpus: Corpus, split: str) -> tf.Tensor | None:
-    """Decode a split's noise into memory, for training with `vary_noise` at several speeds; None if there is none."""
+    """Decode a split's noise into memory, at several speeds for training with `vary_noise`; None without noise."""
     config = corpus.config
     rows = corpus.noise[corpus.noise["split"] == split]
     if rows.empty and len(corpus.noise):
-        logging.info("%s has no recordings for the split %s: coloured noise is used", config.noise_dir, split)
+        logging.info("%s has no recordings for the split %s; using coloured noise", config.noise_dir, split)
     return noise_bank.build(
         rows,
         corpus.shards_dir,
@@ -307,7 +307,7 @@ def _noise_of(corpus: Corpus, split: str) -> tf.Tensor | None:
 
 
 def speakers_of(corpus: Corpus, split: str) -> set[str]:
-    """Return the names of the speakers of a split, as far as they are known."""
+    """Return the names of the known speakers of a split."""
     return set(corpus.manifest.loc[corpus.manifest["split"] == split, "speaker"]) - {""}
 
 
@@ -319,7 +319,7 @@ def knows_sexes(split: Split) -> bool:
 
 
 def describe(split: Split) -> str:
-    """Say what a split is made of, for the log."""
+    """Return a summary of a split for the log."""
     if split.bank is None:
         return f"{split.name}: {len(split.shards.rows):,} mixtures"
     minutes = len(split.bank.pcm) / split.bank.sample_rate / 60
@@ -327,7 +327,7 @@ def describe(split: Split) -> str:
 
 
 def speaker_names(config: Config, split: Split) -> list[str]:
-    """Return who speaks in each evaluated mixture of a split, for people: `4014 F + 652 M`."""
+    """Return the speakers of each evaluation mixture of a split as text, e.g. `4014 F + 652 M`."""
     if split.bank is None:
         return list(split.shards.manifest["label"].iloc[split.shards.rows])
     source, drawn = evaluated_mixtures(config, split)

@@ -1,10 +1,10 @@
-"""Evaluate a trained speaker counter on any corpus and split, and under harder conditions.
+"""Evaluate a trained speaker counter on any corpus and split, and under further conditions.
 
   python -m counting.evaluate --run_dir runs/counting/default
   python -m counting.evaluate --run_dir runs/counting/default --corpus=librispeech --data_dir=DIR --noise_dir=ESC
 
-Prints a table; writes the figures as JSON, and beside it the confusion matrices (CSV, PNG) and accuracy against level
-difference and noise (PNG). The mixtures of a split are always the same, whatever the seed of the training.
+Prints a table. Writes the metrics as JSON, and next to it the confusion matrices (CSV, PNG) and the accuracy against
+speaker level and noise (PNG). The mixtures of a split do not depend on the seed of the training.
 """
 
 import dataclasses
@@ -28,20 +28,20 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_string(
         "noise_dir",
         None,
-        "folder of the background noise to test with (default: the one trained with, else coloured noise)",
+        "folder of background noise for the noise conditions (default: that of training, else coloured noise)",
         flag_values=flag_values,
     )
     absl_flags.DEFINE_integer(
         "num_mixtures",
         None,
-        "mixtures of each condition (default --test_mixtures of the run)",
+        "mixtures per condition (default: --test_mixtures of the run)",
         1,
         flag_values=flag_values,
     )
     absl_flags.DEFINE_bool(
         "conditions",
         True,
-        "test under more conditions beside the run's own: cuts, levels, rooms and noise",
+        "also test under other conditions: excerpts, levels, reverberation and noise",
         flag_values=flag_values,
     )
 
@@ -71,9 +71,9 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     if flags.conditions:
         figures["conditions"] = dict(evaluation.under_conditions(model, corpus, split, **asked))
         files.write_json(output, figures)
-    pictures = evaluation.save_plots(figures, probabilities, output.with_suffix(""))
+    plot_files = evaluation.save_plots(figures, probabilities, output.with_suffix(""))
     print(evaluation.format_table(figures))
-    print(f"\nwritten: {', '.join(str(path) for path in (output, *pictures))}")
+    print(f"\nwritten: {', '.join(str(path) for path in (output, *plot_files))}")
 
 
 if __name__ == "__main__":

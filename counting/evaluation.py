@@ -1,4 +1,4 @@
-"""How a speaker counter is judged: the figures, the tables and the plots of a split, under several conditions."""
+"""Evaluation of a speaker counter: metrics, tables and plots of a split, under several conditions."""
 
 import dataclasses
 import logging
@@ -17,8 +17,8 @@ from common.reporting import metrics, plots
 from counting import data, inference
 from counting.config import PREPARED, Config
 
-# What evaluation asks beside the run's own rule. All but the first mix voiced cuts; all are of the same level for every
-# count but the first two, which keep the mean of the cuts as it is.
+# Test conditions, in addition to the configuration of the run. All but the first use voiced excerpts. The first two
+# keep the mean of the excerpts; in all others the level does not depend on the count.
 _EQUAL = {"cuts": "voiced", "label_rule": "mixed", "level_rule": "equal"}
 _GAINS_DB = (0.0, 3.0, 6.0, 9.0, 12.0)
 _SNRS_DB = (20.0, 10.0, 5.0, 0.0)
@@ -42,14 +42,15 @@ CONDITIONS: dict[str, dict] = {
 
 @dataclasses.dataclass(frozen=True)
 class Metrics(metrics.Metrics):
-    """What a speaker counter reaches.
+    """Test metrics of a speaker counter.
 
     Attributes:
-        accuracy: Fraction of mixtures whose count is right.
-        accuracy_interval: Its 95 % interval.
-        num_examples: Mixtures.
-        mean_absolute_error: Mean distance from the true count, in speakers.
-        sex_accuracy: Fraction in which women and men are both right; None where the model does not know sexes.
+        accuracy: Fraction of mixtures whose count is correct.
+        accuracy_interval: 95 % interval of the accuracy.
+        num_examples: Number of mixtures.
+        mean_absolute_error: Mean absolute error of the count, in speakers.
+        sex_accuracy: Fraction of mixtures with correct numbers of women and men; None if the model does not predict
+            sexes.
     """
 
     accuracy: float
@@ -67,29 +68,30 @@ def evaluate_split(
     train_speakers: set[str] | None = None,
     num_examples: int | None = None,
 ) -> tuple[dict, np.ndarray]:
-    """Compute every figure of one split.
+    """Compute all metrics of a split.
 
     Args:
         model: A trained model.
-        corpus: From `data.load_corpus`; its configuration says how the split's mixtures are made, see `data.as_evaluated`.
+        corpus: From `data.load_corpus`; its configuration defines the mixtures of the split, see `data.as_evaluated`.
         split: From `data.prepare_split`.
-        train_speakers: Whom training heard; None if nobody knows.
-        num_examples: How many mixtures; as many as the configuration says unless given.
+        train_speakers: Names of the training speakers; None if unknown.
+        num_examples: Number of mixtures; None for the number in the configuration.
 
     Returns:
-        Figures, and the probabilities `(mixtures, labels)`. The figures are those of `common.reporting.metrics.classification` of
-        the counts, `mean_absolute_error`, for each count `by_count`, `confusion`, `protocol`, and where the model knows
-        sexes `sex_accuracy` (women and men both right) with its `sex_accuracy_interval`, `sex_confusion` and `by_sex`.
+        The metrics, and the probabilities `(mixtures, labels)`. The metrics are those of
+        `common.reporting.metrics.classification` for the counts, `mean_absolute_error`, `by_count`, `confusion` and
+        `protocol`. If the model predicts sexes, also `sex_accuracy` (numbers of women and men both correct),
+        `sex_accuracy_interval`, `sex_confusion`, `by_sex`, and the mean absolute errors of women and men.
     """
     config = corpus.config
     dataset = data.build_dataset(config, split, num_examples=num_examples, sexes_needed=False)
     probabilities = model.predict(dataset, verbose=0)
-    answer = inference.decide(probabilities, config.counts, config.known_sexes)
+    predictions = inference.decide(probabilities, config.counts, config.known_sexes)
     truth = data.evaluated_truth(config, split, num_examples)
-    totals, predicted = truth.sum(axis=1), answer["count"]
+    totals, predicted = truth.sum(axis=1), predictions["count"]
     targets = totals - config.min_speakers
     names = tuple(str(count) for count in config.counts)
-    figures = metrics.classification(targets, answer["count_probabilities"], names)
+    figures = metrics.classification(targets, predictions["count_probabilities"], names)
     figures["mean_absolute_error"] = float(mean_absolute_error(totals, predicted))
     figures["by_count"] = {
         name: {
@@ -101,21 +103,21 @@ def evaluate_split(
     }
     figures["confusion"] = metrics.confusion(targets, predicted - config.min_speakers, names).to_numpy()
     if config.head == "sex" and data.knows_sexes(split):
-        figures |= sex_figures(config, truth, np.stack([answer["female"], answer["male"]], axis=1))
+        figures |= sex_figures(config, truth, np.stack([predictions["female"], predictions["male"]], axis=1))
     figures["protocol"] = _protocol(config, split, train_speakers, len(truth))
     return figures, probabilities
 
 
 def sex_figures(config: Config, truth: np.ndarray, predicted: np.ndarray) -> dict:
-    """Compute the figures of `evaluate_split` that are about women and men.
+    """Compute the metrics of `evaluate_split` for women and men.
 
     Args:
-        config: Knows the pairs.
+        config: The configuration, which defines the labels.
         truth: True numbers of women and men, shape `(mixtures, 2)`.
-        predicted: Answered ones, shape `(mixtures, 2)`.
+        predicted: Predicted numbers, shape `(mixtures, 2)`.
     """
-    targets, answered = (data.label_indices(config, pairs) for pairs in (truth, predicted))
-    right = targets == answered
+    targets, predicted_labels = (data.label_indices(config, pairs) for pairs in (truth, predicted))
+    right = targets == predicted_labels
     correct = int(right.sum())
     of_kind = {
         "women only": (truth[:, 0] > 0) & (truth[:, 1] == 0),
@@ -126,7 +128,7 @@ def sex_figures(config: Config, truth: np.ndarray, predicted: np.ndarray) -> dic
         "sex_labels": list(config.labels),
         "sex_accuracy": correct / len(targets),
         "sex_accuracy_interval": list(metrics.wilson_interval(correct, len(targets))),
-        "sex_confusion": metrics.confusion(targets, answered, config.labels).to_numpy(),
+        "sex_confusion": metrics.confusion(targets, predicted_labels, config.labels).to_numpy(),
         "female_mean_absolute_error": float(mean_absolute_error(truth[:, 0], predicted[:, 0])),
         "male_mean_absolute_error": float(mean_absolute_error(truth[:, 1], predicted[:, 1])),
         "by_sex": {
@@ -149,7 +151,7 @@ def _protocol(config: Config, split: data.Split, train_speakers: set[str] | None
         "clip_seconds": config.clip_seconds,
         "counts": list(config.counts),
         "num_rejected": len(split.shards.rejected),
-        "interval": "95 %, Wilson, mixtures taken as independent",
+        "interval": "95 %, Wilson, assuming independent mixtures",
     }
     if split.bank is None:
         return protocol
@@ -173,7 +175,7 @@ def under_conditions(
     train_speakers: set[str] | None = None,
     num_examples: int | None = None,
 ) -> Iterator[tuple[str, dict]]:
-    """Yield name and figures of each of `CONDITIONS`; none for prepared mixtures, which are as they are."""
+    """Yield the name and metrics of each of `CONDITIONS`; none for prepared mixtures, which cannot be changed."""
     if corpus.config.corpus == PREPARED:
         return
     asked = {"train_speakers": train_speakers, "num_examples": num_examples}
@@ -182,11 +184,11 @@ def under_conditions(
         try:
             yield name, evaluate_split(model, dataclasses.replace(corpus, config=condition), split, **asked)[0]
         except UserError as error:
-            logging.warning('"%s" is left out: %s', name, error)
+            logging.warning('condition "%s" skipped: %s', name, error)
 
 
 def format_table(figures: dict) -> str:
-    """Lay the figures of `evaluate_split`, and those of `conditions` if there, out for the console."""
+    """Format the metrics of `evaluate_split`, and of `conditions` if present, for the console."""
     lines = ["speakers  accuracy  mean error  precision  mixtures"]
     for count, row in figures["by_count"].items():
         label = figures["labels"][count]
@@ -195,19 +197,19 @@ def format_table(figures: dict) -> str:
             f"  {label['support']:8d}"
         )
     if "by_sex" in figures:
-        lines += ["", "sexes          count right  women and men right  mixtures"]
+        lines += ["", "sexes          count correct  women and men correct  mixtures"]
         for kind, row in figures["by_sex"].items():
-            lines.append(f"{kind:<13}  {row['accuracy']:11.1%}  {row['sex_accuracy']:19.1%}  {row['num_examples']:8d}")
+            lines.append(f"{kind:<13}  {row['accuracy']:13.1%}  {row['sex_accuracy']:21.1%}  {row['num_examples']:8d}")
     if figures.get("conditions"):
         width = max(map(len, figures["conditions"]))
-        lines += ["", f"{'condition':<{width}}  accuracy  mean error  women and men right"]
+        lines += ["", f"{'condition':<{width}}  accuracy  mean error  women and men correct"]
         for name, row in figures["conditions"].items():
-            sexes = f"{row['sex_accuracy']:19.1%}" if "sex_accuracy" in row else f"{'–':>19}"
+            sexes = f"{row['sex_accuracy']:21.1%}" if "sex_accuracy" in row else f"{'–':>21}"
             lines.append(f"{name:<{width}}  {row['accuracy']:8.1%}  {row['mean_absolute_error']:10.3f}  {sexes}")
     low, high = figures["accuracy_interval"]
     lines += ["", f"mean absolute error {figures['mean_absolute_error']:.3f}"]
     if "sex_accuracy" in figures:
-        lines.append(f"women and men both right {figures['sex_accuracy']:.2%}")
+        lines.append(f"women and men both correct {figures['sex_accuracy']:.2%}")
     lines.append(
         f"accuracy {figures['accuracy']:.2%}  (95 % interval {low:.1%} to {high:.1%}, {figures['num_examples']} mixtures)"
     )
@@ -215,12 +217,12 @@ def format_table(figures: dict) -> str:
 
 
 def save_plots(figures: dict, details: np.ndarray, stem: Path) -> list[Path]:
-    """Write the confusion matrices (CSV and PNG) of a split, and accuracy against conditions (PNG) if there.
+    """Write the confusion matrices (CSV and PNG) of a split, and if present the accuracy under conditions (PNG).
 
     Args:
         figures: From `evaluate_split`.
         details: From `evaluate_split`.
-        stem: Path that the names of the files begin with.
+        stem: Prefix of the file paths.
 
     Returns:
         The files written.
@@ -229,7 +231,7 @@ def save_plots(figures: dict, details: np.ndarray, stem: Path) -> list[Path]:
     paths = _save_confusion(figures["confusion"], names, f"accuracy {figures['accuracy']:.1%}", stem, "confusion")
     if "sex_confusion" in figures:
         labels = list(figures["sex_labels"])
-        title = f"women and men both right {figures['sex_accuracy']:.1%}"
+        title = f"women and men both correct {figures['sex_accuracy']:.1%}"
         paths += _save_confusion(figures["sex_confusion"], labels, title, stem, "sex_confusion")
     if figures.get("conditions"):
         paths.append(files.beside(stem, "_conditions.png"))
@@ -246,10 +248,10 @@ def _save_confusion(counts: np.ndarray, labels: list[str], title: str, stem: Pat
 
 
 def _condition_curves(conditions: dict[str, dict]) -> plots.Figure:
-    """Draw accuracy against the speakers' difference in level and against noise."""
+    """Plot accuracy against the speakers' level range and against the signal-to-noise ratio."""
     rows = []
     for panel, template, values in (
-        ("level of each speaker, ± dB", "speakers ± {:g} dB", _GAINS_DB),
+        ("random gain of each speaker, ± dB", "speakers ± {:g} dB", _GAINS_DB),
         ("signal-to-noise ratio in dB", "noise at {:g} dB", _SNRS_DB),
     ):
         for value in values:
@@ -259,4 +261,4 @@ def _condition_curves(conditions: dict[str, dict]) -> plots.Figure:
             rows.append((panel, "count", value, figures["accuracy"]))
             if "sex_accuracy" in figures:
                 rows.append((panel, "women and men", value, figures["sex_accuracy"]))
-    return plots.panels(pd.DataFrame(rows, columns=["panel", "curve", "x", "y"]), y_name="share right")
+    return plots.panels(pd.DataFrame(rows, columns=["panel", "curve", "x", "y"]), y_name="fraction correct")

@@ -1,10 +1,14 @@
-"""Export a trained speaker counter, and compare each file with the Keras model on real excerpts.
+"""Export a trained speaker counter, and compare each export with the Keras model on real excerpts.
 
   python -m counting.export --run_dir runs/counting/default --formats=saved_model,litert
 
-Writes export/saved_model and export/model.tflite (waveform in; count, female, male, count_probabilities and
-probabilities out; female and male where the model knows sexes), labels.txt, which names the probabilities, and
-report.json. The features are inside: the waveform is all that is needed.
+Writes to the folder export/ of the run:
+  saved_model, model.tflite   input: waveform; outputs: count, count_probabilities, probabilities, and if the model
+                              predicts sexes female and male
+  labels.txt                  names of the probabilities
+  report.json                 the comparison
+
+The exported models compute the features themselves: their input is the raw waveform.
 """
 
 import sys

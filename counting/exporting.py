@@ -1,6 +1,6 @@
-"""What a speaker counter exports: how many speak, and how many women and men.
+"""Export of a speaker counter: a model that returns the count and the numbers of women and men.
 
-The four tasks have `export_run` alike on purpose, in the same order, to be read from top to bottom; what is the same logic is shared.
+`export_run` has the same steps in the same order in all four tasks, on purpose. Shared logic is in `common`.
 """
 
 import dataclasses
@@ -32,27 +32,27 @@ def export_run(
     shards_dir: str | Path = "data/shards",
     download: bool = False,
 ) -> dict:
-    """Write the exports of a run, compare each with the Keras model, and write `report.json` beside them.
+    """Export a run, compare each export with the Keras model, and write `report.json`.
 
     Args:
         run_dir: A trained run.
         formats: Any of `common.export.FORMATS`.
-        corpus: Corpus of the excerpts to compare on, if not the trained one.
+        corpus: Corpus of the excerpts to compare on; None for the one trained on.
         data_dir: Folder of that corpus.
-        split: Whose speakers.
-        shards_dir: Where decoded recordings are kept.
-        download: Whether to fetch a corpus that is not there.
+        split: Split of the excerpts.
+        shards_dir: Folder of the decoded recordings.
+        download: Whether to download a missing corpus.
 
     Returns:
-        The report: for each format its figures of `common.export.graphs.compare`, and `protocol`.
+        The report: the values of `common.export.graphs.compare` for each format, and `protocol`.
 
     Raises:
-        UserError: The run cannot be loaded, or an export answers differently from the model.
+        UserError: The run cannot be loaded, or the predictions of an export differ from the model's.
     """
     config, model = load_model(run_dir)
     folder = Path(run_dir) / "export"
     files.check_writable(folder)
-    # Noise is not needed, and may be gone.
+    # Noise is not needed, and its folder may no longer exist.
     elsewhere = dataclasses.replace(data.with_corpus(config, corpus, data_dir), noise_dir="")
     recordings = data.load_corpus(elsewhere, shards_dir, download=download)
     as_evaluated = data.as_evaluated(recordings.config)
@@ -75,7 +75,7 @@ def export_run(
 
 
 def graphs_of(model: keras.Model, config: Config, excerpts: np.ndarray) -> dict:
-    """Return what each format gets: the same answers, LiteRT one clip at a time."""
+    """Return the graph of each format: the same outputs, with a batch size of 1 for LiteRT."""
     checked = {
         "inputs": excerpts,
         "expected": {"probabilities": model.predict(excerpts, verbose=0)},

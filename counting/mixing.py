@@ -1,7 +1,7 @@
-"""Mixtures of speakers: which cuts of whom (numpy, from a seed and a number), and how they sound together (TensorFlow).
+"""Mixtures of speakers: choosing speakers and excerpts (NumPy), and mixing and augmenting them (TensorFlow).
 
-Mixture number i of a seed is always the same, whatever the batch size and whatever was drawn before, so a resumed
-training and a repeated evaluation hear what they would have heard.
+The choice depends only on the seed and the number of the mixture, not on the batch size or on earlier mixtures. So a
+resumed training and a repeated evaluation use the same mixtures.
 """
 
 import dataclasses
@@ -18,23 +18,23 @@ from common.data.speech_bank import SpeechBank
 from common.errors import UserError
 from counting.config import Config
 
-# Lowest level of background noise alone, in dB of full scale: pauses are quieter than any mixture.
+# Lowest level of background noise without speakers, in dBFS: pauses can be quieter than any mixture.
 _QUIETEST_DB = -70.0
 _LOUDEST_MEAN_DB = -35.0
-# Of varied noise so much is none that was recorded.
-_COLOURED_SHARE = 0.25
+# Fraction of coloured noise among varied noise.
+_COLOURED_FRACTION = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Whom a split's mixtures are drawn from.
+    """The speakers and recordings that the mixtures of a split are drawn from.
 
     Attributes:
         bank: The recordings.
-        speakers: Those who can be heard, by name.
-        sexes: The sex of each, `F`, `M` or empty, shape `(speakers,)`.
-        places: For each, where in the bank cuts may begin.
-        cut_samples: Length of a cut.
+        speakers: Names of the available speakers.
+        sexes: Sex of each speaker, `F`, `M` or empty, shape `(speakers,)`.
+        places: For each speaker, the positions in the bank at which excerpts may start.
+        cut_samples: Length of an excerpt in samples.
     """
 
     bank: SpeechBank
@@ -45,10 +45,11 @@ class Source:
 
 
 class Drawn(NamedTuple):
-    """Which cuts make some mixtures.
+    """The speakers and excerpts of mixtures.
 
-    `counts` `(mixtures,)`: how many speakers are mixed. `speakers` and `positions` `(mixtures, max_speakers)`: which
-    of the source's speakers, and where in its bank their cuts begin; -1 where there is none.
+    `counts` `(mixtures,)`: number of mixed speakers. `speakers` `(mixtures, max_speakers)`: indices of the source's
+    speakers. `positions` `(mixtures, max_speakers)`: positions in its bank at which their excerpts start. Unused
+    entries are -1.
     """
 
     counts: np.ndarray
@@ -59,17 +60,17 @@ class Drawn(NamedTuple):
 def open_source(
     config: Config, bank: SpeechBank, split: str, *, varied: bool = False, sexes_needed: bool = True
 ) -> Source:
-    """Find out who can be mixed.
+    """Find the speakers that can be mixed.
 
     Args:
-        config: Says which cuts are wanted.
+        config: Defines which excerpts are allowed.
         bank: The recordings of a split.
-        split: Its name, for messages.
-        varied: Whether cuts will be played at other speeds, for which they have to be longer.
-        sexes_needed: Whether the head `sex` wants to know everybody's; to be counted nobody has to tell.
+        split: Name of the split, for error messages.
+        varied: Whether the speed of excerpts will be changed, for which they must be longer.
+        sexes_needed: Whether the head `sex` requires the sex of all speakers; counting alone does not.
 
     Raises:
-        UserError: Too few speakers have such cuts.
+        UserError: Too few speakers have such excerpts, or the sex of a speaker is needed and unknown.
     """
     cut_samples = _cut_samples(config, varied)
     places = bank.places(cut_samples, config.min_activity if config.cuts == "voiced" else 0.0)
@@ -77,39 +78,39 @@ def open_source(
     if len(speakers) < config.max_speakers:
         total = bank.table["speaker"].replace("", np.nan).nunique()
         longest = bank.table["num_samples"].max() / bank.sample_rate if len(bank.table) else 0
-        cuts = f"{'voiced ' if config.cuts == 'voiced' else ''}cuts of {cut_samples / config.sample_rate:.3g} s"
+        excerpts = f"{'voiced ' if config.cuts == 'voiced' else ''}excerpts of {cut_samples / config.sample_rate:.3g} s"
         raise UserError(
-            f"the {split} split has {len(speakers)} speakers with {cuts}, too few for --max_speakers="
-            f"{config.max_speakers} (it has {total} speakers, the longest recording lasts {longest:.3g} s): add"
-            " recordings, or take fewer --max_speakers, shorter --clip_seconds, less --min_activity or --cuts=random"
+            f"the {split} split has {len(speakers)} speakers with {excerpts}, expected at least --max_speakers="
+            f"{config.max_speakers} (of {total} speakers; the longest recording lasts {longest:.3g} s); add recordings,"
+            " or reduce --max_speakers, --clip_seconds or --min_activity, or use --cuts=random"
         )
     sexes = speech_bank.sexes(bank, speakers)
     if config.head == "sex" and sexes_needed and "" in sexes:
         unknown = speakers[list(sexes).index("")]
         raise UserError(
-            f"--head=sex needs the sex of every speaker, and that of {unknown} is not known ({(sexes == '').sum()} of"
-            f" {len(speakers)} in {split}): name it in speakers.csv (or SPEAKERS.TXT), or count only: --head=class"
+            f"--head=sex needs the sex of every speaker, but that of {unknown} is unknown ({(sexes == '').sum()} of"
+            f" {len(speakers)} in {split}); add it to speakers.csv (or SPEAKERS.TXT), or use --head=class"
         )
     return Source(bank, speakers, sexes, tuple(places[name] for name in speakers), cut_samples)
 
 
 def _cut_samples(config: Config, varied: bool) -> int:
-    """Length of a cut: what is played faster has to be longer."""
+    """Length of an excerpt in samples; longer if it may be sped up."""
     if not varied or not config.max_speed:
         return config.num_samples
-    # A length that the Fourier transform is fast with.
+    # A multiple of 1024, for a fast FFT.
     return int(np.ceil(config.num_samples * (1 + config.max_speed) / 1024)) * 1024
 
 
 def draw(source: Source, numbers: Sequence[int], counts: Sequence[int], max_speakers: int, seed: int) -> Drawn:
-    """Draw different speakers, and a cut of each.
+    """Draw the speakers of each mixture without replacement, and an excerpt of each speaker.
 
     Args:
-        source: Whom to draw from.
-        numbers: Which mixtures of the seed, shape `(mixtures,)`.
-        counts: How many speakers each has.
-        max_speakers: Most that any may have.
-        seed: Decides all draws.
+        source: The speakers and recordings to draw from.
+        numbers: Numbers of the mixtures, shape `(mixtures,)`.
+        counts: Number of speakers of each mixture.
+        max_speakers: Largest number of speakers in a mixture.
+        seed: Random seed, combined with the number of each mixture.
     """
     speakers = np.full((len(numbers), max_speakers), -1, np.int32)
     positions = np.full((len(numbers), max_speakers), -1, np.int64)
@@ -118,20 +119,20 @@ def draw(source: Source, numbers: Sequence[int], counts: Sequence[int], max_spea
         chosen = rng.choice(len(source.speakers), count, replace=False)
         speakers[index, :count] = chosen
         for place, speaker in enumerate(chosen):
-            own = source.places[speaker]
-            positions[index, place] = own[rng.integers(len(own))]
+            starts = source.places[speaker]
+            positions[index, place] = starts[rng.integers(len(starts))]
     return Drawn(np.asarray(counts, np.int32), speakers, positions)
 
 
 def balanced_counts(config: Config, numbers: np.ndarray) -> np.ndarray:
-    """Return how many speakers each mixture has: all counts in turn."""
+    """Return the number of speakers of each mixture, cycling through the counts."""
     return np.array(config.counts, np.int32)[np.asarray(numbers) % len(config.counts)]
 
 
 def truth(config: Config, source: Source, drawn: Drawn) -> np.ndarray:
-    """Return how many women and men each mixture is said to have, shape `(mixtures, 2)`; see `heard`.
+    """Return the true numbers of women and men of each mixture, shape `(mixtures, 2)`; see `heard`.
 
-    Speakers of unknown sex stand with the men: only the sum counts then.
+    Speakers of unknown sex are counted as men; only the sum is meaningful then.
     """
     counted = heard(config, source, drawn)
     female = (source.sexes[drawn.speakers] == "F") & counted
@@ -139,17 +140,17 @@ def truth(config: Config, source: Source, drawn: Drawn) -> np.ndarray:
 
 
 def heard(config: Config, source: Source, drawn: Drawn) -> np.ndarray:
-    """Say which speakers of each mixture count, shape `(mixtures, max_speakers)`.
+    """Return which speakers of each mixture belong to the true count, shape `(mixtures, max_speakers)`.
 
-    With `label_rule="mixed"` all that were mixed; with `"active"` those who speak in the first frame of 10 ms in which
-    most speak at once, as CountNet counts.
+    With `label_rule="mixed"` all mixed speakers; with `"active"` those active in the 10 ms frame with the most active
+    speakers (the first such frame), as in CountNet.
     """
     mixed = drawn.speakers >= 0
     if config.label_rule == "mixed":
         return mixed
     bank = source.bank
     first = np.maximum(drawn.positions, 0) // bank.frame_samples
-    # The middle of the cut is what is heard, whatever its length.
+    # Only the middle of the excerpt is used.
     first += (source.cut_samples - config.num_samples) // 2 // bank.frame_samples
     frames = first[..., None] + np.arange(config.num_samples // bank.frame_samples)
     active = (bank.active[frames + 1] > bank.active[frames]) & mixed[..., None]
@@ -160,14 +161,14 @@ def heard(config: Config, source: Source, drawn: Drawn) -> np.ndarray:
 def mix(
     config: Config, cuts: tf.Tensor, counts: tf.Tensor, seed: tf.Tensor, noise_bank: tf.Tensor | None = None
 ) -> tf.Tensor:
-    """Mix cuts as the configuration says.
+    """Augment and mix excerpts.
 
     Args:
-        config: Speeds, rooms, noise and levels.
-        cuts: int16, shape `(batch, max_speakers, cut_samples)`.
-        counts: How many of them there are, the first ones, shape `(batch,)`.
+        config: Settings for speed, reverberation, noise and levels.
+        cuts: Excerpts, int16, shape `(batch, max_speakers, cut_samples)`.
+        counts: Number of excerpts to mix, the first ones of each row, shape `(batch,)`.
         seed: Shape `(2,)`; the same seed gives the same result.
-        noise_bank: Recorded noise `(clips, num_samples)`; None draws coloured noise instead.
+        noise_bank: Recorded noise `(clips, num_samples)`; None means generated coloured noise.
 
     Returns:
         Waveforms, shape `(batch, num_samples)` float32.
@@ -176,7 +177,7 @@ def mix(
     seeds = tf.unstack(tf.random.split(seed, 8))
     present = tf.sequence_mask(counts, cuts.shape[1])
     mixture = tf.cast(tf.where(present)[:, 0], tf.int32)
-    # Only what is there is worked on: half of the places of a mixture of one to three are empty.
+    # Process only the excerpts in use, to save work: mixtures of 1 to 3 speakers leave a third of the rows empty.
     voices = tf.cast(tf.boolean_mask(cuts, present), tf.float32) / audio.PCM16_SCALE
     voices = tf.ensure_shape(voices, (None, cuts.shape[2]))
     voices = _change_voices(config, voices, seeds)
@@ -199,7 +200,7 @@ def mix(
 
 
 def _change_voices(config: Config, voices: tf.Tensor, seeds: list[tf.Tensor]) -> tf.Tensor:
-    """Give every speaker a speed, a room and a level of their own, and cut the clip out of the middle."""
+    """Apply a random speed, reverberation and level to each speaker, and crop the middle to the length of a clip."""
     if config.max_speed:
         voices = waveform.speed(voices, seeds[0], 1 - config.max_speed, 1 + config.max_speed)
     first = (voices.shape[1] - config.num_samples) // 2
@@ -218,7 +219,7 @@ def _change_voices(config: Config, voices: tf.Tensor, seeds: list[tf.Tensor]) ->
 
 
 def _draw_levels(batch: tf.Tensor, seed: tf.Tensor, low_db: float, high_db: float) -> tf.Tensor:
-    """Draw root mean squares, uniform in decibels of full scale, shape `(batch, 1)`."""
+    """Draw RMS levels, uniform in dBFS, and return them as amplitudes, shape `(batch, 1)`."""
     return tf.pow(10.0, tf.random.stateless_uniform((batch, 1), seed, low_db, high_db) / 20)
 
 
@@ -228,15 +229,15 @@ def _noises(config: Config, noise_bank: tf.Tensor | None, batch: tf.Tensor, seed
         return waveform.colored_noise((batch, config.num_samples), seed)
     seeds = tf.unstack(tf.random.split(seed, 5))
 
-    def recorded(own: tf.Tensor) -> tf.Tensor:
-        return tf.gather(noise_bank, tf.random.stateless_uniform([batch], own, 0, tf.shape(noise_bank)[0], tf.int32))
+    def recorded(seed: tf.Tensor) -> tf.Tensor:
+        return tf.gather(noise_bank, tf.random.stateless_uniform([batch], seed, 0, tf.shape(noise_bank)[0], tf.int32))
 
     noises = recorded(seed)
     if config.vary_noise:
-        # Few recordings would be learnt by heart.
+        # Without variation the model overfits to a small noise corpus.
         second = tf.reverse(_normalize(recorded(seeds[0])), [1])
         noises = _normalize(noises) + tf.random.stateless_uniform((batch, 1), seeds[1]) * second
-        is_coloured = tf.random.stateless_uniform((batch, 1), seeds[2]) < _COLOURED_SHARE
+        is_coloured = tf.random.stateless_uniform((batch, 1), seeds[2]) < _COLOURED_FRACTION
         coloured = waveform.colored_noise((batch, config.num_samples), seeds[3])
         noises = tf.where(is_coloured, coloured, noises)
         backwards = tf.random.stateless_uniform((batch, 1), seeds[4]) < 0.5
@@ -245,6 +246,6 @@ def _noises(config: Config, noise_bank: tf.Tensor | None, batch: tf.Tensor, seed
 
 
 def _normalize(waveforms: tf.Tensor) -> tf.Tensor:
-    """Give every waveform a root mean square of 1; silence stays silent."""
+    """Normalize every waveform to an RMS of 1; silence stays silent."""
     rms = tf.sqrt(tf.reduce_mean(tf.square(waveforms), axis=1, keepdims=True))
     return tf.math.divide_no_nan(waveforms, rms)

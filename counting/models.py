@@ -1,8 +1,7 @@
 """Speaker counting networks: waveform in, probabilities out.
 
-Whatever a network answers by, its output is a probability for each of the configuration's labels: counts, or with the
-head `sex` pairs of women and men, over which a count's probability is a sum. So one loss, the logarithm of the
-probability of what is true, serves all heads.
+With every head the output is a probability for each label: counts, or with the head `sex` pairs of numbers of women and
+men, whose probabilities sum to those of the counts. So all heads use the same loss, the cross-entropy.
 """
 
 from collections.abc import Sequence
@@ -22,17 +21,17 @@ __all__ = ["MODELS", "build_model", "compile_model", "load_for_inference", "load
 
 
 def build_model(config: Config, embedding: str | Path | None = None) -> keras.Model:
-    """Build the network that a configuration describes.
+    """Build the network of a configuration.
 
     Args:
-        config: What to build.
-        embedding: With `--model=embedding`, where the network is that `config.embedding` names, if no longer there.
+        config: The configuration.
+        embedding: With `--model=embedding`, path of the embedding network; None for `config.embedding`.
 
     Returns:
         A model from a waveform `(batch, num_samples)` in [-1, 1] to probabilities `(batch, len(config.labels))`.
 
     Raises:
-        UserError: The network does not take clips of such a length, or `--embedding` names none that does.
+        UserError: The network, or that of `--embedding`, does not accept clips of this length.
     """
     waveform = keras.Input((config.num_samples,), name="waveform", dtype="float32")
     hidden = classifier.encode(config, waveform, _restore, embedding)
@@ -41,14 +40,14 @@ def build_model(config: Config, embedding: str | Path | None = None) -> keras.Mo
 
 
 def _softmax(hidden: keras.KerasTensor, config: Config) -> keras.KerasTensor:
-    # Probabilities in half precision would round the best of them to 1.
+    # Half precision would round the largest probabilities to 1.
     return keras.layers.Dense(len(config.labels), activation="softmax", dtype="float32", name="probabilities")(hidden)
 
 
 def _ordinal(hidden: keras.KerasTensor, config: Config) -> keras.KerasTensor:
-    """Answer "more than k, given that it is more than k - 1" for each k, and multiply.
+    """Predict P(more than k | more than k - 1) for each k, and multiply.
 
-    Conditional probabilities keep the counts' probabilities from becoming negative, which independent ones do not (Shi,
+    With conditional probabilities the counts' probabilities cannot be negative; with independent ones they can (Shi,
     Cao and Raschka, "Deep neural networks for rank-consistent ordinal regression", 2021, arXiv 2111.08851).
     """
     more = keras.layers.Dense(len(config.counts) - 1, activation="sigmoid", dtype="float32", name="more")(hidden)
@@ -56,7 +55,7 @@ def _ordinal(hidden: keras.KerasTensor, config: Config) -> keras.KerasTensor:
 
 
 def _poisson(hidden: keras.KerasTensor, config: Config) -> keras.KerasTensor:
-    """Answer the rate of a Poisson distribution, here limited to the counts that can be."""
+    """Predict the rate of a Poisson distribution truncated to the possible counts."""
     rate = keras.layers.Dense(1, activation="softplus", dtype="float32", name="rate")(hidden)
     return PoissonProbabilities(config.counts, dtype="float32", name="probabilities")(rate)
 
@@ -66,14 +65,14 @@ _HEADS = {"sex": _softmax, "class": _softmax, "ordinal": _ordinal, "poisson": _p
 
 @keras.saving.register_keras_serializable(package="quartet")
 class OrdinalProbabilities(keras.layers.Layer):
-    """Turn conditional probabilities of "more than" into those of each count.
+    """Converts conditional probabilities P(more than k | more than k - 1) to the probability of each count.
 
-    Takes `(batch, counts - 1)` and gives `(batch, counts)`, which sum to 1.
+    Input shape `(batch, counts - 1)`, output shape `(batch, counts)`; outputs sum to 1.
     """
 
     def call(self, more):
-        """Multiply: P(k) = P(more than all before) * (1 - P(more than k))."""
-        # One by one: LiteRT has no cumulative product.
+        """Compute P(k) = P(more than k - 1) - P(more than k), each a product of the inputs."""
+        # A loop, because LiteRT has no cumulative product.
         beyond = [keras.ops.ones_like(more[:, :1])]
         for number in range(more.shape[1]):
             beyond.append(beyond[-1] * more[:, number : number + 1])
@@ -87,13 +86,13 @@ class OrdinalProbabilities(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class PoissonProbabilities(keras.layers.Layer):
-    """Turn a rate into the probability of each count: Poisson's, limited to the counts given.
+    """Converts a rate to the probability of each count, from a Poisson distribution truncated to the counts.
 
-    Takes `(batch, 1)`, above 0, and gives `(batch, counts)`, which sum to 1.
+    Input shape `(batch, 1)`, positive; output shape `(batch, counts)`; outputs sum to 1.
 
     Args:
         counts: The counts.
-        **kwargs: Of `keras.layers.Layer`.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, counts: tuple[int, ...], **kwargs):
@@ -101,7 +100,7 @@ class PoissonProbabilities(keras.layers.Layer):
         self.counts = tuple(counts)
 
     def call(self, rate):
-        """Compute the softmax of the logarithms k log(rate) - log(k!); the rate itself cancels out."""
+        """Compute the softmax of k log(rate) - log(k!); the term -rate of the log-probability cancels out."""
         counts = np.asarray(self.counts, np.float32)
         logarithm = keras.ops.log(rate + keras.config.epsilon())
         return keras.ops.softmax(counts * logarithm - gammaln(counts + 1).astype(np.float32), axis=-1)
@@ -119,7 +118,7 @@ def load_model(run_dir: str | Path) -> tuple[Config, keras.Model]:
     """Rebuild the network of a run, in float32, with the weights that were kept.
 
     Raises:
-        UserError: The folder is no speaker-counting run, or has no weights yet.
+        UserError: The folder is not a speaker-counting run, or has no weights yet.
     """
     with runs.in_float32():
         return _restore(Path(run_dir))
@@ -129,7 +128,7 @@ def load_for_inference(run_dir: str | Path) -> SpeakerCounter:
     """Load a run as a speaker counter.
 
     Raises:
-        UserError: As `load_model`.
+        UserError: As for `load_model`.
     """
     config, model = load_model(run_dir)
     return SpeakerCounter(
@@ -142,7 +141,7 @@ def load_for_inference(run_dir: str | Path) -> SpeakerCounter:
 
 
 def _restore(run_dir: Path) -> tuple[Config, keras.Model]:
-    """Rebuild the network of a run under the policy that is set."""
+    """Rebuild the network of a run under the current dtype policy."""
     config = configs.load(Config, TASK, run_dir / "config.json")
     with runs.rebuilding(run_dir):
         model = build_model(config, classifier.kept_embedding(run_dir))
@@ -152,12 +151,12 @@ def _restore(run_dir: Path) -> tuple[Config, keras.Model]:
 
 @keras.saving.register_keras_serializable(package="quartet")
 class CountMetric(keras.metrics.Mean):
-    """Mean over mixtures of what the likeliest count is worth, from one-hot labels and probabilities of labels.
+    """Accuracy or mean absolute error of the likeliest count, from one-hot labels and label probabilities.
 
     Args:
-        totals: The count that each label stands for.
-        kind: "accuracy", 1 where the count is right, or "mean_absolute_error", how far it is off.
-        **kwargs: Of `keras.metrics.Metric`: `name`, `dtype`.
+        totals: The count of each label.
+        kind: "accuracy" or "mean_absolute_error".
+        **kwargs: Arguments of `keras.metrics.Metric`: `name`, `dtype`.
     """
 
     def __init__(self, totals: Sequence[int], kind: str, **kwargs):
@@ -167,10 +166,12 @@ class CountMetric(keras.metrics.Mean):
         counts = np.arange(min(totals), max(totals) + 1)
         self._matrix = (np.asarray(totals)[:, None] == counts).astype(np.float32)
 
-    def update_state(self, truth, answers, sample_weight=None):
-        """Add a batch."""
-        truth, answers = (keras.ops.matmul(keras.ops.cast(x, "float32"), self._matrix) for x in (truth, answers))
-        errors = keras.ops.abs(keras.ops.argmax(truth, axis=-1) - keras.ops.argmax(answers, axis=-1))
+    def update_state(self, truth, predictions, sample_weight=None):
+        """Update the mean with a batch."""
+        truth, predictions = (
+            keras.ops.matmul(keras.ops.cast(x, "float32"), self._matrix) for x in (truth, predictions)
+        )
+        errors = keras.ops.abs(keras.ops.argmax(truth, axis=-1) - keras.ops.argmax(predictions, axis=-1))
         values = errors == 0 if self.kind == "accuracy" else errors
         super().update_state(keras.ops.cast(values, "float32"), sample_weight)
 
@@ -182,10 +183,10 @@ class CountMetric(keras.metrics.Mean):
 def compile_model(
     model: keras.Model, config: Config, optimizer: keras.optimizers.Optimizer, steps_per_execution: int
 ) -> None:
-    """Set loss, metrics and optimizer for training and evaluation on one-hot labels.
+    """Compile the model for training and evaluation on one-hot labels.
 
-    `accuracy` and `mean_absolute_error` are of the likeliest count; `sex_accuracy` is the share of mixtures whose
-    likeliest pair of women and men is the right one.
+    `accuracy` and `mean_absolute_error` are those of the likeliest count. `sex_accuracy` is the fraction of mixtures
+    whose likeliest pair of women and men is correct.
     """
     totals = label_totals(config.counts, config.known_sexes)
     metrics = [CountMetric(totals, "accuracy"), CountMetric(totals, "mean_absolute_error")]

@@ -1,14 +1,14 @@
-"""Say how many people speak, in a clip or over the time of a recording, and how many of them are women and men.
+"""Count the people who speak at once, in a clip or over the time of a recording, and the women and men among them.
 
   python -m counting.predict --run_dir runs/counting/default clip.wav meeting.flac folder/
   python -m counting.predict --run_dir runs/counting/default --output_format=csv --plot_dir=plots meeting.mp3
   sox -d -t wav - | python -m counting.predict --run_dir runs/counting/default -
 
-A recording of up to one and a half times the model's clip gets one count, from its loudest clip. A longer one gets a
-timeline: a line for each stretch in which the answer stays the same, then the most that speak at once. It is read as a
-stream, so a recording of ten hours takes no more memory than one of ten seconds. Files of any format, rate and channel
-count are read; one that cannot be read gets its line on standard error, the others their answers, and the exit code is
-2. A picture that is there is replaced if this command drew it of the same recording; others are with --overwrite.
+A recording of up to 1.5 times the clip length of the model gets one count, from its loudest clip. A longer one gets a
+timeline: a line for each segment with the same prediction, then the largest number of speakers at once. It is streamed,
+so memory use does not depend on its length. Any audio format, sample rate and number of channels is accepted. A
+recording that cannot be read is reported on standard error, the others are still processed, and the exit code is 2.
+An existing plot is replaced if this command made it from the same recording; other files only with --overwrite.
 """
 
 import contextlib
@@ -40,30 +40,30 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     shared_flags.define_run_flag(flag_values, TASK)
     shared_flags.define_output_format_flag(flag_values)
     absl_flags.DEFINE_float(
-        "hop_seconds", 0.25, "time between two looks at a long recording", 0.01, 60.0, flag_values=flag_values
+        "hop_seconds", 0.25, "hop between windows of a long recording, in seconds", 0.01, 60.0, flag_values=flag_values
     )
     absl_flags.DEFINE_bool(
-        "merge", True, "join stretches of a timeline that are answered alike", flag_values=flag_values
+        "merge", True, "merge consecutive segments of a timeline with the same prediction", flag_values=flag_values
     )
-    absl_flags.DEFINE_string("plot_dir", None, "folder for a picture (PNG) of each timeline", flag_values=flag_values)
+    absl_flags.DEFINE_string("plot_dir", None, "folder for a plot (PNG) of each timeline", flag_values=flag_values)
     shared_flags.define_overwrite_flag(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Answer for every file named on the command line."""
+    """Predict for every file named on the command line."""
     named = list(inputs.recordings(arguments))
     config = configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
     sliding.check_hop(flags.hop_seconds, config.clip_seconds)
-    pictures: list[Path | None] = [None] * len(named)
+    plot_paths: list[Path | None] = [None] * len(named)
     writing = contextlib.nullcontext()
     if flags.plot_dir:
-        pictures = [picture_path(flags.plot_dir, number, name) for number, (name, _, _) in enumerate(named)]
+        plot_paths = [picture_path(flags.plot_dir, number, name) for number, (name, _, _) in enumerate(named)]
         written = outputs.Outputs(flags.plot_dir, "counting.predict", flags)
-        targets = [outputs.Target(path, name) for path, (name, _, _) in zip(pictures, named, strict=True)]
+        targets = [outputs.Target(path, name) for path, (name, _, _) in zip(plot_paths, named, strict=True)]
         written.check(targets, [source for _, source, _ in named])
         writing = written.writing()
     guard = Guard()
-    present = inputs.present(guard, [(*one[:2], path) for one, path in zip(named, pictures, strict=True)])
+    present = inputs.present(guard, [(*one[:2], path) for one, path in zip(named, plot_paths, strict=True)])
     counter = _load(flags.run_dir) if present else None
     with writing, WRITERS[flags.output_format]() as writer:
         for name, source, path in present:
@@ -85,16 +85,16 @@ def _load(run_dir: str) -> SpeakerCounter:
 
 
 def picture_path(folder: str | Path, number: int, name: str) -> Path:
-    """Return the file of a recording's picture: its place on the command line keeps recordings of one name apart."""
+    """Return the file of a recording's plot; its number on the command line makes the name unique."""
     stem = "standard_input" if name == "-" else Path(name).stem
     return Path(folder) / files.fitting_name(f"{number:03d}_{stem}", ".png")
 
 
 def answer_recording(counter: SpeakerCounter, source: AudioSource, hop_seconds: float) -> Iterator[SpeakerCount]:
-    """Answer for a recording: once for a clip, else for stretch after stretch.
+    """Return the predictions for a recording: one for a clip, else one per segment.
 
     Raises:
-        UserError: It cannot be read.
+        UserError: The recording cannot be read.
     """
     blocks = counter.blocks(source, hop_seconds=hop_seconds)
     first = next(blocks)
@@ -104,87 +104,91 @@ def answer_recording(counter: SpeakerCounter, source: AudioSource, hop_seconds: 
 
 
 def _noted(found: Iterator[SpeakerCount], into: list[SpeakerCount] | None) -> Iterator[SpeakerCount]:
-    """Pass answers on, and keep them if asked: some bytes each, where the sound would take megabytes."""
-    for answer in found:
+    """Pass predictions on and append them to `into` if given; they take little memory, unlike the audio."""
+    for prediction in found:
         if into is not None:
-            into.append(answer)
-        yield answer
+            into.append(prediction)
+        yield prediction
 
 
 def draw(found: Sequence[SpeakerCount], title: str, path: Path) -> None:
-    """Draw a timeline into a file: the count, and women and men where they are known."""
-    import pandas as pd  # as TensorFlow, only where it is needed
+    """Plot a timeline to a file: the count, and the numbers of women and men if predicted."""
+    import pandas as pd  # slow to import, so only if needed, like TensorFlow
 
     from common.reporting import plots
 
-    curves = {"all": [answer.count for answer in found]}
+    curves = {"all": [prediction.count for prediction in found]}
     if found[0].female is not None:
-        curves |= {"women": [answer.female for answer in found], "men": [answer.male for answer in found]}
-    edges = np.array([found[0].start, *(answer.end for answer in found)])
+        curves |= {
+            "women": [prediction.female for prediction in found],
+            "men": [prediction.male for prediction in found],
+        }
+    edges = np.array([found[0].start, *(prediction.end for prediction in found)])
     plots.save(plots.timeline(edges, pd.DataFrame(curves), "speakers at once", title), path)
 
 
 class TextWriter(contextlib.nullcontext):
-    """Lines for people."""
+    """Human-readable lines."""
 
     def __enter__(self) -> Self:
-        """Write as it is."""
+        """Return the writer."""
         return self
 
     def recording(self, name: str, found: Iterator[SpeakerCount]) -> None:
-        """Write one line for a clip; for a timeline a line a stretch, and the most at once."""
+        """Write one line for a clip; for a timeline one line per segment, and the largest count."""
         most = 0
-        for number, (answer, following) in enumerate(itertools.pairwise(itertools.chain(found, [None]))):
-            if number == 0 and following is None and answer.start == 0:
-                print(f"{name}  {_words(answer)}  {answer.probability:.3f}")
+        for number, (prediction, following) in enumerate(itertools.pairwise(itertools.chain(found, [None]))):
+            if number == 0 and following is None and prediction.start == 0:
+                print(f"{name}  {_words(prediction)}  {prediction.probability:.3f}")
                 return
-            print(f"{name}  {answer.start:9.2f} to {answer.end:9.2f} s  {_words(answer)}  {answer.probability:.3f}")
-            most = max(most, answer.count)
+            place = f"{prediction.start:9.2f} to {prediction.end:9.2f} s"
+            print(f"{name}  {place}  {_words(prediction)}  {prediction.probability:.3f}")
+            most = max(most, prediction.count)
         print(f"{name}  at most {most} at once")
 
 
-def _words(answer: SpeakerCount) -> str:
-    """Say an answer in words.
+def _words(prediction: SpeakerCount) -> str:
+    """Return a prediction in words.
 
     Example:
         >>> _words(SpeakerCount(0.0, 1.0, 3, 1, 2, 0.9))
         '3 speakers (1 F, 2 M)'
     """
-    people = f"{answer.count} speaker{'' if answer.count == 1 else 's'}"
-    return people if answer.female is None else f"{people} ({answer.female} F, {answer.male} M)"
+    people = f"{prediction.count} speaker{'' if prediction.count == 1 else 's'}"
+    return people if prediction.female is None else f"{people} ({prediction.female} F, {prediction.male} M)"
 
 
 class JsonWriter(JsonList):
-    """One JSON list with an object a recording."""
+    """A JSON list with one object per recording."""
 
     def recording(self, name: str, found: Iterator[SpeakerCount]) -> None:
-        """Add one recording: the most that speak at once, and its stretches."""
-        stretches = [
+        """Add one recording: its largest count, and its segments."""
+        segments = [
             {
-                "start": round(answer.start, 3),
-                "end": round(answer.end, 3),
-                "count": answer.count,
-                **({} if answer.female is None else {"female": answer.female, "male": answer.male}),
-                "probability": round(answer.probability, 6),
+                "start": round(prediction.start, 3),
+                "end": round(prediction.end, 3),
+                "count": prediction.count,
+                **({} if prediction.female is None else {"female": prediction.female, "male": prediction.male}),
+                "probability": round(prediction.probability, 6),
             }
-            for answer in found
+            for prediction in found
         ]
-        self.add({"path": name, "count": max(stretch["count"] for stretch in stretches), "timeline": stretches})
+        self.add({"path": name, "count": max(segment["count"] for segment in segments), "timeline": segments})
 
 
 class CsvWriter(CsvList):
-    """A row a stretch; a clip is one stretch."""
+    """One row per segment; a clip is one segment."""
 
     def __init__(self):
-        """Name the columns."""
+        """Set the columns."""
         super().__init__("path", "start", "end", "count", "female", "male", "probability")
 
     def recording(self, name: str, found: Iterator[SpeakerCount]) -> None:
         """Write one recording."""
-        for answer in found:
-            sexes = ["" if value is None else value for value in (answer.female, answer.male)]
-            place = f"{answer.start:.3f}", f"{answer.end:.3f}"
-            self.add(name, *place, answer.count, *sexes, f"{answer.probability:.6f}")
+        for prediction in found:
+            sexes = ["" if value is None else value for value in (prediction.female, prediction.male)]
+            place = f"{prediction.start:.3f}", f"{prediction.end:.3f}"
+            self.add(name, *place, prediction.count, *sexes, f"{prediction.probability:.6f}")
 
 
 WRITERS = {"text": TextWriter, "json": JsonWriter, "csv": CsvWriter}

@@ -1,4 +1,4 @@
-"""A fixed set of mixtures on disk: drawn, written, described in a table and in pictures."""
+"""Preparation of a fixed set of mixtures on disk, with a table and plots."""
 
 import dataclasses
 import hashlib
@@ -29,22 +29,22 @@ _OTHERS = (prepared_mixtures.TABLE, "class_balance.png", "sexes.png", "examples.
 def prepare(
     config: Config, folder: Path, sizes: dict[str, int], *, shards_dir: str | Path, download: bool = False
 ) -> pd.DataFrame:
-    """Write the mixtures that are not there yet, the table and the pictures.
+    """Write the missing mixtures, the table and the plots.
 
     Args:
-        config: What is mixed.
-        folder: Where to; made if missing.
-        sizes: Mixtures by split.
-        shards_dir: Where decoded recordings are kept.
-        download: Whether to fetch a corpus that is not there.
+        config: How to mix.
+        folder: Output folder; created if missing.
+        sizes: Number of mixtures of each split.
+        shards_dir: Folder of the decoded recordings.
+        download: Whether to download a missing corpus.
 
     Returns:
         The table.
 
     Raises:
-        UserError: The folder holds mixtures of other settings, or the corpus cannot be used.
+        UserError: The folder contains mixtures with other settings, or the corpus cannot be used.
     """
-    # A count is all that is asked here; sexes are written down where they are known.
+    # Do not require sexes; the table has them if they are known.
     config = dataclasses.replace(config, head="class")
     _check_place(config, folder)
     corpus = data.load_corpus(config, shards_dir, download=download)
@@ -54,7 +54,7 @@ def prepare(
     for name, size in sizes.items():
         split = splits[name]
         source = mixing.open_source(config, split.bank, name, varied=bool(config.max_speed))
-        # Whole groups, which share their random draws: a larger set begins with the mixtures of a smaller one.
+        # Round up to whole groups, which share a seed, so that a larger set begins with the mixtures of a smaller one.
         numbers = np.arange(-(-size // _AT_ONCE) * _AT_ONCE)
         counts = mixing.balanced_counts(config, numbers)
         drawn = mixing.draw(source, numbers, counts, config.max_speakers, _seed(config, name))
@@ -64,7 +64,7 @@ def prepare(
     table = pd.concat(tables, ignore_index=True)
     for name, figure in pictures(config, folder, table).items():
         plots.save(figure, folder / name)
-    # Last of all: where the table exists, the folder is complete.
+    # Written last: if the table exists, the folder is complete.
     with files.atomic_path(folder / prepared_mixtures.TABLE) as temporary:
         table.to_csv(temporary, index=False)
     return table
@@ -79,41 +79,41 @@ def _root(corpus: data.Corpus) -> Path:
 
 
 def _check_place(config: Config, folder: Path) -> None:
-    """Refuse a folder whose files would be replaced, or whose mixtures would be recordings the next time."""
+    """Refuse a folder with files of another origin, and a folder inside the corpus or the noise folder."""
     files.check_writable(folder)
     if not (folder / _SETTINGS).exists():
         there = [*folder.glob("Audio_*.wav"), *(path for name in _OTHERS if (path := folder / name).exists())]
         if there:
-            raise UserError(f"{there[0]} is of somebody else; give another --output_dir")
+            raise UserError(f"{there[0]} was not written by this command; give another --output_dir")
     place = Path(os.path.realpath(folder))
     for name in ("data_dir", "noise_dir"):
         source = getattr(config, name)
         if source and Path(os.path.realpath(source)) in (place, *place.parents):
             raise UserError(
-                f"--output_dir: {folder} lies in --{name}={source}, and mixtures there would be taken for recordings; give"
+                f"--output_dir: {folder} is inside --{name}={source}, where mixtures would be read as recordings; give"
                 " a folder outside of it"
             )
 
 
 def _check_settings(config: Config, folder: Path, splits: dict[str, data.Split]) -> None:
-    """Refuse to mix what was made by other settings or of other recordings; note the settings of a new folder."""
+    """Refuse a folder prepared with other settings or from other recordings; write the settings."""
     values = configs.to_dict(config)
-    # Through JSON, so that it compares with what is read.
+    # A round trip through JSON, so that the values compare equal to those in the file.
     settings = json.loads(json.dumps({name: values[name] for name in PREPARED_FIELDS}))
     settings["recordings"] = {name: _fingerprint(split) for name, split in splits.items()}
     path = folder / _SETTINGS
     if path.exists():
-        way_out = f"delete {folder} or give another --output_dir"
-        stored = files.read_json(path, way_out)
+        hint = f"delete {folder} or give another --output_dir"
+        stored = files.read_json(path, hint)
         if not isinstance(stored, dict):
-            raise UserError(f"{path} holds no settings by name; {way_out}")
+            raise UserError(f"{path} is not a JSON object with settings; {hint}")
         if (
             all(stored.get(name) == settings[name] for name in PREPARED_FIELDS)
             and stored.get("recordings") != (settings["recordings"])
         ):
             raise UserError(
-                f"{folder} was prepared from other recordings than {config.data_dir or config.corpus} holds now; give"
-                " another --output_dir"
+                f"{folder} was prepared from other recordings than those now in {config.data_dir or config.corpus};"
+                " give another --output_dir"
             )
         changes = [
             f"{name}={stored.get(name)} (now {settings[name]})"
@@ -128,7 +128,7 @@ def _check_settings(config: Config, folder: Path, splits: dict[str, data.Split])
 
 
 def _fingerprint(split: data.Split) -> str:
-    """Name what a split's mixtures are made of: recordings, speakers, sexes and noise."""
+    """Return a hash of what the mixtures of a split depend on: recordings, speakers, sexes and noise."""
     digest = hashlib.sha256(split.shards.folder.name.encode())
     digest.update(split.bank.table.drop(columns="path").to_csv(index=False).encode())
     if split.noise is not None:
@@ -137,7 +137,7 @@ def _fingerprint(split: data.Split) -> str:
 
 
 def describe(config: Config, source: mixing.Source, drawn: mixing.Drawn, split: str, root: Path) -> pd.DataFrame:
-    """Return the rows of the table for the mixtures of a split; paths are relative to `root` where they lie in it."""
+    """Return the table rows of a split's mixtures; paths inside `root` are relative to it."""
     bank = source.bank
     rows = bank.locate(np.maximum(drawn.positions, 0))
     counted = mixing.heard(config, source, drawn)
@@ -199,7 +199,7 @@ def _write_missing(
 def _mixed(
     config: Config, split: data.Split, source: mixing.Source, drawn: mixing.Drawn, missing: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Mix what is missing, a group at once; groups are the same in every run, for a group shares its random draws."""
+    """Yield the missing mixtures, group by group. Groups are fixed, because the mixtures of a group share a seed."""
 
     @tf.function
     def mix(cut: tf.Tensor, counts: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -218,16 +218,16 @@ def _mixed(
 
 
 def summary(table: pd.DataFrame) -> str:
-    """Lay out for the console how many mixtures there are, by split and count."""
+    """Format the number of mixtures by split and count for the console."""
     counts = table.groupby(["Split", "Speakers"], sort=True).size().unstack(fill_value=0)
     return counts.loc[[split for split in manifest.SPLITS if split in counts.index]].to_string()
 
 
 def pictures(config: Config, folder: Path, table: pd.DataFrame) -> dict[str, plots.Figure]:
-    """Draw what is in a set: class balance, sexes by number of speakers, and an example of each number.
+    """Plot the class balance, the sexes by number of speakers, and an example mixture of each number.
 
     Returns:
-        Figures by the names of their files.
+        Figures by file name.
     """
     balance = table.groupby(["Split", "Speakers"]).size().unstack(fill_value=0)
     balance = balance.loc[[split for split in manifest.SPLITS if split in balance.index]].T
@@ -243,7 +243,7 @@ def pictures(config: Config, folder: Path, table: pd.DataFrame) -> dict[str, plo
             spectral.power_to_db(power).numpy(),
         )
     return {
-        "class_balance.png": plots.bars(balance, "mixtures", "mixtures of each number of speakers"),
+        "class_balance.png": plots.bars(balance, "mixtures", "mixtures by number of speakers"),
         "sexes.png": plots.bars(by_count, "mixtures", "women and men by number of speakers", stacked=True),
         "examples.png": plots.examples(examples, config.sample_rate),
     }

@@ -1,13 +1,13 @@
-"""Write a fixed set of mixtures with its table, as the student report has it, to train from, to test on, to listen to.
+"""Write a fixed set of mixtures and their metadata, as in the student report, for training, testing and listening.
 
   python -m counting.prepare --corpus=librispeech --data_dir=DIR --output_dir=mixtures
   python -m counting.prepare --output_dir=small --sizes=300,60,60 --max_speakers=5 --clip_seconds=5
   python -m counting.train --corpus=prepared --data_dir=mixtures
 
-By default the report's set: 100,000, 10,000 and 10,000 mixtures of 1 to 3 speakers, each the mean of as many random
-cuts of one second, all counts equally often. Writes Audio_Train0.wav …, Audio_Validation0.wav …, Audio_Test0.wav …,
-metadata.csv (common/corpora/prepared_mixtures.py says what is in it), settings.json, and pictures of what is in the set. A mixture that
-is there is not made again: the same command goes on where it was interrupted.
+The default is the report's set: 100,000, 10,000 and 10,000 mixtures of 1 to 3 speakers, all counts equally often. Each
+mixture is the mean of random excerpts of one second, one per speaker. Writes Audio_Train0.wav …,
+Audio_Validation0.wav …, Audio_Test0.wav …, metadata.csv (columns: see common/corpora/prepared_mixtures.py),
+settings.json, and plots of the set. Run the same command again to resume: existing mixtures are kept.
 """
 
 import dataclasses
@@ -34,7 +34,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_list(
         "sizes",
         list(map(str, _SIZES)),
-        "mixtures to write for train, validation and test",
+        "number of mixtures for train, validation and test, e.g. 1000,100,100",
         flag_values=flag_values,
     )
     shared_flags.define_corpus_flags(flag_values)
@@ -45,10 +45,10 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Prepare as the flags say."""
     app.refuse_arguments(arguments)
     if not flags.output_dir:
-        raise UserError("--output_dir is missing: the folder to write mixtures to")
+        raise UserError("--output_dir is missing; give the folder to write the mixtures to")
     config = dataclasses.replace(VARIANTS["report"], **configs.given(flags, VARIANTS["report"]))
     if config.corpus == PREPARED:
-        raise UserError("--corpus=prepared is what this command makes; give the corpus to make it from")
+        raise UserError("--corpus=prepared: this command writes prepared mixtures, expected a corpus of speakers")
     sizes = parse_sizes(flags.sizes)
     startup.load_tensorflow()
     from counting import preparation
@@ -68,13 +68,13 @@ def train_command(config: Config, folder: str) -> str:
 
 
 def parse_sizes(texts: Sequence[str]) -> dict[str, int]:
-    """Return how many mixtures each split gets.
+    """Return the number of mixtures of each split.
 
     Raises:
-        UserError: There are not three whole numbers above 0.
+        UserError: The list is not three positive integers.
     """
     if len(texts) != len(configs.SPLITS) or not all(text.isdecimal() and int(text) for text in texts):
-        raise UserError(f"--sizes: expected three whole numbers above 0 such as 1000,100,100, got {','.join(texts)!r}")
+        raise UserError(f"--sizes: expected three positive integers, e.g. 1000,100,100, got {','.join(texts)!r}")
     return dict(zip(configs.SPLITS, map(int, texts), strict=True))
 
 

@@ -1,14 +1,14 @@
-"""Train the student report's networks by its recipe and print what they reach beside the published figures.
+"""Reproduce the networks of the student report with its recipe, and compare them with the published metrics.
 
   python -m counting.reproduce --data_dir=DIR             DIR: any LibriSpeech folder (--download fetches it)
-  python -m counting.reproduce --data_dir=DIR --quick     minutes: an idea of the tables, not their figures
+  python -m counting.reproduce --data_dir=DIR --quick     smoke test in minutes; the values are not comparable
 
-Ten epochs of 100,000 mixtures of one to three speakers, each the mean of random one-second cuts; Adam at 1e-4, batches
-of 32. The report cut training and validation out of the same recordings; here every network is validated on other cuts
-of the speakers it trained on, as there, and tested on speakers that it never heard.
+Recipe: ten epochs of 100,000 mixtures of one to three speakers, each the mean of random one-second excerpts; Adam with
+learning rate 1e-4, batch size 32. The report took training and validation excerpts from the same recordings. So here
+each network is evaluated twice: on other excerpts of the training speakers, as in the report, and on unseen speakers.
 
-Writes table.md, table.csv, report.json, curves.png (the best network on waveforms against the best on spectrograms) and
-cuts.png (32 cuts with true and predicted counts) beside the runs; the same command goes on where it stopped.
+Writes table.md, table.csv, report.json, curves.png (the best waveform network and the best spectrogram network) and
+cuts.png (32 excerpts with true and predicted counts) next to the runs. Run the same command again to resume.
 """
 
 import dataclasses
@@ -29,14 +29,16 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_bool(
         "quick",
         False,
-        "fewer epochs of fewer mixtures: minutes, an idea of the tables, not their figures",
+        "train fewer epochs of fewer mixtures: a smoke test in minutes, values not comparable",
         flag_values=flag_values,
     )
-    absl_flags.DEFINE_list("networks", None, "networks to train (default: all)", flag_values=flag_values)
+    absl_flags.DEFINE_list(
+        "networks", None, "networks to train, e.g. m5,cnn_2d_2 (default: all)", flag_values=flag_values
+    )
     absl_flags.DEFINE_string(
         "output_dir",
         None,
-        f"folder of the runs and the table (default runs/{TASK}/reproduce, with --quick runs/{TASK}/reproduce_quick)",
+        f"folder for the runs and the table (default runs/{TASK}/reproduce, with --quick runs/{TASK}/reproduce_quick)",
         flag_values=flag_values,
     )
     shared_flags.define_corpus_flags(flag_values)
@@ -57,7 +59,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Do what the flags say."""
+    """Reproduce as the flags say."""
     app.refuse_arguments(arguments)
     startup.load_tensorflow()
     from counting import reproduction

@@ -1,4 +1,4 @@
-"""The networks of the student report, trained again, beside the published metrics."""
+"""Reproduction of the networks of the student report, compared with the published metrics."""
 
 import dataclasses
 import logging
@@ -19,8 +19,9 @@ from counting.config import PREPARED, TASK, VARIANTS, Config
 from counting.models import load_model
 from counting.training import train_run
 
-# The report's two tables, of waveforms and of spectrograms: accuracies as shares, of spectrogram networks the largest in
-# training; minutes on the GPU of a Colab notebook. M34-res was described and not trained.
+# The report's two tables, of waveform and spectrogram networks. Accuracies are fractions; for spectrogram networks, the
+# report gives the largest training accuracy. Minutes are on a Colab GPU. The report describes M34-res but did not train
+# it.
 PUBLISHED = pd.DataFrame(
     [
         ("m3", 5923, 0.573, 0.7489, 0.631, 0.7395, 24.0),
@@ -48,7 +49,7 @@ def run(flags: configs.FlagValues) -> None:
     changes |= configs.given(flags, VARIANTS["report"])
     if changes["corpus"] == PREPARED:
         raise UserError(
-            "--corpus=prepared: the tables are about new mixtures in every epoch; give recordings of speakers"
+            "--corpus=prepared: the report needs new mixtures in every epoch, expected a corpus of speakers"
         )
 
     measured, histories = {}, {}
@@ -76,10 +77,10 @@ def run(flags: configs.FlagValues) -> None:
 
 
 def choose_networks(names: Sequence[str] | None) -> list[str]:
-    """Return the networks that `--networks` names, or all, in the report's order.
+    """Return the networks named by `--networks`, or all, in the report's order.
 
     Raises:
-        UserError: There is no such network.
+        UserError: A network does not exist.
     """
     known = list(PUBLISHED.index)
     if names is None:
@@ -91,7 +92,7 @@ def choose_networks(names: Sequence[str] | None) -> list[str]:
 
 
 def title(network: str) -> str:
-    """Return what people read for a network.
+    """Return the display name of a network.
 
     Example:
         >>> title("m5"), title("cnn_2d_2")
@@ -101,9 +102,9 @@ def title(network: str) -> str:
 
 
 def run_figures(run: runs.Run, history: pd.DataFrame, shards_dir: str | Path) -> dict[str, float]:
-    """Return the figures of a run as the report has them, and on speakers it never heard.
+    """Return the metrics of a run that the report publishes, and those on unseen speakers.
 
-    What the report calls validation is here other cuts of the training speakers: `val_loss` and `val_accuracy`.
+    `val_loss` and `val_accuracy` are for other excerpts of the training speakers, like the report's validation.
     """
     config, model = load_model(run.folder)
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
@@ -129,36 +130,36 @@ def run_figures(run: runs.Run, history: pd.DataFrame, shards_dir: str | Path) ->
 
 
 def summarize(measured: pd.DataFrame, networks: Sequence[str]) -> pd.DataFrame:
-    """Put the published and the measured figures of each network side by side, published ones as `published_<figure>`."""
+    """Join the published and the measured metrics of each network; published columns start with `published_`."""
     table = PUBLISHED.loc[list(networks)].add_prefix("published_").join(measured)
     table.index.name = "network"
     return table
 
 
 def best_of_each_kind(measured: dict[str, dict[str, float]]) -> list[str]:
-    """Return the network with the largest test accuracy, and the one of the other kind (waveform or spectrogram)."""
+    """Return the network with the largest test accuracy, and the best of the other kind (waveform or spectrogram)."""
     ranked = sorted(measured, key=lambda name: measured[name]["test_accuracy"], reverse=True)
     others = [name for name in ranked if name.startswith("cnn_2d") != ranked[0].startswith("cnn_2d")]
     return [ranked[0], *others[:1]]
 
 
 def protocol(config: Config, quick: bool) -> dict[str, str]:
-    """Say how the figures come about, and what differs from the report."""
+    """Describe how the metrics are measured, and the differences from the report."""
     return {
-        "training": f"{config.epochs} epochs of {config.epoch_examples:,} mixtures{' (quick)' if quick else ''}, every"
-        " epoch new ones (the report: 10 of the same 100,000); loss and accuracy of the last epoch",
-        "same speakers": f"{config.validation_mixtures:,} other mixtures of the training's recordings, as the report's"
+        "training": f"{config.epochs} epochs of {config.epoch_examples:,} mixtures{' (quick)' if quick else ''}, new in"
+        " each epoch (the report: 10 epochs of the same 100,000); loss and accuracy of the last epoch",
+        "same speakers": f"{config.validation_mixtures:,} other mixtures of the training recordings, as in the report's"
         " validation",
-        "other speakers": f"{config.test_mixtures:,} mixtures of speakers that training never heard; Wilson's 95 %"
-        " interval, mixtures taken as independent",
-        "minutes": "of training alone, on this machine; the report's on the GPU of a Colab notebook",
-        "spectrogram networks": "the report gives their largest training accuracy",
+        "other speakers": f"{config.test_mixtures:,} mixtures of speakers not in training; 95 % Wilson interval,"
+        " assuming independent mixtures",
+        "minutes": "training time on this machine, without validation; the report used a Colab GPU",
+        "spectrogram networks": "the training accuracy is the largest of all epochs, as in the report",
         "seed": str(config.seed),
     }
 
 
 def markdown(table: pd.DataFrame, described: dict[str, str]) -> str:
-    """Lay the table of `summarize` out for people, the protocol below."""
+    """Format the table of `summarize` and the protocol as Markdown."""
     lines = [
         "Loss, accuracy in %:\n",
         "| network | | parameters | training | same speakers | other speakers | 95 % interval | minutes |",
@@ -173,7 +174,7 @@ def markdown(table: pd.DataFrame, described: dict[str, str]) -> str:
         )
         of_training = "largest_accuracy" if network.startswith("cnn_2d") else "accuracy"
         lines.append(
-            f"| | here | {_number(row['parameters'])} | {_pair(row['loss'], row[of_training])}"
+            f"| | reproduced | {_number(row['parameters'])} | {_pair(row['loss'], row[of_training])}"
             f" | {_pair(row['val_loss'], row['val_accuracy'])} | {_pair(row['test_loss'], row['test_accuracy'])}"
             f" | {100 * row['test_low']:.1f} to {100 * row['test_high']:.1f} | {_plain(row['minutes'])} |"
         )
@@ -195,7 +196,7 @@ def _plain(value: float) -> str:
 
 
 def curves(histories: dict[str, pd.DataFrame]) -> plots.Figure:
-    """Draw the best network on waveforms against the best on spectrograms: loss and accuracy over the epochs."""
+    """Plot loss and accuracy of the best waveform network and the best spectrogram network over the epochs."""
     points = [
         {"panel": quantity, "curve": f"{title(network)}, {part}", "x": row["epoch"], "y": row[f"{prefix}{quantity}"]}
         for network, history in histories.items()
@@ -207,7 +208,7 @@ def curves(histories: dict[str, pd.DataFrame]) -> plots.Figure:
 
 
 def cuts(run_dir: Path, shards_dir: str | Path) -> plots.Figure:
-    """Draw cuts of the test speakers with their true and predicted counts."""
+    """Plot mixtures of the test speakers with their true and predicted counts."""
     config, model = load_model(run_dir)
     split = data.prepare_split(data.load_corpus(config, shards_dir), "test")
     waveforms = np.concatenate(
@@ -221,19 +222,19 @@ def cuts(run_dir: Path, shards_dir: str | Path) -> plots.Figure:
         waveforms,
         titles,
         truth == predicted,
-        f"{title(run_dir.name)}: {right} of {_NUM_CUTS} right, speakers never heard",
+        f"{title(run_dir.name)}: {right} of {_NUM_CUTS} correct, unseen speakers",
     )
 
 
 @drawing.guarded
 def draw_waveforms(clips: np.ndarray, titles: Sequence[str], right: np.ndarray, title: str = "") -> plots.Figure:
-    """Draw a grid of waveforms, eight in a row, those that were answered wrongly in red.
+    """Plot a grid of waveforms, eight per row, with wrong predictions in red.
 
     Args:
         clips: Shape `(clips, samples)`.
-        titles: Stand above each.
-        right: Whether each was answered rightly, shape `(clips,)`.
-        title: Stands above all.
+        titles: Title of each clip.
+        right: Whether the prediction for each clip is correct, shape `(clips,)`.
+        title: Title of the figure.
     """
     num_rows = -(-len(clips) // 8)
     figure = plots.Figure(figsize=(14, 1.3 * num_rows + 0.5), layout="constrained")

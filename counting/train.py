@@ -1,11 +1,11 @@
-"""Train a speaker counter, evaluate it on the test split, and leave everything in a run directory.
+"""Train a speaker counter, evaluate it on the test split, and save everything in a run directory.
 
-  python -m counting.train                                           voices made on the spot, no download
+  python -m counting.train                                           synthetic voices, no download
   python -m counting.train --corpus=librispeech --data_dir=DIR       LibriSpeech (--download fetches it)
-  python -m counting.train --corpus=folder --data_dir=DIR            one folder a speaker; speakers.csv says their sex
-  python -m counting.train --corpus=prepared --data_dir=DIR          mixtures that counting.prepare wrote
+  python -m counting.train --corpus=folder --data_dir=DIR            one folder per speaker; sexes in speakers.csv
+  python -m counting.train --corpus=prepared --data_dir=DIR          mixtures from counting.prepare
 
-The same command goes on where an interrupted run stopped.
+Run the same command again to resume an interrupted run.
 """
 
 import sys
@@ -20,14 +20,14 @@ from counting.config import TASK, VARIANTS
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    shared_flags.define_training_flags(flag_values)
     configs.define_flags(flag_values, VARIANTS)
+    shared_flags.define_training_flags(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     app.refuse_arguments(arguments)
-    configs.from_flags(flags, VARIANTS)  # what cannot be trained is said before anything is loaded
+    configs.from_flags(flags, VARIANTS)  # reports invalid flags before the slow import of TensorFlow
     startup.load_tensorflow()
     from common.cli import train
     from counting import evaluation, training

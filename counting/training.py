@@ -1,6 +1,6 @@
-"""The training of a speaker counter: corpus, network, weights, metrics.
+"""Training of a speaker counter: corpus, network, weights, metrics.
 
-The four tasks have `train_run` alike on purpose, in the same order, to be read from top to bottom; what is the same logic is shared.
+`train_run` has the same steps in the same order in all four tasks, on purpose. Shared logic is in `common`.
 """
 
 import dataclasses
@@ -29,16 +29,16 @@ def train_run(
     variant: str,
     options: Options,
 ) -> tuple[runs.Run, bool]:
-    """Train one run and evaluate it on the test split; a complete one is left as it is.
+    """Train one run and evaluate it on the test split; a complete run is not changed.
 
     Args:
-        config: What to train.
+        config: The configuration.
         folder: The run directory.
-        variant: The variant that the configuration started from.
-        options: How to train.
+        variant: Name of the variant that the configuration is based on.
+        options: Training options.
 
     Returns:
-        The run, complete, and whether anything was left to do.
+        The complete run, and whether it was trained now (False if it was complete already).
 
     Raises:
         UserError: The recordings, the configuration or the folder cannot be used.
@@ -48,7 +48,7 @@ def train_run(
     corpus = data.load_corpus(config, options.shards_dir, download=options.download)
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
     for name, split in splits.items():
-        # What cannot be mixed or built is refused before anything is written.
+        # Raises errors of the mixtures before anything is written; `build_model` below does so for the network.
         data.build_dataset(config, split, training=name == "train")
     config = precision.resolve(corpus.config, folder, TASK, compiled_model, data.build_dataset, splits, options)
     if not Path(folder).exists():
@@ -64,15 +64,15 @@ def train_run(
     figures, probabilities = evaluation.evaluate_split(
         model, as_evaluated, splits["test"], train_speakers=data.speakers_of(corpus, "train")
     )
-    pictures = evaluation.save_plots(figures, probabilities, run.folder / "test")
+    plot_files = evaluation.save_plots(figures, probabilities, run.folder / "test")
     save_example(config, splits["test"], run.folder / "example.wav")
     history = plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder))
-    loop.conclude(run, figures, pictures, history, {"test_accuracy": figures["accuracy"]})
+    loop.conclude(run, figures, plot_files, history, {"test_accuracy": figures["accuracy"]})
     return run, True
 
 
 def compiled_model(config: Config, split: data.Split, embedding: Path | None = None) -> keras.Model:
-    """Build the network, ready to fit the training split."""
+    """Build and compile the network for the training split."""
     steps = data.steps_per_epoch(config, split)
     model = build_model(config, embedding)
     compile_model(model, config, optimizers.build_optimizer(config, steps), optimizers.steps_per_execution(steps))
@@ -80,7 +80,7 @@ def compiled_model(config: Config, split: data.Split, embedding: Path | None = N
 
 
 def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras.Model:
-    """Build the network and train it; returns it with the weights that are kept."""
+    """Build and train the network, and return it with the weights that are kept."""
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
     model = compiled_model(config, splits["train"], classifier.keep_embedding(config, run.folder))

@@ -1,9 +1,9 @@
-"""Watching a generator as it trains: samples to see and hear, distances, and what is done when it goes wrong.
+"""Monitor a generator during training: samples, metrics, and the response to collapse and memorisation.
 
-A look is taken after the first epoch, every few epochs, and after the last, always at the same noise. Each leaves
-`samples/epoch_0010.png`, some `.wav` files and `snapshots/epoch_0010.npz` in the run directory, and its figures in
-the history: the Fréchet distance to validation tracks, precision, recall, density, coverage, the spread of samples over
-that of recordings, and how near samples are to training excerpts.
+Monitoring runs after the first epoch, every few epochs, and after the last, always with the same noise. It writes
+`samples/epoch_0010.png`, some `.wav` files and `snapshots/epoch_0010.npz` to the run directory, and adds metrics to the
+history: the Fréchet distance to validation tracks, precision, recall, density, coverage, the spread of samples relative
+to that of recordings, and the distance of samples to training excerpts.
 """
 
 import logging
@@ -19,34 +19,36 @@ from generation import noise, snapshots
 from generation import reference_metrics as reference_embeddings
 from generation.models import Gan
 
-_NUM_SHOWN, _NUM_HEARD, _NUM_COMPARED = 8, 3, 64
-_FIGURES = (
+_NUM_IMAGES, _NUM_AUDIO, _NUM_COMPARED = 8, 3, 64
+_METRICS = (
     *("frechet_distance", "precision", "recall", "density", "coverage", "spread_ratio"),
     *("nearest_ratio", "replays"),
 )
 _SEED = (stream_seed(0, "generation.watched"), 1)
 _BATCH = 16
-# Samples collapse when they vary less than this against recordings, once they varied by half or a quarter of training is over.
+# Collapse: the spread ratio is below 0.25, and it was above 0.5 before or a quarter of the training is over.
 _COLLAPSED_SPREAD, _HEALTHY_SPREAD = 0.25, 0.5
-_PATIENT_SHARE = 0.25
-# Or when they are so many times as far from the recordings as they were at best; or, after the same share of training,
-# no nearer than at the first look, or not half as near where the discriminator gives both the same logits.
+_GRACE_FRACTION = 0.25
+# Divergence: the Fréchet distance is 2.5 times its best value.
 _LOST_FACTOR = 2.5
-_TOLD_APART, _STILL_FAR = 0.05, 0.5
-_REPLAYED_SHARE = 0.2
-_SLOWER = 0.5
-_MOST_RESTORES = 4
+# No progress, after the same quarter: the distance is not below its first value; or it is above half of that, and the
+# logits of real and generated spectrograms differ by less than 0.05.
+_LOGIT_MARGIN, _STILL_FAR = 0.05, 0.5
+# Memorisation: more than this fraction of samples are copies.
+_REPLAYED_FRACTION = 0.2
+_LEARNING_RATE_FACTOR = 0.5
+_MAX_RESTORES = 4
 
 
 class Watch(keras.callbacks.Callback):
-    """Look at samples every few epochs, and answer collapse and memorisation as the configuration says."""
+    """Monitor samples every few epochs, and respond to collapse and memorisation as set by `on_collapse`."""
 
     def __init__(self, run: runs.Run, references: reference_embeddings.References):
         """Create the callback.
 
         Args:
-            run: The run directory.
-            references: Of training and validation tracks.
+            run: The run.
+            references: Embeddings of training and validation tracks.
         """
         super().__init__()
         self.run = run
@@ -55,25 +57,25 @@ class Watch(keras.callbacks.Callback):
         self.writer = tf.summary.create_file_writer(str(run.folder / "tensorboard" / "validation"))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Take a look if it is time; every epoch has the same columns in the history."""
-        logs |= dict.fromkeys(_FIGURES, float("nan"))
+        """Monitor the epoch if it is due; other epochs get NaN, so that the history always has the same columns."""
+        logs |= dict.fromkeys(_METRICS, float("nan"))
         number = epoch + 1
         lost = not np.isfinite(logs["loss"])
         if lost or number == 1 or number % self.config.monitor_epochs == 0 or number == self.config.epochs:
             spectrograms = sample(self.model, self.config.monitor_samples)
             if np.all(np.isfinite(spectrograms)):
-                logs |= self._figures(spectrograms)
-                self._show(number, spectrograms)
+                logs |= self._metrics(spectrograms)
+                self._write_samples(number, spectrograms)
                 snapshots.save(self.model.average, self.run.folder, number)
                 fault = self._fault(number, logs)
             else:
-                fault = "its samples are no numbers any more"
+                fault = "samples contain NaN or infinite values"
             if fault:
-                # What is wrong is not what to keep.
+                # An epoch whose loss is not finite must not be saved as the best one.
                 logs["frechet_distance"] = float("nan") if lost else logs["frechet_distance"]
                 self._answer(number, fault)
 
-    def _figures(self, spectrograms: np.ndarray) -> dict[str, float]:
+    def _metrics(self, spectrograms: np.ndarray) -> dict[str, float]:
         decibels = self.model.spectra.unscaled(spectrograms).numpy()
         embeddings = self.references.embedding(decibels)
         return reference_embeddings.figures(self.references, embeddings) | reference_embeddings.replay_figures(
@@ -81,83 +83,83 @@ class Watch(keras.callbacks.Callback):
         )
 
     def _fault(self, number: int, logs: dict) -> str:
-        """Say what is wrong with the samples; nothing if all is well."""
+        """Return the fault of the samples, or an empty string."""
         past = [row for row in self.run.history if np.isfinite(row.get("frechet_distance", float("nan")))]
         best = min((row["frechet_distance"] for row in past), default=float("inf"))
         was_healthy = any(row["spread_ratio"] > _HEALTHY_SPREAD for row in past)
-        had_time = number > _PATIENT_SHARE * self.config.epochs and number > self.config.monitor_epochs
-        if logs["spread_ratio"] < _COLLAPSED_SPREAD and (was_healthy or had_time):
-            return f"its samples vary {logs['spread_ratio']:.2f} times as much as recordings do: it has collapsed"
-        if logs["replays"] > _REPLAYED_SHARE:
-            return f"{logs['replays']:.0%} of its samples are training excerpts played again"
+        grace_is_over = number > _GRACE_FRACTION * self.config.epochs and number > self.config.monitor_epochs
+        if logs["spread_ratio"] < _COLLAPSED_SPREAD and (was_healthy or grace_is_over):
+            return f"samples collapsed, spread is {logs['spread_ratio']:.2f} times that of recordings"
+        if logs["replays"] > _REPLAYED_FRACTION:
+            return f"{logs['replays']:.0%} of samples are copies of training excerpts"
         if logs["frechet_distance"] > _LOST_FACTOR * best:
-            return f"its samples are {logs['frechet_distance'] / best:.1f} times as far from recordings as at best"
-        if not had_time or not past:
+            return f"samples diverged, Fréchet distance is {logs['frechet_distance'] / best:.1f} times the best one"
+        if not grace_is_over or not past:
             return ""
-        share_left = logs["frechet_distance"] / past[0]["frechet_distance"]
-        if share_left >= 1:
-            return "its samples are no nearer to recordings than at the first look: it does not learn"
-        # Of samples that are as good as recordings it can tell nothing either.
-        if logs["real_logit"] - logs["fake_logit"] < _TOLD_APART and share_left > _STILL_FAR:
-            return "its discriminator does not tell samples from recordings, and they are still far from them"
+        relative_distance = logs["frechet_distance"] / past[0]["frechet_distance"]
+        if relative_distance >= 1:
+            return "samples do not improve, Fréchet distance is not below its first value"
+        # With samples as good as recordings the logits are equal too, and nothing is wrong.
+        if logs["real_logit"] - logs["fake_logit"] < _LOGIT_MARGIN and relative_distance > _STILL_FAR:
+            return "discriminator does not separate samples from recordings, and the Fréchet distance is still high"
         return ""
 
-    def _show(self, number: int, spectrograms: np.ndarray) -> None:
+    def _write_samples(self, number: int, spectrograms: np.ndarray) -> None:
         config, spectra = self.config, self.model.spectra
         hop_seconds = config.hop_length / config.sample_rate
-        shown = spectra.unscaled(spectrograms[:_NUM_SHOWN]).numpy()
+        shown = spectra.unscaled(spectrograms[:_NUM_IMAGES]).numpy()
         folder = self.run.folder / "samples"
         figure = plots.pictures(shown, [f"sample {index + 1}" for index in range(len(shown))], hop_seconds)
         figure.suptitle(f"epoch {number}")
-        picture = folder / f"epoch_{number:04d}.png"
-        plots.save(figure, picture)
-        waveforms = spectra.waveforms(tf.constant(spectrograms[:_NUM_HEARD])).numpy()
+        path = folder / f"epoch_{number:04d}.png"
+        plots.save(figure, path)
+        waveforms = spectra.waveforms(tf.constant(spectrograms[:_NUM_AUDIO])).numpy()
         with self.writer.as_default(step=number - 1):
-            tf.summary.image("samples/pictures", tensorboard.pixels(picture))
+            tf.summary.image("samples/pictures", tensorboard.pixels(path))
             for index, waveform in enumerate(waveforms, 1):
                 audio.write(folder / f"epoch_{number:04d}_{index}.wav", audio.at_peak(waveform), config.sample_rate)
                 tf.summary.audio(f"samples/{index}", audio.at_peak(waveform)[None, :, None], config.sample_rate)
         self.writer.flush()
 
     def _answer(self, number: int, fault: str) -> None:
-        """Restore, stop or go on, and say so."""
-        answer = self.config.on_collapse
+        """Restore, stop or continue, and log it."""
+        action = self.config.on_collapse
         restores = int(self.model.restores.numpy())
-        if answer == "restore" and restores >= _MOST_RESTORES:
-            logging.warning("epoch %d: %s; %d restores did not help, so training stops", number, fault, restores)
-            answer = "stop"
-        if answer == "stop":
-            logging.warning("epoch %d: %s; training stops, the best epoch is kept (--on_collapse=stop)", number, fault)
+        if action == "restore" and restores >= _MAX_RESTORES:
+            logging.warning("epoch %d: %s; training stops, because %d restores did not help", number, fault, restores)
+            action = "stop"
+        if action == "stop":
+            logging.warning("epoch %d: %s; training stops and keeps the best epoch (--on_collapse=stop)", number, fault)
             self.model.stop_training = True
-        elif answer == "ignore":
+        elif action == "ignore":
             logging.warning("epoch %d: %s (--on_collapse=ignore)", number, fault)
         elif self.run.model_path.exists():
             self._restore(number, fault, restores)
 
     def _restore(self, number: int, fault: str, restores: int) -> None:
-        """Go back to the best weights, the generator to their average, and learn at half the rate from there."""
+        """Restore the best weights, set the generator to its averaged weights, and halve both learning rates."""
         model = self.model
         runs.load_weights(model, self.run.folder)
         model.generator.set_weights(model.average.get_weights())
         for optimizer in model.optimizers():
-            # The moments belong to the weights that were left.
+            # The moments belong to the discarded weights.
             for variable in optimizer.variables:
                 if len(variable.shape):
                     variable.assign(tf.zeros_like(variable))
-            optimizer.learning_rate = float(optimizer.learning_rate.numpy()) * _SLOWER
+            optimizer.learning_rate = float(optimizer.learning_rate.numpy()) * _LEARNING_RATE_FACTOR
         model.restores.assign(restores + 1)
         logging.warning(
-            "epoch %d: %s; back to the best averaged weights, at half the learning rate (--on_collapse=restore)",
+            "epoch %d: %s; restored the best averaged weights and halved the learning rate (--on_collapse=restore)",
             number,
             fault,
         )
 
 
 def sample(model: Gan, num_samples: int, seed: tuple[int, int] = _SEED) -> np.ndarray:
-    """Make scaled spectrograms `(num_samples, frames, bands)`, always the same ones for the same weights and seed.
+    """Generate scaled spectrograms `(num_samples, frames, bands)`; the same weights and seed give the same result.
 
-    On one device, not by `predict`, which would wait for all workers: only the chief has all that is to be looked at.
+    Runs on one device instead of `predict`, which would wait for all workers: only the chief calls this function.
     """
     steps = noise.draw(model.config, num_samples, seed)
-    pictures = [model.generate(steps[start : start + _BATCH]).numpy() for start in range(0, num_samples, _BATCH)]
-    return np.concatenate(pictures)[:, : model.config.frames]
+    batches = [model.generate(steps[start : start + _BATCH]).numpy() for start in range(0, num_samples, _BATCH)]
+    return np.concatenate(batches)[:, : model.config.frames]

@@ -1,4 +1,4 @@
-"""From recordings of music to batches of excerpts."""
+"""Read recordings of music, and build batches of excerpts."""
 
 import dataclasses
 from pathlib import Path
@@ -25,12 +25,12 @@ _STATISTICS_EXCERPTS = 256
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-    """The tracks a configuration names.
+    """The tracks of a configuration.
 
     Attributes:
         config: The configuration.
-        manifest: A row a track.
-        shards_dir: Where decoded tracks are kept.
+        manifest: One row per track.
+        shards_dir: Folder of decoded tracks.
     """
 
     config: Config
@@ -44,7 +44,7 @@ class Split:
 
     Attributes:
         name: `train`, `validation` or `test`.
-        bank: The tracks, all of one stem.
+        bank: The tracks; the mixture is the only stem.
     """
 
     name: str
@@ -52,22 +52,24 @@ class Split:
 
 
 def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = False) -> Corpus:
-    """List the tracks of a configuration's corpus.
+    """List the tracks of the corpus.
 
     Args:
-        config: Names the corpus, its folder and the genres.
-        shards_dir: Where decoded tracks are to be kept.
-        download: Whether to fetch what is not there.
+        config: Gives the corpus, its folder and the genres.
+        shards_dir: Folder for decoded tracks.
+        download: Whether to download the corpus if it is missing.
 
     Raises:
-        UserError: The folder is missing, holds no music, or none of a genre; or nothing can be fetched.
+        UserError: The folder is missing, has no music or none of a genre, or the download fails.
     """
     songs = {"num_songs": config.num_songs, "seconds": config.song_seconds, "sample_rate": config.sample_rate}
     table = corpora.index(TASK, config.corpus, config.data_dir, download=download, **songs)
     table = _of_genres(table, config.genre)
     if config.split_rule == "folds":
-        dealt = splits.assign_folds(table.assign(speaker=music_folder.songs_of(table)), config.num_folds, config.fold)
-        table = dealt.assign(speaker=table["speaker"])
+        assigned = splits.assign_folds(
+            table.assign(speaker=music_folder.songs_of(table)), config.num_folds, config.fold
+        )
+        table = assigned.assign(speaker=table["speaker"])
     return Corpus(config, table, Path(shards_dir))
 
 
@@ -83,15 +85,15 @@ def _of_genres(table: pd.DataFrame, genres: tuple[str, ...]) -> pd.DataFrame:
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration that looks at another corpus or folder; see `common.config.with_corpus`."""
+    """Return a trained configuration with another corpus or folder; see `common.config.with_corpus`."""
     return configs.with_corpus(config, corpus, data_dir, split_rule="official", genre=())
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:
-    """Decode the tracks of a split, or find them decoded; tracks shorter than an excerpt are rejected.
+    """Decode the tracks of a split, unless they are already decoded; tracks shorter than an excerpt are rejected.
 
     Raises:
-        UserError: The split has no tracks, or too many cannot be used.
+        UserError: The split has no tracks, or too many tracks cannot be used.
     """
     config = corpus.config
     rows = manifest.select(corpus.manifest, split)
@@ -112,9 +114,9 @@ def _long_enough(config: Config, rows: pd.DataFrame, bank: track_bank.TrackBank)
     if not short:
         return bank
     paths = rows.set_index("track")["path"]
-    own = pd.DataFrame({"path": [paths[name] for name in short]})
-    own["reason"] = own["path"] + f" is shorter than an excerpt of {config.clip_seconds:g} s"
-    rejected = pd.concat([bank.rejected, own])
+    too_short = pd.DataFrame({"path": [paths[name] for name in short]})
+    too_short["reason"] = too_short["path"] + f" is shorter than an excerpt of {config.clip_seconds:g} s"
+    rejected = pd.concat([bank.rejected, too_short])
     decoded.check_rejected(rejected, rows["track"].nunique(), config.max_rejected, "tracks")
     kept = [index for index, name in enumerate(bank.tracks) if name not in short]
     parts = {name: tuple(getattr(bank, name)[index] for index in kept) for name in ("tracks", "groups", "pcm")}
@@ -129,10 +131,10 @@ def build_dataset(
     Args:
         config: The configuration.
         split: From `prepare_split`.
-        training: Whether to go on without end, from random places unless `--excerpts=consecutive`; otherwise one pass over
-            the excerpts that follow each other.
-        initial_step: How many batches training has seen.
-        num_batches: How many there are to be, of training batches that other machines make; see `excerpts.drawn_batches`.
+        training: Whether to return an endless dataset of excerpts, from random positions unless `excerpts` is
+            `consecutive`. Otherwise the dataset is one pass over the consecutive excerpts.
+        initial_step: Number of batches that training has already seen.
+        num_batches: Number of training batches, if other machines make them; see `excerpts.drawn_batches`.
 
     Returns:
         Batches of waveforms `(batch, num_samples)`, float32.
@@ -160,12 +162,12 @@ def _training_seed(config: Config, step: int, share: workers.Share) -> tuple[int
 
 
 def batch_files(config: Config, split: Split, step: int) -> list[str]:
-    """Return what each example of a training batch was read from: the track, and where in it.
+    """Return the track and position that each example of a training batch was read from.
 
     Args:
         config: As for `build_dataset`.
         split: The training split, from `prepare_split`.
-        step: How many training batches come before.
+        step: Index of the training batch.
     """
     share = workers.share(config.batch_size)
     num_excerpts = share.batch_size * config.discriminator_steps
@@ -174,9 +176,9 @@ def batch_files(config: Config, split: Split, step: int) -> list[str]:
 
 
 def random_excerpts(config: Config, split: Split, num_excerpts: int, seed: tuple[int, int]) -> np.ndarray:
-    """Cut excerpts, from any place of any track, or any of those that follow each other.
+    """Return random excerpts: from any position in any track, or, if `excerpts` is `consecutive`, any consecutive one.
 
-    Every second of music is as likely as any other.
+    All positions are equally likely, so long tracks are drawn more often.
 
     Returns:
         Waveforms `(num_excerpts, num_samples)`, float32.
@@ -185,7 +187,7 @@ def random_excerpts(config: Config, split: Split, num_excerpts: int, seed: tuple
 
 
 def random_places(config: Config, split: Split, num_excerpts: int, seed: tuple[int, int]) -> Places:
-    """Draw where `random_excerpts` cuts."""
+    """Draw the positions of `random_excerpts`."""
     rng = np.random.default_rng(seed)
     if config.excerpts == "consecutive":
         places = consecutive_places(config, split)
@@ -197,14 +199,14 @@ def random_places(config: Config, split: Split, num_excerpts: int, seed: tuple[i
 
 
 def consecutive_places(config: Config, split: Split, hop_seconds: float | None = None) -> Places:
-    """List excerpts of every track that follow each other, or begin every `hop_seconds`."""
+    """List the positions of excerpts in every track, with a hop of `hop_seconds`; without overlap if it is None."""
     hop = round((hop_seconds or config.clip_seconds) * config.sample_rate)
     starts = [np.arange(0, len(pcm) - config.num_samples + 1, hop) for pcm in split.bank.pcm]
-    return Places(np.repeat(np.arange(len(starts)), [len(own) for own in starts]), np.concatenate(starts))
+    return Places(np.repeat(np.arange(len(starts)), [len(each) for each in starts]), np.concatenate(starts))
 
 
 def consecutive_excerpts(config: Config, split: Split, hop_seconds: float | None = None) -> np.ndarray:
-    """Cut every track into excerpts that follow each other, or begin every `hop_seconds`.
+    """Return excerpts of every track, with a hop of `hop_seconds`; without overlap if it is None.
 
     Returns:
         Waveforms `(excerpts, num_samples)`, float32.
@@ -222,18 +224,21 @@ def _cut(config: Config, split: Split, places: Places) -> np.ndarray:
 
 
 def statistics_excerpts(config: Config, split: Split) -> np.ndarray:
-    """Cut the excerpts that the scale of spectrograms is measured on: those that follow each other, or some of them."""
+    """Return at most 256 consecutive excerpts, from which the scale of spectrograms is computed."""
     excerpts = consecutive_excerpts(config, split)
     chosen = np.linspace(0, len(excerpts) - 1, min(len(excerpts), _STATISTICS_EXCERPTS)).astype(int)
     return excerpts[chosen]
 
 
 def steps_per_epoch(config: Config, split: Split) -> int:
-    """Return how many training batches make an epoch: as many examples as there are excerpts, unless told."""
+    """Return the number of training batches in an epoch.
+
+    An epoch has `epoch_examples` examples, or as many as there are consecutive excerpts if that is 0.
+    """
     examples = config.epoch_examples or sum(len(pcm) // config.num_samples for pcm in split.bank.pcm)
     return max(1, examples // config.step_examples)
 
 
 def describe(split: Split) -> str:
-    """Say what a split is made of, for the log."""
+    """Describe a split for the log."""
     return f"{split.name}: {len(split.bank.tracks)} tracks, {split.bank.seconds / 60:.1f} min"

@@ -1,10 +1,10 @@
-"""Judge a trained generator against recordings that it was not trained on.
+"""Evaluate a trained generator against recordings that it was not trained on.
 
   python -m generation.evaluate --run_dir runs/generation/default
   python -m generation.evaluate --run_dir runs/generation/default --corpus=folder --data_dir=DIR --split=all
 
-Prints the Fréchet distance, precision, recall, density, coverage and spread, with those of recordings beside them, and
-writes them as JSON.
+Prints the Fréchet distance, precision, recall, density, coverage and spread of the samples, compared with recordings,
+and writes them as JSON.
 """
 
 import sys
@@ -25,12 +25,12 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     shared_flags.define_evaluation_flags(flag_values, TASK, GENERATION_CORPORA)
     define = {"flag_values": flag_values}
-    absl_flags.DEFINE_integer("num_samples", NUM_SAMPLES, "how many samples to draw", 16, **define)
-    absl_flags.DEFINE_integer("epoch", None, "judge the generator as it was after this epoch", 1, **define)
+    absl_flags.DEFINE_integer("num_samples", NUM_SAMPLES, "number of generated samples", 16, **define)
+    absl_flags.DEFINE_integer("epoch", None, "use the snapshot of this epoch (default: the final model)", 1, **define)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Evaluate as the flags say."""
+    """Evaluate the run."""
     app.refuse_arguments(arguments)
     output = outputs.evaluation_file(flags, _BESIDE)
     startup.load_tensorflow()
@@ -46,10 +46,10 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         data.with_corpus(config, flags.corpus, flags.data_dir), flags.shards_dir, download=flags.download
     )
     split = data.prepare_split(corpus, flags.split)
-    figures, samples = evaluation.evaluate_split(model, corpus, split, train=train, num_samples=flags.num_samples)
-    files.write_json(output, figures)
-    written = [output, *evaluation.save_plots(figures, samples, output.with_suffix(""))]
-    print(evaluation.format_table(figures))
+    results, samples = evaluation.evaluate_split(model, corpus, split, train=train, num_samples=flags.num_samples)
+    files.write_json(output, results)
+    written = [output, *evaluation.save_plots(results, samples, output.with_suffix(""))]
+    print(evaluation.format_table(results))
     print(f"\nwritten: {', '.join(map(str, written))}")
 
 

@@ -1,4 +1,4 @@
-"""How a generator is judged: figures between a floor and other recordings, and pictures."""
+"""Evaluate a generator: metrics of samples and of recordings, tables and plots."""
 
 import dataclasses
 from pathlib import Path
@@ -19,9 +19,9 @@ from generation.spectra import resize
 _SEED = (stream_seed(0, "generation.evaluated"), 1)
 _REDUCED = (32, 32)
 _NUM_SHOWN = 8
-_EVOLUTION_LOOKS, _EVOLUTION_SAMPLES = 6, 3
+_EVOLUTION_EPOCHS, _EVOLUTION_SAMPLES = 6, 3
 _BATCH = 8
-_FEWEST_TO_EXTRAPOLATE = 8
+_MIN_TO_EXTRAPOLATE = 8
 _TITLES = {
     "generated": "generated",
     "generated_audio": "generated, through audio",
@@ -34,14 +34,14 @@ _COLUMNS = ("frechet_distance", "precision", "recall", "density", "coverage", "s
 
 @dataclasses.dataclass(frozen=True)
 class Metrics(metrics_of_all.Metrics):
-    """What a generator reaches.
+    """Metrics of a generator.
 
     Attributes:
-        frechet_distance: From samples to recordings that training did not see.
-        floor: The same distance of training recordings.
-        precision: Fraction of samples that lie among recordings.
-        recall: Fraction of recordings that lie among samples.
-        coverage: Fraction of recordings with a sample near by.
+        frechet_distance: Fréchet distance between samples and the recordings of the test split.
+        floor: Fréchet distance between training recordings and those of the test split.
+        precision: Fraction of samples that are within the neighbourhood of a recording.
+        recall: Fraction of recordings that are within the neighbourhood of a sample.
+        coverage: Fraction of recordings with a sample in their neighbourhood.
     """
 
     frechet_distance: float
@@ -52,10 +52,10 @@ class Metrics(metrics_of_all.Metrics):
 
 
 class Samples(NamedTuple):
-    """What was generated to be compared.
+    """The evaluated samples.
 
     Attributes:
-        decibels: Shape `(samples, frames, bands)`.
+        decibels: Spectrograms in dB, shape `(samples, frames, bands)`.
         hop_seconds: Time between frames.
     """
 
@@ -66,19 +66,20 @@ class Samples(NamedTuple):
 def evaluate_split(
     model: Gan, corpus: data.Corpus, split: data.Split, *, train: data.Split, num_samples: int = NUM_SAMPLES
 ) -> tuple[dict, Samples]:
-    """Compare samples with tracks that training did not hear.
+    """Compare samples with tracks that the model was not trained on.
 
     Args:
         model: A trained model.
         corpus: From `data.load_corpus`.
         split: The tracks to compare with, from `data.prepare_split`.
         train: The tracks that the model was trained on.
-        num_samples: How many to draw.
+        num_samples: Number of samples to generate.
 
     Returns:
-        Figures, and the samples. Of the figures, for what is generated `frechet_distance`, `frechet_distance_infinity`,
-        `precision`, `recall`, `density`, `coverage`, `spread_ratio`, `ndb`, `nearest_ratio` and `replays`; `floor`, the Fréchet distance of training tracks,
-        as many excerpts; `lines`, the first figures for all that `_TITLES` names; and `protocol`.
+        Metrics, and the samples. The metrics of the samples are `frechet_distance`, `frechet_distance_infinity`,
+        `precision`, `recall`, `density`, `coverage`, `spread_ratio`, `ndb`, `nearest_ratio` and `replays`. `floor` is
+        the Fréchet distance of training tracks. `lines` has the metrics of each row of the table, see `_TITLES`.
+        `protocol` describes how they were computed.
 
     Raises:
         UserError: There are too few excerpts to compare with.
@@ -97,7 +98,7 @@ def evaluate_split(
         "reduced": found.embedding(_reduced(model, reals)),
     }
     compared = {name: reference_metrics.figures(found, embeddings) for name, embeddings in lines.items()}
-    figures = (
+    results = (
         compared["generated"]
         | reference_metrics.replay_figures(found, decibels)
         | {
@@ -113,19 +114,19 @@ def evaluate_split(
                 "num_train_tracks": len(train.bank.tracks),
                 "num_test_tracks": len(split.bank.tracks),
                 "num_tracks_shared_with_training": len(set(split.bank.tracks) & set(train.bank.tracks)),
-                "frechet_distance": f"to excerpts of test tracks, one each {reference_metrics.DENSE_SECONDS:g} s",
-                "precision, recall, density, coverage": f"k = {metrics.NUM_NEIGHBOURS}, test excerpts that follow each other",
-                "floor": "Fréchet distance of training tracks, one excerpt each half second",
-                "nearest_ratio": "median distance to the nearest training excerpt, over that of test excerpts",
+                "frechet_distance": f"to excerpts of test tracks, one every {reference_metrics.DENSE_SECONDS:g} s",
+                "precision, recall, density, coverage": f"k = {metrics.NUM_NEIGHBOURS}, consecutive test excerpts",
+                "floor": "Fréchet distance of training tracks, one excerpt every 0.5 s",
+                "nearest_ratio": "median distance to the nearest training excerpt, divided by that of test excerpts",
             },
         }
     )
-    return figures, Samples(decibels, config.hop_length / config.sample_rate)
+    return results, Samples(decibels, config.hop_length / config.sample_rate)
 
 
 def _extrapolated(reference: np.ndarray, generated: np.ndarray) -> float | None:
-    """Return the Fréchet distance extrapolated to infinitely many examples; None where there are too few to tell."""
-    if min(len(reference), len(generated)) < _FEWEST_TO_EXTRAPOLATE:
+    """Return the Fréchet distance extrapolated to infinitely many examples; None if there are too few examples."""
+    if min(len(reference), len(generated)) < _MIN_TO_EXTRAPOLATE:
         return None
     return metrics.frechet_distance_infinity(reference, generated)
 
@@ -140,7 +141,7 @@ def _scaled(model: Gan, waveforms: np.ndarray) -> np.ndarray:
 
 
 def _through_audio(model: Gan, spectrograms: np.ndarray) -> np.ndarray:
-    """Turn scaled spectrograms into audio and back to decibels: what of them can be heard."""
+    """Convert scaled spectrograms to audio and back to decibels, so that the loss of Griffin-Lim is included."""
     spectra = model.spectra
     parts = [spectrograms[start : start + _BATCH] for start in range(0, len(spectrograms), _BATCH)]
     waveforms = np.concatenate([spectra.waveforms(tf.constant(part)).numpy() for part in parts])
@@ -156,19 +157,19 @@ def _reduced(model: Gan, waveforms: np.ndarray) -> np.ndarray:
 
 
 def draw_evolution(model: Gan, folder: Path) -> Path | None:
-    """Draw the same samples after some of the epochs that were looked at; returns the picture's path."""
+    """Plot samples of the same noise after some monitored epochs; returns the path, or None without snapshots."""
     epochs = snapshots.epochs(folder)
     if not epochs:
         return None
-    chosen = [epochs[index] for index in np.unique(np.linspace(0, len(epochs) - 1, _EVOLUTION_LOOKS).astype(int))]
-    kept = model.average.get_weights()
-    pictures, titles = [], []
+    chosen = [epochs[index] for index in np.unique(np.linspace(0, len(epochs) - 1, _EVOLUTION_EPOCHS).astype(int))]
+    final_weights = model.average.get_weights()
+    spectrograms, titles = [], []
     for epoch in chosen:
         snapshots.load(model.average, folder, epoch)
-        pictures.extend(callbacks.sample(model, _EVOLUTION_SAMPLES))
+        spectrograms.extend(callbacks.sample(model, _EVOLUTION_SAMPLES))
         titles += [f"epoch {epoch}, sample {number + 1}" for number in range(_EVOLUTION_SAMPLES)]
-    model.average.set_weights(kept)
-    decibels = model.spectra.unscaled(np.stack(pictures)).numpy()
+    model.average.set_weights(final_weights)
+    decibels = model.spectra.unscaled(np.stack(spectrograms)).numpy()
     path = folder / "evolution.png"
     hop_seconds = model.config.hop_length / model.config.sample_rate
     plots.save(plots.pictures(decibels, titles, hop_seconds, _EVOLUTION_SAMPLES), path)
@@ -176,12 +177,12 @@ def draw_evolution(model: Gan, folder: Path) -> Path | None:
 
 
 def save_plots(figures: dict, details: Samples, stem: Path) -> list[Path]:
-    """Write a picture of some of the samples that were compared (PNG).
+    """Write spectrograms of some of the evaluated samples (PNG).
 
     Args:
-        figures: From `evaluate_split`.
-        details: From `evaluate_split`.
-        stem: Path that the names of the files begin with.
+        figures: The metrics, from `evaluate_split`.
+        details: The samples, from `evaluate_split`.
+        stem: Common prefix of the paths.
 
     Returns:
         The files written.
@@ -194,7 +195,7 @@ def save_plots(figures: dict, details: Samples, stem: Path) -> list[Path]:
 
 
 def format_table(figures: dict) -> str:
-    """Lay the figures of `evaluate_split` out for the console."""
+    """Format the metrics of `evaluate_split` as a table for the console."""
     width = max(map(len, _TITLES.values()))
     name = f"FAD-{figures['protocol']['embedding']}"
     lines = [f"{'':<{width}}  {name:>12}  precision  recall  density  coverage  spread"]
@@ -203,16 +204,16 @@ def format_table(figures: dict) -> str:
         cells = [f"{value:{size}.2f}" for value, size in zip(others, (9, 6, 7, 8, 6), strict=True)]
         lines.append(f"{title:<{width}}  {distance:>12.2f}  {'  '.join(cells)}")
     protocol = figures["protocol"]
-    verdict = f"{figures['replays']:.0%} of samples are training excerpts played again"
+    copies = f"{figures['replays']:.0%} of samples are copies of training excerpts"
     lines.append("")
     extrapolated = figures["frechet_distance_infinity"]
-    beyond = "" if extrapolated is None else f"; extrapolated to any number {extrapolated:.2f}"
+    infinity = "" if extrapolated is None else f"; extrapolated to infinitely many samples {extrapolated:.2f}"
     shared = protocol["num_tracks_shared_with_training"] or "none"
     lines.append(
-        f"{protocol['num_samples']} samples against {protocol['num_test_tracks']} tracks, "
-        f"{shared} of them trained on{beyond}; {figures['ndb']} of 10 bins differ"
+        f"{protocol['num_samples']} samples, {protocol['num_test_tracks']} test tracks, "
+        f"{shared} of them trained on{infinity}; {figures['ndb']} of 10 bins differ"
     )
     lines.append(
-        f"nearest training excerpt: {figures['nearest_ratio']:.2f} times as far as for other recordings; {verdict}"
+        f"distance to the nearest training excerpt: {figures['nearest_ratio']:.2f} times that of test tracks; {copies}"
     )
     return "\n".join(lines)

@@ -1,11 +1,11 @@
-"""Export a trained generator: noise or a seed in, a waveform out.
+"""Export a trained generator: a model from noise or a seed to a waveform.
 
   python -m generation.export --run_dir runs/generation/default
 
-Writes export/saved_model, whose signature `serving_default` takes noise `(batch, steps, noise_dim)` and `from_seed` a
-whole number; both give `waveform` and `spectrogram` (in decibels). A third, `from_spectrogram`, turns spectrograms of any
-length into audio. Networks, the scale of decibels and the way back to audio are inside. report.json says how far all are
-from the Keras model; the way back is compared on recordings.
+Writes export/saved_model with three signatures. `serving_default` takes noise `(batch, steps, noise_dim)`, and
+`from_seed` takes an integer; both return `waveform` and `spectrogram` (in decibels). `from_spectrogram` converts
+spectrograms of any length to audio. The exports include the scaling of decibels and Griffin-Lim. report.json lists the
+differences to the Keras model; `from_spectrogram` is compared on recordings.
 """
 
 import sys
@@ -24,7 +24,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Export and compare as the flags say."""
+    """Export the run, and compare each export with the Keras model."""
     app.refuse_arguments(arguments)
     export.check_formats(flags.formats)
     startup.load_tensorflow()

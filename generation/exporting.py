@@ -1,6 +1,6 @@
-"""What a generator exports: waveforms and spectrograms from noise or a seed.
+"""Export a generator: graphs from noise or a seed to waveforms and spectrograms.
 
-The four tasks have `export_run` alike on purpose, in the same order, to be read from top to bottom; what is the same logic is shared.
+`export_run` has the same steps in the same order in all four tasks, on purpose. Shared logic is in `common`.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from generation import data, noise
 from generation.models import Gan, draw_noise, load_model
 
 _NUM_EXCERPTS = 2
-_WAY_BACK = "from_spectrogram"
-# Of decibels, and of samples of a waveform that Griffin-Lim found: its steps let differences grow.
+_FROM_SPECTROGRAM = "from_spectrogram"
+# For decibels, and for the waveforms of Griffin-Lim, whose iterations amplify differences.
 _TOLERANCE_DB, _TOLERANCE = 1e-2, 1e-2
 
 
@@ -32,22 +32,22 @@ def export_run(
     shards_dir: str | Path = "data/shards",
     download: bool = False,
 ) -> dict:
-    """Write the exports of a run, compare each with the Keras model, and write `report.json` beside them.
+    """Export a run, compare each export with the Keras model, and write `report.json` to the same folder.
 
     Args:
         run_dir: A trained run.
         formats: Any of `common.export.FORMATS`.
-        corpus: Corpus of the excerpts that the way back to audio is compared on, if not the trained one.
+        corpus: Corpus of the excerpts for the comparison of `from_spectrogram`. Defaults to the training corpus.
         data_dir: Folder of that corpus.
-        split: Which of its tracks.
-        shards_dir: Where decoded tracks are kept.
-        download: Whether to fetch a corpus that is not there.
+        split: Split of the excerpts.
+        shards_dir: Folder of decoded tracks.
+        download: Whether to download the corpus if it is missing.
 
     Returns:
-        The report: for each format its figures of `common.export.graphs.compare`, and `protocol`.
+        The report: for each format the values of `common.export.graphs.compare`, and `protocol`.
 
     Raises:
-        UserError: The run cannot be loaded, or an export answers differently from the model.
+        UserError: The run cannot be loaded, or the output of an export differs from that of the model.
     """
     config, model = load_model(run_dir)
     folder = Path(run_dir) / "export"
@@ -89,12 +89,12 @@ def audio_graph(model: Gan, steps: np.ndarray) -> Graph:
         steps,
         {name: value.numpy() for name, value in serve(model, steps).items()},
         {"spectrogram": _TOLERANCE_DB, "waveform": _TOLERANCE},
-        {"from_seed": from_seed, _WAY_BACK: from_spectrogram},
+        {"from_seed": from_seed, _FROM_SPECTROGRAM: from_spectrogram},
     )
 
 
 def spectrogram_graph(model: Gan, steps: np.ndarray) -> Graph:
-    """Return the graph from noise to spectrograms, of which LiteRT cannot make waveforms."""
+    """Return the graph from noise to spectrograms, for LiteRT, which cannot compute the waveforms."""
     signature = tf.TensorSpec((1, steps.shape[1], model.config.noise_dim), tf.float32, name="noise")
     return Graph(
         lambda noise_steps: {"spectrogram": decibels(model, noise_steps)},
@@ -106,20 +106,26 @@ def spectrogram_graph(model: Gan, steps: np.ndarray) -> Graph:
 
 
 def compare_way_back(model: Gan, excerpts: np.ndarray, path: Path) -> dict:
-    """Compare how a SavedModel turns spectrograms of recordings `(excerpts, samples)` into audio."""
+    """Compare the SavedModel's conversion of spectrograms to audio with the model's.
+
+    Args:
+        model: The model.
+        excerpts: Waveforms of recordings, shape `(excerpts, samples)`.
+        path: The SavedModel.
+    """
     spectra = model.spectra
-    shown = spectra.decibels(tf.constant(excerpts))
-    expected = spectra.waveforms(spectra.scaled(shown)).numpy()
-    received = saved_model.run(path, shown.numpy(), "waveform", _WAY_BACK)
-    return graphs.compare(f"saved_model {_WAY_BACK}", expected, received, _TOLERANCE)
+    decibels_of_excerpts = spectra.decibels(tf.constant(excerpts))
+    expected = spectra.waveforms(spectra.scaled(decibels_of_excerpts)).numpy()
+    received = saved_model.run(path, decibels_of_excerpts.numpy(), "waveform", _FROM_SPECTROGRAM)
+    return graphs.compare(f"saved_model {_FROM_SPECTROGRAM}", expected, received, _TOLERANCE)
 
 
 def decibels(model: Gan, noise_steps: tf.Tensor) -> tf.Tensor:
-    """Return the spectrograms `(batch, frames, bands)` of noise, in decibels."""
+    """Generate spectrograms `(batch, frames, bands)` in decibels from noise."""
     return model.spectra.unscaled(model(noise_steps)[:, : model.config.frames])
 
 
 def serve(model: Gan, noise_steps: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Return the waveforms `(batch, samples)` of noise, and their spectrograms."""
+    """Generate waveforms `(batch, samples)` and their spectrograms from noise."""
     spectrograms = model(noise_steps)[:, : model.config.frames]
     return {"waveform": model.spectra.waveforms(spectrograms), "spectrogram": model.spectra.unscaled(spectrograms)}

@@ -1,12 +1,12 @@
-"""Make new music with a trained generator: audio files, and a picture of each.
+"""Generate music with a trained generator: audio files and their spectrograms.
 
   python -m generation.generate --run_dir runs/generation/default --num_samples=8 --seed=1 --output_dir=out
-  python -m generation.generate --run_dir runs/generation/default --duration_seconds=30      longer than an excerpt, without joins
-  python -m generation.generate --run_dir runs/generation/default --to_seed=7        steps from one piece to another
-  python -m generation.generate --run_dir runs/generation/default --epoch=10         as it was after ten epochs
+  python -m generation.generate --run_dir runs/generation/default --duration_seconds=30      longer than an excerpt
+  python -m generation.generate --run_dir runs/generation/default --to_seed=7        interpolate between two pieces
+  python -m generation.generate --run_dir runs/generation/default --epoch=10         use the snapshot of epoch 10
 
-The same seed gives the same piece. A file that is there is replaced if this command wrote it with the same model; others
-are with --overwrite.
+The same seed gives the same piece. An existing file is replaced if this command wrote it with the same model.
+--overwrite also replaces other files.
 """
 
 import sys
@@ -32,13 +32,15 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     shared_flags.define_run_flag(flag_values, TASK)
     define = {"flag_values": flag_values}
-    absl_flags.DEFINE_string("output_dir", "generated", "folder that the files are written to", **define)
-    absl_flags.DEFINE_integer("num_samples", 4, "how many pieces", 1, **define)
-    absl_flags.DEFINE_integer("seed", 0, "of the first piece; the others have the numbers that follow", 0, **define)
+    absl_flags.DEFINE_string("output_dir", "generated", "output folder", **define)
+    absl_flags.DEFINE_integer("num_samples", 4, "number of pieces", 1, **define)
+    absl_flags.DEFINE_integer(
+        "seed", 0, "seed of the first piece; the next pieces use seed + 1, seed + 2, ...", 0, **define
+    )
     absl_flags.DEFINE_float(
         "duration_seconds",
         None,
-        "length of a piece in seconds (default: that of an excerpt)",
+        "length of a piece in seconds (default: --clip_seconds of the training)",
         inference.SHORTEST_SECONDS,
         inference.LONGEST_SECONDS,
         **define,
@@ -46,13 +48,15 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_float(
         "truncation",
         1.0,
-        "below 1 pieces are nearer to the average one, and less varied",
+        "truncation factor of the noise; below 1 pieces are less varied and closer to the average",
         0.0,
         inference.HIGHEST_TRUNCATION,
         **define,
     )
-    absl_flags.DEFINE_integer("to_seed", None, "go from --seed to this one in --num_samples pieces", 0, **define)
-    absl_flags.DEFINE_integer("epoch", None, "use the generator as it was after this epoch", 1, **define)
+    absl_flags.DEFINE_integer(
+        "to_seed", None, "interpolate from --seed to this seed in --num_samples pieces", 0, **define
+    )
+    absl_flags.DEFINE_integer("epoch", None, "use the snapshot of this epoch (default: the final model)", 1, **define)
     shared_flags.define_overwrite_flag(flag_values)
     shared_flags.define_output_format_flag(flag_values, formats.WRITTEN)
     for former, name in (("duration", "duration_seconds"), ("format", "output_format")):
@@ -60,10 +64,10 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Generate as the flags say."""
+    """Generate the pieces and write them."""
     app.refuse_arguments(arguments)
     if flags.to_seed is not None and flags.num_samples < 2:
-        raise UserError("--to_seed: a way from one piece to another takes --num_samples of at least 2")
+        raise UserError("--to_seed: an interpolation needs --num_samples of at least 2")
     names = piece_names(flags.seed, flags.num_samples, flags.to_seed)
     paths = [Path(flags.output_dir) / f"{name}.{flags.output_format}" for name in names]
     made_by = Path(flags.run_dir, "model" if flags.epoch is None else f"epoch {flags.epoch}")
@@ -80,7 +84,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
 
 
 def _load(flags: configs.FlagValues) -> MusicGenerator:
-    """Load the run; what cannot be is refused before TensorFlow is loaded, which takes seconds."""
+    """Load the run; check it before TensorFlow is loaded, which takes seconds."""
     configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
     if flags.epoch is not None:
         snapshots.check(flags.run_dir, flags.epoch)
@@ -91,22 +95,24 @@ def _load(flags: configs.FlagValues) -> MusicGenerator:
 
 
 def piece_names(seed: int, num_samples: int, to_seed: int | None) -> list[str]:
-    """Return how the files of some pieces are called, without the suffix."""
+    """Return the file names of the pieces, without the suffix."""
     if to_seed is None:
         return [f"seed_{number:04d}" for number in range(seed, seed + num_samples)]
     return [f"seed_{seed:04d}_to_{to_seed:04d}_{number:02d}" for number in range(num_samples)]
 
 
 def make_piece(generator: MusicGenerator, flags: configs.FlagValues, number: int) -> Piece:
-    """Make one of the pieces that `piece_names` names."""
+    """Generate piece `number` of `piece_names`."""
     if flags.to_seed is None:
         return generator.generate(flags.seed + number, flags.duration_seconds, truncation=flags.truncation)
-    share = float(np.linspace(0, 1, flags.num_samples)[number])
-    return generator.interpolate(flags.seed, flags.to_seed, share, flags.duration_seconds, truncation=flags.truncation)
+    fraction = float(np.linspace(0, 1, flags.num_samples)[number])
+    return generator.interpolate(
+        flags.seed, flags.to_seed, fraction, flags.duration_seconds, truncation=flags.truncation
+    )
 
 
 def write_piece(piece: Piece, path: Path) -> None:
-    """Write a piece as audio, and its spectrogram as a picture beside it."""
+    """Write a piece as audio, and its spectrogram as a PNG with the same name."""
     from common.reporting import plots
 
     piece.save(path)

@@ -1,19 +1,18 @@
-"""Pieces of any length from noise, by any function that turns noise into spectrograms. No TensorFlow.
+"""Generate pieces of any length from noise. This module does not import TensorFlow.
 
-A network of any length, `native`, is convolutional along time: a longer piece is more steps of noise in one pass, so nothing
-has to be joined. The others make one excerpt from one step of noise: their longer pieces are excerpts that overlap by half
-and are cross-faded, each from noise between that of its neighbours.
+Any function from noise to spectrograms can be the generator. `native` is convolutional along time: a longer piece is
+one pass over more steps of noise, without joins. The other models generate one excerpt from one step of noise. Their
+longer pieces are cross-faded excerpts with an overlap of half their length; every second excerpt uses the interpolation
+of its neighbours' noise.
 """
 
 import dataclasses
-import math
 import os
 from collections.abc import Callable
 
 import numpy as np
 
-from common import audio
-from common.errors import UserError
+from common import arguments, audio
 from generation import noise
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.5, 600.0
@@ -27,10 +26,10 @@ class Piece:
     """A piece of music.
 
     Attributes:
-        waveform: Shape `(samples,)`, float32, its loudest sample 0.9.
+        waveform: Shape `(samples,)`, float32, with a peak of 0.9.
         sample_rate: In hertz.
-        decibels: The spectrogram that the waveform was made from, shape `(frames, bands)`.
-        hop_samples: From one frame to the next.
+        decibels: The generated spectrogram, shape `(frames, bands)`.
+        hop_samples: Hop between frames in samples.
     """
 
     waveform: np.ndarray
@@ -40,37 +39,38 @@ class Piece:
 
     @property
     def seconds(self) -> float:
-        """How long it lasts."""
+        """Duration in seconds."""
         return len(self.waveform) / self.sample_rate
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write an audio file; the suffix chooses the format.
+        """Write an audio file in the format of the suffix. An existing file is replaced.
 
         Raises:
-            UserError: The suffix names no format, or the file cannot be written.
+            UserError: The suffix is not a known format, or the file cannot be written.
         """
         audio.write(path, self.waveform, self.sample_rate)
 
     def __repr__(self) -> str:
-        """Say how long it is."""
+        """Return duration and sample rate."""
         return f"Piece({self.seconds:.2f} s, {self.sample_rate} Hz)"
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class MusicGenerator:
-    """Makes music: the same seed gives the same piece.
+    """Generates music; the same seed gives the same piece.
 
     Attributes:
-        make_spectrogram: From noise `(batch, steps, dim)` to scaled spectrograms `(batch, frames, bands)` in [-1, 1].
-        to_waveform: From scaled spectrograms of any length to waveforms `(batch, samples)`.
+        make_spectrogram: Function from noise `(batch, steps, dim)` to scaled spectrograms `(batch, frames, bands)` in
+            [-1, 1].
+        to_waveform: Function from scaled spectrograms of any length to waveforms `(batch, samples)`.
         sample_rate: In hertz.
-        hop_samples: From one frame to the next.
-        clip_seconds: Length of a piece unless told.
-        clip_frames: Frames of an excerpt, as training saw them.
-        any_length: Whether more steps of noise make a longer spectrogram; otherwise one step makes one excerpt.
-        noise: How noise is drawn.
-        low_db: What -1 stands for in each band, in decibels, shape `(bands,)`.
-        high_db: What 1 stands for.
+        hop_samples: Hop between frames in samples.
+        clip_seconds: Default length of a piece.
+        clip_frames: Frames of a training excerpt.
+        any_length: Whether more steps of noise give a longer spectrogram; otherwise one step gives one excerpt.
+        noise: Distribution of the noise.
+        low_db: Decibels of the scaled value -1 in each band, shape `(bands,)`.
+        high_db: Decibels of the scaled value 1, same shape.
     """
 
     make_spectrogram: ArrayFunction
@@ -86,19 +86,19 @@ class MusicGenerator:
     high_db: np.ndarray
 
     def __repr__(self) -> str:
-        """Say what it makes."""
-        return f"MusicGenerator({self.clip_seconds:g} s unless told, {self.sample_rate} Hz)"
+        """Return default length and sample rate."""
+        return f"MusicGenerator({self.clip_seconds:g} s by default, {self.sample_rate} Hz)"
 
     def generate(self, seed: int = 0, seconds: float | None = None, *, truncation: float = 1.0) -> Piece:
-        """Make the piece of a seed.
+        """Generate the piece of a seed.
 
         Args:
-            seed: A whole number, 0 or more.
-            seconds: How long it is to last, to half a frame; as long as an excerpt unless told.
-            truncation: Below 1 pieces are nearer to the average one, and less varied.
+            seed: An integer, 0 or more.
+            seconds: Length of the piece, accurate to half a frame. Defaults to the length of an excerpt.
+            truncation: Factor on the noise; below 1 pieces are less varied and closer to the average.
 
         Raises:
-            UserError: An argument is out of its range.
+            UserError: An argument is out of range.
 
         Example:
             >>> import keras
@@ -114,20 +114,20 @@ class MusicGenerator:
     def interpolate(
         self, seed: int, to_seed: int, share: float, seconds: float | None = None, *, truncation: float = 1.0
     ) -> Piece:
-        """Make a piece on the way from that of one seed to that of another.
+        """Generate a piece between those of two seeds.
 
         Args:
-            seed: Of the piece where the way begins.
-            to_seed: Of the piece where it ends.
-            share: How far it has gone, from 0 to 1.
+            seed: Seed of the first piece.
+            to_seed: Seed of the second piece.
+            share: Position between them: 0 is the first piece, 1 the second.
             seconds: As for `generate`.
             truncation: As for `generate`.
 
         Raises:
-            UserError: An argument is out of its range.
+            UserError: An argument is out of range.
         """
         _check(seconds, truncation, seed=seed, to_seed=to_seed)
-        _check_range("share", share, 0, 1)
+        arguments.number("share", share, 0, 1)
         frames = self._num_frames(seconds)
         steps = self.noise.interpolate(self._draw(seed, frames), self._draw(to_seed, frames), share)
         return self._piece(steps, frames, seconds, truncation)
@@ -136,7 +136,7 @@ class MusicGenerator:
         return round((seconds or self.clip_seconds) * self.sample_rate / self.hop_samples) + 1
 
     def _draw(self, seed: int, frames: int) -> np.ndarray:
-        """Draw the noise of a piece, `(1, steps, dim)`: steps of time, or else a step for each excerpt."""
+        """Draw the noise of a piece, `(1, steps, dim)`; a step is a time step, or one excerpt without `any_length`."""
         if self.any_length:
             return self.noise.draw(1, (seed, 0), noise.steps_for(frames))
         windows = 1 + max(0, -(-(frames - self.clip_frames) // self._hop))
@@ -151,7 +151,7 @@ class MusicGenerator:
 
     @property
     def _hop(self) -> int:
-        """From one excerpt to the next, in frames."""
+        """Hop between cross-faded excerpts in frames."""
         return self.clip_frames // 2
 
     def _piece(self, steps: np.ndarray, frames: int, seconds: float | None, truncation: float) -> Piece:
@@ -168,35 +168,29 @@ class MusicGenerator:
         return Piece(waveform, self.sample_rate, decibels, self.hop_samples)
 
 
-def cross_fade(pictures: np.ndarray, hop: int) -> np.ndarray:
-    """Lay pictures `(windows, frames, bands)` over one another, each `hop` frames after the one before.
+def cross_fade(spectrograms: np.ndarray, hop: int) -> np.ndarray:
+    """Cross-fade spectrograms `(windows, frames, bands)` with a hop of `hop` frames.
 
     Returns:
         Shape `(hop * (windows - 1) + frames, bands)`, float32.
     """
-    windows, frames, bands = pictures.shape
-    # Of two neighbours one fades out as the other fades in; the first and the last have nobody to fade to.
-    places = np.arange(frames, dtype=np.float32)
-    triangle = np.minimum(places + 1, frames - places)[:, None]
+    windows, frames, bands = spectrograms.shape
+    # The sum is divided by the weights, so the start of the first window and the end of the last are not faded.
+    positions = np.arange(frames, dtype=np.float32)
+    triangle = np.minimum(positions + 1, frames - positions)[:, None]
     faded = np.zeros((hop * (windows - 1) + frames, bands), np.float32)
     weights = np.zeros((len(faded), 1), np.float32)
-    for number, picture in enumerate(pictures):
-        here = slice(number * hop, number * hop + frames)
-        faded[here] += picture * triangle
-        weights[here] += triangle
+    for number, spectrogram in enumerate(spectrograms):
+        window = slice(number * hop, number * hop + frames)
+        faded[window] += spectrogram * triangle
+        weights[window] += triangle
     return faded / weights
 
 
 def _check(seconds: float | None, truncation: float, **seeds: int) -> None:
-    """Refuse arguments that are out of their range."""
+    """Check that all arguments are in their ranges."""
     for name, seed in seeds.items():
-        if not isinstance(seed, int | np.integer) or not 0 <= seed <= _HIGHEST_SEED:
-            raise UserError(f"{name}: expected a whole number from 0 to {_HIGHEST_SEED}, got {seed!r}")
+        arguments.whole_number(name, seed, 0, _HIGHEST_SEED)
     if seconds is not None:
-        _check_range("seconds", seconds, SHORTEST_SECONDS, LONGEST_SECONDS)
-    _check_range("truncation", truncation, 0, HIGHEST_TRUNCATION)
-
-
-def _check_range(name: str, value: float, lowest: float, highest: float) -> None:
-    if not (math.isfinite(value) and lowest <= value <= highest):
-        raise UserError(f"{name}: expected a number from {lowest:g} to {highest:g}, got {value}")
+        arguments.number("seconds", seconds, SHORTEST_SECONDS, LONGEST_SECONDS)
+    arguments.number("truncation", truncation, 0, HIGHEST_TRUNCATION)

@@ -1,4 +1,4 @@
-"""Layers of the networks that Keras does not have."""
+"""Keras layers of the networks."""
 
 import keras
 import tensorflow as tf
@@ -22,13 +22,13 @@ class PixelNormalization(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class BatchDeviation(layers.Layer):
-    """Add a channel that says how much the examples of a batch differ: none of a collapsed generator's do.
+    """Append a channel with the standard deviation over the batch, which is 0 for a collapsed generator.
 
-    The mean over positions and channels of the standard deviation over the batch (Karras et al., arXiv 1710.10196).
+    The value is the mean over positions and channels (Karras et al., arXiv 1710.10196).
     """
 
     def call(self, inputs):
-        """Take (batch, frames, bins, channels), give one channel more."""
+        """Map (batch, frames, bins, channels) to the same shape with one more channel."""
         x = tf.cast(inputs, tf.float32)
         deviation = tf.reduce_mean(tf.sqrt(tf.math.reduce_variance(x, axis=0) + 1e-8))
         channel = tf.zeros_like(inputs[..., :1]) + tf.cast(deviation, inputs.dtype)
@@ -41,11 +41,11 @@ class BatchDeviation(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class DepthToSpace(layers.Layer):
-    """Lay the channels of each position out as a square of `size` by `size` positions.
+    """Rearrange the channels of each position into a square of `size` by `size` positions.
 
     Args:
         size: Side of the square.
-        **kwargs: Of `keras.layers.Layer`.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, size: int, **kwargs):
@@ -53,7 +53,7 @@ class DepthToSpace(layers.Layer):
         self.size = size
 
     def call(self, inputs):
-        """Take (batch, frames, bins, channels), give (batch, size frames, size bins, channels / size²)."""
+        """Map (batch, frames, bins, channels) to (batch, size * frames, size * bins, channels / size²)."""
         return tf.nn.depth_to_space(inputs, self.size)
 
     def compute_output_shape(self, input_shape):
@@ -68,16 +68,16 @@ class DepthToSpace(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class SpectralConv2D(layers.Layer):
-    """A convolution whose kernel is divided by its spectral norm, found by one step of power iteration a call.
+    """A convolution with spectral normalisation; each call does one step of power iteration.
 
     Miyato et al., "Spectral normalization for generative adversarial networks", ICLR 2018 (arXiv 1802.05957). Unlike
-    `keras.layers.SpectralNormalization` the kernel itself stays as it is, and gradients pass through the division.
+    `keras.layers.SpectralNormalization`, it does not overwrite the kernel, and gradients flow through the division.
 
     Args:
         filters: Number of output channels.
         kernel_size: Height and width of the kernel.
-        strides: Distance between outputs.
-        **kwargs: Of `keras.layers.Layer`.
+        strides: Strides in both dimensions.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, filters: int, kernel_size: int, strides: int = 1, **kwargs):
@@ -87,7 +87,7 @@ class SpectralConv2D(layers.Layer):
         self.strides = strides
 
     def build(self, input_shape):
-        """Create kernel, bias and the left singular vector to go on from."""
+        """Create the kernel, the bias and the left singular vector of the power iteration."""
         shape = (self.kernel_size, self.kernel_size, input_shape[-1], self.filters)
         self.kernel = self.add_weight(shape=shape, initializer="he_normal", autocast=False, name="kernel")
         self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
@@ -110,7 +110,7 @@ class SpectralConv2D(layers.Layer):
         if training:
             self.vector.assign(left)
         if inputs.shape[0] == 0:
-            # TensorFlow's convolution of nothing has the wrong shape (2.21).
+            # In TensorFlow 2.21 the convolution of an empty batch has the wrong shape.
             return tf.zeros(self.compute_output_shape(inputs.shape), inputs.dtype)
         norm = tf.matmul(tf.matmul(right, matrix), left, transpose_b=True)[0, 0]
         outputs = tf.nn.conv2d(inputs, tf.cast(kernel / (norm + 1e-12), inputs.dtype), self.strides, "SAME")

@@ -1,4 +1,4 @@
-"""What the two networks play for: losses of logits, and penalties on the discriminator's gradient."""
+"""Adversarial losses, and gradient penalties of the discriminator."""
 
 from collections.abc import Callable
 
@@ -8,13 +8,13 @@ Judge = Callable[[tf.Tensor], tf.Tensor]
 
 
 def discriminator_loss(name: str, real: tf.Tensor, fake: tf.Tensor, real_label: float = 1.0) -> tf.Tensor:
-    """Return what the discriminator minimises.
+    """Return the loss of the discriminator.
 
     Args:
         name: `bce`, `hinge` or `wgan_gp`.
         real: Logits of reals, `(batch, 1)`.
         fake: Logits of fakes, `(batch, 1)`.
-        real_label: With `bce` the target of reals: 0.9 is one-sided label smoothing.
+        real_label: Target label of reals with `bce`; 0.9 is one-sided label smoothing.
     """
     if name == "bce":
         return _cross_entropy(real_label, real) + _cross_entropy(0.0, fake)
@@ -24,7 +24,7 @@ def discriminator_loss(name: str, real: tf.Tensor, fake: tf.Tensor, real_label: 
 
 
 def generator_loss(name: str, fake: tf.Tensor, real_label: float = 1.0) -> tf.Tensor:
-    """Return what the generator minimises; with `bce` the report smooths its targets too."""
+    """Return the loss of the generator; with `bce` its targets are smoothed too, as in the report."""
     return _cross_entropy(real_label, fake) if name == "bce" else -tf.reduce_mean(fake)
 
 
@@ -33,19 +33,19 @@ def _cross_entropy(label: float, logits: tf.Tensor) -> tf.Tensor:
 
 
 def gradient_penalty(judge: Judge, reals: tf.Tensor, fakes: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Return how far gradients between reals and fakes are from length 1 (Gulrajani et al., 2017, arXiv 1704.00028)."""
-    share = tf.random.stateless_uniform((tf.shape(reals)[0], 1, 1, 1), seed, alg="philox")
-    squares = _squared_gradient(judge, reals + share * (fakes - reals))
+    """Return the gradient penalty between reals and fakes (Gulrajani et al., 2017, arXiv 1704.00028)."""
+    fraction = tf.random.stateless_uniform((tf.shape(reals)[0], 1, 1, 1), seed, alg="philox")
+    squares = _squared_gradient(judge, reals + fraction * (fakes - reals))
     return tf.reduce_mean(tf.square(tf.sqrt(squares + 1e-12) - 1))
 
 
 def r1(judge: Judge, reals: tf.Tensor) -> tf.Tensor:
-    """Return half the mean squared length of gradients at reals (Mescheder et al., 2018, arXiv 1801.04406)."""
+    """Return half the mean squared norm of the gradient at reals (Mescheder et al., 2018, arXiv 1801.04406)."""
     return tf.reduce_mean(_squared_gradient(judge, reals)) / 2
 
 
-def _squared_gradient(judge: Judge, pictures: tf.Tensor) -> tf.Tensor:
+def _squared_gradient(judge: Judge, spectrograms: tf.Tensor) -> tf.Tensor:
     with tf.GradientTape() as tape:
-        tape.watch(pictures)
-        logits = tf.reduce_sum(judge(pictures))
-    return tf.reduce_sum(tf.square(tape.gradient(logits, pictures)), axis=(1, 2, 3))
+        tape.watch(spectrograms)
+        logits = tf.reduce_sum(judge(spectrograms))
+    return tf.reduce_sum(tf.square(tape.gradient(logits, spectrograms)), axis=(1, 2, 3))

@@ -1,11 +1,12 @@
-"""Figures of a generator: how near its examples come to real ones, and how varied they are.
+"""Metrics of a generator: similarity of its examples to real ones, and their diversity.
 
-All functions take embeddings, real arrays of shape `(examples, dim)` from `generation.embedding`, and calculate in
-float64. Reference and generated ones are made by the same embedding, fitted on reference data alone. Whether a generator
-replays what it heard is in `generation.replays`.
+All functions take embeddings, real arrays of shape `(examples, dim)` from `generation.embedding`, and compute in
+float64. Reference and generated examples must use the same embedding, fitted on reference data only.
+`generation.replays` measures whether a generator copies its training data.
 
-Examples count as independent everywhere. Random crops of a few recordings are not: many of them give stable means and
-covariances, but describe those recordings, not their genre, and ruin whatever asks for neighbours (see `density`).
+All functions assume that examples are independent. Random crops of a few recordings are not. Many crops give stable
+means and covariances, but of those recordings, not of their genre, and they invalidate metrics based on neighbours (see
+`density`).
 """
 
 from collections.abc import Iterator
@@ -17,28 +18,28 @@ import sklearn.cluster
 
 from common.errors import UserError
 
-# Neighbours that span a ball around an example; Naeem et al., 2020.
+# The k of the k-nearest-neighbour balls; Naeem et al., 2020.
 NUM_NEIGHBOURS = 5
-# Rows of a matrix of distances that are held at a time: memory does not grow with the square of the examples.
+# Rows of the distance matrix that are computed at once, so that memory does not grow with the square of the examples.
 _BLOCK_ROWS = 1024
 
 
 def frechet_distance(reference: np.ndarray, generated: np.ndarray) -> float:
-    """Compute the Fréchet distance of the two Gaussians that fit the embeddings, report it as `FAD-<embedding>`.
+    """Compute the Fréchet distance of two Gaussians that are fitted to the embeddings; report it as `FAD-<embedding>`.
 
-    `|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2))` with means m and unbiased covariances C. The trace of the root is the sum
-    of the singular values of `A A'^T`, where `A^T A = C`: no root of a product of matrices is taken, so covariances of
-    fewer examples than dimensions are fine.
+    `|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2))` with means m and unbiased covariances C. The trace of the root is
+    computed as the sum of the singular values of `A A'^T`, where `A^T A = C`. No matrix square root is needed, so there
+    may be fewer examples than dimensions.
 
-    The figure is biased upwards, about as 1 / examples: compare figures of equally many, and name the floor, the distance
-    of other real examples. `frechet_distance_infinity` takes the bias away.
+    The distance has a positive bias of about 1 / examples. Compare distances of equally many examples, and report the
+    floor, the distance of other real examples. `frechet_distance_infinity` removes the bias.
 
     Args:
         reference: Shape `(examples, dim)`, at least two.
         generated: Shape `(other examples, dim)`, at least two.
 
     Returns:
-        In squared units of the embedding, at least 0.
+        The distance in squared units of the embedding, at least 0.
 
     Raises:
         UserError: Too few examples, values that are not finite, or different dimensions.
@@ -62,20 +63,20 @@ def frechet_distance_infinity(
 ) -> float:
     """Extrapolate the Fréchet distance to infinitely many examples on both sides.
 
-    Random shares of both sets, from half of each to all, give distances; the straight line through them over 1 / share
-    is read at 0. That needs independent examples, and half of them more than there are dimensions: with fewer the bias
-    is no straight line. Differing from FID-infinity, the reference shrinks too, because here it is as small as the
-    generated set and biases as much; with a large one both agree.
+    Distances of random subsets of both sets, from half to all examples, are fitted by a line over 1 / fraction, whose
+    value at 0 is the result. This needs independent examples, and more than twice as many as dimensions; otherwise the
+    bias is not linear. Unlike in FID-infinity, the reference is subsampled too, because here it is as small as the
+    generated set and has the same bias; with a large reference both methods agree.
 
     Args:
         reference: Shape `(examples, dim)`, at least eight.
         generated: Shape `(other examples, dim)`, at least eight.
-        num_sizes: Shares between a half and the whole, at least two.
-        num_draws: Random subsets of each share.
-        seed: Draws them.
+        num_sizes: Number of subset sizes between half and all, at least two.
+        num_draws: Number of random subsets per size.
+        seed: Seed of the random subsets.
 
     Returns:
-        In squared units of the embedding; below 0 by chance where the true distance is near 0.
+        The distance in squared units of the embedding; may be below 0 by chance if the true distance is near 0.
 
     Raises:
         UserError: Too few examples, values that are not finite, different dimensions, or fewer than two sizes.
@@ -86,22 +87,22 @@ def frechet_distance_infinity(
     """
     reference, generated = _checked(reference, generated, 8)
     if num_sizes < 2 or num_draws < 1:
-        raise UserError(f"received {num_sizes} sizes and {num_draws} draws; expected at least 2 and 1 for a line")
+        raise UserError(f"received {num_sizes} sizes and {num_draws} draws; expected at least 2 and 1 to fit a line")
     rng = np.random.default_rng(seed)
-    shares = np.repeat(1 / np.linspace(2, 1, num_sizes), num_draws)
-    distances = [_frechet(_subset(reference, share, rng), _subset(generated, share, rng)) for share in shares]
-    _, intercept = np.polyfit(1 / shares, distances, 1)
+    fractions = np.repeat(1 / np.linspace(2, 1, num_sizes), num_draws)
+    distances = [_frechet(_subset(reference, one, rng), _subset(generated, one, rng)) for one in fractions]
+    _, intercept = np.polyfit(1 / fractions, distances, 1)
     return float(intercept)
 
 
 def precision(reference: np.ndarray, generated: np.ndarray, num_neighbours: int = NUM_NEIGHBOURS) -> float:
-    """Compute the share of generated examples that lie in the ball of at least one reference example.
+    """Compute the fraction of generated examples that are in the ball of at least one reference example.
 
-    A ball reaches to the k-th nearest other example of its own set, and not to its surface. One outlier has a ball that
-    covers much: see `density`.
+    The radius of a ball is the distance to the k-th nearest other example of the same set; the surface is excluded. The
+    ball of an outlier is very large: see `density`.
 
     Args:
-        reference: Shape `(examples, dim)`, more than `num_neighbours`; see `density` for those that overlap.
+        reference: Shape `(examples, dim)`, more than `num_neighbours`; see `density` for overlapping excerpts.
         generated: Shape `(other examples, dim)`, at least one.
         num_neighbours: k.
 
@@ -119,9 +120,9 @@ def precision(reference: np.ndarray, generated: np.ndarray, num_neighbours: int 
 
 
 def recall(reference: np.ndarray, generated: np.ndarray, num_neighbours: int = NUM_NEIGHBOURS) -> float:
-    """Compute the share of reference examples that lie in the ball of at least one generated example.
+    """Compute the fraction of reference examples that are in the ball of at least one generated example.
 
-    It is `precision` with the sets exchanged. Generated outliers raise it: see `coverage`.
+    It is `precision` with the sets swapped. Generated outliers increase it: see `coverage`.
 
     Args:
         reference: Shape `(examples, dim)`, at least one.
@@ -142,13 +143,13 @@ def recall(reference: np.ndarray, generated: np.ndarray, num_neighbours: int = N
 
 
 def density(reference: np.ndarray, generated: np.ndarray, num_neighbours: int = NUM_NEIGHBOURS) -> float:
-    """Compute in how many balls of reference examples a generated one lies, on average, divided by k.
+    """Compute the mean number of reference balls that contain a generated example, divided by k.
 
-    Alone it is worthless: a collapsed generator that sits in a crowded place exceeds 1. Read it with `coverage`.
+    Read it together with `coverage`: a collapsed generator in a dense region of the reference exceeds 1.
 
     Warning:
-        Excerpts of the reference that overlap are each other's nearest neighbours, so that their balls shrink and density
-        and coverage go to 0 whatever is generated. Pass consecutive excerpts without overlap; a few dozen at least.
+        Overlapping excerpts of the reference are each other's nearest neighbours. Their balls are tiny, and density and
+        coverage go to 0 for any generator. Pass at least a few dozen consecutive excerpts without overlap.
 
     Args:
         reference: Shape `(examples, dim)`, more than `num_neighbours`.
@@ -156,7 +157,7 @@ def density(reference: np.ndarray, generated: np.ndarray, num_neighbours: int = 
         num_neighbours: k.
 
     Returns:
-        0 and more; about 1 for examples of the reference's own distribution.
+        0 or more; about 1 if both sets have the same distribution.
 
     Raises:
         UserError: Too few examples, values that are not finite, or different dimensions.
@@ -169,10 +170,10 @@ def density(reference: np.ndarray, generated: np.ndarray, num_neighbours: int = 
 
 
 def coverage(reference: np.ndarray, generated: np.ndarray, num_neighbours: int = NUM_NEIGHBOURS) -> float:
-    """Compute the share of reference examples whose ball holds at least one generated example.
+    """Compute the fraction of reference examples whose ball contains at least one generated example.
 
-    It grows with the number of generated examples; as many as there are references give about `1 - 2^-k` to equal
-    distributions. The warning of `density` holds: a reference of overlapping excerpts makes it 0.
+    It grows with the number of generated examples. For equal distributions with equally many examples it is about
+    `1 - 2^-k`. With overlapping excerpts as the reference it goes to 0: see `density`.
 
     Args:
         reference: Shape `(examples, dim)`, more than `num_neighbours`, without overlap.
@@ -195,17 +196,17 @@ def coverage(reference: np.ndarray, generated: np.ndarray, num_neighbours: int =
 
 
 def spread_ratio(reference: np.ndarray, generated: np.ndarray) -> float:
-    """Divide the mean distance of generated examples from their own mean by the same of the reference.
+    """Compute the mean distance of generated examples to their mean, divided by that of the reference.
 
-    Collapse shows here first, wherever the examples collapse to: 0 for a generator that repeats itself, 1 for one as
-    varied as the reference. It says nothing of where the examples lie.
+    It detects collapse: 0 for a generator that repeats one example, 1 for one as diverse as the reference. It does not
+    depend on the position of the examples.
 
     Args:
         reference: Shape `(examples, dim)`, at least two.
         generated: Shape `(other examples, dim)`, at least two.
 
     Returns:
-        0 and more; infinite if the reference does not vary.
+        0 or more; infinite if all reference examples are equal.
 
     Raises:
         UserError: Too few examples, values that are not finite, or different dimensions.
@@ -215,24 +216,25 @@ def spread_ratio(reference: np.ndarray, generated: np.ndarray) -> float:
         0.25
     """
     reference, generated = _checked(reference, generated, 2)
-    of_reference, of_generated = (np.linalg.norm(_centred(x), axis=1).mean() for x in (reference, generated))
-    return float(of_generated / of_reference) if of_reference else float("inf")
+    reference_spread, generated_spread = (np.linalg.norm(_centred(x), axis=1).mean() for x in (reference, generated))
+    return float(generated_spread / reference_spread) if reference_spread else float("inf")
 
 
 def ndb(
     reference: np.ndarray, generated: np.ndarray, num_bins: int = 10, significance: float = 0.05, seed: int = 0
 ) -> int:
-    """Count the bins that hold significantly more or fewer generated examples than reference ones.
+    """Compute the number of statistically different bins (NDB).
 
-    Bins are the cells of k-means on the reference. The shares of both sets in each are compared by a two-sided test of
-    two proportions with pooled variance. Examples count as independent: of crops that overlap more bins differ than do.
+    Bins are the clusters of k-means on the reference. In each bin the fractions of both sets are compared by a
+    two-sided two-proportion z-test with pooled variance. Examples must be independent: with overlapping crops too many
+    bins differ.
 
     Args:
-        reference: Shape `(examples, dim)`, at least `num_bins`; ten times as many make the test mean something.
+        reference: Shape `(examples, dim)`, at least `num_bins`; use ten times as many for a meaningful test.
         generated: Shape `(other examples, dim)`, at least one.
         num_bins: Number of bins.
-        significance: Chance that equal shares count as different, between 0 and 1.
-        seed: Of k-means.
+        significance: Significance level of the test, between 0 and 1.
+        seed: Seed of k-means.
 
     Returns:
         0 to `num_bins`; about `significance * num_bins` for equal distributions.
@@ -246,7 +248,10 @@ def ndb(
     """
     reference, generated = _checked(reference, generated, num_bins, 1)
     if num_bins < 2 or not 0 < significance < 1:
-        raise UserError(f"received {num_bins} bins at significance {significance}; expected 2 or more, and 0 to 1")
+        raise UserError(
+            f"received {num_bins} bins at significance {significance}; expected at least 2 bins and a level between "
+            "0 and 1"
+        )
     means = sklearn.cluster.KMeans(num_bins, n_init=10, random_state=seed).fit(reference)
     counts = [np.bincount(means.predict(examples), minlength=num_bins) for examples in (reference, generated)]
     scores = _two_proportions(*counts)
@@ -256,7 +261,7 @@ def ndb(
 def _checked(
     reference: np.ndarray, generated: np.ndarray, min_reference: int, min_generated: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return both as float64, or refuse what cannot be compared."""
+    """Return both as float64, after a check of shapes and values."""
     min_generated = min_reference if min_generated is None else min_generated
     reference, generated = np.asarray(reference, np.float64), np.asarray(generated, np.float64)
     for name, embeddings, smallest in (
@@ -272,7 +277,7 @@ def _checked(
     if reference.shape[1] != generated.shape[1]:
         raise UserError(
             f"reference embeddings have {reference.shape[1]} dimensions, generated ones {generated.shape[1]}; "
-            "expected the same embedding of both"
+            "expected the same embedding for both"
         )
     return reference, generated
 
@@ -283,21 +288,21 @@ def _centred(embeddings: np.ndarray) -> np.ndarray:
 
 def _frechet(reference: np.ndarray, generated: np.ndarray) -> float:
     roots = [_covariance_root(embeddings) for embeddings in (reference, generated)]
-    of_means = np.square(reference.mean(axis=0) - generated.mean(axis=0)).sum()
+    mean_term = np.square(reference.mean(axis=0) - generated.mean(axis=0)).sum()
     traces = sum(np.square(root).sum() for root in roots)
-    of_root = np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum()
-    # Rounding may leave equal sets a little below 0.
-    return float(max(0.0, of_means + traces - 2 * of_root))
+    cross_term = np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum()
+    # Due to rounding the distance of equal sets may be slightly below 0.
+    return float(max(0.0, mean_term + traces - 2 * cross_term))
 
 
 def _covariance_root(embeddings: np.ndarray) -> np.ndarray:
-    """Return A of at most as many rows as columns, `A^T A` being the unbiased covariance."""
+    """Return A with `A^T A` equal to the unbiased covariance; it has at most as many rows as columns."""
     root = _centred(embeddings) / np.sqrt(len(embeddings) - 1)
     return np.linalg.qr(root, mode="r") if len(root) > root.shape[1] else root
 
 
-def _subset(embeddings: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    return rng.choice(embeddings, round(share * len(embeddings)), replace=False)
+def _subset(embeddings: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    return rng.choice(embeddings, round(fraction * len(embeddings)), replace=False)
 
 
 def _distances(rows: np.ndarray, columns: np.ndarray) -> Iterator[np.ndarray]:
@@ -307,8 +312,8 @@ def _distances(rows: np.ndarray, columns: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _radii(examples: np.ndarray, num_neighbours: int) -> np.ndarray:
-    """Return each example's distance to its k-th nearest other one, shape `(examples,)`."""
-    # The nearest is the example itself, at distance 0: the k-th other is number k, counted from 0.
+    """Return the distance of each example to its k-th nearest neighbour, shape `(examples,)`."""
+    # Index 0 is the example itself, at distance 0, so index k is the k-th neighbour.
     blocks = [
         np.partition(block, num_neighbours, axis=1)[:, num_neighbours] for block in _distances(examples, examples)
     ]
@@ -316,13 +321,13 @@ def _radii(examples: np.ndarray, num_neighbours: int) -> np.ndarray:
 
 
 def _balls_around(centres: np.ndarray, examples: np.ndarray, num_neighbours: int) -> np.ndarray:
-    """Return in how many of the centres' balls each example lies, shape `(examples,)`."""
+    """Return the number of balls around `centres` that contain each example, shape `(examples,)`."""
     radii = _radii(centres, num_neighbours)
     return np.concatenate([(block < radii).sum(axis=1) for block in _distances(examples, centres)])
 
 
 def _two_proportions(counts: np.ndarray, other_counts: np.ndarray) -> np.ndarray:
-    """Return the z-score of the difference of two shares for each bin, 0 where a bin holds all or nothing."""
+    """Return the z-score of the difference of proportions for each bin; 0 if a bin has all examples or none."""
     total, other_total = counts.sum(), other_counts.sum()
     pooled = (counts + other_counts) / (total + other_total)
     deviation = np.sqrt(pooled * (1 - pooled) * (1 / total + 1 / other_total))

@@ -1,4 +1,4 @@
-"""Generation: a generator, a discriminator and the generator's averaged weights, one model that `fit` trains."""
+"""The GAN: one Keras model of a generator, a discriminator and the generator's averaged weights."""
 
 import dataclasses
 from pathlib import Path
@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from common import arguments, runs
 from common import config as configs
-from common import runs
 from generation import inference, losses, noise, snapshots
 from generation.config import MODELS, TASK, Config
 from generation.discriminator_augment import augment
@@ -28,15 +28,15 @@ __all__ = [
 ]
 
 _NETWORKS = {"native": native, "dcgan": dcgan, "specgan": specgan}
-# How many steps it takes the probability of augmentation to go from 0 to 1.
+# Steps in which the adaptive augmentation probability could go from 0 to 1.
 _ADAPTING_STEPS = 2000.0
-_HIGHEST_PROBABILITY = 0.8
-# While few steps are behind, the average forgets sooner: it would be full of the first weights.
-_EARLY_STEPS = 10.0
+_MAX_PROBABILITY = 0.8
+# Warmup of the EMA: its momentum is lower in the first steps, so that the initial weights are forgotten.
+_EMA_WARMUP_STEPS = 10.0
 
 
 def build_model(config: Config) -> "Gan":
-    """Build the networks that a configuration describes."""
+    """Build the model."""
     return Gan(config)
 
 
@@ -44,20 +44,20 @@ def build_model(config: Config) -> "Gan":
 class Gan(keras.Model):
     """A generative adversarial network of spectrograms.
 
-    Called on noise `(batch, steps, noise_dim)` it gives scaled spectrograms `(batch, frames, bands)`, made by the
-    averaged generator. `fit` takes batches of waveforms `(batch, samples)`.
+    The model maps noise `(batch, steps, noise_dim)` to scaled spectrograms `(batch, frames, bands)` with the averaged
+    generator. `fit` takes batches of waveforms `(batch, samples)`.
 
-    Every draw depends on the seed and the number of steps alone, so a resumed training draws what it would have drawn.
+    Random numbers depend only on the seed and the number of steps, so a resumed training gives the same result.
 
     Attributes:
         config: The configuration.
-        spectra: Between waveforms and scaled spectrograms.
-        generator: What is trained.
-        discriminator: What it is trained against.
-        average: The generator with the moving average of its weights: what is listened to.
-        discriminator_optimizer: Beside `optimizer`, which is the generator's.
-        augment_probability: How often the discriminator's pictures are changed.
-        restores: How often training has gone back to its best weights.
+        spectra: Converts between waveforms and scaled spectrograms.
+        generator: The generator that is trained.
+        discriminator: The discriminator.
+        average: The generator with the EMA of its weights, used for inference and monitoring.
+        discriminator_optimizer: Optimizer of the discriminator; `optimizer` is that of the generator.
+        augment_probability: Probability of each augmentation of the discriminator input.
+        restores: How often training has restored its best weights.
     """
 
     def __init__(self, config: Config | dict, **kwargs):
@@ -84,44 +84,44 @@ class Gan(keras.Model):
             name: keras.metrics.Mean(name)
             for name in ("loss", "generator_loss", "discriminator_loss", "real_logit", "fake_logit", "augmented")
         }
-        # All parts have their weights.
+        # The constructor creates all weights.
         self.built = True
 
     def optimizers(self) -> list[keras.optimizers.Optimizer]:
-        """Return both optimizers: what a backup holds beside the variables."""
+        """Return both optimizers, which a backup saves in addition to the variables."""
         return [self.optimizer, self.discriminator_optimizer]
 
     @property
     def metrics(self):
-        """What training reports."""
+        """The metrics of training."""
         return list(self.trackers.values())
 
     def call(self, noise_steps, training=False):
-        """Turn noise into scaled spectrograms, by the averaged generator."""
+        """Generate scaled spectrograms from noise with the averaged generator."""
         return self.enlarged(self.average(noise_steps, training=False))
 
-    # Operation by operation 16 pieces of the default network take twice the time.
+    # In eager mode 16 pieces of the default network take twice as long.
     @tf.function(autograph=False, reduce_retracing=True)
     def generate(self, noise_steps: tf.Tensor) -> tf.Tensor:
-        """Turn noise `(batch, steps, noise_dim)` into scaled spectrograms `(batch, frames, bands)`: `call`, in a graph."""
+        """Map noise `(batch, steps, noise_dim)` to scaled spectrograms `(batch, frames, bands)`, in a graph."""
         return self(noise_steps)
 
-    def enlarged(self, pictures: tf.Tensor) -> tf.Tensor:
-        """Turn the generator's pictures `(batch, …, …, 1)` into spectrograms `(batch, frames, bands)`."""
+    def enlarged(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Resize the generator's output `(batch, …, …, 1)` to spectrograms `(batch, frames, bands)`."""
         if self.config.model == "native":
-            # Of any length, and somewhat longer than an excerpt where the noise was an excerpt's.
-            return pictures[..., 0]
-        return resize(pictures, (self.config.frames, self.config.bands))[..., 0]
+            # Not resized, because pieces have any length; for an excerpt the output is slightly longer than it.
+            return outputs[..., 0]
+        return resize(outputs, (self.config.frames, self.config.bands))[..., 0]
 
     def judged(self, spectrograms: tf.Tensor) -> tf.Tensor:
-        """Turn pictures `(batch, …, …, 1)` into what the discriminator sees."""
+        """Resize or crop spectrograms `(batch, …, …, 1)` to the input size of the discriminator."""
         frames, _ = self.config.judged_size
         if self.config.model == "native":
             return spectrograms[:, :frames]
         return resize(spectrograms, self.config.judged_size)
 
     def train_step(self, data):
-        """Improve the discriminator, some times, and then the generator."""
+        """Train the discriminator for `discriminator_steps` steps, then the generator for one."""
         config = self.config
         waveforms, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         reals = self.judged(self.spectra(waveforms)[..., None])
@@ -137,7 +137,7 @@ class Gan(keras.Model):
             fakes = self._fakes(num_samples, noise_seed)
             with tape.stop_recording():
                 real_logits, fake_logits, discriminator_loss = self._improve_discriminator(part, fakes, seed)
-            # The improved discriminator judges the same fakes: one pass of the generator less.
+            # Reuse the last fakes with the updated discriminator; this saves one pass of the generator.
             logits = self._judge(fakes, generator_seed)
             generator_loss = losses.generator_loss(config.loss, logits, config.real_label)
             total = _scaled(self.optimizer, generator_loss)
@@ -158,27 +158,28 @@ class Gan(keras.Model):
         return self.get_metrics_result()
 
     def test_step(self, data):
-        """Judge reals that training does not know: a discriminator that knows its excerpts by heart tells these apart."""
+        """Compute the logits of validation reals; they are lower than those of training reals if it overfits."""
         waveforms, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         logits = self.discriminator(self.judged(self.spectra(waveforms)[..., None]), training=False)
         self.trackers["real_logit"].update_state(tf.reduce_mean(logits))
         return {"real_logit": self.trackers["real_logit"].result()}
 
     def _seed(self) -> tf.Tensor:
-        """Return the seed of a step, another one on each device."""
+        """Return the seed of a step, different on each device."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         step = tf.cast(self.optimizer.iterations, tf.int32)
         seed = tf.stack([tf.constant(self.config.seed, tf.int32), step])
         return tf.random.fold_in(seed, replica)
 
-    def _judge(self, pictures: tf.Tensor, seed: tf.Tensor, training: bool = True) -> tf.Tensor:
-        """Return the discriminator's logits, of changed pictures where the configuration wants that.
+    def _judge(self, spectrograms: tf.Tensor, seed: tf.Tensor, training: bool = True) -> tf.Tensor:
+        """Return the discriminator's logits, with augmentation if it is configured.
 
-        With `training` statistics move on; penalties leave them alone, of which the devices would have to agree in a branch.
+        `training` updates the statistics. Penalties must not update them: they may be in a branch, where devices cannot
+        synchronise.
         """
         if self.config.augment != "none":
-            pictures = augment(pictures, tf.convert_to_tensor(self.augment_probability), seed)
-        return self.discriminator(pictures, training=training)
+            spectrograms = augment(spectrograms, tf.convert_to_tensor(self.augment_probability), seed)
+        return self.discriminator(spectrograms, training=training)
 
     def _fakes(self, num_samples: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return self.judged(self.generator(draw_noise(self.config, num_samples, seed), training=True))
@@ -205,23 +206,23 @@ class Gan(keras.Model):
         return real_logits, fake_logits, loss
 
     def _lazy_r1(self, reals: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Return the R1 penalty in one of `r1_every` steps, so many times as strong, and 0 in the others."""
+        """Return the R1 penalty times `r1_every` in every `r1_every`-th step, and 0 in the others."""
         config = self.config
 
         def penalty() -> tf.Tensor:
-            judged = losses.r1(lambda x: self._judge(x, seed, training=False), reals)
-            return config.r1_weight * config.r1_every * judged
+            r1 = losses.r1(lambda x: self._judge(x, seed, training=False), reals)
+            return config.r1_weight * config.r1_every * r1
 
         due = self.optimizer.iterations % config.r1_every == 0
         if config.jit_compile:
-            # XLA cannot differentiate the gradient of a branch (TensorFlow 2.21).
+            # In TensorFlow 2.21, XLA cannot differentiate the gradient of a branch.
             return tf.where(due, penalty(), 0.0)
         return tf.cond(due, penalty, lambda: 0.0)
 
     def _follow(self) -> None:
-        """Move the averaged weights towards the generator's; statistics are taken over as they are."""
+        """Update the EMA of the generator's weights; batch statistics are copied."""
         step = tf.cast(self.optimizer.iterations, tf.float32)
-        momentum = tf.minimum(self.config.ema_momentum, (1 + step) / (_EARLY_STEPS + step))
+        momentum = tf.minimum(self.config.ema_momentum, (1 + step) / (_EMA_WARMUP_STEPS + step))
         trained = {id(variable) for variable in self.generator.trainable_variables}
         for mean, value in zip(self.average.variables, self.generator.variables, strict=True):
             if id(value) in trained:
@@ -230,13 +231,13 @@ class Gan(keras.Model):
                 mean.assign(value)
 
     def _adapt(self, real_logits: tf.Tensor) -> None:
-        """Change the discriminator's pictures more often while too many reals are beyond doubt, else less often."""
+        """Increase the augmentation probability if the mean sign of the logits of reals is above its target."""
         if self.config.augment != "adaptive":
             return
-        sure = tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)) * 2 - 1
-        step = tf.sign(sure - self.config.augment_target) / _ADAPTING_STEPS
+        mean_sign = tf.reduce_mean(tf.cast(real_logits > 0, tf.float32)) * 2 - 1
+        step = tf.sign(mean_sign - self.config.augment_target) / _ADAPTING_STEPS
         probability = tf.convert_to_tensor(self.augment_probability)
-        self.augment_probability.assign(tf.clip_by_value(probability + step, 0.0, _HIGHEST_PROBABILITY))
+        self.augment_probability.assign(tf.clip_by_value(probability + step, 0.0, _MAX_PROBABILITY))
 
     def get_config(self):
         """Return the arguments of the model."""
@@ -244,20 +245,20 @@ class Gan(keras.Model):
 
 
 def _scaled(optimizer: keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
-    """Scale a loss for its optimizer, which adds the gradients of all devices up."""
+    """Scale a loss for its optimizer, which sums the gradients of all devices."""
     loss /= tf.distribute.get_strategy().num_replicas_in_sync
     return optimizer.scale_loss(loss) if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else loss
 
 
 def draw_noise(config: Config, num_samples: int | tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Draw the noise of some excerpts inside a graph, whose seed is a tensor: a training step, and the SavedModel.
+    """Draw the noise of excerpts in a graph, where the seed is a tensor: in training steps and in the SavedModel.
 
-    `noise.draw` draws the same numbers outside of it.
+    `noise.draw` gives the same values in NumPy.
 
     Args:
-        config: Of the generator.
-        num_samples: How many excerpts.
-        seed: Shape `(2,)`, whole numbers; the same seed gives the same noise.
+        config: The configuration of the generator.
+        num_samples: Number of excerpts.
+        seed: Integers, shape `(2,)`; the same seed gives the same noise.
 
     Returns:
         Shape `(num_samples, steps, noise_dim)` float32.
@@ -270,21 +271,21 @@ def draw_noise(config: Config, num_samples: int | tf.Tensor, seed: tf.Tensor) ->
 
 
 def _random(config: Config, shape: tuple, seed: tf.Tensor) -> tf.Tensor:
-    # XLA would choose another generator than the rest.
+    # Without `alg`, XLA would use another random number generator.
     if config.noise == "uniform":
         return tf.random.stateless_uniform(shape, seed, -1.0, 1.0, alg="philox")
     return tf.random.stateless_normal(shape, seed, alg="philox")
 
 
 def build_optimizer(config: Config) -> keras.optimizers.Optimizer:
-    """Return the optimizer of a generator: Adam at a constant rate; the average of the weights is the model's own."""
+    """Return the optimizer of the generator: Adam at a constant learning rate, without EMA, which `Gan` computes."""
     return keras.optimizers.Adam(config.learning_rate, beta_1=config.beta_1, beta_2=config.beta_2)
 
 
 def compile_model(model: Gan, config: Config, optimizer: keras.optimizers.Optimizer, steps_per_execution: int) -> None:
-    """Set both optimizers: the discriminator's is of the same kind as the generator's, at its own learning rate.
+    """Set both optimizers; that of the discriminator is the same with `discriminator_learning_rate`.
 
-    Under `mixed_float16` losses are scaled, so that gradients do not vanish.
+    With `mixed_float16` losses are scaled, so that gradients do not underflow.
     """
     other = optimizer.from_config(
         optimizer.get_config() | {"learning_rate": config.discriminator_learning_rate},
@@ -303,10 +304,10 @@ def compile_model(model: Gan, config: Config, optimizer: keras.optimizers.Optimi
 
 
 def load_model(run_dir: str | Path) -> tuple[Config, Gan]:
-    """Rebuild the networks of a run, in float32, with the weights that were kept.
+    """Load the model of a run in float32, with its saved weights.
 
     Raises:
-        UserError: The folder is no generation run, or has no weights yet.
+        UserError: The folder is not a generation run, or has no weights yet.
     """
     config = configs.load(Config, TASK, Path(run_dir) / "config.json")
     with runs.in_float32(), runs.rebuilding(run_dir):
@@ -316,23 +317,24 @@ def load_model(run_dir: str | Path) -> tuple[Config, Gan]:
 
 
 def load_for_inference(run_dir: str | Path, epoch: int | None = None) -> inference.MusicGenerator:
-    """Load a run to make music with.
+    """Load the generator of a run.
 
     Args:
         run_dir: A trained run.
-        epoch: The generator as it was after this epoch; as it was kept unless told.
+        epoch: Epoch of the snapshot to use. Defaults to the final model.
 
     Raises:
-        UserError: As `load_model`; or no snapshot was taken after that epoch.
+        UserError: As in `load_model`, or there is no snapshot of that epoch.
     """
     _, model = load_model(run_dir)
     if epoch is not None:
+        arguments.whole_number("epoch", epoch, 1, model.config.epochs)
         snapshots.load(model.average, run_dir, epoch)
     return for_inference(model)
 
 
 def for_inference(model: Gan) -> inference.MusicGenerator:
-    """Return what makes music with a model."""
+    """Return a generator for a model."""
     config, spectra = model.config, model.spectra
 
     def make_spectrogram(steps: np.ndarray) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""Where pieces come from: noise, a row of numbers for each step of time.
+"""The noise that the generator takes as input: a vector per time step.
 
-The first `style_dim` numbers of a row are the same through all of a piece: its style. The others are drawn anew in each
-step, so that a longer piece takes more steps of the same style. Networks of one size take one step.
+The first `style_dim` values of the vector are constant over a piece: its style. The others are drawn independently in
+each step, so a longer piece has more steps of the same style. Networks with a fixed output size take one step.
 
-This is numpy, for pieces are generated without TensorFlow. A training step draws inside its graph, by
-`generation.models.draw_noise`: the same numbers but for the last bits.
+This module uses NumPy, so that it works without TensorFlow. A training step draws its noise in the graph with
+`generation.models.draw_noise`, which gives the same values up to the last bits.
 """
 
 import dataclasses
@@ -14,20 +14,20 @@ import numpy as np
 from generation import philox
 from generation.config import Config
 
-# From one step of noise to the next, the network `native` makes so many frames.
+# Frames that the network `native` generates per step of noise.
 FRAMES_PER_STEP = 32
-# Steps whose frames are left out at either end, where the convolutions see nothing beyond.
+# Steps whose frames are cropped at either end, because zero padding of the convolutions affects them.
 MARGIN_STEPS = 1
 _LEAST_NORM = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
-    """How the noise of a generator is distributed.
+    """Distribution of the noise of a generator.
 
     Attributes:
-        dim: Numbers in each step.
-        style_dim: How many of them stay the same through all of a piece.
+        dim: Number of values per step.
+        style_dim: Number of values that are constant over a piece.
         distribution: `normal`, or `uniform` in [-1, 1).
     """
 
@@ -36,17 +36,17 @@ class Noise:
     distribution: str
 
     def draw(self, num_samples: int, seed: tuple[int, int], steps: int) -> np.ndarray:
-        """Draw noise for some pieces.
+        """Draw the noise of one or more pieces.
 
         Args:
-            num_samples: How many pieces.
+            num_samples: Number of pieces.
             seed: The same seed gives the same noise.
-            steps: Of time.
+            steps: Number of time steps.
 
         Returns:
             Shape `(num_samples, steps, dim)` float32.
         """
-        # As TensorFlow reads whole numbers.
+        # The integer type that TensorFlow would choose.
         as_array = np.array(seed, np.int32 if max(seed) < 2**31 else np.int64)
         style_seed, local_seed = philox.split(as_array)
         style = self._random((num_samples, 1, self.style_dim), style_seed)
@@ -57,14 +57,12 @@ class Noise:
         return philox.uniform(shape, seed, -1.0, 1.0) if self.distribution == "uniform" else philox.normal(shape, seed)
 
     def interpolate(self, first: np.ndarray, second: np.ndarray, share: float) -> np.ndarray:
-        """Go from one noise to another, along the sphere that normal noise lies on (T. White, 2016, arXiv 1609.04468).
-
-        Uniform noise is mixed in a straight line.
+        """Interpolate between two noises: spherical for normal noise (T. White, 2016, arXiv 1609.04468), else linear.
 
         Args:
             first: Shape `(…, dim)` float32.
-            second: The same shape.
-            share: From 0, the first, to 1, the second.
+            second: Same shape.
+            share: Position between them: 0 is the first, 1 the second.
         """
         share = np.float32(share)
         if self.distribution == "uniform":
@@ -79,20 +77,20 @@ def _normalized(vectors: np.ndarray) -> np.ndarray:
 
 
 def of(config: Config) -> Noise:
-    """Return the noise that a generator's configuration names."""
+    """Return the noise distribution of a configuration."""
     return Noise(config.noise_dim, config.style_dim, config.noise)
 
 
 def num_steps(config: Config) -> int:
-    """Return how many steps of noise make an excerpt."""
+    """Return the number of noise steps of an excerpt."""
     return steps_for(config.frames) if config.model == "native" else 1
 
 
 def steps_for(frames: int) -> int:
-    """Return how many steps of noise the network `native` makes so many frames from."""
+    """Return the number of noise steps that the network `native` needs for a number of frames."""
     return -(-frames // FRAMES_PER_STEP) + 2 * MARGIN_STEPS
 
 
 def draw(config: Config, num_samples: int, seed: tuple[int, int], steps: int | None = None) -> np.ndarray:
-    """Draw noise for some excerpts, or pieces of so many steps; see `Noise.draw`."""
+    """Draw the noise of excerpts, or with `steps` of pieces of that many steps; see `Noise.draw`."""
     return of(config).draw(num_samples, seed, steps or num_steps(config))

@@ -1,8 +1,8 @@
-"""What generated music is compared with: excerpts of recordings as points of the embedding.
+"""Reference embeddings: excerpts of recordings that generated music is compared with.
 
-Excerpts that follow each other are as good as independent, and there are few of them; excerpts that overlap tell means and
-covariances better, but are each other's neighbours. So distances of distributions are measured on those that overlap,
-precision, recall, density and coverage on those that do not.
+Consecutive excerpts are nearly independent, but few. Overlapping excerpts give better means and covariances, but they
+are each other's nearest neighbours. So the Fréchet distance and the spread use overlapping excerpts; precision, recall,
+density and coverage use consecutive ones.
 """
 
 import dataclasses
@@ -25,13 +25,13 @@ class References:
     """Embeddings of recordings.
 
     Attributes:
-        embedding: Fitted to the training excerpts.
-        train: Training excerpts that overlap, one each half second.
-        train_apart: Those that follow each other.
-        held_out: Excerpts of tracks that training does not hear, one each half second.
-        held_out_apart: Those that follow each other.
-        train_tracks: The whole training tracks in decibels, each `(frames, bands)`: what a generator could replay.
-        held_out_nearest: How near held-out excerpts that follow each other come to training tracks, `(excerpts,)`.
+        embedding: The embedding, fitted on the training excerpts.
+        train: Overlapping training excerpts, one every 0.5 s.
+        train_apart: Consecutive training excerpts.
+        held_out: Overlapping excerpts of tracks that are not trained on, one every 0.5 s.
+        held_out_apart: Consecutive excerpts of the same tracks.
+        train_tracks: The whole training tracks in decibels, each `(frames, bands)`, which a generator could copy.
+        held_out_nearest: Distances of the consecutive held-out excerpts to the training tracks, `(excerpts,)`.
     """
 
     embedding: TextureEmbedding
@@ -44,7 +44,7 @@ class References:
 
 
 def measure(config: Config, spectra: Spectra, train: Split, held_out: Split) -> References:
-    """Embed the excerpts of two splits."""
+    """Compute the reference embeddings of a training split and a held-out split."""
     train_spectrograms = decibels(spectra, consecutive_excerpts(config, train, DENSE_SECONDS))
     embedding = TextureEmbedding.fit(train_spectrograms, config.sample_rate, config.hop_length)
 
@@ -62,11 +62,11 @@ def measure(config: Config, spectra: Spectra, train: Split, held_out: Split) -> 
 
 
 def replay_figures(references: References, spectrograms_db: np.ndarray) -> dict[str, float]:
-    """Say how near spectrograms are to training tracks.
+    """Measure how similar spectrograms are to the training tracks.
 
     Returns:
-        `nearest_ratio`, the median distance to the nearest stretch of a training track over that of held-out recordings,
-        and `replays`, the share of the spectrograms that are copies.
+        `nearest_ratio`, the median distance to the nearest segment of a training track divided by that of held-out
+        recordings, and `replays`, the fraction of the spectrograms that are copies.
     """
     nearest = replays.nearest_distances(spectrograms_db, references.train_tracks)
     return {
@@ -76,7 +76,7 @@ def replay_figures(references: References, spectrograms_db: np.ndarray) -> dict[
 
 
 def decibels(spectra: Spectra, waveforms: np.ndarray) -> np.ndarray:
-    """Return the spectrograms of waveforms in decibels as a generator could make them: within the scale."""
+    """Return the spectrograms of waveforms in decibels, clipped to the range of the generator."""
     parts = [waveforms[start : start + _BATCH] for start in range(0, len(waveforms), _BATCH)]
     return np.concatenate([spectra.unscaled(spectra(tf.constant(part))).numpy() for part in parts])
 
@@ -86,7 +86,7 @@ def figures(references: References, embeddings: np.ndarray) -> dict[str, float]:
 
     Args:
         references: From `measure`.
-        embeddings: Of what is judged, shape `(examples, dim)`.
+        embeddings: Embeddings to evaluate, shape `(examples, dim)`.
 
     Returns:
         `frechet_distance`, `precision`, `recall`, `density`, `coverage`, `spread_ratio`.

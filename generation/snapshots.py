@@ -1,4 +1,4 @@
-"""The averaged generator after each epoch that was looked at, in the run directory: `snapshots/epoch_0010.npz`."""
+"""Snapshots of the averaged generator after each monitored epoch: `snapshots/epoch_0010.npz` in the run directory."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,32 +18,32 @@ def _path(folder: str | Path, epoch: int) -> Path:
 
 
 def epochs(folder: str | Path) -> list[int]:
-    """List the epochs of a run whose generators are there."""
+    """List the epochs that have a snapshot."""
     return sorted(int(path.stem.removeprefix("epoch_")) for path in Path(folder).glob("snapshots/epoch_*.npz"))
 
 
 def save(network: "keras.Model", folder: str | Path, epoch: int) -> None:
-    """Keep a network's weights."""
+    """Save the weights of a network as the snapshot of an epoch."""
     with files.atomic_path(_path(folder, epoch)) as temporary:
         np.savez(temporary, *network.get_weights())
 
 
 def check(folder: str | Path, epoch: int) -> None:
-    """Refuse an epoch that no snapshot was taken after.
+    """Check that an epoch has a snapshot.
 
     Raises:
-        UserError: Says which there are.
+        UserError: There is no snapshot of that epoch.
     """
     if not _path(folder, epoch).exists():
         found = ", ".join(map(str, epochs(folder))) or "none"
-        raise UserError(f"epoch: there is no snapshot of epoch {epoch}, only of {found}")
+        raise UserError(f"epoch: no snapshot of epoch {epoch}, expected one of the saved epochs: {found}")
 
 
 def load(network: "keras.Model", folder: str | Path, epoch: int) -> None:
-    """Put the weights of an earlier epoch into a network.
+    """Load the snapshot of an epoch into a network.
 
     Raises:
-        UserError: No snapshot was taken after that epoch, or it is damaged.
+        UserError: There is no snapshot of that epoch, or it is damaged.
     """
     check(folder, epoch)
     path = _path(folder, epoch)

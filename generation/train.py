@@ -1,12 +1,12 @@
-"""Train a generator, judge it against test tracks, and leave everything in a run directory.
+"""Train a generator, evaluate it against test tracks, and write everything to a run directory.
 
-  python -m generation.train                                           riffs made on the spot, no download
+  python -m generation.train                                           synthetic riffs, no download
   python -m generation.train --corpus=gtzan --data_dir=DIR --genre=metal
   python -m generation.train --corpus=folder --data_dir=DIR            any folder of music
   python -m generation.train --variant=report                          the networks of the student report
 
-Every few epochs samples are written to the run directory, to see and to hear. The same command goes on where an
-interrupted run stopped.
+Every few epochs samples are written to the run directory as audio and spectrograms. The same command resumes an
+interrupted run.
 """
 
 import sys
@@ -21,14 +21,14 @@ from generation.config import TASK, VARIANTS
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    shared_flags.define_training_flags(flag_values)
     configs.define_flags(flag_values, VARIANTS)
+    shared_flags.define_training_flags(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Train as the flags say."""
+    """Train a run and report it."""
     app.refuse_arguments(arguments)
-    configs.from_flags(flags, VARIANTS)  # what cannot be trained is said before anything is loaded
+    configs.from_flags(flags, VARIANTS)  # report an invalid configuration before TensorFlow is loaded
     startup.load_tensorflow()
     from common.cli import train
     from generation import evaluation, training

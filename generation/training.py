@@ -1,6 +1,6 @@
-"""The training of a generator: corpus, networks, weights, metrics.
+"""Train a generator: load the corpus, build and fit the model, and evaluate it.
 
-The four tasks have `train_run` alike on purpose, in the same order, to be read from top to bottom; what is the same logic is shared.
+`train_run` has the same steps in the same order in all four tasks, on purpose. Shared logic is in `common`.
 """
 
 import functools
@@ -19,14 +19,14 @@ from generation.callbacks import Watch
 from generation.config import TASK, Config
 from generation.models import Gan, build_model, build_optimizer, compile_model
 
-# What the history's picture shows, and in which panel.
+# Curves of the history plot, and their panels.
 _PANELS = {
     "generator_loss": "loss",
     "discriminator_loss": "loss",
     "frechet_distance": "Fréchet distance",
-    "spread_ratio": "share of what recordings have",
-    "coverage": "share of what recordings have",
-    "nearest_ratio": "share of what recordings have",
+    "spread_ratio": "relative to recordings",
+    "coverage": "relative to recordings",
+    "nearest_ratio": "relative to recordings",
 }
 
 
@@ -36,16 +36,16 @@ def train_run(
     variant: str,
     options: Options,
 ) -> tuple[runs.Run, bool]:
-    """Train one run and judge it against the test tracks; a complete one is left as it is.
+    """Train one run and evaluate it against the test tracks; a complete run is not trained again.
 
     Args:
-        config: What to train.
+        config: The configuration.
         folder: The run directory.
-        variant: The variant that the configuration started from.
-        options: How to train.
+        variant: The name of the variant that `config` is based on.
+        options: Training options.
 
     Returns:
-        The run, complete, and whether anything was left to do.
+        The complete run, and whether any work was done.
 
     Raises:
         UserError: The tracks, the configuration or the folder cannot be used.
@@ -62,24 +62,24 @@ def train_run(
     loop.prepare(config)
 
     model = fit(run, splits, options)
-    figures, samples = evaluation.evaluate_split(model, corpus, splits["test"], train=splits["train"])
-    evaluation.save_plots(figures, samples, run.folder / "test")
+    results, samples = evaluation.evaluate_split(model, corpus, splits["test"], train=splits["train"])
+    evaluation.save_plots(results, samples, run.folder / "test")
     evaluation.draw_evolution(model, run.folder)
-    pictures = sorted({*run.folder.glob("*.png"), run.folder / "history.png"})
-    compared = {f"test_{name}": figures[name] for name in ("frechet_distance", "coverage")}
-    loop.conclude(run, figures, pictures, draw_history(run), compared)
+    images = sorted({*run.folder.glob("*.png"), run.folder / "history.png"})
+    compared = {f"test_{name}": results[name] for name in ("frechet_distance", "coverage")}
+    loop.conclude(run, results, images, draw_history(run), compared)
     return run, True
 
 
 def draw_history(run: runs.Run) -> plots.Figure:
-    """Draw both losses, and what was measured at each look."""
+    """Plot both losses, and the metrics of the monitored epochs."""
     history = pd.DataFrame(run.history)
     curves = history.melt("epoch", list(_PANELS), "curve", "y").dropna().rename(columns={"epoch": "x"})
     return plots.panels(curves.assign(panel=curves["curve"].map(_PANELS)), x_name="epoch", title=str(run.folder))
 
 
 def compiled_model(config: Config, split: data.Split) -> Gan:
-    """Build the networks, with the scale of the training split's spectrograms, ready to fit it."""
+    """Build and compile the model, with the scale of spectrograms measured on the training split."""
     model = build_model(config)
     model.spectra.adapt([tf.constant(data.statistics_excerpts(config, split))])
     steps = data.steps_per_epoch(config, split)
@@ -88,7 +88,7 @@ def compiled_model(config: Config, split: data.Split) -> Gan:
 
 
 def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> Gan:
-    """Build the networks and train them; returns them with the weights that are kept."""
+    """Build and train the model; returns it with the final weights."""
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
     model = compiled_model(config, splits["train"])

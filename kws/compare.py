@@ -1,14 +1,15 @@
-"""Train the variant of every encoder on one corpus, export and time each, and write one table.
+"""Train, export and time a variant of every encoder on one corpus, and write a table.
 
   python -m kws.compare --corpus=speech_commands --data_dir=DIR
   python -m kws.compare --corpus=speech_commands --data_dir=DIR --variants=res_cnn,bc_resnet --epochs=10
 
-A flag of the configuration changes every variant alike; without it each keeps its own recipe. The runs lie side by side in
---output_dir, and the same command goes on where it stopped. Writes table.csv and table.md; --help explains the columns.
+A configuration flag applies to all variants; without flags each variant keeps its own recipe. Each run is a subfolder
+of --output_dir. Run the same command again to resume. Writes table.csv and table.md.
 
-Columns: accuracy on the test split, with its 95 % interval; parameters, all of them; size of the LiteRT file; time that it
-takes for one clip, waveform in, on one thread: the median of rounds in which all models take their turn; time and speed
-of training alone, without validation; largest difference of the exports' probabilities from the Keras model's.
+Columns: accuracy on the test split with its 95 % interval; number of parameters, trainable or not; size of the LiteRT
+file; LiteRT inference time per clip on one thread, including the features (median over rounds in which the models take
+turns); training time and speed, without validation; largest difference between the probabilities of each export and of
+the Keras model.
 """
 
 import sys
@@ -28,18 +29,18 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_list(
         "variants",
         list(MODELS),
-        f"the variants to compare, any of {', '.join(VARIANTS)}",
+        f"variants to compare, separated by commas: {', '.join(VARIANTS)}",
         flag_values=flag_values,
     )
     absl_flags.DEFINE_string(
-        "output_dir", f"runs/{TASK}/compare", "folder of the runs and of the table", flag_values=flag_values
+        "output_dir", f"runs/{TASK}/compare", "folder for the runs and the table", flag_values=flag_values
     )
     shared_flags.define_corpus_flags(flag_values)
     configs.define_field_flags(flag_values, VARIANTS["default"])
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Do what the flags say."""
+    """Compare as the flags say."""
     app.refuse_arguments(arguments)
     startup.load_tensorflow()
     from kws import comparison

@@ -1,4 +1,4 @@
-"""Every encoder trained, exported and timed, in one table."""
+"""Comparison of all encoders: trains, exports and times each, and writes a table."""
 
 import dataclasses
 import logging
@@ -49,12 +49,12 @@ def run(flags: configs.FlagValues) -> None:
 def plan(flags: configs.FlagValues, folder: Path) -> dict[str, Config]:
     """Return the configuration of each variant, with the flags that were given.
 
-    The variant `embedding` comes last: unless `--embedding` names another network, it takes the first of the others that
-    hears clips of the same length and rate.
+    The variant `embedding` comes last. Unless `--embedding` is given, it uses the first other variant with the same
+    clip length and sample rate.
     """
     given = configs.given(flags, VARIANTS["default"])
     if "model" in given:
-        raise UserError("--model: the variants choose it; name them by --variants")
+        raise UserError("--model: each variant sets its own; choose variants with --variants")
     embedding = {name: given.pop(name) for name in ("embedding", "fine_tune") if name in given}
     planned = {}
     for name in sorted(dict.fromkeys(flags.variants), key=lambda name: VARIANTS[name].model == "embedding"):
@@ -71,30 +71,30 @@ def plan(flags: configs.FlagValues, folder: Path) -> dict[str, Config]:
 
 
 def train_row(name: str, config: Config, run_dir: Path, shards_dir: str, download: bool) -> dict:
-    """Train and export one variant, as far as that is still to be done.
+    """Train and export one variant, skipping steps that are done already.
 
     Returns:
-        Its row of the table, but for the time of a clip.
+        Its row of the table, without the inference time.
     """
     run, trained = train_run(config, run_dir, name, Options(shards_dir=shards_dir, download=download))
     report_path = run_dir / "export" / "report.json"
     if trained or not report_path.exists():
         report = export_run(run_dir, shards_dir=shards_dir)
     else:
-        report = files.read_json(report_path, "delete it to have it made again")
-    figures = runs.read_metrics(run)
+        report = files.read_json(report_path, "delete it to export again")
+    values = runs.read_metrics(run)
     config, model = load_model(run_dir)
     history = runs.read_history(run_dir)
     split = data.prepare_split(data.load_corpus(config, shards_dir), "train")
     examples = data.steps_per_epoch(config, split) * config.batch_size
-    low, high = figures["accuracy_interval"]
+    low, high = values["accuracy_interval"]
     return {
         "variant": name,
         "network": _network(config),
-        "accuracy": figures["accuracy"],
+        "accuracy": values["accuracy"],
         "accuracy_low": low,
         "accuracy_high": high,
-        "test_clips": figures["num_examples"],
+        "test_clips": values["num_examples"],
         "parameters": model.count_params(),
         "litert_bytes": report["litert"]["bytes"],
         "train_seconds": (examples / history["examples_per_second"]).sum(),
@@ -106,17 +106,17 @@ def train_row(name: str, config: Config, run_dir: Path, shards_dir: str, downloa
 
 
 def _network(config: Config) -> str:
-    """Name the encoder; of an embedding also whose it is."""
+    """Return the name of the encoder; for an embedding, its source."""
     if config.model != "embedding":
         return config.model
     return f"{Path(config.embedding).name}, {'fine-tuned' if config.fine_tune else 'frozen'}"
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Lay the table out for people, the most accurate first."""
+    """Format the table as Markdown, most accurate variant first."""
     lines = [
-        "| variant | network | accuracy | interval | parameters | LiteRT | a clip | training | speed | epochs "
-        "| SavedModel | LiteRT |",
+        "| variant | network | accuracy | 95 % interval | parameters | LiteRT size | time per clip | training time "
+        "| training speed | epochs | SavedModel difference | LiteRT difference |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in table.sort_values("accuracy", ascending=False, kind="stable").itertuples():
@@ -136,5 +136,5 @@ def markdown(table: pd.DataFrame) -> str:
         )
         lines.append(f"| {' | '.join(cells)} |")
     clips = ", ".join(f"{count:,}" for count in sorted(set(table["test_clips"])))
-    lines.append(f"\nTest clips: {clips}. The last two columns: largest difference from the Keras model.")
+    lines.append(f"\nTest clips: {clips}. Differences: largest difference from the probabilities of the Keras model.")
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""What a keyword spotter can be: its configuration and the named variants."""
+"""Configuration of the keyword spotter, and its named variants."""
 
 import dataclasses
 
@@ -34,86 +34,97 @@ SILENCE, UNKNOWN = "_silence_", "_unknown_"
 class Config(ClassifierConfig):
     """Configuration of a keyword spotter; the defaults are those of the variant `default`.
 
-    The waveform is cut or padded to `clip_seconds`, turned into features inside the model, encoded, and classified.
+    The waveform is cropped or padded to `clip_seconds`. The model computes the features, encodes them and classifies.
     """
 
     corpus: str = field(
         "synthetic",
-        "synthetic, speech_commands, folder, clusters (of untranscribed speech), or several separated by commas",
+        "one or more of synthetic, speech_commands, folder, clusters (of untranscribed speech), separated by commas",
+        group="data",
     )
     data_dir: str = field(
-        "", "folder of the corpus in its native layout; with several corpora one each, separated by commas"
+        "", "folder of the corpus in its native layout; for several corpora one folder each, separated by commas"
     )
     words: tuple[str, ...] = field(
-        (), "the keywords, separated by commas; unless given the ten command words, or every class of a folder"
+        (),
+        "keywords, separated by commas; if empty, the ten command words, or with --corpus=folder every class",
+        group="data",
     )
-    unknown: bool = field(False, "add the class _unknown_ for other words")
+    unknown: bool = field(False, "add the class _unknown_ for all other words")
     silence: bool = field(False, "add the class _silence_ for noise without speech")
     unknown_ratio: float = field(
-        1.0, "recordings of other words in training for each one of a keyword, as far as there are", minimum=0.1
+        1.0, "largest size of _unknown_ in training, as a multiple of the average clips per keyword", minimum=0.1
     )
     speech_dir: str = field(
         "",
-        "folder of speech about anything: with --unknown cuts of it fill up what --unknown_ratio asks for in training",
+        "folder of general speech; its excerpts fill up _unknown_ in training to --unknown_ratio (needs --unknown)",
     )
     unseen_words: tuple[str, ...] = field(
-        (), "other words kept out of training and validation, to test whether words never heard are rejected"
+        (), "other words excluded from training and validation, to test the rejection of unseen words"
     )
     target_recall: float = field(
         0.95,
-        "fraction of the validation keywords that the stored threshold accepts",
+        "fraction of validation keywords that the stored threshold accepts, e.g. 0.95",
         minimum=0.5,
         maximum=1,
         formerly="keep_keywords",
     )
     split_rule: str = field(
         "official",
-        "official keeps speakers apart; random mixes them, 81/9/10 % as in the report; folds deals the speakers",
+        "official: no speaker is in two splits; random: 81/9/10 % of the clips, as in the report; folds: by speaker",
         choices=("official", "random", "folds"),
     )
-    num_folds: int = field(5, "folds of --split_rule=folds", minimum=3)
-    fold: int = field(0, "the fold that is the test split; the next one is validation", minimum=0)
-    language: str = field("en", "language of the synthetic corpus, as espeak-ng names it")
-    clips_per_word: int = field(300, "clips of each word in the synthetic corpus", minimum=10)
+    num_folds: int = field(5, "number of folds, with --split_rule=folds", minimum=3)
+    fold: int = field(0, "fold used as the test split; the next fold is validation", minimum=0)
+    language: str = field("en", "language of the synthetic corpus, an espeak-ng code")
+    clips_per_word: int = field(300, "clips per word in the synthetic corpus", minimum=10)
     recorded_fraction: float = field(
         0.5,
-        "recordings are oversampled until they make up this fraction of training beside the synthetic corpus",
+        "with synthetic and recorded corpora: oversample recordings to this fraction of the training clips",
         minimum=0,
         maximum=0.9,
         formerly="recorded_share",
     )
 
-    model: str = field("bc_resnet", "the network", choices=MODELS)
+    model: str = field("bc_resnet", "the network", choices=MODELS, group="model")
 
     num_teachers: int = field(
-        0, "networks trained first with other seeds, whose averaged answers this one learns", minimum=0, maximum=10
+        0,
+        "teacher networks to distil from, trained first with other seeds; 0 trains none",
+        minimum=0,
+        maximum=10,
+        group="training",
     )
-    teacher_width: float = field(1.0, "the teachers' --width", minimum=0.25, maximum=8)
-    teacher_weight: float = field(0.7, "share of a label that the teachers give", minimum=0, maximum=1)
+    teacher_width: float = field(1.0, "--width of the teachers", minimum=0.25, maximum=8)
+    teacher_weight: float = field(
+        0.7, "weight of the teachers' predictions in the training labels", minimum=0, maximum=1
+    )
 
-    max_shift_ms: float = field(100.0, "training clips move by up to this, in milliseconds", minimum=0)
-    max_gain_db: float = field(6.0, "training clips get up to this much louder or quieter, in dB", minimum=0)
+    max_shift_ms: float = field(
+        100.0, "largest random time shift of training clips, in milliseconds", minimum=0, group="augmentation"
+    )
+    max_gain_db: float = field(6.0, "largest random gain of training clips, up or down, in dB", minimum=0)
     mixup_probability: float = field(
         0.0,
-        "fraction of training clips that are mixed with another, labels too: mixup",
+        "fraction of training clips augmented by mixup",
         minimum=0,
         maximum=1,
         formerly="mix_probability",
     )
 
     def __post_init__(self):
-        """Check the fields, and those that depend on one another."""
+        """Check each field and the fields that depend on each other."""
         super().__post_init__()
         duplicates = {word for word in self.words if self.words.count(word) > 1}
         if duplicates:
-            raise UserError(f"--words: {', '.join(sorted(duplicates))} stands there twice; give each word once")
+            raise UserError(f"--words: {', '.join(sorted(duplicates))} is listed twice; give each word once")
         if self.fold >= self.num_folds:
             raise UserError(f"--fold: expected at most {self.num_folds - 1} with --num_folds={self.num_folds}")
         both = [word for word in self.unseen_words if word in self.words]
         if both:
-            raise UserError(f"--unseen_words: {both[0]} is one of --words; a keyword has to be heard in training")
+            raise UserError(f"--unseen_words: {both[0]} is one of --words; a word cannot be both keyword and unseen")
         if self.speech_dir and not self.unknown:
-            raise UserError("--speech_dir gives examples of unknown words; add --unknown")
+            raise UserError("--speech_dir needs the class _unknown_; add --unknown")
         names = self.corpus.split(",")
         unknown = [name for name in names if name not in KWS_CORPORA]
         if unknown:
@@ -138,11 +149,11 @@ _REPORT_FEATURES = {
 
 
 def _report() -> Config:
-    """The student report's recipe: MFCC of librosa's definition, its CNN, its random split, no augmentation.
+    """The student report's recipe: librosa's MFCC, the report's CNN, a random split, no augmentation.
 
     `python -m kws.train --variant=report --corpus=speech_commands --data_dir=DIR`. The report published six rows from
-    5 epochs at batch 128 (66.46 %) to 40 epochs at batch 32 (93.62 %) on 21,312 clips; this is the last. It does not
-    give its learning rate: Keras' own default is used.
+    5 epochs at batch 128 (66.46 %) to 40 epochs at batch 32 (93.62 %) on 21,312 clips; this is the last row. The report
+    does not state a learning rate; this is the Keras default.
     """
     return Config(
         epochs=40,
@@ -163,7 +174,7 @@ def _report() -> Config:
     )
 
 
-# What the variants of the encoders share: minutes on the few thousand recordings that people have.
+# Shared by the variants of the encoders. Trains in minutes on a few thousand recordings.
 _BASE = Config(
     epochs=40,
     batch_size=50,
@@ -174,8 +185,8 @@ _BASE = Config(
     weight_decay=0.01,
 )
 
-# The most accurate network that a CPU trains within the hour; kws/README.md shows what each part adds. An epoch is a
-# number of draws, so that the time does not depend on the corpus.
+# The most accurate network that trains on a CPU within an hour; see the ablation in kws/README.md. An epoch has a fixed
+# number of clips, so the training time does not depend on the corpus.
 DEFAULT = Config(
     epochs=50,
     epoch_examples=6000,
@@ -195,7 +206,7 @@ DEFAULT = Config(
     max_frequency_mask=5,
 )
 
-# Trained on espeak-ng's voices, used by people: what keeps a network from relying on how a synthesiser speaks.
+# Trained on espeak-ng voices, applied to real speech: strong augmentation against overfitting to the synthesiser.
 _SYNTHETIC = dataclasses.replace(
     DEFAULT,
     clips_per_word=600,
@@ -205,12 +216,12 @@ _SYNTHETIC = dataclasses.replace(
     max_vocal_tract_warp=0.2,
     max_time_stretch=0.15,
     equalizer_db=5.0,
-    # Validation, on synthetic voices too, cannot tell which epoch holds best on people.
+    # Validation is synthetic too, so its best epoch need not be the best one on real speech.
     keep_epoch="last",
 )
 
-# BC-ResNet-1 as its authors train it (arXiv 2106.04140): 200 epochs of SGD, shift and noise; masks of the
-# spectrogram only from tau = 1.5 on.
+# BC-ResNet-1 with its authors' recipe (arXiv 2106.04140): 200 epochs of SGD with shift and noise. The authors use
+# SpecAugment only for tau >= 1.5.
 _BC_RESNET_1 = Config(
     epochs=200,
     batch_size=100,
@@ -228,7 +239,7 @@ _BC_RESNET_1 = Config(
     max_frequency_mask=0,
 )
 
-# Of each encoder: what its variant changes in `_BASE`. Published features and sizes, the shared augmentation.
+# What each encoder's variant changes in `_BASE`: published features and sizes, shared augmentation.
 _SHORT_MFCC = {"features": "mfcc", "n_fft": 1024, "win_length": 640, "hop_length": 320, "max_time_mask": 5}
 _ENCODERS = {
     "report_cnn": {

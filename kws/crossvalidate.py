@@ -1,10 +1,12 @@
-"""Train and test a variant on every fold of a corpus: each speaker, and with --unknown each other word, is tested once.
+"""Cross-validate a variant: train and test it on every fold of a corpus.
 
   python -m kws.crossvalidate --variant=twelve --corpus=speech_commands --data_dir=DIR
 
-The speakers are dealt into --num_folds folds; fold k is the test split of run k, the next fold its validation split. With
---unknown the other words are dealt likewise, and those of fold k are kept out of run k's training and validation.
-Prints a table and writes it as folds.csv and folds.json beside the runs; the same command goes on where it stopped.
+Speakers are assigned to --num_folds folds. Fold k is the test split of run k, the next fold is its validation split.
+With --unknown, the other words are assigned to folds too, and the words of fold k are excluded from the training and
+validation of run k. So each speaker, and with --unknown each other word, is tested once.
+
+Prints a table and writes folds.csv and folds.json next to the runs. Run the same command again to resume.
 """
 
 import sys
@@ -22,7 +24,7 @@ from kws.config import TASK, VARIANTS
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     absl_flags.DEFINE_string(
-        "output_dir", None, f"folder of the runs (default runs/{TASK}/<variant>_folds)", flag_values=flag_values
+        "output_dir", None, f"folder for the runs (default runs/{TASK}/<variant>_folds)", flag_values=flag_values
     )
     shared_flags.define_strategy_flag(flag_values)
     shared_flags.define_corpus_flags(flag_values)
@@ -30,7 +32,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Do what the flags say."""
+    """Cross-validate as the flags say."""
     app.refuse_arguments(arguments)
     startup.load_tensorflow()
     from kws import crossvalidation

@@ -1,4 +1,4 @@
-"""A variant trained and tested on every fold, and what the folds give together."""
+"""Cross-validation: trains and tests a variant on every fold, and pools the results."""
 
 import dataclasses
 import gc
@@ -22,7 +22,7 @@ def run(flags: configs.FlagValues) -> None:
     """Run every fold as the flags say."""
     for name in ("fold", "split_rule", "unseen_words"):
         if flags[name].present:
-            raise UserError(f"--{name}: cross-validation sets it itself, for each of --num_folds; leave it out")
+            raise UserError(f"--{name}: cross-validation sets it for each fold; remove the flag")
     config = dataclasses.replace(configs.from_flags(flags, VARIANTS), split_rule="folds")
     folder = Path(flags.output_dir or f"runs/{TASK}/{flags.variant}_folds")
     figures = []
@@ -36,7 +36,7 @@ def run(flags: configs.FlagValues) -> None:
                 Options(shards_dir=flags.shards_dir, download=flags.download),
             )
             figures.append(runs.read_metrics(run))
-            # Keras' own clearing of the session would end the strategy's scope.
+            # `keras.backend.clear_session` would end the scope of the strategy.
             gc.collect()
     rows, summary = summarize(figures)
     with files.atomic_path(folder / "folds.csv") as temporary:
@@ -47,16 +47,16 @@ def run(flags: configs.FlagValues) -> None:
 
 
 def summarize(figures: list[dict]) -> tuple[pd.DataFrame, dict]:
-    """Put the figures of the folds together.
+    """Summarize the metrics of the folds.
 
     Args:
-        figures: What `metrics.json` holds, of each fold.
+        figures: The content of `metrics.json` of each fold.
 
     Returns:
-        A table with a row a fold (accuracy, its interval, clips, and the shares of `rejection.evaluate_split` at the
-        operating point), and a summary: `accuracy` over all clips of all folds as `metrics.proportion` gives it, the
-        `accuracy_mean` and `accuracy_deviation` of the folds, and the pooled `rejection`, each fold at its own
-        thresholds.
+        A table with one row per fold (accuracy with its interval, clips, and the rejection rates of
+        `rejection.evaluate_split` at the operating point), and a summary: `accuracy` over all clips of all folds as in
+        `metrics.proportion`, mean `accuracy_mean` and standard deviation `accuracy_deviation` over the folds, and the
+        pooled `rejection`, with each fold at its own thresholds.
     """
     rows = []
     for fold, item in enumerate(figures):
@@ -90,17 +90,17 @@ def summarize(figures: list[dict]) -> tuple[pd.DataFrame, dict]:
 
 
 def table(rows: pd.DataFrame, summary: dict) -> str:
-    """Lay the folds and what they give together out for the console."""
-    lines = ["fold  clips  speakers  accuracy            interval  threshold  keywords kept"]
+    """Format the folds and their summary for the console."""
+    lines = ["fold  clips  speakers  accuracy       95 % interval  threshold  keywords accepted"]
     for row in rows.to_dict("records"):
         interval = f"{row['accuracy_low']:.1%} to {row['accuracy_high']:.1%}"
         lines.append(
             f"{row['fold']:4d}  {row['clips']:5d}  {row['speakers']:8d}  {row['accuracy']:8.2%}  {interval:>18}"
-            f"  {row['threshold']:9.3f}  {row['keywords_kept']:13.1%}"
+            f"  {row['threshold']:9.3f}  {row['keywords_kept']:17.1%}"
         )
     lines += [
         f"all folds: accuracy {metrics.format_proportion(summary['accuracy'])};"
-        f" mean of the folds {summary['accuracy_mean']:.2%} ± {summary['accuracy_deviation']:.2%}",
+        f" mean ± standard deviation over folds {summary['accuracy_mean']:.2%} ± {summary['accuracy_deviation']:.2%}",
         rejection.format_table(summary["rejection"]),
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""From corpora to batches: recordings decoded, read, labelled and augmented."""
+"""Input pipeline: decodes, labels and augments recordings, and batches them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ _MIX_ALPHA = 0.4
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-    """The recordings a configuration names.
+    """The recordings of a configuration.
 
     Attributes:
-        config: The configuration with its `words` filled in.
-        manifest: A row a clip; `label` is one of `config.labels`.
+        config: The configuration, with `words` filled in.
+        manifest: One row per clip; `label` is one of `config.labels`.
         noise: Recordings of background noise, with splits and durations; may be empty.
-        unseen: Recordings of words that training never hears, labelled as the corpus names them; may be empty.
-        shards_dir: Where decoded recordings are kept.
+        unseen: Recordings of words excluded from training, with the labels of the corpus; may be empty.
+        shards_dir: Folder of the decoded recordings.
     """
 
     config: Config
@@ -48,7 +48,7 @@ class Split:
         name: `train`, `validation`, `test` or `all`.
         shards: The clips, decoded.
         noise: The split's recordings of background noise; may be empty.
-        shards_dir: Where decoded recordings are kept.
+        shards_dir: Folder of the decoded recordings.
     """
 
     name: str
@@ -58,22 +58,22 @@ class Split:
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row a clip, in the order in which clips are read."""
+        """One row per clip, in reading order."""
         return self.shards.manifest.iloc[self.shards.rows]
 
 
 def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = False, trained: bool = False) -> Corpus:
-    """List the recordings of a configuration's corpora and give each its label.
+    """List and label the recordings of a configuration's corpora.
 
     Args:
         config: Names the corpora, their folders and the words; empty `words` are filled in.
-        shards_dir: Where decoded recordings are to be kept.
-        download: Whether to fetch what is not there.
-        trained: Whether the words are those of a model trained on another corpus: this one may then lack some of them,
-            but a folder may not hold a class that the model cannot answer.
+        shards_dir: Folder for decoded recordings.
+        download: Whether to download a missing corpus.
+        trained: Whether the words are those of a model trained on another corpus. Some of them may then be missing
+            from this corpus, but a folder must not contain a class that the model does not know.
 
     Raises:
-        UserError: A folder is missing or holds no recordings, a word has none, or the model does not know a label.
+        UserError: A folder is missing or empty, a word has no recordings, or the model does not know a label.
     """
     table = pd.concat(recordings.index(config, download), ignore_index=True)
     if not config.words:
@@ -91,12 +91,12 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration that looks at another corpus or folder; see `common.config.with_corpus`."""
+    """Return a trained configuration for another corpus or folder; see `common.config.with_corpus`."""
     return configs.with_corpus(config, corpus, data_dir, split_rule="official")
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:
-    """Decode the recordings of a split, or find them decoded."""
+    """Decode the recordings of a split, unless they are decoded already."""
     config = corpus.config
     prepared = shards.prepare(
         manifests.select(corpus.manifest, split),
@@ -122,13 +122,13 @@ def build_dataset(
     Args:
         config: The configuration, from `load_corpus`.
         split: From `prepare_split`.
-        training: Whether to shuffle, augment and go on without end; otherwise one pass in stored order.
-        initial_step: How many batches training has seen.
-        teachers: Models whose averaged answers to a training clip become `config.teacher_weight` of its label.
+        training: Whether to shuffle, augment and repeat forever; otherwise one pass in stored order.
+        initial_step: Number of training batches to skip.
+        teachers: Models whose averaged predictions are mixed into the training labels with `config.teacher_weight`.
 
     Returns:
-        Batches of (waveform `(batch, num_samples)` float32, label `(batch, len(labels))` float32): one-hot, in training
-        soft where clips are mixed or there are teachers.
+        Batches of (waveform `(batch, num_samples)` float32, label `(batch, len(labels))` float32). Labels are one-hot;
+        in training they are soft with mixup or teachers.
     """
     prepared = split.shards
     targets = tf.constant(target_indices(config, prepared.manifest["label"]), tf.int32)
@@ -152,20 +152,20 @@ def build_dataset(
                 waveform, label, mix_seed, _MIX_ALPHA, probability=config.mixup_probability
             )
         if teachers:
-            answers = tf.add_n([teacher(waveform, training=False) for teacher in teachers]) / len(teachers)
-            label = (1 - config.teacher_weight) * label + config.teacher_weight * answers
+            predicted = tf.add_n([teacher(waveform, training=False) for teacher in teachers]) / len(teachers)
+            label = (1 - config.teacher_weight) * label + config.teacher_weight * predicted
         return waveform, label
 
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
 
 
 def batch_files(config: Config, split: Split, step: int) -> list[str]:
-    """Return the recording that each example of a training batch was read from; noise and clips mixed in are not told.
+    """Return the recording of each example of a training batch, without noise and clips that are mixed in.
 
     Args:
         config: The configuration, from `load_corpus`.
         split: The training split, from `prepare_split`.
-        step: How many training batches come before.
+        step: Index of the training batch.
     """
     share = workers.share(config.batch_size)
     rows = shards.batch_rows(split.shards, share.batch_size, config.seed, step, share)
@@ -173,19 +173,19 @@ def batch_files(config: Config, split: Split, step: int) -> list[str]:
 
 
 def clip_batches(config: Config, prepared: shards.Shards) -> tf.data.Dataset:
-    """Build batches of waveforms `(batch, num_samples)` alone, in stored order, of recordings without a class."""
+    """Build batches of waveforms `(batch, num_samples)` without labels, in stored order."""
     batch_size = strategy.evaluation_batch_size(len(prepared.rows), config.batch_size)
     batches = shards.read(prepared, config.num_samples, batch_size)
     return shards.finish(batches.map(lambda waveform, rows: waveform))
 
 
 def steps_per_epoch(config: Config, split: Split) -> int:
-    """Return how many training batches make an epoch."""
+    """Return the number of training batches per epoch."""
     return max(1, (config.epoch_examples or len(split.shards.rows)) // config.batch_size)
 
 
 def describe(split: Split) -> str:
-    """Say what a split is made of, for the log."""
+    """Return a summary of a split for the log."""
     return f"{split.name}: {len(split.shards.rows):,} clips"
 
 
@@ -196,12 +196,12 @@ def target_indices(config: Config, labels: Sequence[str]) -> np.ndarray:
 
 
 def augment_batch(config: Config, waveforms: tf.Tensor, bank: tf.Tensor | None, seed: tf.Tensor) -> tf.Tensor:
-    """Change every clip of a batch in its own way, as the configuration says.
+    """Augment each clip of a batch independently.
 
     Args:
         config: Which augmentations, and how much.
         waveforms: Shape `(batch, num_samples)`.
-        bank: Recorded noise `(clips, num_samples)`; None draws coloured noise instead.
+        bank: Recorded noise `(clips, num_samples)`; None means generated coloured noise.
         seed: Shape `(2,)`; the same seed gives the same result.
 
     Returns:
@@ -231,7 +231,7 @@ def augment_batch(config: Config, waveforms: tf.Tensor, bank: tf.Tensor | None, 
 
 
 def noise_of_training(config: Config, split: Split) -> tf.Tensor | None:
-    """Decode a split's noise into memory; None if there is none, or none is wanted."""
+    """Decode a split's noise into memory; None if it has none or `noise_probability` is 0."""
     if not config.noise_probability:
         return None
     return noise_bank.build(

@@ -4,9 +4,9 @@
   python -m kws.evaluate --run_dir runs/kws/default --corpus=folder --data_dir=my_words --split=all
   python -m kws.evaluate --run_dir runs/kws/default --background_dir=radio
 
-Prints a table; writes the figures as JSON, and beside it the confusion matrix (CSV, PNG), the ROC curves (PNG) and the
-keywords kept against the others accepted (PNG). With --background_dir, a folder of recordings without keywords, it also
-counts the false accepts an hour.
+Prints a table. Writes the metrics as JSON, and next to it the confusion matrix (CSV, PNG), the ROC curves (PNG) and
+the accepted keywords against the other accepted clips (PNG). With --background_dir, a folder of recordings without
+keywords, it also counts false accepts per hour.
 """
 
 import sys
@@ -32,7 +32,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_integer(
         "num_shifts",
         1,
-        "average the answers over so many places that a clip is moved to (test-time augmentation)",
+        "test-time augmentation: average the predictions of this many time-shifted copies of each clip",
         lower_bound=1,
         upper_bound=101,
         flag_values=flag_values,
@@ -66,12 +66,12 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         figures["background"]["keywords"] = false_accepts.keywords_found(listener, corpus.config, split)
     files.write_json(output, figures)
     stem = output.with_suffix("")
-    pictures = evaluation.save_plots(figures, predictions, stem)
-    pictures += rejection.save_plot(scores, figures["rejection"], files.beside(stem, "_rejection.png"))
+    plot_files = evaluation.save_plots(figures, predictions, stem)
+    plot_files += rejection.save_plot(scores, figures["rejection"], files.beside(stem, "_rejection.png"))
     print(evaluation.format_table(figures))
     if flags.background_dir:
         print(false_accepts.format_table(figures["background"]))
-    print(f"\nwritten: {', '.join(str(path) for path in (output, *pictures))}")
+    print(f"\nwritten: {', '.join(str(path) for path in (output, *plot_files))}")
 
 
 if __name__ == "__main__":

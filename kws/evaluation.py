@@ -1,4 +1,4 @@
-"""How a keyword spotter is judged: the figures, the tables and the plots of a split."""
+"""Evaluation of a keyword spotter: metrics, tables and plots of a split."""
 
 import dataclasses
 from pathlib import Path
@@ -15,13 +15,13 @@ from kws import acceptance, data, rejection
 
 @dataclasses.dataclass(frozen=True)
 class Metrics(metrics.Metrics):
-    """What a keyword spotter reaches.
+    """Test metrics of a keyword spotter.
 
     Attributes:
-        accuracy: Fraction of clips whose likeliest label is the right one.
-        accuracy_interval: Its 95 % interval.
-        num_examples: Clips.
-        keyword_auc: Area under the ROC curve of keywords against the rest; None where there is no rest.
+        accuracy: Fraction of clips whose likeliest label is correct.
+        accuracy_interval: 95 % interval of the accuracy.
+        num_examples: Number of clips.
+        keyword_auc: Area under the ROC curve of keywords against all other clips; None without other clips.
     """
 
     accuracy: float
@@ -31,10 +31,10 @@ class Metrics(metrics.Metrics):
 
 
 class Predictions(NamedTuple):
-    """What a model says of the clips of a split.
+    """Predictions of a model for the clips of a split.
 
     Attributes:
-        labels: What the outputs are called.
+        labels: Names of the outputs.
         targets: Index of each clip's true label, `(clips,)`.
         probabilities: Shape `(clips, labels)`.
     """
@@ -47,17 +47,17 @@ class Predictions(NamedTuple):
 def evaluate_split(
     model: keras.Model, corpus: data.Corpus, split: data.Split, *, trained_on: bool = True
 ) -> tuple[dict, Predictions]:
-    """Compute every figure of one split.
+    """Compute all metrics of a split.
 
     Args:
         model: A trained model.
         corpus: From `data.load_corpus`.
         split: From `data.prepare_split`.
-        trained_on: Whether this is the corpus that the model was trained on; of another nobody knows which speakers
-            the training shared.
+        trained_on: Whether the model was trained on this corpus. For another corpus the number of speakers shared with
+            training is unknown.
 
     Returns:
-        The figures of `common.reporting.metrics.classification` with `confusion`, `keyword_auc` and `protocol`, and the
+        The metrics of `common.reporting.metrics.classification` with `confusion`, `keyword_auc` and `protocol`, and the
         predictions in the order of `split.table`.
     """
     config = corpus.config
@@ -77,13 +77,13 @@ def evaluate_split(
         "num_speakers": len(speakers),
         "num_speakers_shared_with_training": len(speakers & train_speakers) if trained_on else None,
         "num_rejected": len(split.shards.rejected),
-        "interval": "95 %, Wilson, clips taken as independent",
+        "interval": "95 %, Wilson, assuming independent clips",
     }
     return figures, Predictions(config.labels, targets, probabilities)
 
 
 def format_table(figures: dict) -> str:
-    """Lay the figures of `evaluate_split` out for the console."""
+    """Format the metrics of `evaluate_split` for the console."""
     width = max(len(label) for label in figures["labels"])
     lines = [f"{'word':<{width}}  precision  recall     f1    auc  clips"]
     for label, row in figures["labels"].items():
@@ -98,7 +98,7 @@ def format_table(figures: dict) -> str:
     lines.append(
         f"accuracy {figures['accuracy']:.2%}  (95 % interval {low:.1%} to {high:.1%}, {figures['num_examples']} clips)"
     )
-    # Runs that are older than the threshold have no such figures.
+    # Older runs have no stored threshold and so no rejection metrics.
     if figures.get("rejection"):
         lines.append(rejection.format_table(figures["rejection"]))
     return "\n".join(lines)
@@ -110,7 +110,7 @@ def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
     Args:
         figures: From `evaluate_split`.
         details: From `evaluate_split`.
-        stem: Path that the names of the files begin with.
+        stem: Prefix of the file paths.
 
     Returns:
         The files written.
@@ -128,18 +128,18 @@ def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
     truth, score = _keyword_scores(targets, probabilities, labels)
     if 0 < truth.sum() < len(truth):
         curves = {"any keyword": metrics.roc(truth, score), **curves}
-    plots.save(plots.roc(curves, "each word against the rest"), paths[2])
+    plots.save(plots.roc(curves, "one against the rest"), paths[2])
     return paths
 
 
 def _keyword_scores(
     targets: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return whether each clip is a keyword, and how strongly the model says so."""
+    """Return whether each clip is a keyword, and its keyword score."""
     return acceptance.is_keyword(labels)[targets], acceptance.keyword_scores(probabilities, labels)
 
 
 def _keyword_auc(targets: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]) -> float | None:
-    """Area under the ROC of keyword against the rest; None where there is no rest."""
+    """Area under the ROC curve of keywords against all other clips; None without other clips."""
     truth, score = _keyword_scores(targets, probabilities, labels)
     return metrics.roc_auc(truth, score)

@@ -1,10 +1,14 @@
-"""Export a trained keyword spotter, and compare each file with the Keras model on real excerpts.
+"""Export a trained keyword spotter, and compare each export with the Keras model on real excerpts.
 
   python -m kws.export --run_dir runs/kws/default --formats=saved_model,litert
 
-Writes export/saved_model (waveform in; probabilities, label and accepted out), export/model.tflite (one waveform in,
-probabilities out) with labels.txt and threshold.json, and report.json. The features are inside: the waveform is all
-that is needed. An answer that is not accepted is to be taken for no keyword.
+Writes to the folder export/ of the run:
+  saved_model    input: waveforms; outputs: probabilities, label, accepted
+  model.tflite   input: one waveform; output: probabilities; labels.txt and threshold.json belong to it
+  report.json    the comparison
+
+The exported models compute the features themselves: their input is the raw waveform. Treat a prediction that is not
+accepted as "no keyword".
 """
 
 import sys

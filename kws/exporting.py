@@ -1,6 +1,6 @@
-"""What a keyword spotter exports: probabilities of words, and the word itself.
+"""Export of a keyword spotter: a model that returns probabilities, and as a SavedModel also the word.
 
-The four tasks have `export_run` alike on purpose, in the same order, to be read from top to bottom; what is the same logic is shared.
+`export_run` has the same steps in the same order in all four tasks, on purpose. Shared logic is in `common`.
 """
 
 import dataclasses
@@ -32,22 +32,22 @@ def export_run(
     shards_dir: str | Path = "data/shards",
     download: bool = False,
 ) -> dict:
-    """Write the exports of a run, compare each with the Keras model, and write `report.json` beside them.
+    """Export a run, compare each export with the Keras model, and write `report.json`.
 
     Args:
         run_dir: A trained run.
         formats: Any of `common.export.FORMATS`.
-        corpus: Corpus of the excerpts to compare on, if not the trained one.
+        corpus: Corpus of the excerpts to compare on; None for the one trained on.
         data_dir: Folder of that corpus.
-        split: Which of its recordings.
-        shards_dir: Where decoded recordings are kept.
-        download: Whether to fetch a corpus that is not there.
+        split: Split of the excerpts.
+        shards_dir: Folder of the decoded recordings.
+        download: Whether to download a missing corpus.
 
     Returns:
-        The report: for each format its figures of `common.export.graphs.compare`, and `protocol`.
+        The report: the values of `common.export.graphs.compare` for each format, and `protocol`.
 
     Raises:
-        UserError: The run cannot be loaded, or an export answers differently from the model.
+        UserError: The run cannot be loaded, or the predictions of an export differ from the model's.
     """
     config, model = load_model(run_dir)
     folder = Path(run_dir) / "export"
@@ -78,7 +78,7 @@ def export_run(
 
 
 def graphs_of(model: keras.Model, config: Config, threshold: float, excerpts: np.ndarray) -> dict:
-    """Return what each format gets: the SavedModel answers with words, LiteRT, which knows no text, with probabilities."""
+    """Return the graph of each format: the SavedModel returns words too, LiteRT (no strings) only probabilities."""
     size = config.num_samples
     checked = {
         "inputs": excerpts,
@@ -93,10 +93,11 @@ def graphs_of(model: keras.Model, config: Config, threshold: float, excerpts: np
 
 
 def serving_function(model: keras.Model, config: Config, threshold: float):
-    """Return the SavedModel's function, which answers as `inference.classify` does.
+    """Return the SavedModel's function; its predictions match `KeywordSpotter.classify`.
 
-    It takes a waveform `(batch, num_samples)` to `probabilities` `(batch, labels)`, whether the likeliest keyword is
-    `accepted` `(batch,)`, and the `label` `(batch,)`: that keyword, or else the likeliest of all labels.
+    It maps waveforms `(batch, num_samples)` to `probabilities` `(batch, labels)`, `accepted` `(batch,)`, which says
+    whether the likeliest keyword reaches the threshold, and `label` `(batch,)`: that keyword if accepted, else the
+    likeliest of all labels. It also returns the constants `labels` and `threshold`.
     """
     labels = tf.constant(config.labels)
     keywords = tf.constant(acceptance.is_keyword(config.labels))

@@ -1,4 +1,4 @@
-"""False accepts: what the timeline finds in recordings without keywords, and how many keywords it finds in a stream."""
+"""False accepts per hour in recordings without keywords, and the fraction of keywords found in a stream."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,42 +21,42 @@ _CLIPS_AT_ONCE = 50
 
 
 def false_accepts(spotter: KeywordSpotter, folder: str | Path) -> dict:
-    """Count the words that the timeline finds in recordings without keywords.
+    """Count the detections of the timeline in recordings without keywords.
 
-    Every detection counts, whatever is said there: a recording of speech may hold a keyword, or a word that contains one.
+    Every detection counts, even if the recording contains a keyword, or a word that includes one, after all.
 
     Args:
-        spotter: Of whatever threshold.
-        folder: Searched for recordings at any depth; they are read one by one.
+        spotter: The keyword spotter, with any threshold.
+        folder: Searched recursively for recordings, which are read one at a time.
 
     Returns:
         `false_accepts`, `hours`, `per_hour` with its 95 % `interval` (Poisson, exact), `by_word`, `num_recordings`, and
-        `rejected`, those that could not be read.
+        `rejected`, the errors of recordings that could not be read.
 
     Raises:
-        UserError: The folder is missing or holds no recording that can be read.
+        UserError: The folder is missing or has no readable recordings.
     """
     folder = Path(folder)
     listed = listing.find(folder)
     paths = listed.files
     listed.tell()
     if not paths:
-        raise UserError(f"{folder} holds no audio files ({formats.USUAL_SUFFIXES})")
+        raise UserError(f"{folder} has no audio files ({formats.USUAL_SUFFIXES})")
     words, rejected, num_samples = Counter(), [], 0
-    with progress.bar(len(paths), "listening for false accepts", "file") as meter:
+    with progress.bar(len(paths), "counting false accepts", "file") as meter:
         for path in paths:
-            found, own_samples = Counter(), [0]
-            blocks = _counted(spotter.blocks(path, hop_seconds=HOP_SECONDS), own_samples)
+            found, file_samples = Counter(), [0]
+            blocks = _counted(spotter.blocks(path, hop_seconds=HOP_SECONDS), file_samples)
             try:
                 found.update(item.word for item in spotter.stream(blocks, hop_seconds=HOP_SECONDS))
             except UserError as error:
                 rejected.append(str(error))
             else:
-                num_samples += own_samples[0]
+                num_samples += file_samples[0]
                 words += found
             meter.update()
     if not num_samples:
-        raise UserError(f"none of the {len(paths)} recordings in {folder} can be read; the first: {rejected[0]}")
+        raise UserError(f"none of the {len(paths)} recordings in {folder} can be read; first error: {rejected[0]}")
     count, hours = words.total(), num_samples / spotter.sample_rate / 3600
     return {
         "false_accepts": count,
@@ -70,32 +70,32 @@ def false_accepts(spotter: KeywordSpotter, folder: str | Path) -> dict:
             "folder": str(folder),
             "threshold": spotter.threshold,
             "hop_seconds": HOP_SECONDS,
-            "counted": "every detection of the timeline, also of keywords that are really said",
+            "counted": "every detection of the timeline, including keywords that are really spoken",
             "interval": "95 %, exact Poisson",
         },
     }
 
 
 def _counted(blocks: Iterator[np.ndarray], num_samples: list[int]) -> Iterator[np.ndarray]:
-    """Pass blocks on, and add their samples up."""
+    """Pass blocks on and count their samples in `num_samples[0]`."""
     for block in blocks:
         num_samples[0] += len(block)
         yield block
 
 
 def keywords_found(spotter: KeywordSpotter, config: Config, split: data.Split) -> dict:
-    """Count the keywords of a split that the timeline finds, each clip between two seconds of digital silence.
+    """Count the keywords of a split that the timeline finds, with one second of digital silence around each clip.
 
-    Without it false accepts say little: the fewer words a spotter finds, the fewer it finds by mistake.
+    This puts the false accepts into perspective: a spotter that detects fewer words also has fewer false accepts.
 
     Args:
-        spotter: Of whatever threshold.
+        spotter: The keyword spotter, with any threshold.
         config: The configuration, from `data.load_corpus`.
         split: From `data.prepare_split`.
 
     Returns:
-        `found`, the keywords with a detection in their place, and `found_right`, those with the right one; each as
-        `common.reporting.metrics.proportion` gives it.
+        `found`, the keywords with a detection at their time, and `found_right`, those with a correct detection; each as
+        in `common.reporting.metrics.proportion`.
     """
     pause = np.zeros(round(_PAUSE_SECONDS * config.sample_rate), np.float32)
     period_seconds = config.clip_seconds + _PAUSE_SECONDS
@@ -112,9 +112,9 @@ def keywords_found(spotter: KeywordSpotter, config: Config, split: data.Split) -
         found = list(spotter.stream([stream], hop_seconds=HOP_SECONDS))
         for number, (_, word) in enumerate(block):
             middle = number * period_seconds + _PAUSE_SECONDS + config.clip_seconds / 2
-            heard = {item.word for item in found if abs((item.start + item.end) / 2 - middle) <= period_seconds / 2}
-            num_found += bool(heard)
-            num_right += word in heard
+            words = {item.word for item in found if abs((item.start + item.end) / 2 - middle) <= period_seconds / 2}
+            num_found += bool(words)
+            num_right += word in words
     return {
         "found": metrics.proportion(num_found, len(clips)),
         "found_right": metrics.proportion(num_right, len(clips)),
@@ -122,17 +122,18 @@ def keywords_found(spotter: KeywordSpotter, config: Config, split: data.Split) -
 
 
 def format_table(figures: dict) -> str:
-    """Lay the figures of `false_accepts`, with those of `keywords_found` under `keywords`, out for the console."""
+    """Format the result of `false_accepts`, with that of `keywords_found` as `keywords`, for the console."""
     low, high = figures["interval"]
     words = ", ".join(f"{word} {count}" for word, count in figures["by_word"].items())
     lines = [
-        f"timeline over {figures['hours']:.2f} hours without keywords, threshold {figures['protocol']['threshold']:.3f}",
-        f"  false accepts an hour {figures['per_hour']:.1f}  ({low:.1f} to {high:.1f}, {figures['false_accepts']} in all)",
+        f"timeline of {figures['hours']:.2f} hours without keywords, threshold {figures['protocol']['threshold']:.3f}",
+        f"  false accepts per hour {figures['per_hour']:.1f}  "
+        f"(95 % interval {low:.1f} to {high:.1f}, {figures['false_accepts']} in total)",
     ]
     if words:
-        lines.append(f"  of them: {words}")
+        lines.append(f"  by word: {words}")
     lines += [
-        f"  keywords {name.replace('_', ' '):<13} {metrics.format_proportion(value)}"
+        f"  keywords {name.replace('_right', ' and correct'):<18} {metrics.format_proportion(value)}"
         for name, value in figures["keywords"].items()
         if value["total"]
     ]
@@ -140,7 +141,7 @@ def format_table(figures: dict) -> str:
 
 
 def poisson_interval(count: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact interval of the mean of a Poisson count (Garwood 1936).
+    """Return the exact confidence interval of the mean of a Poisson count (Garwood 1936).
 
     Example:
         >>> [round(bound, 2) for bound in poisson_interval(3)]

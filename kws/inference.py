@@ -1,7 +1,7 @@
-"""From audio to keywords, over any function from clips to probabilities; no TensorFlow is needed.
+"""Keyword spotting with any function from clips to probabilities; does not need TensorFlow.
 
-A clip gets one answer. A longer recording gets a timeline, as it comes in: the same rule serves files and live streams,
-and what it says of a window is final `LOOKAHEAD_SECONDS` of audio after that window has ended, at the latest.
+A clip gets one prediction. A longer recording gets a timeline, computed as the audio arrives. Files and live streams
+use the same rule. The decision about a window is final at most `LOOKAHEAD_SECONDS` of audio after its end.
 """
 
 import dataclasses
@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from common import audio
+from common import arguments, audio
 from common.audio.sliding import WindowModel
 from kws import acceptance
 from kws.config import SILENCE
 from kws.timeline import LOOKAHEAD_SECONDS as LOOKAHEAD_SECONDS
 from kws.timeline import Row, Rule
 
-_QUIET_RMS = 1e-3  # -60 dBFS: the windows of digital silence and of a muted microphone
+_QUIET_RMS = 1e-3  # -60 dBFS: quieter windows are digital silence or a muted microphone
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -24,13 +24,13 @@ class Detection:
     """A word found in a recording.
 
     Attributes:
-        start: Beginning of the window that holds it, in seconds.
-        end: End of that window, in seconds.
-        word: The likeliest keyword where it is accepted, else the likeliest label; of digital silence `_silence_`, whether
-            the model knows that label or not.
-        probability: Of that label.
-        probabilities: Of every label, in the order of the model's outputs.
-        accepted: Whether the likeliest keyword's probability reaches the threshold.
+        start: Start of the window that contains the word, in seconds.
+        end: End of the window, in seconds.
+        word: The likeliest keyword if it is accepted, else the likeliest label. For digital silence `_silence_`, even
+            if the model does not have that label.
+        probability: Probability of `word`.
+        probabilities: Probability of every label, in the order of the model's outputs.
+        accepted: Whether the probability of the likeliest keyword reaches the threshold.
     """
 
     start: float
@@ -41,20 +41,23 @@ class Detection:
     accepted: bool
 
     def __repr__(self) -> str:
-        """Say what was found in a line."""
+        """Return a one-line summary."""
         place = f"start={self.start:.2f}, end={self.end:.2f}, accepted={self.accepted}"
         return f"Detection(word={self.word!r}, probability={self.probability:.3f}, {place})"
 
 
 class KeywordSpotter(WindowModel):
-    """Finds keywords.
+    """Finds keywords in clips, recordings and streams.
 
     Args:
-        run: From clips `(clips, num_samples)`, float32 in [-1, 1], to probabilities `(clips, labels)`.
-        sample_rate: In hertz.
-        num_samples: Length of a clip.
-        labels: Names of the outputs: keywords, and perhaps `_silence_` and `_unknown_`.
-        threshold: Probability from which a keyword is accepted.
+        run: Function from clips `(clips, num_samples)`, float32 in [-1, 1], to probabilities `(clips, labels)`.
+        sample_rate: Sample rate in hertz.
+        num_samples: Length of a clip in samples.
+        labels: Names of the outputs: keywords, optionally `_silence_` and `_unknown_`.
+        threshold: Smallest probability at which a keyword is accepted.
+
+    Raises:
+        UserError: The threshold is not a probability.
     """
 
     def __init__(
@@ -66,40 +69,40 @@ class KeywordSpotter(WindowModel):
         labels: Sequence[str],
         threshold: float,
     ):
-        super().__init__(run, sample_rate=sample_rate, num_samples=num_samples)
+        super().__init__(run, sample_rate=sample_rate, num_samples=num_samples, num_labels=len(labels))
         self.labels = tuple(labels)
-        self.threshold = threshold
+        self.threshold = arguments.number("threshold", threshold, 0, 1)
         self._keywords = np.flatnonzero(acceptance.is_keyword(self.labels))
 
     def __repr__(self) -> str:
-        """Say what it is in a line."""
+        """Return a one-line description."""
         return f"KeywordSpotter({len(self._keywords)} words, {self.sample_rate} Hz, threshold {self.threshold:.2f})"
 
     def predict(self, source: audio.AudioSource | np.ndarray, sample_rate: int | None = None) -> Detection:
-        """Name the word in a clip; of a longer recording, which is held in memory, the loudest clip counts.
+        """Predict the word in a clip. A longer recording is loaded into memory, and its loudest clip is used.
 
         Args:
             source: A path, a binary file object, or a waveform `(samples,)` or `(samples, channels)`, float or int16.
-            sample_rate: Rate of a waveform in Hz, if not the model's.
+            sample_rate: Sample rate of a waveform in Hz; None for the model's rate.
 
         Raises:
-            UserError: The recording cannot be read, or the waveform not used.
+            UserError: The recording cannot be read, or the waveform is not valid.
         """
         return self.classify([self.waveform(source, sample_rate)])[0]
 
     def classify(self, waveforms: Sequence[np.ndarray]) -> list[Detection]:
-        """Name the word in each of several clips.
+        """Predict the word in each of several clips.
 
         Args:
-            waveforms: Shape `(samples,)` each, float32 at the model's rate; of longer ones the loudest stretch counts, as in
-                training.
+            waveforms: Shape `(samples,)` each, float32 at the model's rate. Of a longer waveform the loudest clip is
+                used, as in training.
 
         Returns:
-            One answer a clip.
+            One prediction per clip.
         """
         if not waveforms:
             return []
-        rows = self.run(self.clips(waveforms))
+        rows = self.outputs(self.clips(waveforms))
         lengths = [len(waveform) / self.sample_rate for waveform in waveforms]
         return [
             self._silence(seconds) if audio.is_silent(waveform) else self._detection(row, 0.0, seconds)
@@ -109,35 +112,35 @@ class KeywordSpotter(WindowModel):
     def timeline(
         self, source: audio.AudioSource | np.ndarray, sample_rate: int | None = None, *, hop_seconds: float = 0.1
     ) -> Iterator[Detection]:
-        """Find the keywords of a recording of any length; it is read as the detections are asked for.
+        """Find the keywords in a recording of any length, which is read lazily.
 
         Args:
             source: As for `predict`.
             sample_rate: As for `predict`.
-            hop_seconds: Time between two windows; at most a clip.
+            hop_seconds: Time between two windows; at most the length of a clip.
 
         Returns:
-            Detections in order of time; silence and unknown words are none.
+            Iterator over detections of keywords, in order of time; silence and unknown words are not included.
 
         Raises:
-            UserError: `hop_seconds` is out of range; as `predict`, of a file when it is read.
+            UserError: `hop_seconds` is out of range. As for `predict`; a file raises it while it is read.
         """
         self.hop_samples(hop_seconds)
         blocks = self.blocks(source, sample_rate, hop_seconds=hop_seconds)
         return self.stream(blocks, hop_seconds=hop_seconds)
 
     def stream(self, blocks: Iterable[np.ndarray], *, hop_seconds: float = 0.1) -> Iterator[Detection]:
-        """Find keywords in what comes in, whatever the lengths of its blocks.
+        """Find keywords in a stream.
 
-        The model sees a sliding window; what is a word follows from its probabilities as `kws.timeline` says.
+        The model runs on a sliding window; `kws.timeline` turns its probabilities into words.
 
         Args:
-            blocks: Waveforms `(samples,)`, float32 at the model's rate, that follow each other.
-            hop_seconds: Time between two windows; at most a clip.
+            blocks: Consecutive waveforms `(samples,)` of any length, float32 at the model's rate.
+            hop_seconds: Time between two windows; at most the length of a clip.
 
         Yields:
-            Detections in order of time, each at the latest with the block that brings the `LOOKAHEAD_SECONDS` behind its
-            `end`.
+            Detections in order of time, each at the latest with the block that contains the time `end` plus
+            `LOOKAHEAD_SECONDS`.
         """
         hop = self.hop_samples(hop_seconds)
         hop_seconds = hop / self.sample_rate
@@ -147,15 +150,15 @@ class KeywordSpotter(WindowModel):
             yield self._detection(row, first / self.sample_rate, (first + self.num_samples) / self.sample_rate)
 
     def _rows(self, blocks: Iterable[np.ndarray], hop: int) -> Iterator[Row]:
-        """Yield the model's output for one window after another, and whether the window is loud."""
+        """Yield the model's output for each window, and whether the window is loud."""
         for starts, windows, outputs in self.windows(blocks, hop):
             loud = np.sqrt(np.mean(np.square(windows), axis=1)) > _QUIET_RMS
-            # The last window ends with the recording; here all are equally far apart.
+            # The last window ends with the recording and may be off the grid; the rule needs equal hops.
             regular = starts % hop == 0
             yield from zip(outputs[regular], loud[regular].tolist(), strict=True)
 
     def _silence(self, seconds: float) -> Detection:
-        """Return the answer to digital silence, of which a model can say anything."""
+        """Return the prediction for digital silence, for which the model's output is arbitrary."""
         probabilities = tuple(float(label == SILENCE) for label in self.labels)
         return Detection(0.0, seconds, SILENCE, 1.0, probabilities, False)
 

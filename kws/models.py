@@ -23,21 +23,21 @@ __all__ = [
 
 
 def build_model(config: Config, embedding: str | Path | None = None) -> keras.Model:
-    """Build the network that a configuration describes.
+    """Build the network of a configuration.
 
     Args:
-        config: Its `words` must be set: they are the outputs.
-        embedding: With `--model=embedding`, where the network is that `config.embedding` names, if no longer there.
+        config: The configuration; `words` must be set, since they are the outputs.
+        embedding: With `--model=embedding`, path of the embedding network; None for `config.embedding`.
 
     Returns:
         A model from a waveform `(batch, num_samples)` in [-1, 1] to probabilities `(batch, len(config.labels))`.
 
     Raises:
-        UserError: `--embedding` names no network that takes such a waveform.
+        UserError: `--embedding` is not a network that accepts such a waveform.
     """
     waveform = keras.Input((config.num_samples,), name="waveform", dtype="float32")
     hidden = classifier.encode(config, waveform, _restore, embedding)
-    # Probabilities in half precision would round the best of them to 1.
+    # Half precision would round the largest probabilities to 1.
     outputs = keras.layers.Dense(len(config.labels), activation="softmax", dtype="float32", name="probabilities")(
         hidden
     )
@@ -45,10 +45,10 @@ def build_model(config: Config, embedding: str | Path | None = None) -> keras.Mo
 
 
 def load_model(run_dir: str | Path) -> tuple[Config, keras.Model]:
-    """Rebuild the network of a run, in float32, with the weights of its best epoch.
+    """Rebuild the network of a run, in float32, with the weights that were kept.
 
     Raises:
-        UserError: The folder is no keyword-spotting run, or has no weights yet.
+        UserError: The folder is not a keyword-spotting run, or has no weights yet.
     """
     with runs.in_float32():
         return _restore(Path(run_dir))
@@ -59,17 +59,17 @@ def load_for_inference(run_dir: str | Path, threshold: float | None = None) -> K
 
     Args:
         run_dir: A trained run.
-        threshold: Probability from which a keyword is accepted; None takes the one stored with the run.
+        threshold: Smallest probability at which a keyword is accepted; None for the threshold stored with the run.
 
     Raises:
-        UserError: As `load_model`; or the stored threshold is damaged.
+        UserError: As for `load_model`, or the stored threshold is damaged.
     """
     config, model = load_model(run_dir)
     return spotter(model, config, acceptance.load_threshold(run_dir) if threshold is None else threshold)
 
 
 def spotter(model: keras.Model, config: Config, threshold: float) -> KeywordSpotter:
-    """Return the keyword spotter that a model is with a threshold; model and configuration are from `load_model`."""
+    """Return a keyword spotter for a model and configuration from `load_model`, with a threshold."""
     return KeywordSpotter(
         batches.function_of(model),
         sample_rate=config.sample_rate,
@@ -80,7 +80,7 @@ def spotter(model: keras.Model, config: Config, threshold: float) -> KeywordSpot
 
 
 def _restore(run_dir: Path) -> tuple[Config, keras.Model]:
-    """Rebuild the network of a run under the policy that is set."""
+    """Rebuild the network of a run under the current dtype policy."""
     config = configs.load(Config, TASK, run_dir / "config.json")
     with runs.rebuilding(run_dir):
         model = build_model(config, classifier.kept_embedding(run_dir))
@@ -89,25 +89,25 @@ def _restore(run_dir: Path) -> tuple[Config, keras.Model]:
 
 
 def average_over_shifts(model: keras.Model, config: Config, num_shifts: int) -> keras.Model:
-    """Return a model that averages the answers to a clip moved in time: test-time augmentation.
+    """Return a model that averages predictions over time shifts of a clip (test-time augmentation).
 
     Args:
         model: From `load_model`.
-        config: From `load_model`; the clip moves by up to its `max_shift_ms` both ways.
-        num_shifts: How many places, at least 2; that many times the work.
+        config: From `load_model`; the shifts span ±`max_shift_ms`.
+        num_shifts: Number of shifts, at least 2; inference takes this many times as long.
     """
     largest = round(config.max_shift_ms / 1000 * config.sample_rate)
     waveform = keras.Input((config.num_samples,), name="waveform", dtype="float32")
     padded = keras.ops.pad(waveform, ((0, 0), (largest, largest)))
     starts = [round(2 * largest * number / (num_shifts - 1)) for number in range(num_shifts)]
-    answers = [model(padded[:, start : start + config.num_samples]) for start in starts]
-    return keras.Model(waveform, keras.layers.Average(dtype="float32")(answers), name=f"{model.name}_shifted")
+    outputs = [model(padded[:, start : start + config.num_samples]) for start in starts]
+    return keras.Model(waveform, keras.layers.Average(dtype="float32")(outputs), name=f"{model.name}_shifted")
 
 
 def compile_model(
     model: keras.Model, config: Config, optimizer: keras.optimizers.Optimizer, steps_per_execution: int
 ) -> None:
-    """Set loss, metrics and optimizer for training and evaluation on one-hot labels."""
+    """Compile the model for training and evaluation on one-hot labels."""
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),

@@ -1,14 +1,14 @@
-"""Say which word each recording holds.
+"""Predict the keyword in each recording.
 
   python -m kws.predict --run_dir runs/kws/default clip.wav more/*.flac
-  python -m kws.predict --run_dir runs/kws/default my_words           a folder; subfolders named as words are the truth
+  python -m kws.predict --run_dir runs/kws/default my_words           a folder; names of subfolders are true labels
   sox -d -t wav - | python -m kws.predict --run_dir runs/kws/default -
 
-A clip gets one line: the likeliest words with their probabilities, and "rejected" where no keyword reaches the
-threshold (the one stored with the run, or --threshold). A longer recording gets a timeline: a line for each word
-accepted; it is read as a stream, so ten hours take no more memory than ten seconds. Files of any format, rate and channel
-count are read. Answers come in the order asked; a recording that cannot be read gets its line on standard error, the others
-their answers, and the exit code is 2.
+A clip gets one line: the likeliest words with their probabilities, and "rejected" if no keyword reaches the threshold
+(the one stored with the run, or --threshold). A longer recording gets a timeline with one line per accepted word. It is
+streamed, so memory use does not depend on its length. Any audio format, sample rate and number of channels is accepted.
+Predictions are in the order of the arguments. A recording that cannot be read is reported on standard error, the others
+are still processed, and the exit code is 2.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ _NUM_SHOWN = 3
 
 
 class Clip(NamedTuple):
-    """A short recording: its name, the word that its folder is named by, if any, and its waveform `(samples,)`."""
+    """A short recording: its name, its true word if the folder names one, and its waveform `(samples,)`."""
 
     name: str
     truth: str | None
@@ -53,18 +53,18 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_float(
         "threshold",
         None,
-        "probability from which a keyword is accepted (default: the one stored with the run)",
+        "smallest probability at which a keyword is accepted (default: the threshold stored with the run)",
         0.0,
         1.0,
         flag_values=flag_values,
     )
     absl_flags.DEFINE_float(
-        "hop_seconds", 0.1, "time between two looks at a long recording", 0.01, 10.0, flag_values=flag_values
+        "hop_seconds", 0.1, "hop between windows of a long recording, in seconds", 0.01, 10.0, flag_values=flag_values
     )
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Answer for every file named on the command line."""
+    """Predict for every file named on the command line."""
     named = list(inputs.recordings(arguments))
     config = configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
     sliding.check_hop(flags.hop_seconds, config.clip_seconds)
@@ -92,10 +92,10 @@ def answer(
     hop_seconds: float,
     writer: "TextWriter | JsonWriter | CsvWriter",
 ) -> None:
-    """Write the answers in the order asked, clips together: timelines wait for the clips before them."""
+    """Write the predictions in input order; clips are batched, and a timeline waits for the clips before it."""
     clips: list[Clip] = []
 
-    def answer_clips() -> None:
+    def predict_clips() -> None:
         for clip, found in classify(guard, spotter, clips):
             with guard.one(clip.name):
                 writer.clip(clip.name, clip.truth, found)
@@ -106,67 +106,70 @@ def answer(
             blocks = spotter.blocks(source, hop_seconds=hop_seconds)
             first = next(blocks)
             if spotter.is_long(first):
-                answer_clips()
+                predict_clips()
                 whole = itertools.chain([first], blocks)
                 writer.timeline(name, spotter.stream(whole, hop_seconds=hop_seconds))
             else:
                 truth = true_word(Path(name), folder, spotter.labels) if folder else None
                 clips.append(Clip(name, truth, first))
         if len(clips) == _CLIPS_AT_ONCE:
-            answer_clips()
-    answer_clips()
+            predict_clips()
+    predict_clips()
 
 
 def classify(guard: Guard, spotter: KeywordSpotter, clips: Sequence[Clip]) -> Iterator[tuple[Clip, Detection]]:
-    """Yield clips with their answers: all at once, or where that fails one by one, so that one does not end the others."""
+    """Yield clips with their predictions: as one batch, or if that fails one by one, so that one error stays local."""
     try:
-        answers = spotter.classify([clip.waveform for clip in clips])
+        predictions = spotter.classify([clip.waveform for clip in clips])
     except Exception:
         for clip in clips:
             with guard.one(clip.name):
                 yield clip, spotter.classify([clip.waveform])[0]
     else:
-        yield from zip(clips, answers, strict=True)
+        yield from zip(clips, predictions, strict=True)
 
 
 def true_word(path: Path, folder: Path, labels: Sequence[str]) -> str | None:
-    """Return the word that a recording of a folder belongs to, if it is one of the model's labels.
+    """Return the true word of a recording in a folder, or None if its folder is not one of the model's labels.
 
-    As in training that is the folder's uppermost subfolder; or the folder itself, where recordings lie directly in it.
+    As in training, the word is the name of the topmost subfolder that is a label, else of the folder itself.
     """
     names = [plain_name(name) for name in (folder.absolute().name, *path.relative_to(folder).parts[:-1])]
     return next((name for name in [*names[1:], names[0]] if name in labels), None)
 
 
 class TextWriter(contextlib.nullcontext):
-    """Lines for people."""
+    """Human-readable lines."""
 
     def __init__(self, labels: Sequence[str]):
-        """Remember the labels."""
+        """Store the labels."""
         super().__init__()
         self.labels = labels
         self.num_labelled = self.num_right = self.num_accepted = 0
 
     def __enter__(self) -> Self:
-        """Write as it is."""
+        """Return the writer."""
         return self
 
-    def clip(self, name: str, truth: str | None, answer: Detection) -> None:
-        """Write one clip's answer, the likeliest other labels, and whether it is rejected."""
-        chances = dict(zip(self.labels, answer.probabilities, strict=True)) | {answer.word: answer.probability}
-        others = sorted((label for label in chances if label != answer.word), key=chances.get, reverse=True)
-        words = "  ".join(f"{label} {chances[label]:.3f}" for label in (answer.word, *others[: _NUM_SHOWN - 1]))
-        words += "" if answer.accepted else "  rejected"
+    def clip(self, name: str, truth: str | None, prediction: Detection) -> None:
+        """Write the prediction of a clip, the next likeliest labels, and whether it is rejected."""
+        likely = dict(zip(self.labels, prediction.probabilities, strict=True)) | {
+            prediction.word: prediction.probability
+        }
+        others = sorted((label for label in likely if label != prediction.word), key=likely.get, reverse=True)
+        words = "  ".join(f"{label} {likely[label]:.3f}" for label in (prediction.word, *others[: _NUM_SHOWN - 1]))
+        words += "" if prediction.accepted else "  rejected"
         if truth is None:
             print(f"{name}  {words}")
             return
         self.num_labelled += 1
-        self.num_right += answer.word == truth
-        self.num_accepted += answer.accepted
-        print(f"{name}  true {truth:<10} predicted {answer.word:<10} {' ' if answer.word == truth else '✗'}  {words}")
+        self.num_right += prediction.word == truth
+        self.num_accepted += prediction.accepted
+        mark = " " if prediction.word == truth else "✗"
+        print(f"{name}  true {truth:<10} predicted {prediction.word:<10} {mark}  {words}")
 
     def timeline(self, name: str, found: Iterator[Detection]) -> None:
-        """Write one long recording's words, a line each, as they are found."""
+        """Write the words of a long recording as they are found, one line each."""
         item = None
         for item in found:
             print(f"{name}  {item.start:8.2f} s  {item.word}  {item.probability:.3f}", flush=True)
@@ -174,30 +177,30 @@ class TextWriter(contextlib.nullcontext):
             print(f"{name}  no keyword found")
 
     def __exit__(self, kind: type | None, *error: object) -> None:
-        """Sum up a labelled folder."""
+        """Write the accuracy on labelled clips."""
         if self.num_labelled and kind is None:
-            share = f"{self.num_right / self.num_labelled:.1%}"
-            print(f"{self.num_accepted} accepted; {self.num_right} of {self.num_labelled} right ({share})")
+            accuracy = f"{self.num_right / self.num_labelled:.1%}"
+            print(f"{self.num_accepted} accepted; {self.num_right} of {self.num_labelled} correct ({accuracy})")
 
 
 class JsonWriter(JsonList):
-    """One JSON list with an object a recording."""
+    """A JSON list with one object per recording."""
 
     def __init__(self, labels: Sequence[str]):
-        """Remember the labels."""
+        """Store the labels."""
         self.labels = labels
 
-    def clip(self, name: str, truth: str | None, answer: Detection) -> None:
+    def clip(self, name: str, truth: str | None, prediction: Detection) -> None:
         """Add one clip."""
         row = {
             "path": name,
-            "word": answer.word,
-            "probability": answer.probability,
-            "accepted": answer.accepted,
+            "word": prediction.word,
+            "probability": prediction.probability,
+            "accepted": prediction.accepted,
         }
         if truth is not None:
             row["true"] = truth
-        self.add({**row, "probabilities": dict(zip(self.labels, answer.probabilities, strict=True))})
+        self.add({**row, "probabilities": dict(zip(self.labels, prediction.probabilities, strict=True))})
 
     def timeline(self, name: str, found: Iterator[Detection]) -> None:
         """Add one long recording."""
@@ -208,15 +211,15 @@ class JsonWriter(JsonList):
 
 
 class CsvWriter(CsvList):
-    """A row a clip, or a row a word of a long recording."""
+    """One row per clip, or per word of a long recording."""
 
     def __init__(self, labels: Sequence[str]):
-        """Take what the others take."""
+        """Set the columns; `labels` is ignored, for the same signature as the other writers."""
         super().__init__("path", "start", "end", "word", "probability", "true", "accepted")
 
-    def clip(self, name: str, truth: str | None, answer: Detection) -> None:
+    def clip(self, name: str, truth: str | None, prediction: Detection) -> None:
         """Write one clip."""
-        self._row(name, answer, truth or "")
+        self._row(name, prediction, truth or "")
 
     def timeline(self, name: str, found: Iterator[Detection]) -> None:
         """Write one long recording."""

@@ -1,4 +1,4 @@
-"""Saying no: how well the threshold of `kws.acceptance` keeps keywords and rejects what is none."""
+"""Rejection metrics: how well the threshold of `kws.acceptance` accepts keywords and rejects everything else."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ NOISE, UNSEEN = "noise", "unseen words"
 
 
 def store_threshold(model: keras.Model, corpus: data.Corpus, validation: data.Split, run_dir: str | Path) -> float:
-    """Choose the threshold on the validation split and write it, with how it was chosen, to the run directory.
+    """Choose the threshold on the validation split and write it to the run directory, with how it was chosen.
 
     Args:
         model: The trained model.
@@ -55,34 +55,36 @@ def evaluate_split(
     probabilities: np.ndarray,
     threshold: float,
 ) -> tuple[dict, dict[str, np.ndarray]]:
-    """Measure how many keywords are kept and how much else is rejected.
+    """Compute the fractions of accepted keywords and of rejected other clips.
 
-    Judged are the classes `_unknown_` and `_silence_` of the split; noise that is no class of the model; and words that
-    training never heard, once by all speakers and once by those of the split alone.
+    The other clips are the classes `_unknown_` and `_silence_` of the split, noise that is not a class of the model,
+    and unseen words (not in training), both by all speakers and by the speakers of the split only.
 
     Args:
         model: The trained model.
         corpus: From `data.load_corpus`.
         split: From `data.prepare_split`.
-        probabilities: Of the split's clips, from `evaluation.evaluate_split`.
+        probabilities: Probabilities of the split's clips, from `evaluation.evaluate_split`.
         threshold: From `acceptance.load_threshold`.
 
     Returns:
-        The figures at the given threshold (`stored_threshold`) and at the one that keeps the share `target_recall` of
-        this split's own keywords (`operating_point`), and the scores of each group of clips.
+        The metrics at the given threshold (`stored_threshold`) and at the one that accepts the fraction `target_recall`
+        of this split's keywords (`operating_point`), and the scores of each group of clips.
     """
     config = corpus.config
     rows = split.table
     targets = data.target_indices(config, rows["label"])
     right = _right(config.labels, targets, probabilities)
-    own = acceptance.keyword_scores(probabilities, config.labels)
-    groups = {label: own[rows["label"] == label] for label in (UNKNOWN, SILENCE) if (rows["label"] == label).any()}
+    split_scores = acceptance.keyword_scores(probabilities, config.labels)
+    groups = {
+        label: split_scores[rows["label"] == label] for label in (UNKNOWN, SILENCE) if (rows["label"] == label).any()
+    }
     truth = acceptance.is_keyword(config.labels)[targets]
     unseen = _unseen_clips(model, corpus)
     if len(unseen):
         groups[f"{UNSEEN}, all speakers"] = unseen["score"].to_numpy()
         of_split = unseen[unseen["split"] == split.name]
-        # The random split is one of recordings: it does not say on which side a speaker is.
+        # The random split assigns recordings, so a speaker belongs to no single split.
         if len(of_split) and config.split_rule != "random":
             groups[f"{UNSEEN}, speakers of {split.name}"] = of_split["score"].to_numpy()
     noises = _noise_scores(model, corpus, split.name)
@@ -90,11 +92,11 @@ def evaluate_split(
         groups[NOISE] = noises
 
     def at(value: float) -> dict:
-        kept = own[truth] >= value
+        accepted = split_scores[truth] >= value
         return {
             "threshold": value,
-            "keywords_kept": metrics.proportion(kept.sum(), len(kept)),
-            "keywords_kept_and_right": metrics.proportion((kept & right[truth]).sum(), len(kept)),
+            "keywords_kept": metrics.proportion(accepted.sum(), len(accepted)),
+            "keywords_kept_and_right": metrics.proportion((accepted & right[truth]).sum(), len(accepted)),
             "rejected": {
                 name: metrics.proportion((scores < value).sum(), len(scores)) for name, scores in groups.items()
             },
@@ -107,12 +109,12 @@ def evaluate_split(
     figures = {"rule": acceptance.RULE, "target_recall": config.target_recall}
     if truth.any():
         figures["stored_threshold"] = at(threshold)
-        figures["operating_point"] = at(acceptance.choose_threshold(own[truth], config.target_recall))
-    return figures, {"keywords": own[truth], **groups}
+        figures["operating_point"] = at(acceptance.choose_threshold(split_scores[truth], config.target_recall))
+    return figures, {"keywords": split_scores[truth], **groups}
 
 
 def pool(figures: list[dict]) -> dict:
-    """Add up the counts of several evaluations, such as those of folds, each at its own thresholds."""
+    """Pool the counts of several evaluations, e.g. of folds, each at its own thresholds."""
     pooled = {}
     for point in ("stored_threshold", "operating_point"):
         points = [item[point] for item in figures if point in item]
@@ -134,19 +136,19 @@ def pool(figures: list[dict]) -> dict:
 
 
 def format_table(figures: dict) -> str:
-    """Lay the figures of `evaluate_split`, or of `pool`, out for the console."""
+    """Format the metrics of `evaluate_split` or `pool` for the console."""
     lines = []
     for point, title in (
         ("stored_threshold", "stored threshold, chosen on validation"),
-        ("operating_point", "threshold that keeps the asked share of these keywords"),
+        ("operating_point", "threshold chosen on these keywords for the target recall"),
     ):
         if point not in figures:
             continue
         item = figures[point]
         lines.append(f"{title}: {item['threshold']:.3f}" if "threshold" in item else title)
         shown = {
-            "keywords kept": item["keywords_kept"],
-            "keywords kept and right": item["keywords_kept_and_right"],
+            "keywords accepted": item["keywords_kept"],
+            "keywords accepted and correct": item["keywords_kept_and_right"],
             **{f"{name.strip('_')} rejected": value for name, value in item["rejected"].items()},
         }
         lines += [f"  {name:<42} {metrics.format_proportion(value)}" for name, value in shown.items() if value["total"]]
@@ -154,7 +156,7 @@ def format_table(figures: dict) -> str:
 
 
 def save_plot(scores: dict[str, np.ndarray], figures: dict, path: Path) -> list[Path]:
-    """Draw the keywords kept against the others accepted, with the stored threshold, where there are others.
+    """Plot the accepted keywords against the other accepted clips and mark the stored threshold.
 
     Args:
         scores: From `evaluate_split`.
@@ -162,31 +164,32 @@ def save_plot(scores: dict[str, np.ndarray], figures: dict, path: Path) -> list[
         path: The PNG to write.
 
     Returns:
-        The files written: one or none.
+        The files written; empty without keywords or other clips.
     """
-    kept = scores["keywords"]
+    keywords = scores["keywords"]
     curves = {
-        name: metrics.roc(np.repeat([True, False], [len(kept), len(others)]), np.concatenate([kept, others]))
+        name: metrics.roc(np.repeat([True, False], [len(keywords), len(others)]), np.concatenate([keywords, others]))
         for name, others in scores.items()
-        if name != "keywords" and len(kept)
+        if name != "keywords" and len(keywords)
     }
     if not curves:
         return []
     stored = figures["stored_threshold"]
     marks = [(1 - stored["rejected"][name]["share"], stored["keywords_kept"]["share"]) for name in curves]
-    title = f"dots: the stored threshold, {stored['threshold']:.3f}"
-    plots.save(plots.roc(curves, title, ("share of others accepted", "share of keywords kept"), marks), path)
+    title = f"dots: stored threshold {stored['threshold']:.3f}"
+    axes = ("fraction of other clips accepted", "fraction of keywords accepted")
+    plots.save(plots.roc(curves, title, axes, marks), path)
     return [path]
 
 
 def _right(labels: tuple[str, ...], targets: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Whether the likeliest keyword of each clip is the true one, shape `(clips,)`."""
+    """Whether the likeliest keyword of each clip is correct, shape `(clips,)`."""
     keywords = np.flatnonzero(acceptance.is_keyword(labels))
     return keywords[probabilities[:, keywords].argmax(axis=1)] == targets
 
 
 def _unseen_clips(model: keras.Model, corpus: data.Corpus) -> pd.DataFrame:
-    """Return `label`, `split` and `score` of the recordings of words that training never heard."""
+    """Return `label`, `split` and `score` of the recordings of unseen words."""
     if corpus.unseen.empty:
         return pd.DataFrame({"label": [], "split": [], "score": []})
     prepared = _prepare(corpus, corpus.unseen, "preparing unseen words")
@@ -195,7 +198,7 @@ def _unseen_clips(model: keras.Model, corpus: data.Corpus) -> pd.DataFrame:
 
 
 def _noise_scores(model: keras.Model, corpus: data.Corpus, split: str) -> np.ndarray:
-    """Score excerpts of the split's noise, where it is not the class `_silence_` already."""
+    """Return scores of excerpts of the split's noise, unless it is already the class `_silence_`."""
     rows = corpus.noise if split == "all" else corpus.noise[corpus.noise["split"] == split]
     if rows.empty or (corpus.config.silence and not corpus.config.noise_dir):
         return np.array([])

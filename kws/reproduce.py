@@ -1,14 +1,14 @@
-"""Train the six rows of the student report, and the same on speakers kept apart; print both beside the published figures.
+"""Reproduce the six rows of the student report, and compare them with the published metrics.
 
   python -m kws.reproduce --data_dir=DIR             DIR: any Speech Commands folder (--download fetches v0.02)
-  python -m kws.reproduce --data_dir=DIR --quick     minutes: an idea of the table, not its figures
+  python -m kws.reproduce --data_dir=DIR --quick     smoke test in minutes; the values are not comparable
 
-Each row has its epochs and its batch size. It is trained twice: on the report's random split, where the speakers of the
-test clips are heard in training too, and on the official lists, where they are not. All figures are of the last epoch, as in
-the report: training is Keras' mean over the epoch's batches, with dropout and while the weights move; validation and test
-are the network at the epoch's end.
+Each row has a number of epochs and a batch size. Each row is trained twice: on the report's random split, where test
+speakers also occur in training, and on the official split, where they do not. All metrics are of the last epoch, as in
+the report. Training metrics are the Keras mean over the batches of the epoch, with dropout and changing weights.
+Validation and test metrics are of the network after the epoch.
 
-Writes table.md, table.csv, curves.png and report.json beside the runs; the same command goes on where it stopped.
+Writes table.md, table.csv, curves.png and report.json next to the runs. Run the same command again to resume.
 """
 
 import sys
@@ -31,24 +31,29 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_bool(
         "quick",
         False,
-        "fewer epochs of fewer examples: minutes, an idea of the table, not its figures",
+        "train fewer epochs of fewer examples: a smoke test in minutes, values not comparable",
         flag_values=flag_values,
     )
-    absl_flags.DEFINE_list("rows", None, "rows to train, epochs x batch, such as 5x128 (default: all)", flag_values)
     absl_flags.DEFINE_list(
-        "seeds", ["0"], "seeds of the weights and of the random split; several give mean ± deviation", flag_values
+        "rows", None, "rows to train, as <epochs>x<batch size>, e.g. 5x128 (default: all)", flag_values
+    )
+    absl_flags.DEFINE_list(
+        "seeds",
+        ["0"],
+        "seeds of the weights and of the random split, e.g. 0,1,2; several give mean ± standard deviation",
+        flag_values,
     )
     absl_flags.DEFINE_string(
         "output_dir",
         None,
-        f"folder of the runs and the table (default runs/{TASK}/reproduce, with --quick runs/{TASK}/reproduce_quick)",
+        f"folder for the runs and the table (default runs/{TASK}/reproduce, with --quick runs/{TASK}/reproduce_quick)",
         flag_values=flag_values,
     )
     shared_flags.define_corpus_flags(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Do what the flags say."""
+    """Reproduce as the flags say."""
     app.refuse_arguments(arguments)
     startup.load_tensorflow()
     from kws import reproduction

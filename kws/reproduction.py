@@ -1,4 +1,4 @@
-"""The six rows of the student report, trained again, beside the published metrics."""
+"""Reproduction of the six rows of the student report, compared with the published metrics."""
 
 import dataclasses
 import logging
@@ -19,7 +19,7 @@ from kws.config import TASK, VARIANTS, Config
 from kws.training import train_run
 
 FIGURES = tuple(f"{part}_{quantity}" for part in ("train", "validation", "test") for quantity in ("loss", "accuracy"))
-# The report's table: epochs, batch size, then the figures in their order.
+# The report's table: epochs, batch size, then the metrics in the order of FIGURES.
 PUBLISHED = pd.DataFrame(
     [
         (5, 128, 1.2394, 0.5721, 1.1219, 0.6382, 1.1008, 0.6646),
@@ -31,16 +31,16 @@ PUBLISHED = pd.DataFrame(
     ],
     columns=["epochs", "batch_size", *FIGURES],
 ).assign(source="published")
-SOURCES = {"published": "published", "random": "random split", "official": "speakers apart"}
+SOURCES = {"published": "published", "random": "random split", "official": "disjoint speakers"}
 _SPLIT_RULES = ("random", "official")
 _KEY = ["epochs", "batch_size", "source"]
-# The curves of the picture: source, name, and what stands before the quantity in a run's history.
+# The curves of the plot: source, name, and prefix of the column in a run's history.
 _CURVES = (
     ("random", "training", ""),
     ("random", "validation", "val_"),
-    ("official", "validation, speakers apart", "val_"),
+    ("official", "validation, disjoint speakers", "val_"),
 )
-_QUICK_SHARE, _QUICK_EXAMPLES = 5, 2000
+_QUICK_DIVISOR, _QUICK_EXAMPLES = 5, 2000
 _QUICK = f"a fifth of the epochs, each of at most {_QUICK_EXAMPLES:,} examples"
 
 
@@ -88,20 +88,20 @@ def run(flags: configs.FlagValues) -> None:
 
 
 def row_name(row: tuple) -> str:
-    """Return what `--rows` calls a row of `PUBLISHED`."""
+    """Return the name of a row of `PUBLISHED` in `--rows`."""
     return f"{row.epochs}x{row.batch_size}"
 
 
 def row_title(row: tuple) -> str:
-    """Return what people read above a row of `PUBLISHED`."""
+    """Return the title of a row of `PUBLISHED`."""
     return f"{row.epochs} epochs, batch {row.batch_size}"
 
 
 def choose_rows(names: Sequence[str] | None) -> pd.DataFrame:
-    """Return the rows of `PUBLISHED` that `--rows` names, or all, in the report's order.
+    """Return the rows of `PUBLISHED` named by `--rows`, or all, in the report's order.
 
     Raises:
-        UserError: There is no such row.
+        UserError: A row does not exist.
     """
     if names is None:
         return PUBLISHED
@@ -113,28 +113,28 @@ def choose_rows(names: Sequence[str] | None) -> pd.DataFrame:
 
 
 def parse_seeds(texts: Sequence[str]) -> list[int]:
-    """Return the numbers that `--seeds` lists, each once.
+    """Return the seeds of `--seeds` without duplicates.
 
     Raises:
-        UserError: One is no whole number from 0, or there is none.
+        UserError: The list is empty, or a seed is not a non-negative integer.
     """
     if not texts or not all(text.isdecimal() for text in texts):
-        raise UserError(f"--seeds: expected whole numbers from 0 separated by commas, got {','.join(texts)!r}")
+        raise UserError(f"--seeds: expected non-negative integers separated by commas, got {','.join(texts)!r}")
     return list(dict.fromkeys(int(text) for text in texts))
 
 
 def row_config(report: Config, row: tuple, split_rule: str, seed: int, quick: bool) -> Config:
-    """Return what trains a row of `PUBLISHED`."""
+    """Return the configuration of a row of `PUBLISHED`."""
     config = dataclasses.replace(report, epochs=row.epochs, batch_size=row.batch_size, split_rule=split_rule, seed=seed)
-    return dataclasses.replace(config, epochs=config.epochs // _QUICK_SHARE) if quick else config
+    return dataclasses.replace(config, epochs=config.epochs // _QUICK_DIVISOR) if quick else config
 
 
 def run_figures(figures: dict, history: pd.DataFrame) -> dict[str, float]:
-    """Return the figures of a run as the report has them: `FIGURES`, and what the test split is.
+    """Return the metrics of a run that the report publishes (`FIGURES`), and the size of the test split.
 
     Args:
-        figures: What `metrics.json` holds, of a run with `keep_epoch="last"`.
-        history: What `history.csv` holds.
+        figures: The content of `metrics.json`, of a run with `keep_epoch="last"`.
+        history: The content of `history.csv`.
     """
     last = history.iloc[-1]
     return {
@@ -151,16 +151,17 @@ def run_figures(figures: dict, history: pd.DataFrame) -> dict[str, float]:
 
 
 def summarize(published: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """Put the published rows and the means over seeds in one table.
+    """Combine the published rows and the means over seeds in one table.
 
     Args:
         published: Rows of `PUBLISHED`.
-        measured: A row a run: `epochs`, `batch_size`, `source`, `seed`, and `run_figures`.
+        measured: One row per run: `epochs`, `batch_size`, `source`, `seed`, and `run_figures`.
 
     Returns:
-        For each published row three: `published`, `random` and `official`. To the columns of both come, of measured
-        ones, `<figure>_deviation` over the seeds, and `test_accuracy_low` and `test_accuracy_high`: the 95 % Wilson
-        interval of the mean on as many clips as one test split has. What is not known is not a number.
+        Three rows per published row, with `source` `published`, `random` and `official`. In addition to the columns of
+        both inputs, measured rows have the standard deviation over seeds `<figure>_deviation`, and `test_accuracy_low`
+        and `test_accuracy_high`, the 95 % Wilson interval of the mean for the clips of one test split. Unknown values
+        are NaN.
     """
     groups = measured.drop(columns="seed").groupby(_KEY, sort=False)
     means = groups.mean()
@@ -178,23 +179,23 @@ def summarize(published: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def protocol(report: Config, manifest: pd.DataFrame, seeds: list[int], quick: bool) -> dict[str, str]:
-    """Say how the figures come about, and what differs from the report."""
-    whole = sum(_lasts(path, report.clip_seconds) for path in manifest["path"])
+    """Describe how the metrics are measured, and the differences from the report."""
+    num_full = sum(_lasts(path, report.clip_seconds) for path in manifest["path"])
     return {
         "title": f"{len(manifest):,} clips" + (f", quick: {_QUICK}" if quick else ""),
-        "corpus": f"{len(manifest):,} clips of the ten words by {manifest['speaker'].nunique():,} speakers, {whole:,} of"
-        f" them of a full {report.clip_seconds:g} s; shorter ones are padded. The report: 21,312 clips of the first"
-        " release, it seems those of a full second",
-        "epochs": _QUICK if quick else "the report's; what is left of an epoch after its last full batch is dropped",
-        "rows": "of the same batch size, split and seed they share their beginning: the longer is the shorter gone on",
+        "corpus": f"{len(manifest):,} clips of the ten words by {manifest['speaker'].nunique():,} speakers, "
+        f"{num_full:,} of them at least {report.clip_seconds:g} s long; shorter clips are padded. The report: 21,312"
+        " clips of the first release, apparently those of a full second",
+        "epochs": _QUICK if quick else "as in the report; the last incomplete batch of an epoch is dropped",
+        "rows": "rows with the same batch size, split and seed train identically up to the end of the shorter one",
         "training": "loss and accuracy of the last epoch as Keras reports them: mean over its batches, with dropout",
-        "validation and test": "the network after the last epoch, as in the report, not after the best one",
-        "random split": "81 / 9 / 10 % of the clips, drawn by the seed; the report's own draw is not known",
+        "validation and test": "the network after the last epoch, as in the report, not after the best epoch",
+        "random split": "81 / 9 / 10 % of the clips, from the seed; the report's split is unknown",
         "speakers apart": "the official lists, or without them 80 / 10 / 10 % by the hash of the speaker",
-        "learning rate": f"Adam at {report.learning_rate:g}; the report names none",
+        "learning rate": f"Adam at {report.learning_rate:g}; the report does not state one",
         "seeds": ", ".join(map(str, seeds)) + (": mean ± standard deviation" if len(seeds) > 1 else ""),
-        "interval": "95 %, Wilson, clips taken as independent"
-        + ("; of the mean, on the clips of one test split" if len(seeds) > 1 else ""),
+        "interval": "95 %, Wilson, assuming independent clips"
+        + ("; of the mean, for the clips of one test split" if len(seeds) > 1 else ""),
     }
 
 
@@ -202,14 +203,14 @@ def _lasts(path: Path, seconds: float) -> bool:
     try:
         return audio.info(path).duration_seconds >= seconds
     except UserError:
-        return False  # training lists it as rejected, with the reason
+        return False  # training reports it as rejected, with the reason
 
 
 def markdown(table: pd.DataFrame, described: dict) -> str:
-    """Lay the table of `summarize` out for people, the protocol below."""
+    """Format the table of `summarize` and the protocol as Markdown."""
     lines = [
         f"{described['title']}. Loss, accuracy in %:\n",
-        "| epochs × batch | | training | validation | test | 95 % interval | test clips | speakers trained on |",
+        "| epochs × batch | | training | validation | test | 95 % interval | test clips | test speakers in training |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in table.to_dict("records"):
@@ -242,23 +243,23 @@ def _show(row: dict, figure: str, digits: int, scale: float) -> str:
 
 
 def curves(histories: pd.DataFrame, table: pd.DataFrame, title: str) -> plots.Figure:
-    """Draw loss and accuracy of every row, the published figures as crosses.
+    """Plot loss and accuracy of every row, with the published metrics as crosses.
 
     Args:
-        histories: The histories of all runs, with their `panel` and `source`; of several seeds the mean is drawn.
+        histories: The histories of all runs, with `panel` and `source`; several seeds are averaged.
         table: From `summarize`.
-        title: Stands above.
+        title: Title of the plot.
     """
     table = table.assign(panel=[row_title(row) for row in table.itertuples()], epoch=table["epochs"])
     published, random = table[table["source"] == "published"], table[table["source"] == "random"]
     means = histories.groupby(["panel", "source", "epoch"], sort=False).mean(numeric_only=True).reset_index()
-    # With --quick the rows end earlier than their names say.
+    # With --quick the rows have fewer epochs than their titles say.
     tested = random.assign(epoch=random["panel"].map(means.groupby("panel")["epoch"].max()))
     points, crosses = [], []
     for quantity in ("loss", "accuracy"):
         for source, curve, prefix in _CURVES:
-            own = means[means["source"] == source]
-            points.append(own.assign(quantity=quantity, curve=curve, value=own[f"{prefix}{quantity}"]))
+            rows = means[means["source"] == source]
+            points.append(rows.assign(quantity=quantity, curve=curve, value=rows[f"{prefix}{quantity}"]))
         points.append(tested.assign(quantity=quantity, curve="test", value=tested[f"test_{quantity}"]))
         for curve, part in (("training", "train"), ("validation", "validation"), ("test", "test")):
             crosses.append(published.assign(quantity=quantity, curve=curve, value=published[f"{part}_{quantity}"]))

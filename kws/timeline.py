@@ -1,14 +1,15 @@
-"""From the probabilities of sliding windows to words: the rule of the timeline, for files and live streams alike.
+"""Detection rule of the timeline: turns the probabilities of sliding windows into words, for files and live streams.
 
-The probabilities are averaged over 0.3 s. Windows in which the same keyword is the likeliest and reaches the threshold are
-a run; one that holds for a quarter of a clip is a candidate. While the window slides over a word it also sees the word's
-beginning or end alone, which may be like another word; the whole word is in view for longer than its parts. So of
-candidates that are less than three quarters of a clip apart the weightier is kept: the one with the larger sum of
-probabilities.
+1. Probabilities are averaged over 0.3 s.
+2. Consecutive windows with the same likeliest keyword, at or above the threshold, form a run. A run that lasts at least
+   a quarter of a clip is a candidate.
+3. Of candidates less than three quarters of a clip apart, the one with the larger weight (sum of probabilities) is
+   kept. At some positions the window contains only the start or the end of a word, which can resemble another word,
+   but it contains the whole word for longer.
 
-What comes later cannot be waited for without end. A candidate is decided when `LOOKAHEAD_SECONDS` of audio have come
-behind its window, which is the middle one of its run, or in a run that goes on the latest that this allows. It gives way
-to a run that goes on if that already weighs three tenths as much: it is likely to grow.
+The delay is limited. A candidate is decided once `LOOKAHEAD_SECONDS` of audio after its window have arrived. Its window
+is the middle window of its run, or, if that one is overdue, the first window of the run that is not. A candidate is
+dropped if the current run already has three tenths of its weight, because that run is likely to grow.
 """
 
 import dataclasses
@@ -19,19 +20,19 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-# From the end of a detection's window to the moment at which it is told, at most.
+# Longest delay between the end of a detection's window and its report.
 LOOKAHEAD_SECONDS = 0.5
 _SMOOTHING_SECONDS = 0.3
 _LEAST_DISTANCE = 0.75  # of a clip, between two words
 _LEAST_HOLD = 0.25  # of a clip
-_GIVES_WAY = 0.3  # of a candidate's weight
+_GIVES_WAY = 0.3  # weight of the current run that drops a candidate, as a fraction of the candidate's weight
 
 Row = tuple[np.ndarray, bool]
 
 
 @dataclasses.dataclass
 class _Run:
-    """Windows in which one keyword is the likeliest and over the threshold; -1 is none."""
+    """Consecutive windows with the same likeliest keyword at or above the threshold; keyword -1 means none."""
 
     keyword: int
     first: int
@@ -41,16 +42,16 @@ class _Run:
 
     @property
     def middle(self) -> int:
-        """The middle one of its windows."""
+        """Number of the middle window."""
         return self.first + (len(self.rows) - 1) // 2
 
     @property
     def open(self) -> bool:
-        """Whether it may become a candidate."""
+        """Whether the run may become a candidate."""
         return self.keyword >= 0 and not self.decided
 
     def add(self, row: np.ndarray) -> None:
-        """Go on by a window."""
+        """Append a window."""
         if self.open:
             self.rows.append(row)
             self.weight += float(row[self.keyword])
@@ -65,20 +66,20 @@ class _Candidate:
 
 
 class Rule:
-    """The rule, for windows that follow each other by a fixed hop.
+    """The detection rule for windows with a fixed hop.
 
     Args:
-        keywords: Which of the labels are keywords, indices `(keywords,)`.
-        threshold: Averaged probability from which a keyword counts.
-        hop_seconds: From one window to the next.
-        clip_seconds: Length of a window.
+        keywords: Indices of the labels that are keywords, shape `(keywords,)`.
+        threshold: Smallest averaged probability at which a keyword is accepted.
+        hop_seconds: Time from one window to the next, in seconds.
+        clip_seconds: Length of a window, in seconds.
     """
 
     def __init__(self, keywords: np.ndarray, threshold: float, *, hop_seconds: float, clip_seconds: float):
         self.keywords = keywords
         self.threshold = threshold
         self.width = max(1, round(_SMOOTHING_SECONDS / hop_seconds))
-        # Quotients may come out a little beside the whole number that they are.
+        # The tolerance of 1e-6 absorbs rounding errors of quotients that should be whole numbers.
         ahead = math.floor(LOOKAHEAD_SECONDS / hop_seconds + 1e-6)
         self.lookahead = max(0, ahead - (self.width - 1) // 2)
         self.least_hold = math.ceil(_LEAST_HOLD * clip_seconds / hop_seconds - 1e-6)
@@ -88,11 +89,11 @@ class Rule:
         """Find words.
 
         Args:
-            rows: Of each window the probabilities `(labels,)`, and whether there is anything to hear in it.
+            rows: For each window the probabilities `(labels,)`, and whether the window is loud.
 
         Yields:
-            Of each word the number of its window and the averaged probabilities there, `(labels,)`, as soon as no more
-            rows are needed.
+            For each word the number of its window and the averaged probabilities there, `(labels,)`, as early as
+            possible.
         """
         run, pending, last = _Run(-1, 0), None, -self.least_distance
         for now, (row, loud) in enumerate(smoothed(rows, self.width)):
@@ -118,13 +119,13 @@ class Rule:
         return likeliest if loud and row[likeliest] >= self.threshold else -1
 
     def _cannot_wait(self, run: _Run, now: int) -> bool:
-        """Whether a run that goes on would have too late a window by the next row."""
+        """Whether a growing run must become a candidate now, because at the next row its middle window is overdue."""
         if not run.open or len(run.rows) < self.least_hold:
             return False
         return run.first + len(run.rows) // 2 + self.lookahead <= now
 
     def _candidate(self, run: _Run, now: int, last: int) -> _Candidate | None:
-        """Return what is to be decided of a run; None if it is short, decided, or too near to the last word."""
+        """Return the candidate of a run; None if the run is too short, decided, or too close to the last word."""
         if not run.open or len(run.rows) < self.least_hold:
             return None
         if run.middle - last < self.least_distance:
@@ -140,19 +141,19 @@ def _weightier(first: _Candidate | None, second: _Candidate | None) -> _Candidat
 
 
 def smoothed(rows: Iterable[Row], width: int) -> Iterator[Row]:
-    """Average over `width` rows around each row, over fewer at the ends; what stands beside stays as it is.
+    """Average each row over the `width` rows around it, fewer at both ends; the flags stay unchanged.
 
     Args:
-        rows: Values `(labels,)`, and what stands beside.
-        width: How many rows; one more of those before than of those behind where it is even.
+        rows: Values `(labels,)` and a flag.
+        width: Number of rows to average; if even, one more row before than after.
 
     Yields:
-        As many rows, each as soon as those behind it have come.
+        The same number of rows, each as soon as the rows after it that it needs have arrived.
     """
     before, after = width // 2, (width - 1) // 2
     recent: deque[np.ndarray] = deque(maxlen=width)
-    beside: deque[bool] = deque()
-    # The last rows have none behind them.
+    flags: deque[bool] = deque()
+    # The last rows have none after them.
     ends = itertools.repeat((None, None), after)
     for number, (row, loud) in enumerate(itertools.chain(rows, ends), start=-after):
         if row is None:
@@ -160,6 +161,6 @@ def smoothed(rows: Iterable[Row], width: int) -> Iterator[Row]:
                 recent.popleft()
         else:
             recent.append(row)
-            beside.append(loud)
+            flags.append(loud)
         if number >= 0:
-            yield np.mean(recent, axis=0, dtype=np.float64), beside.popleft()
+            yield np.mean(recent, axis=0, dtype=np.float64), flags.popleft()

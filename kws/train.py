@@ -1,10 +1,10 @@
-"""Train a keyword spotter, evaluate it on the test split, and leave everything in a run directory.
+"""Train a keyword spotter, evaluate it on the test split, and save everything in a run directory.
 
-  python -m kws.train                                             spoken words made on the spot, no download
-  python -m kws.train --corpus=folder --data_dir=my_words         your recordings: one folder a word
+  python -m kws.train                                             synthetic words, no download
+  python -m kws.train --corpus=folder --data_dir=my_words         your recordings: one folder per word
   python -m kws.train --corpus=speech_commands --data_dir=DIR     Google Speech Commands (--download fetches it)
 
-The same command goes on where an interrupted run stopped.
+Run the same command again to resume an interrupted run.
 """
 
 import sys
@@ -19,14 +19,14 @@ from kws.config import TASK, VARIANTS
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    shared_flags.define_training_flags(flag_values)
     configs.define_flags(flag_values, VARIANTS)
+    shared_flags.define_training_flags(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train as the flags say."""
     app.refuse_arguments(arguments)
-    configs.from_flags(flags, VARIANTS)  # what cannot be trained is said before anything is loaded
+    configs.from_flags(flags, VARIANTS)  # reports invalid flags before the slow import of TensorFlow
     startup.load_tensorflow()
     from common.cli import train
     from kws import evaluation, training

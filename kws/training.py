@@ -1,6 +1,6 @@
-"""The training of a keyword spotter: corpus, network, weights, threshold, metrics.
+"""Training of a keyword spotter: corpus, network, weights, threshold, metrics.
 
-The four tasks have `train_run` alike on purpose, in the same order, to be read from top to bottom; what is the same logic is shared.
+`train_run` has the same steps in the same order in all four tasks, on purpose. Shared logic is in `common`.
 """
 
 import dataclasses
@@ -33,35 +33,35 @@ def train_run(
     variant: str,
     options: Options,
 ) -> tuple[runs.Run, bool]:
-    """Train one run and evaluate it on the test split; a complete one is left as it is.
+    """Train one run and evaluate it on the test split; a complete run is not changed.
 
     Args:
-        config: What to train.
+        config: The configuration.
         folder: The run directory.
-        variant: The variant that the configuration started from.
-        options: How to train.
+        variant: Name of the variant that the configuration is based on.
+        options: Training options.
 
     Returns:
-        The run, complete, and whether anything was left to do.
+        The complete run, and whether it was trained now (False if it was complete already).
 
     Raises:
         UserError: The recordings, the configuration or the folder cannot be used.
     """
     if options.data_service and config.num_teachers:
-        raise UserError("--num_teachers: teachers answer in this process, not in a data service; leave one of both out")
+        raise UserError("--num_teachers: not supported with --data_service; remove one of the two")
     loop.prepare(config)
     runs.check_folder(folder)
     corpus = data.load_corpus(config, options.shards_dir, download=options.download)
     splits = {split: data.prepare_split(corpus, split) for split in configs.SPLITS}
     config = precision.resolve(corpus.config, folder, TASK, compiled_model, data.build_dataset, splits, options)
     if config.model == "embedding" and not Path(folder).exists():
-        build_model(config)  # what cannot be embedded is refused before anything is written
+        build_model(config)  # raises errors of the embedding before anything is written
     run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
     if run.complete:
         return run, False
     runs.write_rejected(run, [split.shards.rejected for split in splits.values()])
     teachers = train_teachers(run, variant, options)
-    # The teachers have used up random numbers.
+    # Reset the random generators, which the teachers have used.
     loop.prepare(config)
 
     model = fit(run, splits, options, teachers)
@@ -71,16 +71,16 @@ def train_run(
     figures["rejection"], scores = rejection.evaluate_split(
         model, corpus, splits["test"], predictions.probabilities, threshold
     )
-    pictures = evaluation.save_plots(figures, predictions, run.folder / "test")
-    pictures += rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
+    plot_files = evaluation.save_plots(figures, predictions, run.folder / "test")
+    plot_files += rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
     save_example(config, splits["test"], predictions, threshold, run.folder / "example.wav")
     history = plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder))
-    loop.conclude(run, figures, pictures, history, {"test_accuracy": figures["accuracy"]})
+    loop.conclude(run, figures, plot_files, history, {"test_accuracy": figures["accuracy"]})
     return run, True
 
 
 def train_teachers(run: runs.Run, variant: str, options: Options) -> list[keras.Model]:
-    """Train the networks whose averaged predictions the run's own learns, each in a run of its own; none may be wanted."""
+    """Train the teachers of a run, each in its own run directory, and return their models; empty without teachers."""
     teachers = []
     for number in range(run.config.num_teachers):
         logging.info("teacher %d of %d", number + 1, run.config.num_teachers)
@@ -90,14 +90,14 @@ def train_teachers(run: runs.Run, variant: str, options: Options) -> list[keras.
 
 
 def _teacher_config(config: Config, number: int) -> Config:
-    """Return what a teacher trains: the same with another seed, and no teachers of its own."""
+    """Return the configuration of a teacher: another seed and width, and no teachers."""
     return dataclasses.replace(
         config, num_teachers=0, width=config.teacher_width, seed=stream_seed(config.seed, "kws.teacher", number)
     )
 
 
 def compiled_model(config: Config, split: data.Split, embedding: Path | None = None) -> keras.Model:
-    """Build the network, ready to fit the training split."""
+    """Build and compile the network for the training split."""
     steps = data.steps_per_epoch(config, split)
     model = build_model(config, embedding)
     compile_model(model, config, optimizers.build_optimizer(config, steps), optimizers.steps_per_execution(steps))
@@ -107,14 +107,15 @@ def compiled_model(config: Config, split: data.Split, embedding: Path | None = N
 def fit(
     run: runs.Run, splits: dict[str, data.Split], options: Options, teachers: Sequence[keras.Model] = ()
 ) -> keras.Model:
-    """Build the network and train it; returns it with the weights that are kept."""
+    """Build and train the network, and return it with the weights that are kept."""
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
     model = compiled_model(config, splits["train"], classifier.keep_embedding(config, run.folder))
     facts = f"{model.count_params():,} parameters", f"labels {' '.join(config.labels)}"
     loop.announce(config.model, *facts, *map(data.describe, splits.values()))
 
-    # Nothing here is drawn in advance for other machines: shards are read by TensorFlow alone.
+    # `num_batches` is not needed: TensorFlow alone reads the shards, so no batches are sampled in advance for a data
+    # service.
     def train(first_step: int, num_batches: int | None = None) -> tf.data.Dataset:
         return data.build_dataset(config, splits["train"], training=True, initial_step=first_step, teachers=teachers)
 
@@ -133,12 +134,12 @@ def save_example(
 ) -> None:
     """Write a clip of the test split into the run directory, to try the model on.
 
-    It is the first one that the model answers and gets right: whoever tries the commands sees an answer. What it gets wrong
-    is in the evaluation.
+    It is the first clip that is accepted and correct, so that the example command shows a prediction; else the first
+    clip. For errors of the model see the evaluation.
     """
     labels, targets, probabilities = predictions
-    kept = acceptance.keyword_scores(probabilities, labels) >= threshold
-    # The first clip of all where there is no such one.
-    number = int(np.argmax(kept & (probabilities.argmax(axis=1) == targets)))
+    accepted = acceptance.keyword_scores(probabilities, labels) >= threshold
+    # argmax is 0 if no clip is accepted and correct.
+    number = int(np.argmax(accepted & (probabilities.argmax(axis=1) == targets)))
     waveform, _ = next(iter(data.build_dataset(config, split).unbatch().skip(number)))
     audio.write(path, np.asarray(waveform), config.sample_rate)

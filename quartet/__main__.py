@@ -1,4 +1,4 @@
-"""The command `quartet`: `quartet kws predict clip.wav`, from any folder."""
+"""The `quartet` command, which works from any folder, e.g. `quartet kws predict clip.wav`."""
 
 import sys
 

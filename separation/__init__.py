@@ -1,9 +1,9 @@
-"""Source separation: the sources of a mixture, each as a waveform of its own."""
+"""Source separation: estimate the waveform of each source in a mixture."""
 
 import sys
 
 import common
 
 if not hasattr(common, "IS_QUARTET"):
-    _FOUND = f"{common.__file__} hides Quartet's own package of that name; work in another folder, or rename it"
+    _FOUND = f"{common.__file__} hides Quartet's package `common`; work in another folder, or rename it"
     raise SystemExit(f"error: {_FOUND}") if sys.argv[:1] == ["-m"] else ImportError(_FOUND)

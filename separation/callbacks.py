@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a separation: the mixture, true and estimated stems to hear, and their spectrograms."""
+"""TensorBoard panels of separation: audio and spectrograms of the mixture and of the true and estimated stems."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ _NUM_EXCERPTS = 3
 
 
 class SeparationPanels(keras.callbacks.Callback):
-    """Show some windows of the validation tracks: mixture and stems as audio, spectrograms and masks side by side."""
+    """Write a few validation windows to TensorBoard: audio, spectrograms and masks of the mixture and the stems."""
 
     def __init__(
         self,
@@ -28,8 +28,8 @@ class SeparationPanels(keras.callbacks.Callback):
         """Create the callback.
 
         Args:
-            log_dir: The run's TensorBoard folder.
-            config: Of the model.
+            log_dir: The TensorBoard folder of the run.
+            config: The model's configuration.
             validation: Batches of (mixture, stems).
         """
         super().__init__()
@@ -38,7 +38,7 @@ class SeparationPanels(keras.callbacks.Callback):
         self.validation = validation
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Choose the windows in which every stem sounds the most."""
+        """Choose the windows whose quietest stem is the loudest, and write their audio."""
         mixtures, stems = (np.concatenate(parts) for parts in zip(*self.validation, strict=True))
         loudness = np.square(stems).mean(axis=(2, 3)).min(axis=1)
         chosen = np.argsort(-loudness, kind="stable")[:_NUM_EXCERPTS]
@@ -51,7 +51,7 @@ class SeparationPanels(keras.callbacks.Callback):
         self.writer.flush()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Write the panels of this epoch."""
+        """Write the estimates of this epoch."""
         if not tensorboard.is_shown(epoch, self.params["epochs"]):
             return
         estimates = self.model(self.mixtures, training=False)["stems"].numpy()
@@ -69,17 +69,19 @@ class SeparationPanels(keras.callbacks.Callback):
 
 
 def compare(config: Config, mixture: np.ndarray, stems: np.ndarray, estimates: np.ndarray) -> plots.Figure:
-    """Draw for each stem its spectrogram, the estimated one, and the mask between the mixture and the estimate.
+    """Plot the true spectrogram, the estimated spectrogram and the mask of each stem.
+
+    The mask is the estimate divided by the mixture, in [0, 1].
 
     Args:
-        config: Gives names and rate.
+        config: Names of the stems, and sample rate.
         mixture: Shape `(samples, channels)`.
-        stems: The true ones, shape `(stems, samples, channels)`.
-        estimates: The same shape.
+        stems: True stems, shape `(stems, samples, channels)`.
+        estimates: Estimated stems, same shape.
     """
 
     def magnitude(waveform: np.ndarray) -> np.ndarray:
-        # Not librosa's: in a new environment its first call compiles for 25 s.
+        # Not librosa.stft: in a new environment its first call compiles for 25 s.
         return np.abs(spectral.stft(waveform.mean(axis=1, dtype=np.float32), _N_FFT, _HOP_LENGTH))
 
     whole = magnitude(mixture)
@@ -99,18 +101,18 @@ def separations(
     highest_hz: float,
     title: str = "",
 ) -> plots.Figure:
-    """Draw a mixture's spectrogram, and in a row for each stem the true one, the estimate and the mask between.
+    """Plot one row per stem: the spectrograms of the mixture, the true stem and the estimate, and the mask.
 
     Args:
         mixture: Magnitudes, shape `(frames, bins)`.
-        rows: For each stem its name, its magnitudes, the estimated ones, and the mask in [0, 1].
+        rows: For each stem its name, and three arrays: true magnitudes, estimated magnitudes, and mask in [0, 1].
         hop_seconds: Time between frames.
         highest_hz: Frequency of the last bin.
-        title: Stands above.
+        title: Title of the figure.
     """
     height = 2.0 * len(rows) + 1.0
     figure = plots.Figure(figsize=(13, height))
-    # As in `plots.pictures`, a layout of fixed margins. Of seven columns two are bars of colours, and one keeps their labels apart.
+    # Fixed margins, as in `plots.pictures`. Of the seven columns two are colour bars and one is a gap for their labels.
     cells = figure.add_gridspec(
         nrows=len(rows),
         ncols=7,
@@ -147,8 +149,8 @@ def separations(
         ):
             decibels = 20 * np.log10(np.maximum(values, 1e-5))
             loudness = draw(row, column, decibels, caption, cmap="magma", vmin=peak - 80, vmax=peak)
-        share = draw(row, 5, mask, f"{name}, estimate / mixture", cmap="viridis", vmin=0, vmax=1)
-    for column, image, label in ((3, loudness, "dB"), (6, share, "")):
+        ratio = draw(row, 5, mask, f"{name}, estimate / mixture", cmap="viridis", vmin=0, vmax=1)
+    for column, image, label in ((3, loudness, "dB"), (6, ratio, "")):
         figure.colorbar(image, cax=figure.add_subplot(cells[:, column]), label=label).ax.tick_params(labelsize=8)
     figure.suptitle(title)
     return figure

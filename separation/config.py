@@ -1,4 +1,4 @@
-"""What a separator can be: its configuration and the named variants."""
+"""Configuration of a separator, and the named variants."""
 
 import dataclasses
 
@@ -19,110 +19,121 @@ _SHORTEST_FFT = 64
 class Config(OptimizerConfig):
     """Configuration of a separator; the defaults are those of the variant `default`.
 
-    A window of the mixture is turned into a spectrogram inside the model, a network estimates each stem's, and the
-    stems come out as waveforms.
+    The model computes the spectrogram of a window of the mixture, a network estimates the spectrogram of each stem, and
+    the model returns the stems as waveforms.
     """
 
-    corpus: str = field("synthetic", "where songs come from", choices=SEPARATION_CORPORA)
+    corpus: str = field("synthetic", "corpus of the songs", choices=SEPARATION_CORPORA, group="data")
     stems: tuple[str, ...] = field(
         ("vocals", ACCOMPANIMENT),
-        "what a song is taken apart into; accompaniment is all that the others are not",
+        "stems to estimate, e.g. vocals,drums; accompaniment is the sum of all other stems",
+        group="data",
     )
-    sample_rate: int = field(0, "sample rate in hertz; 0 for that of the corpus", minimum=0, maximum=192_000)
-    num_channels: int = field(0, "1 mono, 2 stereo, 0 as the corpus is", minimum=0, maximum=2, formerly="channels")
+    sample_rate: int = field(
+        0, "sample rate in hertz, e.g. 44100; 0 for the rate of the corpus", minimum=0, maximum=192_000
+    )
+    num_channels: int = field(
+        0, "1 for mono, 2 for stereo, 0 for the channels of the corpus", minimum=0, maximum=2, formerly="channels"
+    )
     split_rule: str = field(
         "official",
-        "official keeps the corpus's own split, else one by singers or tracks; random divides windows of all tracks,"
-        " 81/9/10 %, as in the report; folds deals singers or tracks",
+        "official (the split of the corpus, or one by singers or tracks), random (windows of all tracks, 81/9/10 %) or"
+        " folds (cross-validation by singers or tracks)",
         choices=("official", "random", "folds"),
     )
-    num_folds: int = field(5, "folds of --split_rule=folds", minimum=3)
-    fold: int = field(0, "the fold that is the test split; the next one is validation", minimum=0)
-    num_songs: int = field(48, "songs of the synthetic corpus", minimum=6)
-    song_seconds: float = field(12.0, "length of a song of the synthetic corpus, in seconds", minimum=2)
+    num_folds: int = field(5, "number of folds with --split_rule=folds", minimum=3)
+    fold: int = field(0, "index of the test fold; the next fold is the validation split", minimum=0)
+    num_songs: int = field(48, "number of songs of the synthetic corpus", minimum=6)
+    song_seconds: float = field(12.0, "length of a song of the synthetic corpus in seconds", minimum=2)
 
     n_fft: int = field(
         0,
-        "length of the Fourier transform in samples; 0 for the longest power of two within 64 ms",
+        "FFT length in samples, e.g. 2048; 0 for the largest power of two within 64 ms",
         minimum=0,
         maximum=16384,
+        group="model",
     )
-    hop_length: int = field(
-        0, "distance between frames in samples; 0 for a quarter of --n_fft", minimum=0, maximum=16_384
-    )
-    num_frames: int = field(128, "frames of the window that the network sees at once", minimum=16, maximum=8192)
+    hop_length: int = field(0, "hop between frames in samples; 0 for a quarter of --n_fft", minimum=0, maximum=16_384)
+    num_frames: int = field(128, "frames in a window, the input of the network", minimum=16, maximum=8192)
 
-    model: str = field("tfc_tdf", "the network", choices=MODELS)
-    depth: int = field(3, "how often the network halves time and frequency", minimum=1, maximum=8)
-    width: int = field(16, "channels of the network's first level", minimum=1, maximum=1024)
-    growth: int = field(16, "channels that each level adds (tfc_tdf)", minimum=0, maximum=1024)
-    subbands: int = field(8, "bands of the spectrum that are folded into channels (tfc_tdf)", minimum=1, maximum=64)
-    blocks: int = field(1, "blocks on each level, down and up (tfc_tdf)", minimum=1, maximum=32)
-    bottleneck: int = field(4, "by how much a frame's frequencies are squeezed (tfc_tdf)", minimum=1, maximum=1024)
+    model: str = field("tfc_tdf", "network architecture", choices=MODELS)
+    depth: int = field(3, "number of levels; each halves time and frequency", minimum=1, maximum=8)
+    width: int = field(16, "channels of the first level", minimum=1, maximum=1024)
+    growth: int = field(16, "channels added at each level (tfc_tdf)", minimum=0, maximum=1024)
+    subbands: int = field(8, "frequency bands stacked as channels (tfc_tdf)", minimum=1, maximum=64)
+    blocks: int = field(1, "blocks per level, down and up (tfc_tdf)", minimum=1, maximum=32)
+    bottleneck: int = field(4, "reduction factor of the dense layers over frequency (tfc_tdf)", minimum=1, maximum=1024)
     dropout: float = field(0.0, "dropout rate", minimum=0, maximum=0.9)
     mask: str = field(
         "complex",
-        "what the network answers: sigmoid (a mask in 0 to 1 for each stem by itself), binary (the same, cut at 0.5),"
-        " ratio (each stem's share of the power), softmax (masks that sum to 1), complex (masks that turn phases too), or"
-        " spectrum (the stems' spectra themselves)",
+        "output of the network, sigmoid (independent masks), binary (sigmoid thresholded at 0.5), ratio (power ratios),"
+        " softmax (masks that sum to 1), complex (complex masks) or spectrum (complex spectra of the stems)",
         choices=("sigmoid", "binary", "ratio", "softmax", "complex", "spectrum"),
     )
     loss: tuple[str, ...] = field(
-        ("waveform_l1", "multi_stft"), f"what is minimised, the sum of any of {', '.join(LOSSES)}"
+        ("waveform_l1", "multi_stft"), f"losses to add up, any of {', '.join(LOSSES)}", group="training"
     )
 
     remix_probability: float = field(
         0.0,
-        "fraction of training examples whose stems are from different songs",
+        "fraction of training examples that mix stems of different songs",
         minimum=0,
         maximum=1,
         formerly="mix_probability",
+        group="augmentation",
     )
-    min_gain: float = field(1.0, "least factor on a stem's amplitude in training", minimum=0)
-    max_gain: float = field(1.0, "largest factor on a stem's amplitude in training", minimum=0)
-    swap_probability: float = field(0.0, "share of stems whose channels change sides", minimum=0, maximum=1)
-    flip_probability: float = field(0.0, "share of stems that are turned upside down", minimum=0, maximum=1)
+    min_gain: float = field(1.0, "smallest random gain of a training stem, as a factor", minimum=0)
+    max_gain: float = field(1.0, "largest random gain of a training stem, as a factor", minimum=0)
+    swap_probability: float = field(
+        0.0, "fraction of training stems whose left and right channels are swapped", minimum=0, maximum=1
+    )
+    flip_probability: float = field(0.0, "fraction of training stems whose sign is inverted", minimum=0, maximum=1)
     max_speed: float = field(
-        0.0, "training songs get up to this share faster or slower, their pitch too", minimum=0, maximum=0.4
+        0.0, "largest random speed change, with pitch, of training songs, e.g. 0.2 for 20 %", minimum=0, maximum=0.4
     )
     max_pitch_semitones: float = field(
-        0.0, "training songs are moved up or down by this, in semitones, at their tempo", minimum=0, maximum=6
+        0.0, "largest random pitch shift of training songs in semitones; the tempo stays", minimum=0, maximum=6
     )
     max_tempo: float = field(
-        0.0, "training songs get up to this share faster or slower, at their pitch", minimum=0, maximum=0.4
+        0.0,
+        "largest random tempo change of training songs, e.g. 0.2 for 20 %; the pitch stays",
+        minimum=0,
+        maximum=0.4,
     )
-    validation_excerpts: int = field(120, "windows that every epoch is validated on, always the same", minimum=1)
+    validation_excerpts: int = field(
+        120, "number of validation windows; the same in every epoch", minimum=1, group="data"
+    )
 
     overlap: float = field(
-        0.25, "share of a window that the next one repeats, when songs are separated", minimum=0, maximum=0.75
+        0.25,
+        "overlap of consecutive windows during inference, as a fraction of a window",
+        minimum=0,
+        maximum=0.75,
+        group="model",
     )
     wiener_iterations: int = field(
-        0, "iterations of the multichannel Wiener filter after the network, when songs are separated", minimum=0
+        0, "iterations of the multichannel Wiener filter during inference; 0 turns it off", minimum=0
     )
 
     def __post_init__(self):
-        """Check the fields, and those that depend on one another."""
+        """Check each field, and the combinations of fields."""
         super().__post_init__()
         self._fill_in_framing()
         for name in self.loss:
             if name not in LOSSES:
                 raise UserError(f"--loss: expected any of {', '.join(LOSSES)}, got {name!r}.{nearest(name, LOSSES)}")
         if not self.loss:
-            raise UserError(f"--loss: expected one or more of {', '.join(LOSSES)}")
+            raise UserError(f"--loss: expected at least one of {', '.join(LOSSES)}")
         if len(set(self.stems)) < len(self.stems) or MIXTURE in self.stems or not self.stems:
             raise UserError(
-                f"--stems: expected different parts of a song, such as vocals,drums; got {','.join(self.stems)}"
+                f"--stems: expected different stems of a song, e.g. vocals,drums; got {','.join(self.stems)}"
             )
         if "bce" in self.loss and len(self.stems) < 2:
-            raise UserError(
-                "--loss=bce asks which stem is the loudest; name two or more by --stems, or take another loss"
-            )
+            raise UserError("--loss=bce needs two or more stems; add stems to --stems, or use another loss")
         if "bce" in self.loss and self.mask not in ("sigmoid", "binary", "softmax"):
-            raise UserError("--loss=bce compares masks; use --mask=sigmoid, binary or softmax")
+            raise UserError("--loss=bce needs masks in [0, 1]; use --mask=sigmoid, binary or softmax")
         if self.mask in ("ratio", "softmax", "binary") and len(self.stems) < 2:
-            raise UserError(
-                f"--mask={self.mask} divides a song among stems; name two or more by --stems, or use sigmoid"
-            )
+            raise UserError(f"--mask={self.mask} needs two or more stems; add stems to --stems, or use --mask=sigmoid")
         if self.fold >= self.num_folds:
             raise UserError(f"--fold: expected at most {self.num_folds - 1} with --num_folds={self.num_folds}")
         if self.min_gain > self.max_gain:
@@ -131,7 +142,7 @@ class Config(OptimizerConfig):
             self._check_framing()
 
     def _fill_in_framing(self) -> None:
-        """Choose the framing that is left open, as soon as the sample rate is known."""
+        """Choose `n_fft` and `hop_length` where they are 0, once the sample rate is known."""
         if self.sample_rate and not self.n_fft:
             longest = max(_SHORTEST_FFT, self.sample_rate * _FFT_MS // 1000)
             object.__setattr__(self, "n_fft", 2 ** (longest.bit_length() - 1))
@@ -142,30 +153,30 @@ class Config(OptimizerConfig):
         frames_inside, rest = divmod(self.n_fft, self.hop_length or 1)
         if self.n_fft < _SHORTEST_FFT or self.n_fft % 2 or rest or frames_inside < 2:
             raise UserError(
-                f"--n_fft: expected an even number, {_SHORTEST_FFT} or more, that is --hop_length={self.hop_length} two or"
-                f" more times, got {self.n_fft}"
+                f"--n_fft: expected an even number, {_SHORTEST_FFT} or more, that is a multiple (2 or more) of"
+                f" --hop_length={self.hop_length}, got {self.n_fft}"
             )
         step = 2**self.depth
         bins = self.n_fft // 2 // (self.subbands if self.model == "tfc_tdf" else 1)
         if self.num_frames % step or bins % step:
             raise UserError(
-                f"--depth={self.depth} halves {self.num_frames} frames and {bins} bins that often; expected multiples of"
-                f" {step}: change --num_frames, --n_fft, --subbands or --depth"
+                f"--depth={self.depth} needs frames and bins that are multiples of {step}, got {self.num_frames} frames"
+                f" and {bins} bins; change --num_frames, --n_fft, --subbands or --depth"
             )
 
     @property
     def window_samples(self) -> int:
-        """Length of the window that the network sees at once."""
+        """Length of a window, the input of the network, in samples."""
         return (self.num_frames - 1) * self.hop_length
 
     @property
     def window_hop(self) -> int:
-        """From one window to the next when songs are separated, in samples: whole frames."""
+        """Hop between windows during inference, in samples; a whole number of frames."""
         frames = max(1, round((self.num_frames - 1) * (1 - self.overlap)))
         return frames * self.hop_length
 
 
-# The student report: a U-Net with dropout on normalised magnitudes, ideal binary masks, binary cross-entropy, Adam.
+# The student report: U-Net with dropout on normalised magnitudes, ideal binary masks, binary cross-entropy, Adam.
 _REPORT = Config(
     epochs=40,
     batch_size=8,
@@ -187,7 +198,7 @@ _SPLEETER = dataclasses.replace(
     loss=("magnitude_l1",),
 )
 
-# For an hour of one core, also of one without bfloat16; see README.md. --width=32 --growth=32 is for those with more time.
+# Trains in an hour on one core, even without bfloat16; see README.md. With more time, use --width=32 --growth=32.
 DEFAULT = Config(
     epochs=40,
     epoch_examples=1200,
@@ -208,8 +219,8 @@ DEFAULT = Config(
 
 VARIANTS = {
     "default": DEFAULT,
-    # Minutes on the synthetic corpus, without bfloat16 too: `make train-separation`.
-    # Half the frames and smaller batches: as many steps as fit into minutes.
+    # Trains in minutes on the synthetic corpus, even without bfloat16: `make train-separation`.
+    # Half the frames and smaller batches allow more steps in that time.
     "synthetic": dataclasses.replace(
         DEFAULT,
         epochs=11,

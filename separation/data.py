@@ -1,4 +1,4 @@
-"""From tracks and their stems to batches of mixtures."""
+"""Read tracks and stems, and build batches of mixtures."""
 
 import dataclasses
 import logging
@@ -20,17 +20,17 @@ from common.seeds import stream_seed
 from separation import mixing
 from separation.config import TASK, Config
 
-_RANDOM_SHARES = {"train": (0.0, 0.81), "validation": (0.81, 0.9), "test": (0.9, 1.0)}
+_RANDOM_FRACTIONS = {"train": (0.0, 0.81), "validation": (0.81, 0.9), "test": (0.9, 1.0)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-    """The tracks a configuration names.
+    """The tracks of a configuration.
 
     Attributes:
-        config: The configuration, with the corpus's own rate and channels where it named none.
-        manifest: A row a stem.
-        shards_dir: Where decoded tracks are kept.
+        config: The configuration; a sample rate or number of channels of 0 is replaced by that of the corpus.
+        manifest: One row per stem.
+        shards_dir: Folder of decoded tracks.
     """
 
     config: Config
@@ -40,12 +40,12 @@ class Corpus:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """What the examples of a split are cut from.
+    """The tracks of a split.
 
     Attributes:
         name: `train`, `validation` or `test`.
-        bank: Its tracks; with `--split_rule=random` all tracks.
-        windows: With `--split_rule=random` the windows that are its own, else None: any window is.
+        bank: The tracks of the split; all tracks with `--split_rule=random`.
+        windows: The windows of the split with `--split_rule=random`; otherwise None, which means any window.
     """
 
     name: str
@@ -54,17 +54,17 @@ class Split:
 
 
 def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = False) -> Corpus:
-    """List the tracks of a configuration's corpus.
+    """List the tracks of the corpus.
 
     Args:
-        config: Names the corpus and its folder.
-        shards_dir: Where decoded tracks are to be kept.
-        download: Whether to fetch what is not there.
+        config: Gives the corpus and its folder.
+        shards_dir: Folder for decoded tracks.
+        download: Whether to download the corpus if it is missing.
 
     Raises:
-        UserError: The folder is missing or holds no tracks, or the first cannot be read; or nothing can be fetched.
+        UserError: The folder is missing or has no tracks, the first track cannot be read, or the download fails.
     """
-    # Without a rate or channels of its own a configuration takes those of the corpus.
+    # A sample rate or number of channels of 0 means that of the corpus.
     own = {"sample_rate": config.sample_rate, "channels": config.num_channels}
     wanted = {name: value for name, value in own.items() if value}
     songs = {"num_songs": config.num_songs, "seconds": config.song_seconds}
@@ -75,12 +75,12 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
 
 
 def _groups(table: pd.DataFrame) -> pd.Series:
-    """Return who must stay on one side: the singer where known, else the track."""
+    """Return the group of each row, which no split divides: the singer if known, else the track."""
     return table["speaker"].where(table["speaker"] != "", table["track"])
 
 
 def _resolved(config: Config, table: pd.DataFrame) -> Config:
-    """Fill in the rate and the channels that the corpus has."""
+    """Replace a sample rate or number of channels of 0 by that of the corpus."""
     if config.sample_rate and config.num_channels:
         return config
     header = audio.info(table["path"].iloc[0])
@@ -91,22 +91,22 @@ def _resolved(config: Config, table: pd.DataFrame) -> Config:
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration that looks at another corpus or folder; see `common.config.with_corpus`."""
+    """Return a trained configuration with another corpus or folder; see `common.config.with_corpus`."""
     return configs.with_corpus(config, corpus, data_dir, split_rule="official")
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:
-    """Decode the tracks of a split, or find them decoded.
+    """Decode the tracks of a split, unless they are already decoded.
 
     Raises:
-        UserError: The split has no tracks, or too many cannot be used.
+        UserError: The split has no tracks, or too many tracks cannot be used.
     """
     config = corpus.config
     random = config.split_rule == "random"
     bank = track_bank.prepare(
         corpus.manifest if random else manifest.select(corpus.manifest, split),
         corpus.shards_dir,
-        # A mixture is made of all that its song has, also of what is not asked for.
+        # The mixture contains every stem of the song, including those that are not estimated.
         config.stems if tracks.ACCOMPANIMENT in config.stems else (*config.stems, tracks.REST),
         config.sample_rate,
         config.num_channels,
@@ -117,18 +117,20 @@ def prepare_split(corpus: Corpus, split: str) -> Split:
 
 
 def _random_windows(config: Config, bank: track_bank.TrackBank, split: str) -> Places:
-    """Divide the windows of all tracks, one after another in each, among the splits: tracks are on all sides."""
+    """Assign the windows of all tracks to splits at random; a track may have windows in every split."""
     places = _grid(config, bank)
     order = np.random.default_rng(0).permutation(len(places.tracks))
-    low, high = (round(share * len(order)) for share in _RANDOM_SHARES[split])
+    low, high = (round(fraction * len(order)) for fraction in _RANDOM_FRACTIONS[split])
     if low == high:
-        raise UserError(f"{len(order)} windows are too few to divide at random; add tracks or take fewer --num_frames")
+        raise UserError(
+            f"{len(order)} windows are too few for a random split; add tracks, or use a smaller --num_frames"
+        )
     chosen = order[low:high]
     return Places(places.tracks[chosen], places.starts[chosen])
 
 
 def _grid(config: Config, bank: track_bank.TrackBank) -> Places:
-    """List windows that follow each other in every track; a track shorter than a window has one."""
+    """List the adjacent windows of every track; a track shorter than a window has one."""
     counts = [max(1, len(pcm) // config.window_samples) for pcm in bank.pcm]
     tracks = np.repeat(np.arange(len(counts)), counts)
     starts = np.concatenate([np.arange(count) * config.window_samples for count in counts])
@@ -142,12 +144,12 @@ def build_dataset(
     """Build the batches of a split.
 
     Args:
-        config: Of the corpus, from `load_corpus`.
+        config: The configuration of the corpus, from `load_corpus`.
         split: From `prepare_split`.
-        training: Whether to go on without end, every excerpt drawn and changed anew; otherwise one pass over windows
-            that are always the same and as they are.
-        initial_step: How many batches training has seen.
-        num_batches: How many there are to be, of training batches that other machines make; see `excerpts.drawn_batches`.
+        training: Whether to return an endless dataset of random, augmented excerpts. Otherwise the dataset is one pass
+            over fixed windows without augmentation.
+        initial_step: Number of batches that training has already seen.
+        num_batches: Number of training batches, if other machines make them; see `excerpts.drawn_batches`.
 
     Returns:
         Batches of (mixture `(batch, window_samples, channels)`, stems `(batch, stems, window_samples, channels)`),
@@ -183,7 +185,7 @@ def _training_dataset(config: Config, split: Split, initial_step: int, num_batch
 
 
 def _cut(split: Split, places: tuple[tf.Tensor, ...], num_samples: int, *, anywhere: bool = False) -> tf.Tensor:
-    """Read the stems of excerpts, int16 `(batch, stems, num_samples, channels)`."""
+    """Read the stems of excerpts as int16 `(batch, stems, num_samples, channels)`."""
     bank = split.bank
     return excerpts.read_tensor(bank.pcm, places, num_samples, np.arange(len(bank.stems)), anywhere=anywhere)
 
@@ -193,7 +195,7 @@ def _training_seed(config: Config, share: workers.Share) -> int:
 
 
 def _training_places(config: Config, split: Split, step: int, share: workers.Share) -> Places:
-    """Draw what a worker's share of a training batch is cut from."""
+    """Draw the excerpts of one worker's part of a training batch."""
     seed = _training_seed(config, share)
     if split.windows is None:
         return mixing.draw(config, split.bank, share.batch_size, mixing.cut_samples(config), (seed, step))
@@ -203,12 +205,14 @@ def _training_places(config: Config, split: Split, step: int, share: workers.Sha
 
 
 def batch_files(config: Config, split: Split, step: int) -> list[str]:
-    """Return what each example of a training batch was read from: tracks, and where in them; once where stems agree.
+    """Return the tracks and positions that each example of a training batch was read from.
+
+    A position that several stems have in common is listed once.
 
     Args:
         config: As for `build_dataset`.
         split: The training split, from `prepare_split`.
-        step: How many training batches come before.
+        step: Index of the training batch.
     """
     return [
         " + ".join(dict.fromkeys(map(split.bank.describe, tracks, starts)))
@@ -221,7 +225,7 @@ def _pair(config: Config, parts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _fixed_windows(config: Config, split: Split) -> Places:
-    """Choose the windows of a pass: at most `validation_excerpts`, spread over the tracks."""
+    """Choose the windows of an evaluation pass: at most `validation_excerpts`, at random from all tracks."""
     places = split.windows or _grid(config, split.bank)
     seed = stream_seed(config.seed, f"separation.evaluated.{split.name}")
     order = np.random.default_rng(seed).permutation(len(places.tracks))
@@ -230,15 +234,18 @@ def _fixed_windows(config: Config, split: Split) -> Places:
 
 
 def steps_per_epoch(config: Config, split: Split) -> int:
-    """Return how many training batches make an epoch: as many examples as there are windows, unless told."""
+    """Return the number of training batches in an epoch.
+
+    An epoch has `epoch_examples` examples, or as many as there are windows if that is 0.
+    """
     windows = split.windows or _grid(config, split.bank)
     return max(1, (config.epoch_examples or len(windows.tracks)) // config.batch_size)
 
 
 def read_tracks(corpus: Corpus, split: str) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Read whole tracks for evaluation, one after another: name, mixture `(samples, channels)`, stems; see `tracks.read`.
+    """Yield the name, mixture `(samples, channels)` and stems of each track; see `tracks.read`.
 
-    Tracks that cannot be used are left out with a warning.
+    Tracks that cannot be used are skipped with a warning.
     """
     config = corpus.config
     for name, rows in manifest.select(corpus.manifest, split).groupby("track", sort=True):
@@ -249,18 +256,18 @@ def read_tracks(corpus: Corpus, split: str) -> Iterator[tuple[str, np.ndarray, n
 
 
 def num_tracks(corpus: Corpus, split: str) -> int:
-    """Return how many tracks a split has."""
+    """Return the number of tracks in a split."""
     return manifest.select(corpus.manifest, split)["track"].nunique()
 
 
 def groups_of(corpus: Corpus, split: str) -> set[str]:
-    """Return the singers, or where they are not known the tracks, of a split."""
+    """Return the singers of a split; for a track of an unknown singer, the track."""
     table = manifest.select(corpus.manifest, split)
     return set(_groups(table))
 
 
 def describe(split: Split) -> str:
-    """Say what a split is made of, for the log."""
+    """Describe a split for the log."""
     number = len(split.bank.tracks)
     text = f"{split.name}: {number} tracks, {split.bank.seconds / 60:.1f} min"
-    return text if split.windows is None else f"{text} shared, {len(split.windows.tracks)} windows its own"
+    return text if split.windows is None else f"{text} in all splits, {len(split.windows.tracks)} windows in this one"

@@ -1,9 +1,9 @@
-"""Evaluate a trained separator on the tracks of any corpus and split, between its floor and its ceiling.
+"""Evaluate a trained separator on the tracks of a corpus and split, and compare it with oracle masks.
 
   python -m separation.evaluate --run_dir runs/separation/default --oracle
   python -m separation.evaluate --run_dir runs/separation/default --corpus=mir1k --data_dir=DIR --split=all
 
-Prints SDR, SI-SDR, uSDR, ISR, SIR and SAR; writes them as JSON, and beside it a row a track (CSV) and a picture (PNG).
+Prints SDR, SI-SDR, uSDR, ISR, SIR and SAR. Writes them as JSON, the values of each track as CSV, and a plot as PNG.
 """
 
 import dataclasses
@@ -28,17 +28,17 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_bool(
         "oracle",
         False,
-        "judge the mixture as estimate and ideal binary and ratio masks on the same tracks",
+        "also evaluate the unprocessed mixture and ideal binary and ratio masks on the same tracks",
         flag_values=flag_values,
     )
     absl_flags.DEFINE_bool(
-        "full", True, "compute ISR, SIR and SAR too, which takes longer than separating", flag_values=flag_values
+        "full", True, "also compute ISR, SIR and SAR, which takes longer than the separation", flag_values=flag_values
     )
     define_inference_flags(flag_values)
 
 
 def as_asked(config, flags: configs.FlagValues):
-    """Return the configuration with the inference flags that were given."""
+    """Return the configuration, updated by the inference flags that were given."""
     return dataclasses.replace(
         config,
         **{name: flags[name].value for name in ("overlap", "wiener_iterations") if flags[name].value is not None},
@@ -46,7 +46,7 @@ def as_asked(config, flags: configs.FlagValues):
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Evaluate as the flags say."""
+    """Evaluate the run."""
     app.refuse_arguments(arguments)
     output = outputs.evaluation_file(flags, _BESIDE)
     startup.load_tensorflow()
@@ -58,7 +58,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     trained = as_asked(config, flags)
     config = data.with_corpus(trained, flags.corpus, flags.data_dir)
     corpus = data.load_corpus(config, flags.shards_dir, download=flags.download)
-    figures, table = evaluation.evaluate_split(
+    results, table = evaluation.evaluate_split(
         model,
         corpus,
         flags.split,
@@ -66,9 +66,9 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         full=flags.full,
         oracles=oracle.NAMES if flags.oracle else (),
     )
-    files.write_json(output, figures)
-    written = [output, *evaluation.save_plots(figures, table, output.with_suffix(""))]
-    print(evaluation.format_table(figures))
+    files.write_json(output, results)
+    written = [output, *evaluation.save_plots(results, table, output.with_suffix(""))]
+    print(evaluation.format_table(results))
     print(f"\nwritten: {', '.join(map(str, written))}")
 
 

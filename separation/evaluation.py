@@ -1,4 +1,4 @@
-"""How a separator is judged: the figures, the tables and the plots of a split."""
+"""Evaluate a separator on a split: metrics, tables and plots."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from common import files, progress
+from common.errors import UserError
 from common.files import tables
 from common.reporting import metrics as metrics_of_all
 from common.reporting import plots
@@ -24,12 +25,12 @@ Estimator = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Metrics(metrics_of_all.Metrics):
-    """What a separator reaches, in dB by stem.
+    """Metrics of a separator in dB, keyed by stem.
 
     Attributes:
-        sdr: Signal-to-distortion ratio of BSSEval v4, the median over tracks.
-        si_sdr: Scale-invariant SDR, the mean over tracks.
-        usdr: SDR of whole tracks, the mean over tracks.
+        sdr: Signal-to-distortion ratio of BSSEval v4, median over tracks.
+        si_sdr: Scale-invariant SDR, mean over tracks.
+        usdr: SDR of whole tracks, mean over tracks.
     """
 
     sdr: dict[str, float]
@@ -46,20 +47,20 @@ def evaluate_split(
     full: bool = False,
     oracles: Iterable[str] = (),
 ) -> tuple[dict, pd.DataFrame]:
-    """Separate every track of a split and compute every figure.
+    """Separate every track of a split and compute the metrics.
 
     Args:
         model: A trained model.
         corpus: From `data.load_corpus`, with the model's configuration.
-        split: Whose tracks.
-        train_groups: The singers or tracks that training heard; None if nobody knows.
-        full: Whether to compute ISR, SIR and SAR too, which takes longer than separating.
-        oracles: Estimators of `separation.oracle` to judge on the same tracks.
+        split: The split to evaluate.
+        train_groups: The singers or tracks of the training split; None if unknown.
+        full: Whether to compute ISR, SIR and SAR too, which takes longer than the separation.
+        oracles: Estimators of `separation.oracle` to evaluate on the same tracks.
 
     Returns:
-        Figures, and a table with a row for each track, stem and estimator. Of the figures `sdr`, `si_sdr` and `usdr`
-        (and with `full` `isr`, `sir`, `sar`) hold a value in dB for each stem, `intervals` the 95 % intervals of `sdr` and
-        `si_sdr`, `oracles` the same figures for each oracle, and `protocol` how all were computed.
+        Metrics, and a table with a row for each track, stem and estimator. The metrics `sdr`, `si_sdr` and `usdr` (with
+        `full` also `isr`, `sir` and `sar`) have a value in dB for each stem. `intervals` has the 95 % intervals of
+        `sdr` and `si_sdr`, `oracles` the same metrics for each oracle, and `protocol` the way they were computed.
     """
     config = corpus.config
     names = FULL if full and len(config.stems) > 1 else QUICK
@@ -72,12 +73,16 @@ def evaluate_split(
     with progress.bar(num_tracks, f"evaluating {split}", "track") as meter:
         for track, mixture, stems in data.read_tracks(corpus, split):
             for estimator, function in estimators.items():
-                figures = track_figures(stems, function(mixture, stems), config.sample_rate, names)
+                by_name = track_figures(stems, function(mixture, stems), config.sample_rate, names)
                 for index, stem in enumerate(config.stems):
-                    values = {name: figures[name][index] for name in names}
+                    values = {name: by_name[name][index] for name in names}
                     singer = groups[track] or track
                     rows.append({"track": track, "group": singer, "stem": stem, "estimator": estimator, **values})
             meter.update()
+    if not rows:
+        raise UserError(
+            f"no track of the split {split} in {config.data_dir or config.corpus} has the stems {', '.join(config.stems)}"
+        )
     table = pd.DataFrame(rows)
     figures = summary(table[table["estimator"] == "model"], names)
     figures["oracles"] = {name: summary(table[table["estimator"] == name], names) for name in oracles}
@@ -110,30 +115,35 @@ def _oracle(name: str, config: Config) -> Estimator:
 def track_figures(
     stems: np.ndarray, estimates: np.ndarray, sample_rate: int, names: Iterable[str]
 ) -> dict[str, np.ndarray]:
-    """Compute the figures of one track, each of shape `(stems,)`: medians over windows of 1 s, or of the whole track.
+    """Compute the metrics of one track, each of shape `(stems,)`.
+
+    `sdr`, `isr`, `sir` and `sar` are medians over windows of 1 s; `si_sdr` and `usdr` are computed on the whole track.
 
     Args:
-        stems: The true ones, shape `(stems, samples, channels)`.
-        estimates: The same shape.
+        stems: True stems, shape `(stems, samples, channels)`.
+        estimates: Estimated stems, same shape.
         sample_rate: In hertz.
-        names: Which; see `FULL`.
+        names: The metrics to compute; see `FULL`.
     """
-    found = {
+    whole_track = {
         "si_sdr": metrics.si_sdr(stems, estimates),
         "usdr": metrics.usdr(stems, estimates),
     }
     if "sir" in names:
         ratios = metrics.bss_eval(stems, estimates, sample_rate).median()
-        return found | ratios._asdict()
-    return found | {"sdr": metrics.frame_median(metrics.sdr(stems, estimates, sample_rate))}
+        return whole_track | ratios._asdict()
+    return whole_track | {"sdr": metrics.frame_median(metrics.sdr(stems, estimates, sample_rate))}
 
 
 def summary(table: pd.DataFrame, names: Iterable[str]) -> dict:
-    """Sum up tracks: medians of `sdr`, `isr`, `sir` and `sar`, means of `si_sdr` and `usdr`, with intervals of two.
+    """Aggregate over tracks: medians of `sdr`, `isr`, `sir` and `sar`, means of `si_sdr` and `usdr`.
 
     Args:
-        table: Of one estimator, from `evaluate_split`.
-        names: The figures.
+        table: The rows of one estimator, from `evaluate_split`.
+        names: The metrics.
+
+    Returns:
+        For each metric a value by stem, and `intervals`, the 95 % intervals of `sdr` and `si_sdr`.
     """
     by_stem = dict(list(table.groupby("stem", sort=False)))
     figures = {name: {stem: _middle(name)(rows[name]) for stem, rows in by_stem.items()} for name in names}
@@ -145,21 +155,23 @@ def summary(table: pd.DataFrame, names: Iterable[str]) -> dict:
 
 
 def _middle(name: str) -> Callable[[np.ndarray], float]:
-    """Return how a figure is summed up over tracks; NaN where no track has one."""
+    """Return the mean or median that aggregates a metric over tracks; it is NaN if no track has a value."""
     function = np.nanmean if name in ("si_sdr", "usdr") else np.nanmedian
     return lambda values: float(function(values)) if np.isfinite(values).any() else float("nan")
 
 
 def bootstrap(values: pd.Series, groups: pd.Series, middle: Callable[[np.ndarray], float]) -> list[float]:
-    """Return the 95 % interval of a mean or median when whole groups are drawn anew: tracks of a singer are alike.
+    """Return the 95 % bootstrap interval of a mean or median over tracks.
+
+    Resamples whole groups, because tracks of the same singer are correlated.
 
     Args:
-        values: One a track.
-        groups: Whose track it is.
-        middle: The statistic.
+        values: One value per track.
+        groups: The group of each track, e.g. the singer.
+        middle: The mean or median.
     """
     rng = np.random.default_rng(0)
-    members = [own.to_numpy() for _, own in values.groupby(groups)]
+    members = [group.to_numpy() for _, group in values.groupby(groups)]
     drawn = [
         middle(np.concatenate([members[index] for index in rng.integers(len(members), size=len(members))]))
         for _ in range(_NUM_RESAMPLES)
@@ -168,7 +180,7 @@ def bootstrap(values: pd.Series, groups: pd.Series, middle: Callable[[np.ndarray
 
 
 def format_table(figures: dict) -> str:
-    """Lay the figures of `evaluate_split` out for the console."""
+    """Format the metrics of `evaluate_split` as a table for the console."""
     names = [name for name in FULL if name in figures]
     width = max(20, *(len(name) for name in figures["oracles"])) if figures["oracles"] else 20
     lines = [f"{'stem':<{width}}  " + "  ".join(f"{_TITLES[name]:>7}" for name in names)]
@@ -192,22 +204,22 @@ def format_table(figures: dict) -> str:
 
 
 def _decibels(value: float | None) -> str:
-    """Return a figure for the table; one that nobody can tell, of a stem that is silent, is a dash."""
+    """Format a value for the table; an undefined value, e.g. of a silent stem, is a dash."""
     return f"{'–':>7}" if value is None or np.isnan(value) else f"{value:7.2f}"
 
 
 def save_plots(figures: dict, details: pd.DataFrame, stem: Path) -> list[Path]:
-    """Write the table (CSV) and a picture of its SDRs (PNG).
+    """Write the table (CSV) and a plot of its SDRs (PNG).
 
     Args:
-        figures: From `evaluate_split`.
-        details: From `evaluate_split`.
-        stem: Path that the names of the files begin with.
+        figures: The metrics, from `evaluate_split`.
+        details: The table, from `evaluate_split`.
+        stem: Common prefix of the paths.
 
     Returns:
         The files written.
     """
     paths = [files.beside(stem, "_tracks.csv"), files.beside(stem, "_sdr.png")]
     tables.write(details, paths[0], float_format="%.4f")
-    plots.save(plots.dots(details, "stem", "estimator", "sdr", "SDR in dB, a dot a track"), paths[1])
+    plots.save(plots.dots(details, "stem", "estimator", "sdr", "SDR in dB, one dot per track"), paths[1])
     return paths

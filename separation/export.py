@@ -2,8 +2,8 @@
 
   python -m separation.export --run_dir runs/separation/default --formats=saved_model,litert
 
-Writes export/saved_model (a song of any length in, every stem out), export/model.tflite (a window in, every stem's window
-out), and report.json, which says rate, channels, window and hop. Spectrograms, masks and the way back are inside.
+Writes export/saved_model, which separates songs of any length, export/model.tflite, which separates one window, and
+export/report.json, which lists sample rate, channels, window and hop. The models take and return waveforms.
 """
 
 import sys
@@ -22,7 +22,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Export and compare as the flags say."""
+    """Export the run, and compare each file with the Keras model."""
     app.refuse_arguments(arguments)
     export.check_formats(flags.formats)
     startup.load_tensorflow()

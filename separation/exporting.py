@@ -1,6 +1,6 @@
-"""What a separator exports: every stem of a song, or of a window.
+"""Export a separator: a graph that separates songs, and a graph that separates one window.
 
-The four tasks have `export_run` alike on purpose, in the same order, to be read from top to bottom; what is the same logic is shared.
+`export_run` has the same steps in the same order in all four tasks, on purpose. Shared logic is in `common`.
 """
 
 from collections.abc import Sequence
@@ -33,22 +33,22 @@ def export_run(
     shards_dir: str | Path = "data/shards",
     download: bool = False,
 ) -> dict:
-    """Write the exports of a run, compare each with the Keras model, and write `report.json` beside them.
+    """Export a run, compare each export with the Keras model, and write `report.json` to the same folder.
 
     Args:
         run_dir: A trained run.
         formats: Any of `common.export.FORMATS`.
-        corpus: Corpus of the excerpts to compare on, if not the trained one.
+        corpus: Corpus of the excerpts to compare on. Defaults to the training corpus.
         data_dir: Folder of that corpus.
-        split: Which of its tracks.
-        shards_dir: Where decoded tracks are kept.
-        download: Whether to fetch a corpus that is not there.
+        split: Split of the excerpts.
+        shards_dir: Folder of decoded tracks.
+        download: Whether to download the corpus if it is missing.
 
     Returns:
-        The report: for each format its figures of `common.export.graphs.compare`, and `protocol`.
+        The report: for each format the values of `common.export.graphs.compare`, and `protocol`.
 
     Raises:
-        UserError: The run cannot be loaded, or an export answers differently from the model.
+        UserError: The run cannot be loaded, or the output of an export differs from that of the model.
     """
     config, model = load_model(run_dir)
     folder = Path(run_dir) / "export"
@@ -74,18 +74,21 @@ def export_run(
 
 
 def first_song(config: Config, split: data.Split) -> np.ndarray:
-    """Return the beginning of a track `(1, samples, channels)`: longer than a window and no multiple, so that joins are compared."""
+    """Return the beginning of a track, shape `(1, samples, channels)`.
+
+    It spans 2.5 windows, so that the comparison covers the joins between windows.
+    """
     num_samples = round(_SONG_WINDOWS * config.window_samples)
     return split.bank.pcm[0].sum(axis=1, dtype=np.float32)[None, :num_samples] / waveform.PCM16_SCALE
 
 
 def excerpts(config: Config, split: data.Split) -> np.ndarray:
-    """Return mixtures of a split, `(excerpts, window_samples, channels)`."""
+    """Return a few mixtures of a split, shape `(excerpts, window_samples, channels)`."""
     return np.concatenate([mixtures for mixtures, _ in data.build_dataset(config, split)])[:_NUM_EXCERPTS]
 
 
 def song_graph(model: keras.Model, config: Config, song: np.ndarray) -> Graph:
-    """Return the graph that takes songs of any length."""
+    """Return the graph that separates songs of any length."""
 
     def serve(mixture: tf.Tensor) -> dict[str, tf.Tensor]:
         signature = tf.TensorSpec((len(config.stems), None, config.num_channels), tf.float32)
@@ -98,7 +101,7 @@ def song_graph(model: keras.Model, config: Config, song: np.ndarray) -> Graph:
 
 
 def window_graph(model: keras.Model, config: Config, windows: np.ndarray) -> Graph:
-    """Return the graph that takes one window."""
+    """Return the graph that separates one window."""
 
     def serve(mixture: tf.Tensor) -> dict[str, tf.Tensor]:
         stems = window_stems(model, config, mixture)
@@ -112,6 +115,14 @@ def window_graph(model: keras.Model, config: Config, windows: np.ndarray) -> Gra
 def _checked(
     config: Config, serve: graphs.Serve, signature: tf.TensorSpec, inputs: np.ndarray, expected: np.ndarray
 ) -> Graph:
-    """Compare every stem of `expected`, `(inputs, stems, samples, channels)`."""
+    """Return the graph, with a reference output for each stem.
+
+    Args:
+        config: Names of the stems.
+        serve: The function to export.
+        signature: Its input.
+        inputs: Examples to compare on.
+        expected: Outputs of the Keras model, shape `(inputs, stems, samples, channels)`.
+    """
     by_stem = {stem: expected[:, index] for index, stem in enumerate(config.stems)}
     return Graph(serve, signature, inputs, by_stem, dict.fromkeys(by_stem, _TOLERANCE))

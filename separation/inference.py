@@ -1,8 +1,8 @@
-"""Whole songs: windows that overlap, separated in batches and joined without a click, in memory that does not grow.
+"""Separate whole songs in overlapping windows, by overlap-add and in constant memory.
 
-By any function that takes windows apart; no TensorFlow. The arithmetic depends on the song alone: nothing is kept from one
-song to the next, and the window that covers a sample depends on where the sample is. `separation.serving` does the same
-inside TensorFlow, for the exported model.
+This module needs no TensorFlow: any function can separate the windows. The result depends on the song only: no state is
+kept between songs, and windows start at fixed positions. `separation.serving` does the same in TensorFlow for the
+exported model.
 """
 
 import dataclasses
@@ -17,24 +17,30 @@ from common.audio import memory
 from common.audio import waveform as waveforms
 from common.errors import UserError
 
-# Windows that are separated at once.
+# Windows in a batch.
 BATCH_SIZE = 4
 WindowFunction = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Stems(Mapping):
-    """A song taken apart: a mapping from names to waveforms `(samples, channels)`, float32.
+    """The stems of a song: a mapping from names to float32 waveforms `(samples, channels)`.
+
+    Sample rate, length and channels are those of the song.
 
     Attributes:
-        names: Of the stems.
-        waveforms: All of them, shape `(stems, samples, channels)`.
-        sample_rate: In hertz; rate, length and channels are those of the song.
+        names: Names of the stems.
+        waveforms: All stems, shape `(stems, samples, channels)`.
+        sample_rate: In hertz.
     """
 
     names: tuple[str, ...]
     waveforms: np.ndarray
     sample_rate: int
+
+    # A mapping compares its values, which arrays do not allow.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return the waveform of a stem."""
@@ -47,21 +53,21 @@ class Stems(Mapping):
         return iter(self.names)
 
     def __len__(self) -> int:
-        """Return how many stems there are."""
+        """Return the number of stems."""
         return len(self.names)
 
     def __repr__(self) -> str:
-        """Say what they are."""
+        """Return names, length, sample rate and channels."""
         seconds = self.waveforms.shape[1] / self.sample_rate
-        sides = f"{self.waveforms.shape[2]} channel{'s' if self.waveforms.shape[2] > 1 else ''}"
-        return f"Stems({', '.join(self.names)}; {seconds:.2f} s, {self.sample_rate} Hz, {sides})"
+        channels = f"{self.waveforms.shape[2]} channel{'s' if self.waveforms.shape[2] > 1 else ''}"
+        return f"Stems({', '.join(self.names)}; {seconds:.2f} s, {self.sample_rate} Hz, {channels})"
 
     def save(self, folder: str | os.PathLike, format: str = "wav") -> list[Path]:
-        """Write a file for each stem, named after it.
+        """Write a file for each stem, named after it. Existing files are replaced.
 
         Args:
-            folder: Where to; it is made if it does not exist.
-            format: Suffix of the files: wav, flac, ogg or mp3.
+            folder: Output folder; created if it does not exist.
+            format: File format: wav, flac, ogg or mp3.
 
         Returns:
             The files written.
@@ -77,16 +83,16 @@ class Stems(Mapping):
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class StemSeparator:
-    """Takes songs apart.
+    """Separates songs into stems.
 
     Attributes:
-        run: From windows `(windows, window_samples, channels)` of as many channels as the model has to their stems
+        run: Function from windows `(windows, window_samples, channels)`, with the channels of the model, to stems
             `(windows, stems, window_samples, channels)`.
-        stems: Their names.
-        sample_rate: Of the model, in hertz.
-        channels: Of the model, 1 or 2.
+        stems: Names of the stems.
+        sample_rate: Sample rate of the model, in hertz.
+        channels: Channels of the model, 1 or 2.
         window_samples: Length of a window.
-        hop_samples: From one window to the next.
+        hop_samples: Hop between windows.
     """
 
     run: WindowFunction
@@ -98,19 +104,19 @@ class StemSeparator:
     hop_samples: int
 
     def __repr__(self) -> str:
-        """Say what it takes apart."""
-        sides = "stereo" if self.channels == 2 else "mono"
-        return f"StemSeparator({', '.join(self.stems)}; {self.sample_rate} Hz, {sides})"
+        """Return stems, sample rate and channels."""
+        layout = "stereo" if self.channels == 2 else "mono"
+        return f"StemSeparator({', '.join(self.stems)}; {self.sample_rate} Hz, {layout})"
 
     def separate(self, source: audio.AudioSource | np.ndarray, sample_rate: int | None = None) -> Stems:
-        """Take a song apart in memory.
+        """Separate a song in memory.
 
         Args:
             source: A path, a binary file object, or a waveform `(samples,)` or `(samples, channels)`, float or int16.
-            sample_rate: Rate of a waveform in Hz, if not the model's.
+            sample_rate: Sample rate of a waveform in Hz. Defaults to that of the model.
 
         Returns:
-            The stems, at the song's own rate, of its length and channels.
+            The stems, with the sample rate, length and channels of the song.
 
         Raises:
             UserError: The song cannot be read, or has more than two channels for a stereo model.
@@ -133,32 +139,32 @@ class StemSeparator:
         return Stems(self.stems, np.concatenate(parts, axis=1)[:, : len(waveform)], rate)
 
     def check_channels(self, name: str, num_channels: int) -> None:
-        """Refuse songs that have more channels than a stereo model takes.
+        """Check that a stereo model gets at most two channels.
 
         Raises:
-            UserError: Names the song.
+            UserError: The song has more than two channels.
         """
         if num_channels > self.channels > 1:
-            raise UserError(f"{name} has {num_channels} channels, the model takes one or two: mix it down first")
+            raise UserError(f"{name} has {num_channels} channels, expected one or two; mix it down first")
 
     def stream(self, blocks: Iterable[np.ndarray], *, batch_size: int = BATCH_SIZE) -> Iterator[np.ndarray]:
-        """Separate a song of any length as it comes in.
+        """Separate a stream of any length.
 
-        A mono model separates the channels of a song one by one; for a stereo model a mono song is heard on both sides, and
-        the stems are the mean of both. However the song is cut into blocks, the stems are the same.
+        A mono model separates each channel of a song on its own. A stereo model gets a mono song on both channels, and
+        the two output channels are averaged. The stems do not depend on the sizes of the blocks.
 
         Args:
-            blocks: The mixture at the model's rate, `(samples, channels)` of any lengths that follow each other; one or two
-                channels for a stereo model.
-            batch_size: How many windows are separated at once. A sample's stems come at latest when `window_samples` and
-                `batch_size - 1` hops have come in behind it: with 1 the look-ahead is one window.
+            blocks: Consecutive blocks of the mixture at the model's sample rate, `(samples, channels)`, of any length;
+                one or two channels for a stereo model.
+            batch_size: Windows in a batch. The look-ahead is at most `window_samples` plus `batch_size - 1` hops; with
+                1 it is one window.
 
         Yields:
-            The stems `(stems, samples, channels)`, together as long as the mixture.
+            Blocks of the stems `(stems, samples, channels)`, with the same total length as the mixture.
         """
         size, hop = self.window_samples, self.hop_samples
         weights = triangle(size, hop)[None, :, None]
-        # What is not yet final: sums of weighted stems and of weights, beginning with the next window.
+        # Sums of weighted stems and of weights from the next window on; later windows still add to them.
         sums, total = 0.0, np.zeros((1, size, 1), np.float32)
         position = length = 0
         for windows, length in self._windows(blocks, batch_size):
@@ -174,17 +180,25 @@ class StemSeparator:
             yield sums[:, : length - position] / total[:, : length - position]
 
     def _separated(self, windows: np.ndarray) -> np.ndarray:
-        """Separate windows `(windows, window_samples, channels)` of a song's channels, whatever those of the model."""
-        number, size, heard = windows.shape
+        """Separate windows `(windows, window_samples, channels)` with the channels of the song, not of the model."""
+        number, size, song_channels = windows.shape
         if self.channels == 1:
-            stems = self.run(windows.transpose(0, 2, 1).reshape(number * heard, size, 1))
-            return stems.reshape(number, heard, -1, size).transpose(0, 2, 3, 1)
-        if heard == 1:
-            return self.run(np.repeat(windows, self.channels, axis=2)).mean(axis=3, keepdims=True)
-        return self.run(windows)
+            stems = self._outputs(windows.transpose(0, 2, 1).reshape(number * song_channels, size, 1))
+            return stems.reshape(number, song_channels, -1, size).transpose(0, 2, 3, 1)
+        if song_channels == 1:
+            return self._outputs(np.repeat(windows, self.channels, axis=2)).mean(axis=3, keepdims=True)
+        return self._outputs(windows)
+
+    def _outputs(self, windows: np.ndarray) -> np.ndarray:
+        """Run the model on windows with its own channels."""
+        stems = np.asarray(self.run(windows), np.float32)
+        expected = (len(windows), len(self.stems), *windows.shape[1:])
+        if stems.shape != expected:
+            raise ValueError(f"run: expected stems {expected}, got {stems.shape}")
+        return stems
 
     def _windows(self, blocks: Iterable[np.ndarray], batch_size: int) -> Iterator[tuple[np.ndarray, int]]:
-        """Cut blocks into windows, filled up with silence at the end, in batches; beside each, how long the song is so far."""
+        """Yield batches of windows, and the number of samples read so far; the last window is padded with zeros."""
         size, hop = self.window_samples, self.hop_samples
         pending: np.ndarray | None = None
         batch: list[np.ndarray] = []
@@ -198,7 +212,7 @@ class StemSeparator:
                 if len(batch) == batch_size:
                     yield np.stack(batch), length
                     batch = []
-        # After the last full window some samples may not be covered yet.
+        # Samples after the last full window are not covered yet.
         covered = size - hop if length >= size else 0
         while length and len(pending) > covered:
             window = np.zeros((size, pending.shape[1]), np.float32)
@@ -210,19 +224,19 @@ class StemSeparator:
 
 
 def _read(source: audio.AudioSource | np.ndarray, sample_rate: int | None, model_rate: int) -> tuple[np.ndarray, int]:
-    """Return a song `(samples, channels)` and its rate: a file's own, or of a waveform the one given or the model's."""
+    """Return a song `(samples, channels)` and its sample rate; a waveform without a rate has that of the model."""
     if isinstance(source, np.ndarray):
         recording = memory.Waveform(source, model_rate if sample_rate is None else sample_rate)
         return np.concatenate(list(recording.blocks())), recording.sample_rate
     if sample_rate is not None:
-        raise UserError("sample_rate is that of a waveform in memory, and a file states its own; leave it out")
+        raise UserError("sample_rate is only for waveforms in memory, a file has its own sample rate; leave it out")
     if not (isinstance(source, str | os.PathLike) or hasattr(source, "read")):
         raise UserError(f"expected a path, a binary file or a NumPy waveform, got {type(source).__name__}")
     return audio.read(source, mono=False)
 
 
 def triangle(window_samples: int, hop_samples: int) -> np.ndarray:
-    """Return a window's weights: they rise and fall where windows overlap, shape `(window_samples,)`, all above 0."""
+    """Return the overlap-add weights of a window, `(window_samples,)`: linear ramps in the overlaps, all above 0."""
     ramp = window_samples - hop_samples
     weights = np.ones(window_samples, np.float32)
     if ramp:
@@ -232,12 +246,12 @@ def triangle(window_samples: int, hop_samples: int) -> np.ndarray:
 
 
 def make_consistent(stems: np.ndarray, mixture: np.ndarray) -> np.ndarray:
-    """Spread what the stems `(stems, samples, channels)` lack of the mixture evenly over them, so that they sum to it."""
+    """Add an equal part of the residual to each stem `(stems, samples, channels)`, so that they sum to the mixture."""
     return stems + (mixture - stems.sum(axis=0)) / len(stems)
 
 
 def resampled(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int) -> Iterator[np.ndarray]:
-    """Resample stems `(stems, samples, channels)` as they come; they join without a click."""
+    """Resample consecutive blocks of stems `(stems, samples, channels)`, without clicks at the block boundaries."""
     if from_rate == to_rate:
         yield from blocks
         return

@@ -1,8 +1,8 @@
-"""Keras layers around a separation network: from waveforms to what it sees, and from what it answers to the stems' waveforms.
+"""Keras layers around a separation network: waveforms to its input, and its output to the waveforms of the stems.
 
-Spectra are `(batch, channels, 2, frames, bins)`, real and imaginary part; stems come before channels. What is alike lies
-side by side in memory, so that every step is one pass over long rows. A network works on `(batch, frames, bins - 1,
-features)`: the highest bin, half the sample rate, takes what the one below it gets.
+Spectra are `(batch, channels, 2, frames, bins)`, where axis 2 is the real and imaginary part; a stem axis comes before
+the channels. The bins of a frame are contiguous in memory, so every step is one pass over long rows. A network works on
+`(batch, frames, bins - 1, features)`: the highest bin, at half the sample rate, reuses the output of the bin below it.
 """
 
 import keras
@@ -15,9 +15,9 @@ EPSILON = 1e-7
 
 @keras.saving.register_keras_serializable(package="quartet")
 class MixtureSpectrum(FramedLayer):
-    """Short-time spectrum of every channel of a mixture.
+    """Short-time Fourier transform of every channel of a mixture.
 
-    Takes `(batch, samples, channels)` and gives `(batch, channels, 2, frames, bins)`.
+    Maps `(batch, samples, channels)` to `(batch, channels, 2, frames, bins)`.
     """
 
     def call(self, mixture):
@@ -33,13 +33,13 @@ class MixtureSpectrum(FramedLayer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class StemWaveforms(FramedLayer):
-    """The waveforms of stems' spectra; undoes `MixtureSpectrum`.
+    """Inverse short-time Fourier transform of the stems, the inverse of `MixtureSpectrum`.
 
-    Takes `(batch, stems, channels, 2, frames, bins)` and gives `(batch, stems, length, channels)`.
+    Maps `(batch, stems, channels, 2, frames, bins)` to `(batch, stems, length, channels)`.
 
     Args:
-        length: Number of samples to give.
-        **kwargs: Of `FramedLayer`, as the spectra were made.
+        length: Number of output samples.
+        **kwargs: Arguments of `FramedLayer`, the same as for `MixtureSpectrum`.
     """
 
     def __init__(self, length: int, **kwargs):
@@ -47,7 +47,7 @@ class StemWaveforms(FramedLayer):
         self.length = length
 
     def call(self, spectra):
-        """Transform back, and put channels last."""
+        """Apply the inverse transform, and put channels last."""
         parts = tf.unstack(tf.cast(spectra, tf.float32), axis=3)
         framing = {name: value for name, value in self.framing.items() if name != "pad_mode"}
         waveforms = spectral.istft_parts(parts, **framing, length=self.length)
@@ -65,14 +65,14 @@ class StemWaveforms(FramedLayer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class SpectrumFeatures(keras.layers.Layer):
-    """What a network sees of a mixture, at a level of its own: loud and soft songs look the same.
+    """Input features of a network: the spectrum of the mixture, normalised by its level.
 
-    Takes spectra `(batch, channels, 2, frames, bins)` and gives `(batch, frames, bins - 1, features)`: a magnitude for each
-    channel, or with `parts` the real and the imaginary part of each.
+    Maps spectra `(batch, channels, 2, frames, bins)` to `(batch, frames, bins - 1, features)`. The features are the
+    magnitude of each channel, or with `parts` its real and imaginary part.
 
     Args:
-        parts: Whether to give real and imaginary parts.
-        **kwargs: Of `keras.layers.Layer`.
+        parts: Whether to return real and imaginary parts instead of magnitudes.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, parts: bool = False, **kwargs):
@@ -108,14 +108,14 @@ def level(spectrum):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class Masks(keras.layers.Layer):
-    """A network's answers as masks in [0, 1].
+    """Turns the output of a network into masks in [0, 1].
 
-    Takes `(batch, frames, bins - 1, stems * channels)` and gives `(batch, stems, channels, frames, bins - 1)`.
+    Maps `(batch, frames, bins - 1, stems * channels)` to `(batch, stems, channels, frames, bins - 1)`.
 
     Args:
         num_stems: Number of stems.
-        softmax: Whether the masks of all stems sum to 1; otherwise each is a sigmoid by itself.
-        **kwargs: Of `keras.layers.Layer`.
+        softmax: Whether to apply a softmax over the stems, so that the masks sum to 1; otherwise a sigmoid.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, num_stems: int, softmax: bool = False, **kwargs):
@@ -123,9 +123,9 @@ class Masks(keras.layers.Layer):
         self.num_stems = num_stems
         self.softmax = softmax
 
-    def call(self, answers):
-        """Put stems first, and squeeze."""
-        values = tf.squeeze(unfold(tf.cast(answers, tf.float32), self.num_stems, 1), axis=3)
+    def call(self, logits):
+        """Put stems first, and apply the softmax or sigmoid."""
+        values = tf.squeeze(unfold(tf.cast(logits, tf.float32), self.num_stems, 1), axis=3)
         masks = tf.nn.softmax(values, axis=1) if self.softmax else tf.nn.sigmoid(values)
         return tf.cast(masks, self.compute_dtype)
 
@@ -139,25 +139,25 @@ class Masks(keras.layers.Layer):
         return {**super().get_config(), "num_stems": self.num_stems, "softmax": self.softmax}
 
 
-def unfold(answers, num_stems: int, num_parts: int):
-    """Turn `(batch, frames, bins, stems * channels * parts)` into `(batch, stems, channels, parts, frames, bins)`."""
-    batch, frames = tf.unstack(tf.shape(answers)[:2])
-    bins, features = answers.shape[2:]
-    values = tf.transpose(answers, [0, 3, 1, 2])
+def unfold(outputs, num_stems: int, num_parts: int):
+    """Reshape `(batch, frames, bins, stems * channels * parts)` to `(batch, stems, channels, parts, frames, bins)`."""
+    batch, frames = tf.unstack(tf.shape(outputs)[:2])
+    bins, features = outputs.shape[2:]
+    values = tf.transpose(outputs, [0, 3, 1, 2])
     return tf.reshape(values, [batch, num_stems, features // (num_stems * num_parts), num_parts, frames, bins])
 
 
 @keras.saving.register_keras_serializable(package="quartet")
 class MaskedSpectra(keras.layers.Layer):
-    """The mixture's spectrum under the mask of each stem, with the mixture's phase.
+    """Multiplies the spectrum of the mixture by the mask of each stem; the phase stays that of the mixture.
 
-    Takes spectra `(batch, channels, 2, frames, bins)` and masks `(batch, stems, channels, frames, bins - 1)`, and gives
+    Maps spectra `(batch, channels, 2, frames, bins)` and masks `(batch, stems, channels, frames, bins - 1)` to
     `(batch, stems, channels, 2, frames, bins)`.
 
     Args:
-        kind: What becomes of the masks outside training: "sigmoid" and "softmax" leave them, "binary" cuts them at 0.5,
-            "ratio" takes each stem's share of all stems' power, as Spleeter does.
-        **kwargs: Of `keras.layers.Layer`.
+        kind: How masks are changed outside training. "sigmoid" and "softmax" do not change them, "binary" thresholds
+            them at 0.5, and "ratio" normalises their power over the stems, as in Spleeter.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, kind: str, **kwargs):
@@ -165,14 +165,14 @@ class MaskedSpectra(keras.layers.Layer):
         self.kind = kind
 
     def call(self, inputs, training=False):
-        """Multiply."""
+        """Change the masks outside training, and multiply."""
         spectrum, masks = (tf.cast(values, tf.float32) for values in inputs)
         if self.kind == "binary" and not training:
             masks = tf.cast(masks > 0.5, tf.float32)
         if self.kind == "ratio" and not training:
             power = tf.square(masks)
-            share = EPSILON / masks.shape[1]
-            masks = (power + share) / (tf.reduce_sum(power, axis=1, keepdims=True) + EPSILON)
+            floor = EPSILON / masks.shape[1]
+            masks = (power + floor) / (tf.reduce_sum(power, axis=1, keepdims=True) + EPSILON)
         masks = tf.concat([masks, masks[..., -1:]], axis=-1)
         return in_type(tf.expand_dims(spectrum, 1) * tf.expand_dims(masks, 3), self.compute_dtype)
 
@@ -188,15 +188,16 @@ class MaskedSpectra(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class ComplexSpectra(keras.layers.Layer):
-    """A network's answers as complex masks of the mixture, or as the stems' spectra themselves.
+    """Turns the output of a network into the complex spectra of the stems.
 
-    Takes spectra `(batch, channels, 2, frames, bins)` and answers `(batch, frames, bins - 1, stems * channels * 2)`, and
-    gives `(batch, stems, channels, 2, frames, bins)`.
+    Maps spectra `(batch, channels, 2, frames, bins)` and outputs `(batch, frames, bins - 1, stems * channels * 2)` to
+    `(batch, stems, channels, 2, frames, bins)`.
 
     Args:
         num_stems: Number of stems.
-        masks: Whether the answers are masks that the mixture's spectrum is multiplied with.
-        **kwargs: Of `keras.layers.Layer`.
+        masks: Whether the outputs are complex masks, to be multiplied by the spectrum of the mixture. Otherwise they
+            are the spectra of the stems, scaled to the level of the mixture.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, num_stems: int, masks: bool, **kwargs):
@@ -205,12 +206,12 @@ class ComplexSpectra(keras.layers.Layer):
         self.masks = masks
 
     def call(self, inputs):
-        """Multiply as complex numbers, or bring to the mixture's level."""
-        spectrum, answers = inputs
-        # Slices before, and new axes by expand_dims: LiteRT of TensorFlow 2.16 slices no more than five axes.
-        answers = tf.concat([answers, answers[:, :, -1:]], axis=2)
+        """Multiply by the complex masks, or scale to the level of the mixture."""
+        spectrum, outputs = inputs
+        # Slice first, and add axes with expand_dims: LiteRT of TensorFlow 2.16 slices at most five axes.
+        outputs = tf.concat([outputs, outputs[:, :, -1:]], axis=2)
         spectrum = tf.cast(spectrum, tf.float32)
-        values = unfold(tf.cast(answers, tf.float32), self.num_stems, 2)
+        values = unfold(tf.cast(outputs, tf.float32), self.num_stems, 2)
         if not self.masks:
             return in_type(values * tf.expand_dims(level(spectrum), 1), self.compute_dtype)
         real, imaginary = tf.unstack(tf.expand_dims(spectrum, 1), axis=3)
@@ -230,14 +231,14 @@ class ComplexSpectra(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class FrequencyDense(keras.layers.Layer):
-    """A dense layer over the bins of a frame, the same for every frame and channel, without bias.
+    """A dense layer without bias over the bins of a frame, shared by all frames and channels.
 
-    Takes `(batch, frames, bins, channels)` and gives `(batch, frames, units, channels)`. As a product of matrices the
-    channels stay where they are; an einsum turns the tensor twice and takes one and a half to four times as long.
+    Maps `(batch, frames, bins, channels)` to `(batch, frames, units, channels)`. It is a matrix product, which needs no
+    transpose; an einsum transposes the tensor twice and takes 1.5 to 4 times as long.
 
     Args:
-        units: How many bins to give.
-        **kwargs: Of `keras.layers.Layer`.
+        units: Number of output bins.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(self, units: int, **kwargs):

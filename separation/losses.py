@@ -1,4 +1,4 @@
-"""What training minimises: the distance of the estimated stems from the true ones, as masks, magnitudes or waveforms."""
+"""Losses: the distance between estimated and true stems, on masks, magnitudes or waveforms."""
 
 import tensorflow as tf
 
@@ -7,38 +7,45 @@ from separation.config import Config
 from separation.layers import EPSILON
 
 _RESOLUTIONS = (2048, 1024, 512)
-# Of a stem's energy: -30 dB.
+# Fraction of a stem's energy, -30 dB.
 _SMALLEST_DISTORTION = 1e-3
 
 
 def ideal_binary_masks(magnitudes: tf.Tensor) -> tf.Tensor:
-    """Say in each frame and bin which stem is the loudest.
+    """Return the ideal binary masks.
 
     Args:
         magnitudes: Shape `(batch, stems, …)`.
 
     Returns:
-        1 for the loudest stem, 0 for the others, the same shape; 1 for all that are equally loud.
+        Same shape: 1 where the stem is the loudest, else 0; several stems have 1 in case of a tie.
     """
     return tf.cast(magnitudes >= tf.reduce_max(magnitudes, axis=1, keepdims=True), tf.float32)
 
 
 def stem_magnitudes(config: Config, stems: tf.Tensor) -> tf.Tensor:
-    """Return the magnitude spectrograms of stems `(batch, stems, samples, channels)`: `(batch, stems, channels, frames,
-    bins)`."""
+    """Return the magnitude spectrograms of stems.
+
+    Args:
+        config: The framing.
+        stems: Shape `(batch, stems, samples, channels)`.
+
+    Returns:
+        Shape `(batch, stems, channels, frames, bins)`.
+    """
     waveforms = tf.transpose(stems, [0, 1, 3, 2])
     return spectral.magnitude(*spectral.stft_parts(waveforms, config.n_fft, config.hop_length))
 
 
 def bce(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
-    """Binary cross-entropy of masks against the ideal binary ones, as in the student report."""
+    """Binary cross-entropy between the masks and the ideal binary masks, as in the student report."""
     targets = ideal_binary_masks(stem_magnitudes(config, truth)[..., :-1])
     masks = tf.clip_by_value(estimate["masks"], EPSILON, 1 - EPSILON)
     return -tf.reduce_mean(targets * tf.math.log(masks) + (1 - targets) * tf.math.log(1 - masks))
 
 
 def magnitude_l1(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
-    """Mean absolute difference of magnitudes (Jansson et al. 2017), with windows that sum to 1."""
+    """Mean absolute difference of magnitudes (Jansson et al. 2017), normalised by the sum of the window."""
     spectra = estimate["spectra"]
     estimated = spectral.magnitude(spectra[:, :, :, 0], spectra[:, :, :, 1])
     difference = tf.abs(estimated - stem_magnitudes(config, truth))
@@ -51,14 +58,15 @@ def waveform_l1(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]
 
 
 def si_sdr(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
-    """Negative scale-invariant signal-to-distortion ratio in dB / 10, and what keeps level and sign.
+    """Negative scale-invariant signal-to-distortion ratio in dB / 10, plus a penalty on level and sign.
 
-    J. Le Roux et al., "SDR – half-baked or well done?", ICASSP 2019; without removal of the mean. A stem of any level and
-    upside down has the same ratio: alone it leaves stems that do not fit their mixture. So the squared distance from 1
-    of the factor by which a stem is too loud is added, and what is upside down counts as distortion. Ratios are held
-    below 30 dB (S. Wisdom et al., "Unsupervised sound separation using mixture invariant training", NeurIPS 2020), without
-    which the faint stems of a network that knows nothing yet have gradients that drown the level's. The mean over stems
-    and channels that sound.
+    J. Le Roux et al., "SDR – half-baked or well done?", ICASSP 2019; the mean is not removed. SI-SDR ignores the level
+    and the sign of a stem, so alone it gives stems that do not add up to the mixture. The penalty is `(scale - 1)^2`,
+    where `scale` is the least-squares gain of the estimate; an inverted estimate counts as distortion. Ratios are
+    limited to 30 dB (S. Wisdom et al., "Unsupervised sound separation using mixture invariant training", NeurIPS 2020):
+    otherwise the faint stems of an untrained network have gradients that dominate those of the penalty.
+
+    Returns the mean over the stems and channels that are not silent.
     """
     estimated = estimate["stems"]
     energy = tf.reduce_sum(tf.square(truth), axis=2)
@@ -83,7 +91,7 @@ def multi_stft(config: Config, truth: tf.Tensor, estimate: dict[str, tf.Tensor])
             for waveforms in (estimate["stems"], truth)
         ]
         difference = tf.abs(spectral.magnitude(*parts[0]) - spectral.magnitude(*parts[1]))
-        # Noise of one amplitude gives the same at every resolution.
+        # White noise has the same loss at every resolution.
         total += tf.reduce_mean(difference) / (n_fft * 3 / 8) ** 0.5
     return total / len(_RESOLUTIONS)
 

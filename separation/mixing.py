@@ -1,7 +1,6 @@
-"""New songs from old ones: which excerpts of which tracks (numpy, from a seed and a step), and how they are changed
-(TensorFlow).
+"""Augmentation: choose excerpts of tracks (NumPy, from a seed and a step), and change them (TensorFlow).
 
-Step i of a seed is always the same, whatever was drawn before, so a resumed training hears what it would have heard.
+Step i of a seed is always the same, whatever was drawn before, so a resumed training sees the same examples.
 """
 
 import dataclasses
@@ -15,13 +14,13 @@ from common.data.excerpts import Places
 from common.data.track_bank import TrackBank
 from separation.config import Config
 
-# Cuts are multiples of this, lengths that the Fourier transform is fast with.
+# Training excerpts have a multiple of this length, for which FFTs are fast.
 _CUT_MULTIPLE = 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class Changes:
-    """Whether and how far excerpts are played at other speeds, pitches and tempi, as factors."""
+    """The largest changes of speed, pitch and tempo, as factors; 1 means no change."""
 
     speed: float
     pitch: float
@@ -34,12 +33,12 @@ class Changes:
 
     @property
     def longest(self) -> float:
-        """By how much a cut has to be longer than what it fills."""
+        """Largest ratio between the length of an excerpt and the length of a window."""
         return self.speed * self.tempo * (self.pitch if self.pitch > 1 else 1.0)
 
 
 def cut_samples(config: Config) -> int:
-    """Return the length of a training cut: what is played faster has to be longer."""
+    """Return the length of a training excerpt in samples; longer than a window if excerpts may be sped up."""
     factor = Changes.of(config).longest
     if factor == 1:
         return config.window_samples
@@ -47,17 +46,16 @@ def cut_samples(config: Config) -> int:
 
 
 def draw(config: Config, bank: TrackBank, num_examples: int, num_samples: int, seed: tuple[int, int]) -> Places:
-    """Draw excerpts of random songs, or with `remix_probability` each stem from another song.
+    """Draw excerpts of random songs; with `remix_probability`, draw each stem from its own random song.
 
-    Long tracks are drawn more often than short ones: every second of the bank is as likely. An excerpt may reach beyond
-    the end of its track, where there is silence.
+    The probability of a track is proportional to its length. An excerpt is silent beyond the end of its track.
 
     Args:
-        config: Says how many are mixed.
+        config: Gives `remix_probability`.
         bank: The tracks.
-        num_examples: How many.
-        num_samples: Length of an excerpt.
-        seed: Two integers that decide all draws.
+        num_examples: Number of examples.
+        num_samples: Length of an excerpt in samples.
+        seed: Two integers that determine the result.
     """
     rng = np.random.default_rng(seed)
     num_stems = len(bank.stems)
@@ -67,17 +65,19 @@ def draw(config: Config, bank: TrackBank, num_examples: int, num_samples: int, s
     mixed = rng.random((num_examples, 1)) < config.remix_probability
     tracks = np.where(mixed, rng.choice(len(lengths), tracks.shape, p=lengths / lengths.sum()), tracks)
     places = np.where(mixed, rng.random(tracks.shape), places)
-    # Short tracks begin with the excerpt; of others every sample is about as likely.
+    # An excerpt of a short track starts at sample 0; in other tracks all starts are equally likely.
     starts = np.floor(places * np.maximum(lengths[tracks] - num_samples + 1, 1)).astype(np.int64)
     return Places(tracks, starts)
 
 
 def change(config: Config, cuts: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Change excerpts as the configuration says, each stem for itself but for speed, pitch and tempo.
+    """Augment excerpts at random.
+
+    Gain, channel swap and sign are drawn for each stem; speed, pitch and tempo are common to all stems of an example.
 
     Args:
-        config: Gains, sides, signs, speeds, pitches and tempi.
-        cuts: int16 `(batch, stems, samples, channels)`, `cut_samples` long.
+        config: The ranges and probabilities of the changes.
+        cuts: Excerpts, int16 `(batch, stems, samples, channels)`, `cut_samples` long.
         seed: Shape `(2,)`; the same seed gives the same result.
 
     Returns:
@@ -101,7 +101,7 @@ def change(config: Config, cuts: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def _change_time(config: Config, stems: tf.Tensor, seeds: list[tf.Tensor]) -> tf.Tensor:
-    """Play at another speed, pitch and tempo; all stems of an example alike, for one song has one tempo and key."""
+    """Change speed, pitch and tempo; the same for all stems of an example, which share tempo and key."""
     _, num_stems, num_samples, channels = stems.shape
     changes = Changes.of(config)
     if changes.longest > 1:

@@ -1,4 +1,4 @@
-"""Separation networks: a window of the mixture in, a waveform for each stem out."""
+"""Separation models: map a window of the mixture to the waveform of each stem."""
 
 import dataclasses
 from pathlib import Path
@@ -30,32 +30,32 @@ _NETWORKS = {"unet": unet, "tfc_tdf": tfc_tdf}
 
 
 def build_model(config: Config) -> keras.Model:
-    """Build the network that a configuration describes.
+    """Build the model.
 
     Args:
-        config: What to build; `sample_rate` and `channels` are those of the corpus, see `data.load_corpus`.
+        config: The configuration, with the `sample_rate` and `num_channels` of the corpus; see `data.load_corpus`.
 
     Returns:
         A model from a mixture `(batch, window_samples, channels)` to a dictionary: `stems`
-        `(batch, stems, window_samples, channels)`, `spectra` `(batch, stems, channels, 2, frames, bins)`, and, where
-        the network answers masks in [0, 1], `masks` `(batch, stems, channels, frames, bins - 1)`.
+        `(batch, stems, window_samples, channels)`, `spectra` `(batch, stems, channels, 2, frames, bins)`, and, if the
+        network estimates masks in [0, 1], `masks` `(batch, stems, channels, frames, bins - 1)`.
     """
     num_stems, channels = len(config.stems), config.num_channels
     framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
     mixture = keras.Input((config.window_samples, channels), name="mixture", dtype="float32")
     spectrum = MixtureSpectrum(dtype="float32", name="spectrum", **framing)(mixture)
     is_complex = config.mask in ("complex", "spectrum")
-    # Phases that are not the mixture's cannot be told from magnitudes.
+    # A network cannot estimate phases from magnitudes alone.
     parts = config.model == "tfc_tdf" or config.mask == "spectrum"
     features = SpectrumFeatures(parts=parts, name="features")(spectrum)
-    answers = _NETWORKS[config.model](config, features, num_stems * channels * (2 if is_complex else 1))
+    estimates = _NETWORKS[config.model](config, features, num_stems * channels * (2 if is_complex else 1))
     outputs = {}
     if is_complex:
         spectra = ComplexSpectra(num_stems, config.mask == "complex", dtype="float32", name="spectra")(
-            [spectrum, answers]
+            [spectrum, estimates]
         )
     else:
-        outputs["masks"] = Masks(num_stems, config.mask == "softmax", dtype="float32", name="masks")(answers)
+        outputs["masks"] = Masks(num_stems, config.mask == "softmax", dtype="float32", name="masks")(estimates)
         spectra = MaskedSpectra(config.mask, dtype="float32", name="spectra")([spectrum, outputs["masks"]])
     outputs["spectra"] = spectra
     outputs["stems"] = StemWaveforms(config.window_samples, dtype="float32", name="stems", **framing)(spectra)
@@ -64,26 +64,26 @@ def build_model(config: Config) -> keras.Model:
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """What training minimises and reports.
+    """Losses and metrics of training.
 
     Attributes:
-        config: Names the losses.
-        metrics: Updated with the true stems and all of the model's outputs.
+        config: Gives the losses.
+        metrics: Updated with the true stems and all outputs of the model.
     """
 
     config: Config
     metrics: tuple[keras.metrics.Metric, ...]
 
     def loss(self, truth: tf.Tensor, estimate: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Add up the configured losses of true stems and the model's outputs."""
+        """Return the sum of the configured losses."""
         return tf.add_n([losses.FUNCTIONS[name](self.config, truth, estimate) for name in self.config.loss])
 
 
 @keras.saving.register_keras_serializable(package="quartet")
 class Separator(keras.Model):
-    """A model that is trained by an objective that looks at several of its outputs at once.
+    """A model whose losses and metrics use several outputs at once.
 
-    Keras' own losses and metrics belong to one output each; a mask, a magnitude and a waveform of a stem have one truth.
+    In Keras a loss or metric belongs to one output. Here all outputs have one target, the true stems.
 
     Attributes:
         objective: Set by `compile_model`.
@@ -111,15 +111,15 @@ class Separator(keras.Model):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class StemSdr(keras.metrics.Metric):
-    """Signal-to-distortion ratio in dB of all windows together, the mean over stems or of one stem.
+    """Signal-to-distortion ratio in dB of one stem, or the mean over stems.
 
-    The energies of all windows are added up before they are divided, so that windows in which a stem is silent count by
-    what is wrongly heard in them.
+    The energies of all windows are summed before the division, so that errors also count in windows where the stem is
+    silent.
 
     Args:
-        stem: Number of the stem; None for the mean over all.
+        stem: Index of the stem; None for the mean over all stems.
         num_stems: Number of stems.
-        **kwargs: Of `keras.metrics.Metric`.
+        **kwargs: Arguments of `keras.metrics.Metric`.
     """
 
     def __init__(self, num_stems: int, stem: int | None = None, **kwargs):
@@ -146,7 +146,7 @@ class StemSdr(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class MaskAccuracy(keras.metrics.Mean):
-    """Share of frames and bins whose mask stands on the same side of 0.5 as the ideal binary one, as in the report."""
+    """Fraction of bins where the mask, thresholded at 0.5, equals the ideal binary mask, as in the report."""
 
     def __init__(self, n_fft: int, hop_length: int, **kwargs):
         super().__init__(**{"name": "accuracy", **kwargs})
@@ -166,7 +166,7 @@ class MaskAccuracy(keras.metrics.Mean):
 def compile_model(
     model: keras.Model, config: Config, optimizer: keras.optimizers.Optimizer, steps_per_execution: int
 ) -> None:
-    """Set metrics and optimizer: `sdr`, one `<stem>_sdr` each, and with masks in [0, 1] their `accuracy`."""
+    """Set the optimizer and the metrics: `sdr`, `<stem>_sdr` for each stem, and with `bce` the mask `accuracy`."""
     num_stems = len(config.stems)
     metrics = [StemSdr(num_stems, name="sdr")]
     metrics += [StemSdr(num_stems, index, name=f"{stem}_sdr") for index, stem in enumerate(config.stems)]
@@ -181,10 +181,10 @@ def compile_model(
 
 
 def load_model(run_dir: str | Path) -> tuple[Config, keras.Model]:
-    """Rebuild the network of a run, in float32, with the weights that were kept.
+    """Load the model of a run in float32, with its saved weights.
 
     Raises:
-        UserError: The folder is no separation run, or has no weights yet.
+        UserError: The folder is not a separation run, or has no weights yet.
     """
     config = configs.load(Config, TASK, Path(run_dir) / "config.json")
     with runs.in_float32(), runs.rebuilding(run_dir):
@@ -196,15 +196,15 @@ def load_model(run_dir: str | Path) -> tuple[Config, keras.Model]:
 def load_for_inference(
     run_dir: str | Path, *, overlap: float | None = None, wiener_iterations: int | None = None
 ) -> inference.StemSeparator:
-    """Load a run to take songs apart with.
+    """Load the separator of a run.
 
     Args:
         run_dir: A trained run.
-        overlap: Share of a window that the next one repeats; as trained unless told.
-        wiener_iterations: Iterations of the multichannel Wiener filter; as trained unless told.
+        overlap: Overlap of consecutive windows, as a fraction of a window. Defaults to the configuration of the run.
+        wiener_iterations: Iterations of the multichannel Wiener filter. Defaults to the configuration of the run.
 
     Raises:
-        UserError: As `load_model`; or an argument is out of its range.
+        UserError: As in `load_model`, or an argument is out of range.
     """
     config, model = load_model(run_dir)
     chosen = {"overlap": overlap, "wiener_iterations": wiener_iterations}
@@ -213,10 +213,10 @@ def load_for_inference(
 
 
 def for_inference(model: keras.Model, config: Config) -> inference.StemSeparator:
-    """Return what takes songs apart with a model.
+    """Return a separator for a model.
 
-    The model always gets the same number of windows, so it is compiled once, and a window's answer does not depend on how
-    many there were.
+    Batches are padded to a fixed size, so the model is traced once, and the result for a window does not depend on the
+    number of windows.
     """
     shape = (inference.BATCH_SIZE, config.window_samples, config.num_channels)
 

@@ -1,6 +1,7 @@
-"""Floors and ceilings: what a separator that does nothing reaches, and what masks made with the truth at hand reach.
+"""Oracle estimators: lower and upper bounds of separation, the unprocessed mixture and ideal masks.
 
-E. Vincent, R. Gribonval, M. D. Plumbley, "Oracle estimators for the benchmarking of source separation algorithms", 2007.
+E. Vincent, R. Gribonval, M. D. Plumbley, "Oracle estimators for the benchmarking of source separation algorithms",
+2007.
 """
 
 import numpy as np
@@ -22,27 +23,27 @@ def estimate(name: str, config: Config, mixture: np.ndarray, stems: np.ndarray) 
 
     Args:
         name: One of `NAMES`.
-        config: Gives the framing of the masks.
+        config: The framing of the masks.
         mixture: Shape `(samples, channels)`.
-        stems: The true ones, shape `(stems, samples, channels)`.
+        stems: True stems, shape `(stems, samples, channels)`.
 
     Returns:
-        Estimates, the same shape.
+        Estimated stems, same shape.
     """
     if name == MIXTURE:
         return np.repeat(mixture[None], len(stems), axis=0)
     samples = len(mixture)
     framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
-    # A short track is filled up, so that it has a frame.
+    # Pad a short track, so that it has at least one frame.
     missing = max(0, config.n_fft - samples)
     observed = spectral.stft(np.pad(mixture.T, ((0, 0), (0, missing))), **framing)
-    # What a song has beside the stems takes its share too.
+    # The rest of the song, which is in no stem, takes part in the masks too.
     parts = np.concatenate([stems, (mixture - stems.sum(axis=0))[None]])
     magnitudes = tf.abs(spectral.stft(np.pad(parts.transpose(0, 2, 1), ((0, 0), (0, 0), (0, missing))), **framing))
     if name == BINARY:
         masks = tf.cast(magnitudes >= tf.reduce_max(magnitudes, axis=0, keepdims=True), tf.float32)
     else:
-        shares = tf.square(magnitudes) if name == RATIO_POWER else magnitudes
-        masks = shares / (tf.reduce_sum(shares, axis=0, keepdims=True) + EPSILON)
+        weights = tf.square(magnitudes) if name == RATIO_POWER else magnitudes
+        masks = weights / (tf.reduce_sum(weights, axis=0, keepdims=True) + EPSILON)
     estimates = spectral.istft(tf.cast(masks[: len(stems)], tf.complex64) * observed, **framing, length=samples)
     return tf.transpose(estimates, [0, 2, 1]).numpy()

@@ -1,10 +1,11 @@
-"""Take songs apart: a file for each stem, at the song's own rate, channels and length.
+"""Separate songs: write one file per stem, with the sample rate, channels and length of the song.
 
   python -m separation.predict --run_dir runs/separation/default song.mp3 album/ --output_dir=stems
 
-Songs of any length are read and written as they go: memory does not grow. Files of any format and rate are read; one that
-cannot be gets its line on standard error, the others are separated, and the exit code is 2. A file that is there is replaced
-if this command wrote it from the same song with the same model; others are with --overwrite, and a song never is.
+Songs are streamed, so memory does not grow with their length. Any audio format and sample rate can be read. If a file
+cannot be read, an error line goes to standard error, the other files are separated, and the exit code is 2. An existing
+stem is replaced if this command wrote it from the same song with the same model. --overwrite also replaces other files,
+but never an input song.
 """
 
 import itertools
@@ -32,46 +33,46 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
     shared_flags.define_run_flag(flag_values, TASK)
     define = {"flag_values": flag_values}
-    absl_flags.DEFINE_string("output_dir", "stems", "folder that the stems are written to", **define)
+    absl_flags.DEFINE_string("output_dir", "stems", "output folder of the stems", **define)
     absl_flags.DEFINE_string(
         "template",
         "{track}/{stem}.{format}",
-        "name of each file below --output_dir, of {track}, {stem} and {format}",
+        "file names in --output_dir, made of {track}, {stem} and {format}",
         **define,
     )
     absl_flags.DEFINE_list(
         "stems",
         None,
-        "which stems to write (default: all that the model knows); accompaniment is all but the others named",
+        "stems to write, e.g. vocals,drums (default: all stems of the model); accompaniment is the sum of all others",
         **define,
     )
-    absl_flags.DEFINE_bool("residual", False, "also write what the written stems lack of the song", **define)
+    absl_flags.DEFINE_bool("residual", False, "also write the residual, the song minus the written stems", **define)
     absl_flags.DEFINE_bool(
         "consistent",
         False,
-        "spread what the stems lack of the song evenly over them, so that they sum to it; also what is above half the model's rate",
+        "add an equal part of the residual to each stem, so that the stems sum to the song",
         **define,
     )
-    absl_flags.DEFINE_float("offset_seconds", 0.0, "where to begin, in seconds", 0, **define)
+    absl_flags.DEFINE_float("offset_seconds", 0.0, "start of the excerpt in seconds", 0, **define)
     absl_flags.DEFINE_float(
-        "duration_seconds", None, "how much to separate, in seconds (default: to the end)", 0, **define
+        "duration_seconds", None, "length of the excerpt in seconds (default: to the end of the song)", 0, **define
     )
     shared_flags.define_overwrite_flag(flag_values)
     shared_flags.define_output_format_flag(flag_values, formats.WRITTEN)
     for former, name in (("offset", "offset_seconds"), ("duration", "duration_seconds"), ("format", "output_format")):
         configs.define_former_name(flag_values, former, name)
     absl_flags.DEFINE_enum(
-        "encoding", "16", list(ENCODINGS), "of WAV and FLAC: 16 or 24 bits, or float (WAV only)", **define
+        "encoding", "16", list(ENCODINGS), "sample format of WAV and FLAC: 16 or 24 bits, or float (WAV only)", **define
     )
     define_inference_flags(flag_values)
 
 
 def define_inference_flags(flag_values: configs.FlagValues) -> None:
-    """Define the flags that change how a trained network is used."""
+    """Define the flags that change inference with a trained model."""
     absl_flags.DEFINE_float(
         "overlap",
         None,
-        "share of a window that the next one repeats (default: as trained)",
+        "overlap of consecutive windows, as a fraction of a window (default: from the configuration of the run)",
         0,
         0.75,
         flag_values=flag_values,
@@ -79,7 +80,7 @@ def define_inference_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_integer(
         "wiener_iterations",
         None,
-        "iterations of the multichannel Wiener filter (default: as trained)",
+        "iterations of the multichannel Wiener filter (default: from the configuration of the run)",
         0,
         flag_values=flag_values,
     )
@@ -105,15 +106,15 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         [source for _, source, _ in named],
     )
     guard = Guard("songs", "separated")
-    there = []
+    readable = []
     for (name, source, _), stems in zip(named, paths, strict=True):
         with guard.one(name):
             sources.source_name(source)
-            there.append((name, source, stems))
-    if there:
+            readable.append((name, source, stems))
+    if readable:
         separator = _load(flags)
         with written.writing():
-            for name, source, stems in there:
+            for name, source, stems in readable:
                 with guard.one(name), inputs.on_disk(source) as path:
                     separate_file(
                         separator,
@@ -129,7 +130,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
 
 
 def _load(flags: configs.FlagValues) -> StemSeparator:
-    """Load the run, and TensorFlow, which takes seconds: after all that could be refused without it."""
+    """Load TensorFlow and the run; called last, because it takes seconds and errors should come before."""
     startup.load_tensorflow()
     from separation import models
 
@@ -137,7 +138,7 @@ def _load(flags: configs.FlagValues) -> StemSeparator:
 
 
 def track_name(name: str) -> str:
-    """Return what the files of a song are called by: its own name without the suffix, if it can be that of a folder.
+    """Return the name of a track: the file name without suffix, or underscores if it consists of dots only.
 
     Example:
         >>> track_name("album/song.mp3"), track_name("-"), track_name("...wav")
@@ -148,7 +149,7 @@ def track_name(name: str) -> str:
 
 
 def _unused(track: str, used: set[str]) -> str:
-    """Return the name of a track, numbered where songs of different folders are called alike."""
+    """Return an unused name: the name of the track, with a number if another song has the same name."""
     names = itertools.chain([track], (f"{track}_{number}" for number in itertools.count(2)))
     name = next(name for name in names if name not in used)
     used.add(name)
@@ -156,20 +157,20 @@ def _unused(track: str, used: set[str]) -> str:
 
 
 def path_of(flags: configs.FlagValues, track: str, stem: str) -> Path:
-    """Return the file of a stem, as `--template` says.
+    """Return the path of a stem according to `--template`.
 
     Raises:
-        UserError: The template has an unknown field, or lacks the stem or a suffix.
+        UserError: The template has an unknown field, has no `{stem}`, or gives a name without a suffix.
     """
     try:
         name = flags.template.format(track=track, stem=stem, format=flags.output_format)
     except (AttributeError, KeyError, IndexError, ValueError) as error:
-        raise UserError(f"--template: {error} is not known; use {{track}}, {{stem}} and {{format}}") from error
+        raise UserError(f"--template: unknown field {error}; use {{track}}, {{stem}} and {{format}}") from error
     if "{stem}" not in flags.template:
-        raise UserError("--template: without {stem} all stems are one file; use for example {track}_{stem}.{format}")
+        raise UserError("--template: {stem} is missing; use for example {track}_{stem}.{format}")
     path = Path(name)
     if not path.suffix:
-        raise UserError("--template: the files need a suffix; end it with .{format}")
+        raise UserError("--template: the file names have no suffix; end the template with .{format}")
     folders = [files.fitting_name(folder) for folder in path.parent.parts]
     return Path(flags.output_dir, *folders, files.fitting_name(path.stem, path.suffix))
 

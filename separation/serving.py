@@ -1,4 +1,4 @@
-"""Whole songs inside TensorFlow, for the exported model."""
+"""Separate whole songs in TensorFlow, for the exported model."""
 
 import keras
 import tensorflow as tf
@@ -10,11 +10,11 @@ from separation.models import window_stems
 
 
 def overlap_add(model: keras.Model, config: Config, mixture: tf.Tensor) -> tf.Tensor:
-    """Separate a whole mixture inside TensorFlow, as `StemSeparator.stream` does it.
+    """Separate a whole mixture in TensorFlow, with the same result as `StemSeparator.stream`.
 
     Args:
         model: From `models.load_model`.
-        config: Of the model.
+        config: The model's configuration.
         mixture: Shape `(samples, channels)`, any length.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Songs from files to files, in memory that does not grow with the song. No TensorFlow."""
+"""Separate songs from file to file in constant memory. This module does not import TensorFlow."""
 
 import contextlib
 import itertools
@@ -20,15 +20,15 @@ _BLOCK_SECONDS = 10.0
 
 
 def chosen_stems(known: Sequence[str], wanted: Sequence[str] | None) -> dict[str, list[int]]:
-    """Return which of a model's stems make up each stem that is wanted.
+    """Return the indices of the model's stems that each requested stem is the sum of.
 
     Args:
         known: Names of the model's stems.
-        wanted: Names; None for all that the model knows. `accompaniment`, where the model has no such stem, is the sum
-            of all that are not wanted by name.
+        wanted: Names of the requested stems; None for all stems of the model. If the model has no stem `accompaniment`,
+            it is the sum of all stems that are not requested.
 
     Raises:
-        UserError: A stem is not known, or named twice.
+        UserError: A stem is unknown or is listed twice, or no stem is left for `accompaniment`.
 
     Example:
         >>> chosen_stems(["vocals", "drums", "bass"], ["drums", "accompaniment"])
@@ -41,10 +41,10 @@ def chosen_stems(known: Sequence[str], wanted: Sequence[str] | None) -> dict[str
         if stem not in names:
             raise UserError(f"stems: expected any of {', '.join(names)}, got {stem!r}.{nearest(stem, names)}")
     if len(set(wanted)) < len(wanted):
-        raise UserError(f"stems: a stem stands there twice ({','.join(wanted)}); name each once")
+        raise UserError(f"stems: expected each stem once, got {','.join(wanted)}; remove the repeated stem")
     others = [index for index, stem in enumerate(known) if stem not in wanted]
     if ACCOMPANIMENT in wanted and ACCOMPANIMENT not in known and not others:
-        raise UserError("stems: nothing is left for accompaniment; name fewer other stems")
+        raise UserError("stems: no stem is left for accompaniment; list fewer other stems")
     return {stem: [known.index(stem)] if stem in known else others for stem in wanted}
 
 
@@ -58,18 +58,18 @@ def separate_file(
     consistent: bool = False,
     subtype: str | None = None,
 ) -> None:
-    """Separate one song into files; they appear when all of them are complete.
+    """Separate one song into files, which appear once all of them are complete.
 
-    Mono songs stay mono for a stereo model too, and the channels of a song are separated one by one by a mono model.
+    The stems of a mono song are mono, also with a stereo model. A mono model separates each channel on its own.
 
     Args:
-        separator: What takes it apart.
+        separator: The separator.
         path: The song.
-        targets: The file of each stem; `residual` is what the others lack of the song.
-        offset: Where to begin, in seconds.
-        duration: How much to separate, in seconds; None for all.
-        consistent: Whether the model's stems are made to sum to the song.
-        subtype: Encoding as soundfile names it; None takes the format's usual one.
+        targets: The output file of each stem; `residual` is the song minus the other stems.
+        offset: Start of the excerpt in seconds.
+        duration: Length of the excerpt in seconds; None for the rest of the song.
+        consistent: Whether to add the residual to the stems, so that they sum to the song.
+        subtype: Encoding, as named by soundfile; None for the default of the format.
 
     Raises:
         UserError: The song cannot be read, has more than two channels for a stereo model, or a file cannot be written.
@@ -84,10 +84,10 @@ def separate_file(
     def read(sample_rate: int) -> Iterator[np.ndarray]:
         return audio_blocks.blocks(path, sample_rate, _BLOCK_SECONDS, False, offset, duration)
 
-    # The first block is read before any file is opened: what is no audio leaves nothing behind.
+    # Read the first block before any file is opened, so that an unreadable song leaves no files behind.
     blocks = read(separator.sample_rate)
     blocks = itertools.chain([next(blocks)], blocks)
-    # What resampling takes away, all above the model's highest frequency, is missing from the stems too.
+    # Read the song at its own sample rate: the residual includes frequencies above the model's Nyquist frequency.
     song = _Samples(read(header.sample_rate)) if consistent or RESIDUAL in targets else None
     with contextlib.ExitStack() as stack:
         writers = {
@@ -111,14 +111,14 @@ def separate_file(
 
 
 class _Samples:
-    """Blocks of samples, taken in other lengths than they come in."""
+    """Buffers blocks of samples, and returns them in blocks of other lengths."""
 
     def __init__(self, blocks: Iterator[np.ndarray]):
         self.blocks = blocks
         self.pending = next(blocks)
 
     def take(self, num_samples: int) -> np.ndarray:
-        """Return the next samples; silence after the last."""
+        """Return the next samples; zeros after the last one."""
         while len(self.pending) < num_samples and (block := next(self.blocks, None)) is not None:
             self.pending = np.concatenate([self.pending, block])
         taken, self.pending = self.pending[:num_samples], self.pending[num_samples:]

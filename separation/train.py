@@ -1,11 +1,11 @@
-"""Train a separator, evaluate it on the test tracks, and leave everything in a run directory.
+"""Train a separator, evaluate it on the test tracks, and write everything to a run directory.
 
-  python -m separation.train                                         songs made on the spot, no download
+  python -m separation.train                                         synthetic songs, no download
   python -m separation.train --corpus=mir1k --data_dir=DIR           karaoke: accompaniment left, voice right
   python -m separation.train --corpus=musdb --data_dir=DIR --stems=vocals,drums,bass,other
-  python -m separation.train --corpus=folder --data_dir=DIR          one folder a track, one file a stem
+  python -m separation.train --corpus=folder --data_dir=DIR          one folder per track, one file per stem
 
-The same command goes on where an interrupted run stopped.
+The same command resumes an interrupted run.
 """
 
 import sys
@@ -20,14 +20,14 @@ from separation.config import TASK, VARIANTS
 
 def define_flags(flag_values: configs.FlagValues) -> None:
     """Define the flags of this entry point."""
-    shared_flags.define_training_flags(flag_values)
     configs.define_flags(flag_values, VARIANTS)
+    shared_flags.define_training_flags(flag_values)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
-    """Train as the flags say."""
+    """Train a run and report it."""
     app.refuse_arguments(arguments)
-    configs.from_flags(flags, VARIANTS)  # what cannot be trained is said before anything is loaded
+    configs.from_flags(flags, VARIANTS)  # report an invalid configuration before TensorFlow is loaded
     startup.load_tensorflow()
     from common.cli import train
     from separation import evaluation, training

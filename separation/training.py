@@ -1,6 +1,6 @@
-"""The training of a separator: corpus, network, weights, metrics.
+"""Train a separator: load the corpus, build and fit the model, and evaluate it.
 
-The four tasks have `train_run` alike on purpose, in the same order, to be read from top to bottom; what is the same logic is shared.
+`train_run` has the same steps in the same order in all four tasks, on purpose. Shared logic is in `common`.
 """
 
 import dataclasses
@@ -31,16 +31,16 @@ def train_run(
     variant: str,
     options: Options,
 ) -> tuple[runs.Run, bool]:
-    """Train one run and evaluate it on the test tracks; a complete one is left as it is.
+    """Train one run and evaluate it on the test tracks; a complete run is not trained again.
 
     Args:
-        config: What to train.
+        config: The configuration.
         folder: The run directory.
-        variant: The variant that the configuration started from.
-        options: How to train.
+        variant: The name of the variant that `config` is based on.
+        options: Training options.
 
     Returns:
-        The run, complete, and whether anything was left to do.
+        The complete run, and whether any work was done.
 
     Raises:
         UserError: The tracks, the configuration or the folder cannot be used.
@@ -51,7 +51,7 @@ def train_run(
     splits = {split: data.prepare_split(corpus, split) for split in manifest.SPLITS}
     config = precision.resolve(corpus.config, folder, TASK, compiled_model, data.build_dataset, splits, options)
     if not Path(folder).exists():
-        # What cannot be built is refused before anything is written.
+        # Fail before anything is written if the model cannot be built.
         build_model(config)
     run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
     if run.complete:
@@ -61,24 +61,22 @@ def train_run(
 
     model = fit(run, splits, options)
     corpus = dataclasses.replace(corpus, config=config)
-    figures, table = evaluation.evaluate_split(model, corpus, "test", train_groups=data.groups_of(corpus, "train"))
-    figures |= {
+    results, table = evaluation.evaluate_split(model, corpus, "test", train_groups=data.groups_of(corpus, "train"))
+    results |= {
         f"window_{name}": value
         for name, value in model.evaluate(
             data.build_dataset(config, splits["test"]), verbose=0, return_dict=True
         ).items()
     }
-    pictures = evaluation.save_plots(figures, table, run.folder / "test")
-    pictures.append(write_example(model, corpus, run.folder / "example"))
+    images = evaluation.save_plots(results, table, run.folder / "test")
+    images.append(write_example(model, corpus, run.folder / "example"))
     history = plots.history(pd.DataFrame(run.history), ("loss", "sdr"), str(run.folder))
-    loop.conclude(
-        run, figures, pictures, history, {f"test_sdr_{stem}": value for stem, value in figures["sdr"].items()}
-    )
+    loop.conclude(run, results, images, history, {f"test_sdr_{stem}": value for stem, value in results["sdr"].items()})
     return run, True
 
 
 def compiled_model(config: Config, split: data.Split) -> keras.Model:
-    """Build the network, ready to fit the training split."""
+    """Build and compile the model for a training split."""
     steps = data.steps_per_epoch(config, split)
     model = build_model(config)
     compile_model(model, config, optimizers.build_optimizer(config, steps), optimizers.steps_per_execution(steps))
@@ -86,7 +84,7 @@ def compiled_model(config: Config, split: data.Split) -> keras.Model:
 
 
 def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras.Model:
-    """Build the network and train it; returns it with the weights that are kept."""
+    """Build and train the model; returns it with the final weights."""
     config = run.config
     steps = data.steps_per_epoch(config, splits["train"])
     model = compiled_model(config, splits["train"])
@@ -108,7 +106,7 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras
 
 
 def write_example(model: keras.Model, corpus: data.Corpus, folder: Path) -> Path:
-    """Separate the beginning of a test track into the run directory, to listen to; returns a picture of it."""
+    """Separate the beginning of a test track, and write the audio and a plot to `folder`; returns the plot's path."""
     config = corpus.config
     _, mixture, stems = next(data.read_tracks(corpus, "test"))
     num_samples = round(_EXAMPLE_SECONDS * config.sample_rate)
@@ -116,6 +114,6 @@ def write_example(model: keras.Model, corpus: data.Corpus, folder: Path) -> Path
     estimates = for_inference(model, config).separate(mixture).waveforms
     for name, waveform in {"mixture": mixture, **dict(zip(config.stems, estimates, strict=True))}.items():
         audio.write(folder / f"{name}.wav", np.clip(waveform, -1, 1), config.sample_rate)
-    picture = folder / "example_spectrograms.png"
-    plots.save(compare(config, mixture, stems, estimates), picture)
-    return picture
+    path = folder / "example_spectrograms.png"
+    plots.save(compare(config, mixture, stems, estimates), path)
+    return path

@@ -1,7 +1,7 @@
-"""The multichannel Wiener filter: stems that share out the mixture by where they are and how loud they are.
+"""Multichannel Wiener filter: filters the mixture by the power and the spatial covariance of each stem.
 
 A. A. Nugraha, A. Liutkus, E. Vincent, "Multichannel audio source separation with deep neural networks", IEEE/ACM TASLP
-2016, the expectation-maximisation step that Open-Unmix and Spleeter offer too.
+2016: the expectation-maximisation step, which Open-Unmix and Spleeter also offer.
 """
 
 import tensorflow as tf
@@ -10,17 +10,17 @@ from common.features import spectral
 from separation.config import Config
 from separation.layers import EPSILON
 
-# Share of a bin's power that belongs to nobody, so that a silent bin has an inverse.
+# Noise floor as a fraction of the power of a bin, so that the covariance of a silent bin can be inverted.
 _FLOOR = 1e-6
 
 
 def filter_stems(config: Config, mixture: tf.Tensor, spectra: tf.Tensor) -> tf.Tensor:
-    """Refine estimates of stems, window by window.
+    """Refine the estimated stems, each window on its own.
 
     Args:
         config: Gives `wiener_iterations` and the framing.
         mixture: Windows, shape `(batch, samples, channels)`.
-        spectra: The stems' estimated spectra, shape `(batch, stems, channels, 2, frames, bins)`.
+        spectra: Estimated spectra of the stems, shape `(batch, stems, channels, 2, frames, bins)`.
 
     Returns:
         Stems, shape `(batch, stems, samples, channels)`.
@@ -28,7 +28,7 @@ def filter_stems(config: Config, mixture: tf.Tensor, spectra: tf.Tensor) -> tf.T
     framing = {"n_fft": config.n_fft, "hop_length": config.hop_length}
     observed = spectral.stft(tf.transpose(mixture, [0, 2, 1]), **framing)
     stems = tf.complex(spectra[:, :, :, 0], spectra[:, :, :, 1])
-    # Times bins, and channels last: (batch, stems, frames, bins, channels).
+    # Put channels last: (batch, stems, frames, bins, channels).
     observed = tf.transpose(observed, [0, 2, 3, 1])
     stems = tf.transpose(stems, [0, 1, 3, 4, 2])
     for _ in range(config.wiener_iterations):
@@ -38,7 +38,7 @@ def filter_stems(config: Config, mixture: tf.Tensor, spectra: tf.Tensor) -> tf.T
 
 
 def _iterate(observed: tf.Tensor, stems: tf.Tensor) -> tf.Tensor:
-    """Estimate each stem's power and its spatial covariance in every band, and filter the mixture by them."""
+    """Estimate the power and, in every bin, the spatial covariance of each stem, and filter the mixture."""
     channels = observed.shape[-1]
     power = tf.reduce_mean(tf.square(tf.abs(stems)), axis=-1)
     outer = stems[..., :, None] * tf.math.conj(stems[..., None, :])

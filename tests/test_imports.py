@@ -145,6 +145,6 @@ def test_another_package_called_common_is_named_in_one_line(tmp_path):
         done = subprocess.run([sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == code
         last = done.stderr.splitlines()[-1]
-        assert f"{tmp_path / 'common' / '__init__.py'} hides Quartet's own package of that name" in last
+        assert f"{tmp_path / 'common' / '__init__.py'} hides Quartet's package `common`" in last
         if command[0] == "-m":
             assert done.stderr.count("\n") == 1

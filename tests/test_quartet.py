@@ -1,7 +1,11 @@
 """Quartet from Python, as its pages show it, on the small trained runs of `tests/saved`."""
 
 import dataclasses
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ from common.errors import UserError
 from tests.saved import RUNS, recordings
 
 keras = pytest.importorskip("keras")
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module", autouse=True, params=["float32", "mixed_bfloat16"])
@@ -63,6 +68,7 @@ def test_separation(inputs, tmp_path):
     mixture, rate = audio.read(inputs / "song.wav", mono=False)
     assert set(stems.names) == {"vocals", "accompaniment"} and stems.sample_rate == rate
     assert stems["vocals"].shape == mixture.shape
+    assert stems == stems and len({stems, stems}) == 1
     for path in stems.save(tmp_path / "stems"):
         assert audio.info(path).num_samples == len(mixture)
     both = separator.separate(np.stack([mixture[:, 0]] * 2, axis=1), rate)
@@ -98,18 +104,36 @@ def test_a_training_from_python_is_a_run_with_metrics(tmp_path, policy):
 
 
 def test_errors_speak_of_arguments(inputs, tmp_path):
-    with pytest.raises(UserError, match=r"nowhere/config.json does not exist; expected a folder that training left"):
+    with pytest.raises(
+        UserError, match=r"nowhere/config.json does not exist; expected the run directory of a training"
+    ):
         quartet.load(tmp_path / "nowhere")
     shutil.copytree(RUNS / "kws", tmp_path / "run")
     (tmp_path / "run" / "config.json").write_text('{"task": "chess"}')
-    with pytest.raises(UserError, match="belongs to no task of kws, counting"):
+    with pytest.raises(UserError, match="config.json: unknown task 'chess', expected one of kws, counting"):
         quartet.load(tmp_path / "run")
-    with pytest.raises(UserError, match="task: there is no 'kvs', only .* Did you mean \"kws\"?"):
+    with pytest.raises(UserError, match="task: expected one of kws, .*got 'kvs'. Did you mean \"kws\"?"):
         quartet.train("kvs")
-    with pytest.raises(UserError, match="^variant: there is no 'tinny', .* Did you mean \"tiny\"?"):
+    with pytest.raises(UserError, match="^variant: expected one of default, .*got 'tinny'. Did you mean \"tiny\"?"):
         quartet.train("kws", variant="tinny")
+    from counting.config import Config as Other
     from kws.config import Config
 
+    for wrong in ({"config": Other()}, {"config": {}}, {"options": {}}, {"variant": ["tiny"]}, {"run_dir": 11}):
+        with pytest.raises(UserError, match=f"^{next(iter(wrong))}: expected "):
+            quartet.train("kws", **wrong)
+    with pytest.raises(UserError, match="^task: expected one of"):
+        quartet.train(None)
+    with pytest.raises(UserError, match="^on_nan: expected one of stop, restore, got 'restor'"):
+        quartet.Options(on_nan="restor")
+    with pytest.raises(UserError, match="^treshold: kws has no such option, only threshold"):
+        quartet.load(RUNS / "kws", treshold=0.5)
+    for threshold in ("0.5", float("nan"), 2):
+        with pytest.raises(UserError, match="^threshold: expected a number from 0 to 1"):
+            quartet.load(RUNS / "kws", threshold=threshold)
+    with pytest.raises(UserError, match="^epoch: expected a whole number from 1"):
+        quartet.load(RUNS / "generation", epoch="1")
+    assert "or Options(resume=False) to start over" in str(UserError("the same flags, or --noresume to start over"))
     with pytest.raises(UserError, match="^epochs: expected at least 1, got 0"):
         Config(epochs=0)
     spotter = quartet.load(RUNS / "kws")
@@ -118,6 +142,17 @@ def test_errors_speak_of_arguments(inputs, tmp_path):
     for wrong in (np.zeros(0, np.float32), np.full(16000, np.nan, np.float32), np.zeros((2, 3, 4), np.float32)):
         with pytest.raises(UserError):
             spotter.predict(wrong)
+
+
+@pytest.mark.parametrize("hidden", ["common", "kws"])
+def test_a_script_with_the_name_of_a_package_is_told(tmp_path, hidden):
+    (tmp_path / f"{hidden}.py").touch()
+    program = "import quartet; quartet.train('kws', run_dir='run')"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert f"{hidden}.py hides Quartet's package `{hidden}`" in done.stderr.splitlines()[-1]
 
 
 def test_the_version_is_that_of_the_distribution():

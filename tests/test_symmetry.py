@@ -99,6 +99,19 @@ def test_the_same_command_takes_the_same_flags_in_every_task(verb):
 
 
 @pytest.mark.parametrize("task", TASKS)
+def test_every_flag_of_train_is_in_a_group_of_its_help(task):
+    values = FlagValues()
+    module_of(task, "train").define_flags(values)
+    by_module = values.flags_by_module_dict()
+    groups = {group: {flag.name for flag in by_module[group]} for group in configs.GROUPS}
+    shown = {name for name in values if not configs.is_former_name(values, name)}
+    assert shown - set().union(*groups.values()) == {"run_dir", "resume", "variant"}
+    assert groups["data"] >= {"corpus", "data_dir", "download", "max_rejected"}
+    assert groups["devices"] >= {"strategy", "precision"} and "learning_rate" in groups["training"]
+    assert "model" in groups["model"]
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_the_named_variants_and_a_page(task):
     variants = importlib.import_module(f"{task}.config").VARIANTS
     assert {"default", "report", "tiny"} <= set(variants)

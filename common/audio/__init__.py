@@ -1,4 +1,7 @@
-"""Audio files in and out: any file, any rate, any channel count, to and from a float32 waveform. No TensorFlow, but in `tfio`."""
+"""Read and write audio files of any format, sample rate and channel count as float32 waveforms.
+
+Only `tfio` needs TensorFlow.
+"""
 
 from common.audio.reader import AudioInfo as AudioInfo
 from common.audio.reader import check_excerpt as check_excerpt

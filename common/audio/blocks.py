@@ -1,4 +1,4 @@
-"""Recordings of any length as a stream of waveforms: memory follows the block, not the recording."""
+"""Read recordings of any length as a stream of blocks; memory depends on the block, not on the recording."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -10,10 +10,10 @@ from common.audio import decoding, memory
 from common.audio import waveform as waveforms
 from common.errors import UserError
 
-# Of what is decoded at once: shorter blocks are cut from it, for a call to the decoder has a cost of its own; longer ones
-# are joined.
+# Limits of one decoder call, which has a fixed cost: shorter blocks are cut from one call, longer ones are joined from
+# several.
 _SHORTEST_READ_SECONDS, _LONGEST_READ_SECONDS = 0.1, 10.0
-# Whether channels cancel each other out is decided for so long at a time.
+# Length of the segments that are checked for channels that cancel each other out.
 _MIXED_SECONDS = 0.5
 
 
@@ -25,29 +25,29 @@ def blocks(
     start: float = 0.0,
     duration: float | None = None,
 ) -> Iterator[np.ndarray]:
-    """Read an audio file block after block, as float32 waveforms at the wanted rate.
+    """Read an audio file in blocks, as float32 waveforms at the given sample rate.
 
-    One after the other the blocks are what `audio.read(path_or_file, sample_rate, mono, start, duration)` returns: the resampler goes
-    on from block to block, so they join without a click; but whether channels cancel each other out (`audio.to_mono`) is
-    decided anew every half second. A file object that cannot seek, such as a pipe on standard input, is first copied to a
-    temporary file, whose folder `TMPDIR` chooses; one that can is read where it is.
+    The concatenated blocks equal `audio.read(path_or_file, sample_rate, mono, start, duration)`. The resampler keeps
+    its state between blocks, so there are no clicks. One difference: channels that cancel each other out
+    (`audio.to_mono`) are checked for every half second. A file object that cannot seek, such as a pipe on standard
+    input, is first copied to a temporary file in `TMPDIR`. Other files are read in place.
 
     Args:
         path_or_file: A path, or a binary file object (standard input is `sys.stdin.buffer`).
         sample_rate: Rate in Hz to resample to.
         block_seconds: Length of a block in seconds.
         mono: Whether to average the channels into one.
-        start: Where to begin, in seconds.
-        duration: How much to read, in seconds; None reads to the end.
+        start: Start of the excerpt in seconds.
+        duration: Length of the excerpt in seconds; None reads to the end.
 
     Yields:
         Blocks of shape `(samples,)`, or `(samples, channels)` if `mono` is False, with `block_seconds * sample_rate`
-        samples, rounded; the last may be shorter but is never empty.
+        samples, rounded. The last block may be shorter but is never empty.
 
     Raises:
-        UserError: As `audio.read`, when the first block is asked for; for a sample that is NaN or infinite, when
-            its turn comes.
-        UserError: A block has no sample, or standard input cannot be copied.
+        UserError: As `audio.read`, when the first block is requested. NaN and infinite samples raise when their block
+            is reached.
+        UserError: `block_seconds` is shorter than one sample, or standard input cannot be copied.
 
     Example:
         >>> import io, soundfile
@@ -60,7 +60,7 @@ def blocks(
     block_samples = round(block_seconds * sample_rate)
     if block_samples < 1:
         raise UserError(
-            f"a block of {block_seconds} s at {sample_rate} Hz has no samples; expected at least one: make it longer"
+            f"a block of {block_seconds} s at {sample_rate} Hz has no samples; expected at least one: use longer blocks"
         )
     length = audio.check_excerpt(start, duration)
     with decoding.opened(path_or_file) as (name, recording):
@@ -82,19 +82,21 @@ def source_blocks(
     source_rate: int | None = None,
     block_seconds: float = 10.0,
 ) -> Iterator[np.ndarray]:
-    """Read a file, or take a waveform from memory, block after block: one channel, float32, at the wanted rate.
+    """Read a file or a waveform in memory in blocks: mono, float32, at the given sample rate.
 
     Args:
-        source: A path, a binary file object, or a waveform `(samples,)` or `(samples, channels)`, float in [-1, 1] or int16.
+        source: A path, a binary file object, or a waveform `(samples,)` or `(samples, channels)`, float in [-1, 1] or
+            int16.
         sample_rate: Rate in Hz to resample to.
-        source_rate: Rate of a waveform in Hz; None says that it is `sample_rate`. A file states its own.
+        source_rate: Sample rate of a waveform in memory in Hz; None means `sample_rate`. Leave it out for files.
         block_seconds: Length of a block in seconds.
 
     Returns:
         The blocks, as `blocks` yields them.
 
     Raises:
-        UserError: The waveform or its rate cannot be used, or a rate is given of a file; of a file what `blocks` raises.
+        UserError: The waveform or its rate cannot be used, or a rate is given for a file.
+        UserError: For files, as `blocks`.
 
     Example:
         >>> [len(block) for block in source_blocks(np.zeros((12000, 2)), 16000, 8000)]
@@ -104,7 +106,7 @@ def source_blocks(
         if not (isinstance(source, str | os.PathLike) or hasattr(source, "read")):
             raise UserError(f"expected a path, a binary file or a NumPy waveform, got {type(source).__name__}")
         if source_rate is not None:
-            raise UserError("sample_rate is that of a waveform in memory, and a file states its own; leave it out")
+            raise UserError("sample_rate is only for waveforms in memory, a file has its own; leave it out")
         return blocks(source, sample_rate, block_seconds)
     recording = memory.Waveform(source, sample_rate if source_rate is None else source_rate)
     pieces = _resampled("the waveform", recording, sample_rate, _LONGEST_READ_SECONDS, True, 0, None)
@@ -116,14 +118,14 @@ def windows(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Cut a stream of blocks into overlapping windows that cover every sample, in batches for a model.
 
-    The last window ends with the recording, so it may be nearer to the one before than others are. Silence follows only
-    where the whole recording is shorter than a window. A batch ends with its block: of a live stream nothing waits for
-    blocks that have not come. Of a recording no more is kept than a block, two windows and a batch.
+    The last window ends at the end of the recording, so its hop may be shorter. Only a recording shorter than one
+    window is padded with silence. A batch never spans two blocks, so a live stream is processed without waiting for the
+    next block. At most a block, two windows and a batch are kept in memory.
 
     Args:
-        blocks: Waveforms of shape `(samples,)`, of any lengths, that follow each other.
+        blocks: Consecutive waveforms of shape `(samples,)` and any length.
         window_samples: Length of a window.
-        hop_samples: From the start of a window to the start of the next, at most `window_samples`.
+        hop_samples: Hop between windows in samples, at most `window_samples`.
         batch_size: Largest number of windows in a batch.
 
     Yields:
@@ -131,7 +133,7 @@ def windows(
         `(batch, window_samples)`.
 
     Raises:
-        ValueError: The windows would leave samples out, a batch would be empty, or a block has channels.
+        ValueError: The windows would skip samples, a batch would be empty, or a block has channels.
 
     Example:
         >>> for starts, waveforms in windows([np.arange(3), np.arange(3, 5)], 4, hop_samples=2, batch_size=8):
@@ -159,7 +161,7 @@ def _resampled(
     first: int,
     wanted: int | None,
 ) -> Iterator[np.ndarray]:
-    """Yield what the file holds, checked and at the wanted rate, in pieces of any length."""
+    """Yield the recording in pieces of any length, checked and resampled."""
     file_rate = recording.sample_rate
     num_channels = 1 if mono else recording.num_channels
     resampler = waveforms.resampler(file_rate, sample_rate, num_channels)
@@ -198,7 +200,7 @@ def _cut(pieces: Iterator[np.ndarray], block_samples: int) -> Iterator[np.ndarra
 
 
 def _parts(blocks: Iterable[np.ndarray], window_samples: int, hop_samples: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the first sample of each stretch that new windows are to be cut from, and the stretch."""
+    """Yield each segment to cut new windows from, with the index of its first sample."""
     pending, before, start = np.empty(0, np.float32), np.empty(0, np.float32), 0
     for block in blocks:
         if block.ndim != 1:
@@ -213,6 +215,6 @@ def _parts(blocks: Iterable[np.ndarray], window_samples: int, hop_samples: int) 
         if len(pending):
             yield start, np.pad(pending, (0, window_samples - len(pending)))
     elif len(pending) > window_samples - hop_samples:
-        # The last window ends where the recording does: filled up with silence, it would be another recording's.
+        # The last window ends at the end of the recording: padding with silence would change the input.
         rest = np.concatenate([before, pending])[-window_samples:]
         yield start + len(pending) - window_samples, rest

@@ -1,7 +1,7 @@
-"""Recordings opened: what they hold, and their samples from any place on, whichever library decodes them.
+"""Open recordings and decode them from any sample.
 
-libsndfile decodes most formats; what it does not know, such as M4A, goes to FFmpeg's libraries (`common.audio.ffmpeg`). How long a
-recording is comes from its content (`common.audio.containers`), not from what its header claims.
+libsndfile decodes most formats. Others, such as M4A, are decoded by FFmpeg's libraries (`common.audio.ffmpeg`). The
+length of a recording comes from its content (`common.audio.containers`), not from its header.
 """
 
 import contextlib
@@ -22,23 +22,23 @@ from common.errors import UserError
 
 LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 100, 10_000_000
 BLOCK_VALUES = 2**20
-_SMALL_BLOCK_SAMPLES = 2**9  # what is read at once where a file is damaged
-_UNSEEKABLE = 40  # What libsndfile calls SFE_NOT_SEEKABLE.
-_UNKNOWN_LENGTH = 2**36 - 1  # The largest count that FLAC can state, and what damaged headers tend to.
+_SMALL_BLOCK_SAMPLES = 2**9  # block size for damaged files
+_UNSEEKABLE = 40  # libsndfile's SFE_NOT_SEEKABLE
+_UNKNOWN_LENGTH = 2**36 - 1  # the largest length in a FLAC header, common in damaged headers
 _MOST_EXAMINED = 1024
-_LEFT_BYTES = 4096  # less is a tag, or fills a block of the disk
+_LEFT_BYTES = 4096  # fewer trailing bytes are a tag or padding
 _said: set[str] = set()
 _examined: dict[tuple, list[containers.Part]] = {}
 
 
 class Recording(Protocol):
-    """A recording that is open.
+    """An open recording.
 
     Attributes:
-        sample_rate: In hertz.
-        num_channels: How many.
-        num_samples: Of each channel.
-        encoding: Container and codec, for people.
+        sample_rate: In Hz.
+        num_channels: Number of channels.
+        num_samples: Samples per channel.
+        encoding: Container and codec, for display.
     """
 
     sample_rate: int
@@ -49,12 +49,12 @@ class Recording(Protocol):
     def blocks(
         self, first: int = 0, num_samples: int | None = None, block_values: int = BLOCK_VALUES
     ) -> Iterator[np.ndarray]:
-        """Decode a stretch in blocks, so that a header that claims too much costs nothing.
+        """Decode a segment in blocks, so that memory does not depend on the length in the header.
 
         Args:
             first: The first sample.
-            num_samples: How many; None reads to the end.
-            block_values: Largest size of a block, all channels together.
+            num_samples: Number of samples; None reads to the end.
+            block_values: Maximum number of values in a block, over all channels.
 
         Yields:
             float32 of shape `(samples, channels)`, never empty.
@@ -66,18 +66,18 @@ class Recording(Protocol):
 def opened(source: AudioSource) -> Iterator[tuple[str, Recording]]:
     """Open a recording.
 
-    A file object that cannot seek, such as a pipe on standard input, is first copied to a temporary file, whose folder
-    `TMPDIR` chooses; one that can is read where it is.
+    A file object that cannot seek, such as a pipe on standard input, is first copied to a temporary file in `TMPDIR`.
+    Other files are read in place.
 
     Args:
         source: A path, or a binary file object (standard input is `sys.stdin.buffer`).
 
     Yields:
-        Its name, for messages, and the recording.
+        The name of the recording, for messages, and the recording.
 
     Raises:
-        UserError: It is missing, a folder, empty, not audio, or its rate is absurd; inside the block too, where decoding
-            fails.
+        UserError: It is missing, a folder, empty, not audio, or its sample rate is out of range. Decoding errors inside
+            the `with` block raise it too.
     """
     name = sources.source_name(source)
     with contextlib.ExitStack() as stack:
@@ -99,12 +99,12 @@ def _open(stack: contextlib.ExitStack, name: str, file: BinaryIO, path: str | No
     sources = [path or file] if whole else [containers.PartFile(file, part) for part in parts]
     streams = [_open_stream(stack, name, source) for source in sources]
     for part, stream in zip(parts, streams, strict=False):
-        _say_what_is_missing(name, part, stream)
+        _warn_if_incomplete(name, part, stream)
     return streams[0] if len(streams) == 1 else _Joined(streams)
 
 
 def _parts_of(file: BinaryIO, path: str | None) -> list[containers.Part]:
-    """Find what a file holds; of one on disk once, for many excerpts may be read from it."""
+    """Return the streams in a file; cached for files on disk, from which many excerpts may be read."""
     if path is None:
         return containers.examine(file)
     status = os.fstat(file.fileno())
@@ -126,22 +126,22 @@ def _open_stream(stack: contextlib.ExitStack, name: str, source: str | BinaryIO)
             raise unreadable(name, error, str(ffmpeg_error)) from error
 
 
-def _say_what_is_missing(name: str, part: containers.Part, stream: Recording) -> None:
+def _warn_if_incomplete(name: str, part: containers.Part, stream: Recording) -> None:
     if part.has_gap:
-        warn(name, "something is missing inside, its parts are not numbered one after another")
+        warn(name, "its page numbers are not consecutive, so part of it is missing")
     if part.num_left > _LEFT_BYTES:
-        warn(name, f"{part.num_left:,} bytes behind its samples are no part of it by its header, and are left out")
+        warn(name, f"ignored {part.num_left:,} bytes after the end that its header states")
     if not part.stated_samples and not part.lacks_end:
         return
     there, stated = (samples / stream.sample_rate for samples in (stream.num_samples, part.stated_samples))
     if stated > there + ffmpeg.TOLERATED_SECONDS:
-        warn(name, f"{there:.2f} of the {stated:.2f} s that its header states are there; the rest is missing")
+        warn(name, f"it has {there:.2f} of the {stated:.2f} s that its header states; the rest is missing")
     elif part.lacks_end:
-        warn(name, f"it breaks off after {there:.2f} s; how much is missing is not known")
+        warn(name, f"it is cut off after {there:.2f} s; the length of the missing part is unknown")
 
 
 def warn(name: str, what: str) -> None:
-    """Say once of a recording that something is missing."""
+    """Log a warning about a recording, at most one per recording."""
     if name not in _said:
         _said.add(name)
         logging.warning("%s: %s", name, what)
@@ -163,7 +163,7 @@ class _Sound:
     def blocks(
         self, first: int = 0, num_samples: int | None = None, block_values: int = BLOCK_VALUES
     ) -> Iterator[np.ndarray]:
-        """Decode a stretch; where samples are damaged it ends, with a word."""
+        """Decode a segment; stop with a warning at damaged samples."""
         if first >= self.num_samples:
             return
         wanted = self.num_samples - first
@@ -175,11 +175,11 @@ class _Sound:
                 num_read += len(block)
                 yield block
             if wanted - num_read > ffmpeg.TOLERATED_SECONDS * self.sample_rate:
-                warn(self._name, f"it ends after {(first + num_read) / self.sample_rate:.2f} s, before it should")
+                warn(self._name, f"it ends early, after {(first + num_read) / self.sample_rate:.2f} s")
             return
         except soundfile.LibsndfileError as error:
             damage = error
-        # The block in which decoding failed begins with samples that are sound.
+        # The block that failed to decode begins with intact samples.
         for block in self._up_to_damage(first + num_read):
             kept = block[: wanted - num_read]
             num_read += len(kept)
@@ -188,10 +188,10 @@ class _Sound:
         if not num_read:
             raise damage
         seconds = (first + num_read) / self.sample_rate
-        warn(self._name, f"it is damaged after {seconds:.2f} s ({_reason(damage)}); what follows is left out")
+        warn(self._name, f"it is damaged after {seconds:.2f} s ({_reason(damage)}); the rest is ignored")
 
     def _up_to_damage(self, first: int) -> Iterator[np.ndarray]:
-        """Decode from the beginning in small blocks, and hand on what follows a sample."""
+        """Decode from the beginning in small blocks; yield the samples from `first` on."""
         position = 0
         with contextlib.suppress(soundfile.LibsndfileError):
             for block in _read_on(self._opened(0), None, _SMALL_BLOCK_SAMPLES):
@@ -199,7 +199,7 @@ class _Sound:
                 position += len(block)
 
     def _opened(self, first: int) -> "ForwardFile":
-        """Open the stream at a sample: after an error, or a pass, libsndfile may not find back."""
+        """Open the stream at a sample: libsndfile may not be able to seek back after an error or a full pass."""
         file, self._unread = self._unread or self._opened_anew(), None
         if first:
             _skip(file, first)
@@ -212,7 +212,7 @@ class _Sound:
 
 
 class _Joined:
-    """Recordings that follow each other in a file: all are heard as the first is, in rate and channels."""
+    """Concatenated recordings in one file; all are converted to the sample rate and channels of the first."""
 
     def __init__(self, recordings: list[Recording]):
         self._recordings = recordings
@@ -226,7 +226,7 @@ class _Joined:
     def blocks(
         self, first: int = 0, num_samples: int | None = None, block_values: int = BLOCK_VALUES
     ) -> Iterator[np.ndarray]:
-        """Decode a stretch; see `Recording`."""
+        """Decode a segment; see `Recording`."""
         wanted = self.num_samples if num_samples is None else num_samples
         for recording, length in zip(self._recordings, self._lengths, strict=True):
             if first < length and wanted > 0:
@@ -237,7 +237,7 @@ class _Joined:
             first = max(0, first - length)
 
     def _as_first(self, recording: Recording, first: int, wanted: int, block_values: int) -> Iterator[np.ndarray]:
-        """Decode a stretch of a recording, counted as the first recording's samples."""
+        """Decode a segment of a recording; positions are in samples at the rate of the first recording."""
         if (recording.sample_rate, recording.num_channels) == (self.sample_rate, self.num_channels):
             yield from recording.blocks(first, wanted, block_values)
             return
@@ -253,14 +253,14 @@ class _Joined:
 
 
 def _with_channels(block: np.ndarray, num_channels: int) -> np.ndarray:
-    """Repeat the mean of all channels where a recording has other channels than the one before."""
+    """Convert a block to `num_channels` channels; other channel counts are replaced by their mean."""
     if block.shape[1] == num_channels:
         return block
     return np.repeat(block.mean(axis=1, keepdims=True, dtype=np.float32), num_channels, axis=1)
 
 
 def _read_on(file: "ForwardFile", num_samples: int | None, block_samples: int) -> Iterator[np.ndarray]:
-    """Read on in blocks, float32 `(samples, channels)`."""
+    """Read from the current position in blocks, float32 `(samples, channels)`."""
     num_read = 0
     while num_samples is None or num_read < num_samples:
         wanted = block_samples if num_samples is None else min(block_samples, num_samples - num_read)
@@ -273,10 +273,10 @@ def _read_on(file: "ForwardFile", num_samples: int | None, block_samples: int) -
 
 
 def _skip(file: "ForwardFile", num_samples: int) -> None:
-    """Go from the beginning of a file to a sample.
+    """Move from the beginning of a file to a sample.
 
-    Ogg is decoded up to there: libsndfile 1.2 crashes if it seeks in some damaged ones. So is what knows no seeking, such
-    as GSM 6.10.
+    Ogg is decoded up to that sample: libsndfile 1.2 crashes when it seeks in some damaged Ogg files. Encodings that
+    cannot seek, such as GSM 6.10, are decoded too.
 
     Raises:
         soundfile.LibsndfileError: The file is damaged.
@@ -293,29 +293,29 @@ def _skip(file: "ForwardFile", num_samples: int) -> None:
 
 
 class ForwardFile(soundfile.SoundFile):
-    """A file that is read forwards, after at most one seek.
+    """A file that is read forward, after at most one seek.
 
-    soundfile seeks after every read of a seekable file, and at the end of a FLAC file whose header does not know its
-    length, or states it wrongly, that fails.
+    soundfile seeks after every read of a seekable file. That fails at the end of a FLAC file whose header has no length
+    or a wrong one.
     """
 
     def __init__(self, source: str | BinaryIO):
-        # Names are bytes: Linux takes some that are no text.
+        # As bytes: file names on Linux need not be valid text.
         super().__init__(os.fsencode(source) if isinstance(source, str) else _SeekableAnywhere(source))
 
     def seekable(self) -> bool:
-        """Say no, so that reading does not seek."""
+        """Return False, so that reading does not seek."""
         return False
 
 
 class _SeekableAnywhere:
-    """A file object for libsndfile, which damaged headers send to places that Python refuses, printing a traceback."""
+    """A file object that ignores invalid seeks of libsndfile in damaged files; Python would print a traceback."""
 
     def __init__(self, file: BinaryIO):
         self.read, self.tell, self._seek = file.read, file.tell, file.seek
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go there, or stay."""
+        """Seek; stay in place where the offset is invalid."""
         try:
             return self._seek(offset, whence)
         except (OSError, ValueError):
@@ -323,33 +323,33 @@ class _SeekableAnywhere:
 
 
 def unreadable(name: str, error: Exception, of_ffmpeg: str = "") -> UserError:
-    """Return the error for a file that no decoder understands.
+    """Return the error for a file that no decoder can read.
 
     Args:
         name: The file.
-        error: What libsndfile said.
-        of_ffmpeg: What FFmpeg said, or what to install.
+        error: The error of libsndfile.
+        of_ffmpeg: The error message of FFmpeg, or what to install.
     """
     can_be_installed = of_ffmpeg.startswith("install")
     reason = _reason(error) if can_be_installed or not of_ffmpeg else f"{_reason(error)}; {of_ffmpeg}"
-    way_out = of_ffmpeg if can_be_installed else "convert it or leave it out"
-    return UserError(f"{name} is not audio that can be read ({reason}); expected {sources.READABLE}: {way_out}")
+    hint = of_ffmpeg if can_be_installed else "convert it or leave it out"
+    return UserError(f"{name} is not readable audio ({reason}); expected {sources.READABLE}: {hint}")
 
 
 def _reason(error: Exception) -> str:
-    # Of an MP3 without a single frame libsndfile says that it is no regular file, which it is.
+    # For an MP3 without frames libsndfile wrongly reports "File does not exist or is not a regular file".
     reason = str(getattr(error, "error_string", error)).split(" or is not a regular file")[0].rstrip(".")
     return reason.replace("File does not exist", "no frames found").removeprefix("Error : ")
 
 
 def check_rate(name: str, sample_rate: int) -> None:
-    """Refuse the sample rate of a damaged header.
+    """Reject an implausible sample rate, as damaged headers have.
 
     Raises:
-        UserError: It is not within LOWEST_SAMPLE_RATE and HIGHEST_SAMPLE_RATE.
+        UserError: It is not between LOWEST_SAMPLE_RATE and HIGHEST_SAMPLE_RATE.
     """
     if not LOWEST_SAMPLE_RATE <= sample_rate <= HIGHEST_SAMPLE_RATE:
         raise UserError(
-            f"{name} claims a sample rate of {sample_rate} Hz; expected {LOWEST_SAMPLE_RATE} to {HIGHEST_SAMPLE_RATE}: "
-            "the header is damaged, write the file again"
+            f"{name} states a sample rate of {sample_rate} Hz; expected {LOWEST_SAMPLE_RATE} to {HIGHEST_SAMPLE_RATE}: "
+            "the header is damaged, export the file again"
         )

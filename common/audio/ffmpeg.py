@@ -1,4 +1,4 @@
-"""Recordings that libsndfile does not read, such as M4A, WMA and WebM: by FFmpeg's libraries, which PyAV carries (extra `ffmpeg`)."""
+"""Decode formats that libsndfile cannot read, such as M4A, WMA and WebM, with PyAV and its FFmpeg (extra `ffmpeg`)."""
 
 import contextlib
 import itertools
@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-TOLERATED_SECONDS = 0.1  # encoders fill their last frame up
-# Formats whose stated length is more than a guess from the bit rate.
+TOLERATED_SECONDS = 0.1  # encoders pad the last frame
+# Formats that store their length; FFmpeg estimates it from the bit rate for others.
 _EXACT = ("mov", "matroska")
 
 
@@ -16,20 +16,20 @@ _END = object()
 
 
 class NotReadable(Exception):
-    """FFmpeg cannot help; the message says why, or what to install."""
+    """FFmpeg cannot read the file; the message gives the reason, or what to install."""
 
 
 class Recording:
     """A recording that FFmpeg decodes; see `common.audio.decoding.Recording`.
 
     Args:
-        stack: What closes it.
+        stack: Closes the recording at its exit.
         name: For messages.
         source: A path, or a file object that can seek.
-        warn: Takes the name and what is missing of the recording.
+        warn: Called with the name and a description of what is missing.
 
     Raises:
-        NotReadable: PyAV is not installed, or there is no sound in the file that FFmpeg knows.
+        NotReadable: PyAV is not installed, or the file has no audio that FFmpeg can decode.
     """
 
     def __init__(
@@ -44,19 +44,19 @@ class Recording:
         container, stream = self._opened()
         codec = stream.codec_context
         if codec is None or not codec.channels or not codec.sample_rate:
-            raise NotReadable("FFmpeg finds no sound in it that it knows")
+            raise NotReadable("FFmpeg finds no audio that it can decode")
         self.sample_rate, self.num_channels = codec.sample_rate, codec.channels
         self.encoding = f"{container.format.name} {codec.name}"
 
     @property
     def num_samples(self) -> int:
-        """Of each channel; what containers state is about right only, so the samples are counted."""
+        """Samples per channel, counted by decoding: the length in the container is not exact."""
         if self._num_samples is None:
             self._num_samples = sum(len(block) for block in self.blocks())
         return self._num_samples
 
     def blocks(self, first: int = 0, num_samples: int | None = None, block_values: int = 2**20) -> Iterator[np.ndarray]:
-        """Decode a stretch; a recording is decoded from its beginning. See `common.audio.decoding.Recording`."""
+        """Decode a segment; decoding always starts at the beginning. See `common.audio.decoding.Recording`."""
         end = None if num_samples is None else first + num_samples
         position, pending, num_pending = 0, [], 0
         block_samples = max(1, block_values // self.num_channels)
@@ -75,22 +75,22 @@ class Recording:
             yield from _cut(np.concatenate(pending), block_samples)
 
     def _opened(self):
-        """Open the container, and find its sound."""
+        """Open the container and its first audio stream."""
         if hasattr(self._source, "seek"):
             self._source.seek(0)
         source = self._source
         if isinstance(source, str):
-            # FFmpeg takes names for addresses ("http:…") unless told, and knows none that is no text.
+            # FFmpeg takes names such as "http:…" for URLs, and cannot open names that are not valid text.
             is_text = source.isprintable()
             source = f"file:{source}" if is_text else self._stack.enter_context(open(source, "rb"))  # noqa: SIM115
         try:
             container = self._stack.enter_context(self._av.open(source, metadata_errors="replace"))
             return container, container.streams.audio[0]
         except (self._av.FFmpegError, IndexError, ValueError) as error:
-            raise NotReadable(f"FFmpeg: {getattr(error, 'strerror', None) or 'no sound in it'}") from error
+            raise NotReadable(f"FFmpeg: {getattr(error, 'strerror', None) or 'no audio stream in it'}") from error
 
     def _decoded(self) -> Iterator[np.ndarray]:
-        """Decode all, float32 `(samples, channels)`; packets that are damaged are left out."""
+        """Decode the whole stream, float32 `(samples, channels)`; damaged packets are skipped."""
         container, stream = self._opened()
         num_damaged = num_samples = 0
         for block in self._converted(_frames(self._av, container, stream), stream.codec_context.layout):
@@ -103,11 +103,12 @@ class Recording:
         there = num_samples / self.sample_rate
         if num_damaged or stated > there + TOLERATED_SECONDS:
             self._warn(
-                self._name, f"{there:.2f} of {max(stated, there):.2f} s can be decoded; the rest is damaged or missing"
+                self._name,
+                f"{there:.2f} of {max(stated, there):.2f} s can be decoded; the rest is damaged or missing",
             )
 
     def _converted(self, frames: Iterator, layout) -> Iterator[np.ndarray | None]:
-        """Turn frames into samples; a stream may change its rate and its channels on its way."""
+        """Convert frames to samples; the sample rate and the channels may change within a stream."""
         resampler, made_for = None, None
         for frame in itertools.chain(frames, [_END]):
             converted = []
@@ -127,7 +128,7 @@ class Recording:
 
 
 def _frames(av, container, stream) -> Iterator:
-    """Decode packet after packet; None stands for one that is damaged."""
+    """Decode packet by packet; yield None for a damaged one."""
     packets = container.demux(stream)
     while True:
         try:

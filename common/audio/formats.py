@@ -1,6 +1,6 @@
-"""Which files are recordings, and which can be written: the formats of audio, each named here once."""
+"""The audio formats that can be read and written."""
 
-# All that `common.audio` reads, with libsndfile or with ffmpeg's libraries.
+# Suffixes that `common.audio` reads, with libsndfile or FFmpeg's libraries.
 AUDIO_SUFFIXES = (
     *(".wav", ".wave", ".rf64", ".w64", ".bwf", ".flac", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".sph"),
     *(".mp3", ".mp2", ".mpga", ".ogg", ".oga", ".opus"),
@@ -10,5 +10,5 @@ AUDIO_SUFFIXES = (
 # For messages.
 USUAL_SUFFIXES = ".wav, .flac, .mp3, .ogg, .m4a and others"
 
-# What commands write; `common.audio.write` takes the suffix of any other that libsndfile knows too.
+# Formats that commands write; `common.audio.write` supports every format of libsndfile.
 WRITTEN = ("wav", "flac", "ogg", "mp3")

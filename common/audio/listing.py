@@ -1,7 +1,8 @@
-"""The one way to find recordings in a folder, and what their names mean.
+"""Find the recordings in a folder.
 
-Hidden files and folders are passed over, as is what systems leave beside them. Links are followed, and every recording is
-found once: what lies in the folder itself comes before what a link leads to, and a link that leads to it again is left out.
+Hidden files and folders are skipped, and so are files that operating systems create. Links are followed, and every
+recording is listed once: files in the folder itself come before the targets of links, and links to listed files are
+skipped.
 """
 
 import collections
@@ -15,12 +16,12 @@ from pathlib import Path
 from common.audio import formats
 from common.files.names import plain_name
 
-# What macOS, Windows and network storage put beside one's files.
+# Folders that macOS, Windows and network storage create.
 _COMPANIONS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"}
 _LONGEST_SUFFIX, _MOST_SUFFIXES = 8, 5
 
-_TWICE = ("link to what is listed already", "links to what is listed already")
-_CIRCLE = ("link to a folder around it", "links to a folder around them")
+_TWICE = ("link to an already listed file or folder", "links to already listed files or folders")
+_CIRCLE = ("link to one of its parent folders", "links to one of their parent folders")
 _BROKEN = ("broken link", "broken links")
 _UNREADABLE = ("folder that cannot be read", "folders that cannot be read")
 _SPECIAL = ("pipe, socket or device", "pipes, sockets or devices")
@@ -32,9 +33,9 @@ class Listing:
 
     Attributes:
         root: The folder.
-        files: Paths that begin with it, by name.
-        others: How many files of each suffix are no audio, empty for those without one.
-        left_out: How many there are of what else could not be taken, by its name in the singular and the plural.
+        files: Paths below the root, sorted by name.
+        others: Number of files that are not audio, by suffix; the key is empty for files without a suffix.
+        left_out: Number of other entries that were skipped, by kind, named in the singular and the plural.
     """
 
     root: Path
@@ -43,35 +44,35 @@ class Listing:
     left_out: collections.Counter[tuple[str, str]]
 
     def parts(self, path: Path) -> tuple[str, ...]:
-        """Return the folders below the root that a file lies in, and its own name, as `plain_name` has them."""
+        """Return the folders between the root and a file, then the file name, each after `plain_name`."""
         return tuple(map(plain_name, path.relative_to(self.root).parts))
 
     def tell(self, used: Iterable[str] = ()) -> None:
-        """Say on the log what the folder holds beside recordings, in one line, if it holds any.
+        """Log in one line what was skipped, if anything.
 
         Args:
-            used: Names of files directly in the folder that are read although they are no audio, such as a table.
+            used: Names of files directly in the folder that are used although they are not audio, such as a table.
         """
         others = self.others - collections.Counter(suffix_of(name) for name in used if (self.root / name).is_file())
         found = []
         if others:
             count = others.total()
             found.append(
-                f"{count} {'file that is' if count == 1 else 'files that are'} no audio ({_by_suffix(others)})"
+                f"{count} {'file that is' if count == 1 else 'files that are'} not audio ({_by_suffix(others)})"
             )
         found += [f"{count} {names[count > 1]}" for names, count in self.left_out.items()]
         if found:
-            logging.info("%s: left out %s", plain_name(str(self.root)), ", ".join(found))
+            logging.info("%s: skipped %s", plain_name(str(self.root)), ", ".join(found))
 
 
 def find(root: str | Path, depth: int | None = None) -> Listing:
     """Find the recordings in a folder.
 
-    What cannot be read is counted, never an error.
+    Unreadable entries are counted and raise no error.
 
     Args:
         root: A folder.
-        depth: How far down to look: 1 for the files directly in it; None without end.
+        depth: Maximum depth: 1 for the files directly in the folder; None for no limit.
     """
     root = Path(root)
     search = _Search(root)
@@ -81,10 +82,12 @@ def find(root: str | Path, depth: int | None = None) -> Listing:
 
 
 def one_a_name(found: Listing) -> tuple[list[Path], int]:
-    """Keep one of several files that differ in their suffix only, as a recording and its MP3 do.
+    """Keep one of several files that differ only in their suffix, such as a recording and its MP3 copy.
+
+    The suffix that comes first in `common.audio.formats.AUDIO_SUFFIXES` is kept.
 
     Returns:
-        The files, by name, the suffix that comes first in `common.audio.formats.AUDIO_SUFFIXES` of each; and how many others there are.
+        The files, sorted by name, and the number of other copies.
     """
     kept: dict[tuple[str, ...], Path] = {}
     for path in sorted(found.files, key=lambda path: formats.AUDIO_SUFFIXES.index(suffix_of(path.name))):
@@ -94,7 +97,7 @@ def one_a_name(found: Listing) -> tuple[list[Path], int]:
 
 
 def folders(root: str | Path) -> list[Path]:
-    """List the folders directly in another, and links to folders, by name; of one that cannot be read, none."""
+    """List the subfolders of a folder, and links to folders, sorted by name; empty if the folder is unreadable."""
     try:
         return sorted(Path(entry) for entry in _entries(root) if os.path.isdir(entry))
     except OSError:
@@ -102,12 +105,12 @@ def folders(root: str | Path) -> list[Path]:
 
 
 def suffix_of(name: str) -> str:
-    """Return a file's suffix in lower case, such as `.wav`; empty where there is none."""
+    """Return a file's suffix in lower case, such as `.wav`, or an empty string."""
     return os.path.splitext(name)[1].lower()
 
 
 class _Search:
-    """Finds recordings: first in a folder itself, then where its links lead."""
+    """Finds recordings: first in the folder itself, then behind its links."""
 
     def __init__(self, root: Path):
         self.files: list[Path] = []
@@ -118,7 +121,7 @@ class _Search:
         self._root = os.path.realpath(root)
 
     def walk(self, folder: Path, depth: int | None) -> None:
-        """Take what lies in a folder and below it, and remember its links."""
+        """Collect the files in a folder and below it, and remember the links."""
         waiting = [(folder, os.path.realpath(folder), depth)]
         while waiting:
             folder, real, depth = waiting.pop()
@@ -139,7 +142,7 @@ class _Search:
                     waiting.append((folder / name, os.path.join(real, name), below))
 
     def follow_links(self) -> None:
-        """Take what the links lead to, and those that are found there in turn."""
+        """Collect the targets of the links, including links found on the way."""
         while self._links:
             path, below = self._links.popleft()
             try:
@@ -165,7 +168,7 @@ class _Search:
             self.files.append(path)
 
     def _is_seen(self, real: str) -> bool:
-        """Whether a file or a folder was taken before, by its path without links; from now on it was."""
+        """Whether a file or folder, given by its resolved path, was seen before; marks it as seen."""
         if real in self._seen:
             self.left_out[_TWICE] += 1
             return True
@@ -173,7 +176,7 @@ class _Search:
         return False
 
     def _leads_up(self, link: Path) -> bool:
-        """Whether a link leads to a folder that it lies in itself, or that the root lies in."""
+        """Whether a link leads to a folder that contains the link or the root."""
         target = os.path.realpath(link)
         return any(
             os.path.commonpath([target, inside]) == target for inside in (self._root, os.path.realpath(link.parent))
@@ -186,7 +189,7 @@ def _entries(folder: str | Path) -> list[os.DirEntry]:
 
 
 def _by_suffix(others: collections.Counter[str]) -> str:
-    """List suffixes with their counts, the most frequent first; what is odd or rare is put together."""
+    """List suffixes with their counts, the most frequent first; unusual and rare ones are counted as "other"."""
     named = {
         suffix: count for suffix, count in others.items() if 1 < len(suffix) <= _LONGEST_SUFFIX and suffix.isascii()
     }

@@ -1,4 +1,4 @@
-"""Waveforms that somebody has in memory: checked, and read as recordings are."""
+"""Waveforms in memory: checked, and read like recordings."""
 
 import numbers
 from collections.abc import Iterator
@@ -9,23 +9,28 @@ from common.audio import decoding
 from common.audio.waveform import from_pcm16
 from common.errors import UserError
 
+# Float samples of recordings overshoot 1 a little; samples scaled like integers overshoot by thousands.
+_HIGHEST_PEAK = 16.0
+
 
 class Waveform:
     """A waveform in memory as a `common.audio.decoding.Recording`.
 
     Args:
         waveform: Shape `(samples,)` or `(samples, channels)`, float in [-1, 1] or int16.
-        sample_rate: In hertz.
+        sample_rate: In Hz.
 
     Raises:
-        UserError: The waveform has another shape or type, no samples, or some that are NaN or infinite; or the rate is absurd.
+        UserError: The waveform has another shape or type, no samples, or NaN or infinite samples.
+        UserError: The sample rate is out of range.
     """
 
     encoding = "a waveform in memory"
 
     def __init__(self, waveform: np.ndarray, sample_rate: int):
         low, high = decoding.LOWEST_SAMPLE_RATE, decoding.HIGHEST_SAMPLE_RATE
-        if not (isinstance(sample_rate, numbers.Integral) and low <= sample_rate <= high):
+        is_whole = isinstance(sample_rate, numbers.Real) and sample_rate == sample_rate // 1
+        if not (is_whole and low <= sample_rate <= high):
             raise UserError(f"sample_rate: expected a whole number of {low} to {high} Hz, got {sample_rate!r}")
         self.sample_rate = int(sample_rate)
         self._samples = checked(waveform)
@@ -34,7 +39,7 @@ class Waveform:
     def blocks(
         self, first: int = 0, num_samples: int | None = None, block_values: int = decoding.BLOCK_VALUES
     ) -> Iterator[np.ndarray]:
-        """Yield a stretch in blocks, float32 of shape `(samples, channels)`."""
+        """Yield a segment in blocks, float32 of shape `(samples, channels)`."""
         end = self.num_samples if num_samples is None else min(self.num_samples, first + num_samples)
         step = max(1, block_values // self.num_channels)
         for start in range(first, end, step):
@@ -48,14 +53,16 @@ def checked(waveform: np.ndarray) -> np.ndarray:
         waveform: Shape `(samples,)` or `(samples, channels)`, float in [-1, 1] or int16.
 
     Raises:
-        UserError: It has another shape or type, no samples, or some that are NaN or infinite.
+        UserError: It has another shape or type, no samples, or NaN, infinite or far too large samples.
 
     Example:
         >>> checked(np.array([16384, -32768], np.int16)).tolist()
         [[0.5], [-1.0]]
     """
+    waveform = np.asarray(waveform)
     shape, kind = waveform.shape, waveform.dtype
-    if not (np.issubdtype(kind, np.floating) or kind == np.int16):
+    is_pcm16 = kind.kind == "i" and kind.itemsize == 2
+    if not (np.issubdtype(kind, np.floating) or is_pcm16):
         raise UserError(f"the waveform has samples of type {kind}; expected float in [-1, 1], or int16: convert it")
     if waveform.ndim not in (1, 2):
         raise UserError(f"the waveform has the shape {shape}; expected (samples,) or (samples, channels)")
@@ -67,4 +74,9 @@ def checked(waveform: np.ndarray) -> np.ndarray:
         samples = waveform.astype(np.float32).reshape(len(waveform), -1)
     if not np.isfinite(samples).all():
         raise UserError("the waveform contains NaN or infinite samples; expected finite ones")
-    return from_pcm16(samples) if kind == np.int16 else samples
+    if is_pcm16:
+        return from_pcm16(samples)
+    peak = np.abs(samples).max()
+    if peak > _HIGHEST_PEAK:
+        raise UserError(f"the waveform has a peak of {peak:g}; expected float samples in [-1, 1]: divide by full scale")
+    return samples

@@ -1,7 +1,7 @@
-"""Audio files in and out: any file, any rate, any channel count, to and from a float32 waveform.
+"""Read audio files of any format, sample rate and channel count as float32 waveforms.
 
-Full scale is [-1, 1]. Files of floating-point samples may go beyond it, and so may decoded MP3, Ogg and AAC; such
-samples are kept as they are, because cutting them would add distortion that the recording does not have.
+Full scale is [-1, 1]. Files with floating-point samples may exceed it, and so may decoded MP3, Ogg and AAC. Such
+samples are not clipped, because clipping would add distortion.
 """
 
 import math
@@ -14,12 +14,12 @@ from common.audio.sources import AudioSource
 from common.audio.waveform import resample
 from common.errors import UserError
 
-# Channels whose mean has less than this fraction of their own energy cancel each other out.
+# Channels cancel each other out if their mean has less than this fraction of their average energy.
 _CANCELLED_ENERGY = 0.01
 
 
 class AudioInfo(NamedTuple):
-    """What the header of an audio file says."""
+    """Format and length of an audio file."""
 
     sample_rate: int
     num_channels: int
@@ -41,23 +41,23 @@ def read(
 ) -> tuple[np.ndarray, int]:
     """Read an audio file, or an excerpt of it, as a float32 waveform.
 
-    Only the wanted excerpt is decoded. What is there is read, whatever the header claims; where something is missing, or
-    cannot be decoded, a warning says how much.
+    Only the excerpt is decoded. A wrong length in the header is ignored. A warning reports how much is missing or
+    cannot be decoded.
 
     Args:
         path_or_file: A path, or a binary file object (standard input is `sys.stdin.buffer`).
-        sample_rate: Rate in Hz to resample to; None keeps the file's own.
-        mono: Whether to make one channel of all, see `to_mono`.
-        start: Where the excerpt begins, in seconds.
-        duration: Length of the excerpt in seconds; None or NaN reads to the end. An excerpt that runs past the end is
-            as long as what is there.
+        sample_rate: Rate in Hz to resample to; None keeps the rate of the file.
+        mono: Whether to mix all channels into one, see `to_mono`.
+        start: Start of the excerpt in seconds.
+        duration: Length of the excerpt in seconds; None or NaN reads to the end. The excerpt is shorter if the file
+            ends before.
 
     Returns:
         The waveform, shape `(samples,)`, or `(samples, channels)` if `mono` is False, and its rate in Hz.
 
     Raises:
-        UserError: The file is missing, a folder, empty, without samples, not audio, or its rate is absurd.
-        UserError: The excerpt begins past the end.
+        UserError: The file is missing, a folder, empty, without samples, not audio, or its rate is out of range.
+        UserError: The excerpt begins after the end of the file.
         UserError: A sample is NaN or infinite.
 
     Example:
@@ -81,26 +81,26 @@ def read(
 def conform(
     name: str, waveform: np.ndarray, file_rate: int, sample_rate: int | None, mono: bool, start: float = 0.0
 ) -> tuple[np.ndarray, int]:
-    """Check what a decoder gave, and turn it into the channels and the rate that are wanted.
+    """Check decoded samples, and convert their channels and sample rate.
 
     Args:
         name: The file, for messages.
         waveform: Shape `(samples, channels)`, already cut to the excerpt.
-        file_rate: Its rate in Hz.
-        sample_rate: The wanted rate in Hz; None keeps the file's own.
-        mono: Whether to make one channel of all, see `to_mono`.
-        start: Where the excerpt began in seconds, for messages.
+        file_rate: Sample rate of the waveform in Hz.
+        sample_rate: Rate in Hz to resample to; None keeps the rate of the file.
+        mono: Whether to mix all channels into one, see `to_mono`.
+        start: Start of the excerpt in seconds, for messages.
 
     Returns:
         The waveform and its rate, as `read`.
 
     Raises:
-        UserError: There are no samples, one is NaN or infinite, or the rate is absurd.
+        UserError: There are no samples, or a sample is NaN or infinite.
     """
     if not len(waveform):
         raise no_samples(name, start)
     if not np.isfinite(waveform).all():
-        raise UserError(f"{name} contains NaN or infinite samples; expected finite ones: write the file again")
+        raise UserError(f"{name} contains NaN or infinite samples; expected finite samples: export the file again")
     if mono:
         waveform = to_mono(waveform, name)
     if sample_rate is None:
@@ -109,16 +109,16 @@ def conform(
 
 
 def no_samples(name: str, start: float = 0.0) -> UserError:
-    """Return the error for a recording, or an excerpt that begins at `start` seconds, without samples."""
+    """Return the error for a recording without samples, or without samples from `start` seconds on."""
     where = f" at {start} s or later" if start else ""
-    return UserError(f"{name} has no samples{where}; expected at least one: record it again, or leave it out")
+    return UserError(f"{name} has no samples{where}; expected at least one: record it again or leave it out")
 
 
 def check_excerpt(start: float, duration: float | None) -> float | None:
-    """Return the length of an excerpt in seconds, None for all that follows.
+    """Return the length of an excerpt in seconds, or None for an excerpt to the end.
 
     Raises:
-        UserError: It would begin before the recording, or be empty.
+        UserError: `start` is negative, or `duration` is not positive.
     """
     if start < 0 or (duration is not None and duration <= 0):
         raise UserError(f"an excerpt starts at 0 s or later and lasts more than 0 s; received {start} and {duration}")
@@ -126,13 +126,13 @@ def check_excerpt(start: float, duration: float | None) -> float | None:
 
 
 def to_mono(waveform: np.ndarray, name: str = "") -> np.ndarray:
-    """Make one channel of all: their mean, or the first of them where they cancel each other out.
+    """Mix all channels into their mean, or use a single channel where they cancel each other out.
 
-    A cable with swapped poles records one channel upside down: the mean is silence then, or nearly.
+    A cable with swapped poles inverts one channel; the mean is then silent or nearly so.
 
     Args:
         waveform: Shape `(samples, channels)`.
-        name: The recording, for the warning; none is given for an empty name.
+        name: The recording, for the warning; an empty name turns the warning off.
 
     Returns:
         Shape `(samples,)`.
@@ -148,18 +148,19 @@ def to_mono(waveform: np.ndarray, name: str = "") -> np.ndarray:
     if np.square(mean, dtype=np.float64).sum() >= _CANCELLED_ENERGY * energies.mean():
         return mean
     if name:
-        decoding.warn(name, "its channels cancel each other out, so one of them is read in place of their mean")
-    # Of channels as loud as each other the first; one of several may be silent.
+        decoding.warn(name, "its channels cancel each other out; one channel is used instead of their mean")
+    # The first loud channel: others may be silent.
     return waveform[:, int(np.argmax(energies >= energies.max() / 2))]
 
 
 def info(path_or_file: AudioSource) -> AudioInfo:
-    """Read the header of an audio file: rate, channels, samples and encoding.
+    """Return sample rate, channels, length and encoding of an audio file.
 
-    The length is that of what is there. Where only decoding tells, as of M4A, the samples are decoded to count them.
+    The length is that of the samples in the file, not that in the header. Formats without an exact length, such as M4A,
+    are decoded to count the samples.
 
     Raises:
-        UserError: The file is missing, a folder, empty, or not audio that can be read.
+        UserError: The file is missing, a folder, empty, or not readable audio.
     """
     with decoding.opened(path_or_file) as (_, recording):
         return AudioInfo(recording.sample_rate, recording.num_channels, recording.num_samples, recording.encoding)

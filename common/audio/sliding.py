@@ -1,6 +1,7 @@
-"""What models that hear a clip at a time have in common: recordings come to them as sliding windows."""
+"""Run models for clips of fixed length on recordings of any length, with sliding windows."""
 
 import math
+import numbers
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -9,24 +10,26 @@ from common import audio
 from common.audio import blocks as audio_blocks
 from common.errors import UserError
 
-# Windows that a model answers at once.
+# Windows in a batch.
 BATCH_SIZE = 64
-# A recording up to this many clips long gets one answer instead of a timeline.
+# A recording up to this many clips long gets one prediction instead of a timeline.
 _LONGEST_CLIP = 1.5
 _BLOCK_SECONDS = 10.0
 
 
 class WindowModel:
-    """A function from clips to model outputs, and how recordings are brought to it.
+    """A model for clips of fixed length, with methods that cut recordings into such clips.
 
     Args:
-        run: From clips `(clips, num_samples)`, float32 in [-1, 1], to outputs `(clips, labels)`.
-        sample_rate: In hertz.
+        run: Maps clips `(clips, num_samples)`, float32 in [-1, 1], to outputs `(clips, labels)`.
+        sample_rate: In Hz.
         num_samples: Length of a clip.
+        num_labels: Outputs per clip.
     """
 
-    def __init__(self, run: Callable[[np.ndarray], np.ndarray], *, sample_rate: int, num_samples: int):
+    def __init__(self, run: Callable[[np.ndarray], np.ndarray], *, sample_rate: int, num_samples: int, num_labels: int):
         self.run = run
+        self.num_labels = num_labels
         self.sample_rate = sample_rate
         self.num_samples = num_samples
 
@@ -43,7 +46,7 @@ class WindowModel:
         Args:
             source: A path, a binary file object, or a waveform `(samples,)` or `(samples, channels)`, float or int16.
             sample_rate: Rate of a waveform in Hz, if not the model's.
-            hop_seconds: Time between two windows.
+            hop_seconds: Hop between windows in seconds.
 
         Raises:
             UserError: As `common.audio.blocks.source_blocks`.
@@ -54,22 +57,22 @@ class WindowModel:
         return audio_blocks.source_blocks(source, self.sample_rate, sample_rate, block_seconds)
 
     def is_long(self, first_block: np.ndarray) -> bool:
-        """Whether a recording gets a timeline instead of one answer; the first of its `blocks` decides."""
+        """Whether a recording gets a timeline instead of one prediction; needs only the first of its `blocks`."""
         return len(first_block) > _LONGEST_CLIP * self.num_samples
 
     def waveform(self, source: audio.AudioSource | np.ndarray, sample_rate: int | None = None) -> np.ndarray:
-        """Return a whole recording at the model's rate, shape `(samples,)`; it is held in memory."""
+        """Load a whole recording at the model's rate, shape `(samples,)`."""
         return np.concatenate(list(self.blocks(source, sample_rate)))
 
     def clips(self, waveforms: Iterable[np.ndarray]) -> np.ndarray:
-        """Cut the loudest clip of each waveform `(samples,)`, silence behind shorter ones: shape `(clips, num_samples)`."""
+        """Return the loudest clip of each waveform, shape `(clips, num_samples)`; pad shorter ones with silence."""
         return np.stack([audio.loudest_excerpt(one, self.num_samples) for one in waveforms]).astype(np.float32)
 
     def hop_samples(self, hop_seconds: float) -> int:
-        """Return how many samples lie between two windows.
+        """Return the hop between windows in samples.
 
         Raises:
-            UserError: Windows would leave samples out, or not go on.
+            UserError: The hop is longer than the clip, or not more than 0.
         """
         check_hop(hop_seconds, self.clip_seconds)
         return max(1, round(hop_seconds * self.sample_rate))
@@ -77,18 +80,29 @@ class WindowModel:
     def windows(
         self, blocks: Iterable[np.ndarray], hop_samples: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Yield batches of windows: their first samples `(batch,)`, their waveforms, and the model's outputs."""
+        """Yield batches of windows: their first samples `(batch,)`, their waveforms and the model outputs."""
         for starts, waveforms in audio_blocks.windows(blocks, self.num_samples, hop_samples, BATCH_SIZE):
-            yield starts, waveforms, self.run(waveforms)
+            yield starts, waveforms, self.outputs(waveforms)
+
+    def outputs(self, clips: np.ndarray) -> np.ndarray:
+        """Run the model on clips `(clips, num_samples)`; returns its outputs `(clips, labels)`.
+
+        Raises:
+            ValueError: The function of the model returns another shape.
+        """
+        outputs = np.asarray(self.run(clips), np.float32)
+        if outputs.shape != (len(clips), self.num_labels):
+            raise ValueError(f"run: expected outputs {(len(clips), self.num_labels)}, got {outputs.shape}")
+        return outputs
 
 
 def check_hop(hop_seconds: float, clip_seconds: float) -> None:
-    """Refuse windows that would leave samples out, or not go on.
+    """Check that the windows cover every sample.
 
     Raises:
         UserError: The hop is longer than the clip, or not more than 0.
     """
-    if not hop_seconds > 0:
-        raise UserError(f"hop_seconds: expected more than 0, got {hop_seconds:g}")
+    if not (isinstance(hop_seconds, numbers.Real) and hop_seconds > 0):
+        raise UserError(f"hop_seconds: expected more than 0, got {hop_seconds!r}")
     if hop_seconds > clip_seconds:
         raise UserError(f"hop_seconds: expected at most the model's clip of {clip_seconds:g} s, got {hop_seconds:g}")

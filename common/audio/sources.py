@@ -1,4 +1,4 @@
-"""Where recordings come from: paths, and file objects such as standard input."""
+"""Sources of recordings: paths, and file objects such as standard input."""
 
 import contextlib
 import io
@@ -17,10 +17,10 @@ _COPIED_BYTES = 2**20
 
 
 def source_name(path_or_file: AudioSource) -> str:
-    """Return the name of a recording for messages; a path must lead to a file that has content and may be read.
+    """Return the name of a recording for messages; a path must be a readable file that is not empty.
 
     Raises:
-        UserError: The path leads to nothing, a folder, an empty file, or one that may not be read.
+        UserError: The path does not exist, or is a folder, an empty file or an unreadable one.
     """
     if hasattr(path_or_file, "read"):
         name = getattr(path_or_file, "name", None)
@@ -39,21 +39,21 @@ def source_name(path_or_file: AudioSource) -> str:
             pass
     except OSError as error:
         raise UserError(
-            f"cannot open {path}: {error.strerror or error}; expected an audio file that you may read"
+            f"cannot open {path}: {error.strerror or error}; expected a file that you have permission to read"
         ) from error
     return str(path)
 
 
 def empty(name: str) -> UserError:
-    """Return the error for a recording of no bytes."""
+    """Return the error for an empty file."""
     return UserError(f"{name} is empty (0 bytes); expected audio such as {READABLE}")
 
 
 def seekable(stack: contextlib.ExitStack, name: str, source: AudioSource) -> BinaryIO:
-    """Open a recording as a file that can seek, at its beginning; what cannot seek is copied to a temporary file.
+    """Open a recording as a seekable file; sources that cannot seek are copied to a temporary file.
 
     Args:
-        stack: What closes it.
+        stack: Closes the file at its exit.
         name: For messages.
         source: A path, or a binary file object.
 
@@ -63,7 +63,7 @@ def seekable(stack: contextlib.ExitStack, name: str, source: AudioSource) -> Bin
     if not hasattr(source, "read"):
         return stack.enter_context(open(source, "rb"))
     file = source
-    # What somebody has read of a file is no audio.
+    # A file that was partly read is copied from its current position.
     if not (getattr(file, "seekable", lambda: False)() and file.tell() == 0):
         file = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
         copy(name, source, file)
@@ -74,15 +74,15 @@ def seekable(stack: contextlib.ExitStack, name: str, source: AudioSource) -> Bin
 
 
 def copy(name: str, source: BinaryIO, target: BinaryIO) -> None:
-    """Copy a recording that comes through a pipe to a temporary file.
+    """Copy a recording from a pipe to a temporary file.
 
     Raises:
-        UserError: There is no room for it, or it cannot be read.
+        UserError: There is not enough space, or the recording cannot be read.
     """
     try:
         shutil.copyfileobj(source, target, _COPIED_BYTES)
     except OSError as error:
         raise UserError(
-            f"cannot copy {name} to a temporary file: {error.strerror or error}; expected room for all of it: set TMPDIR"
-            " to a folder that has it"
+            f"cannot copy {name} to a temporary file: {error.strerror or error}; expected enough free space: set TMPDIR"
+            " to a folder with more space"
         ) from error

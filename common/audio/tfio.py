@@ -1,10 +1,10 @@
-"""FLAC, MP3 and Ogg Vorbis decoded in the TensorFlow graph, by tensorflow-io (extra `tfio`).
+"""Decode FLAC, MP3 and Ogg Vorbis in the TensorFlow graph with tensorflow-io (extra `tfio`).
 
-The newest tensorflow-io, 0.37.1, has kernels for TensorFlow 2.16 only. The waveform is the one that `common.audio.read`
-gives: FLAC bit for bit, Ogg and MP3 to 1e-5, so what was trained here predicts the same there.
+The newest tensorflow-io, 0.37.1, has kernels for TensorFlow 2.16 only. The waveforms match those of
+`common.audio.read`: FLAC exactly, Ogg and MP3 to 1e-5. So a model predicts the same with either decoder.
 
-tensorflow-io trusts what it is given: an empty Ogg file aborts the process, and a FLAC header that claims too many
-samples has it fill that much memory. `decode` refuses both before tensorflow-io sees them.
+tensorflow-io does not validate its input: an empty Ogg file aborts the process, and a FLAC header with a huge sample
+count makes it allocate that much memory. `decode` rejects both before they reach tensorflow-io.
 """
 
 import functools
@@ -20,7 +20,7 @@ from common.audio import containers
 
 SUFFIXES = (".flac", ".mp3", ".ogg", ".oga")
 
-# FLAC packs even digital silence into no less than about 300 samples a byte.
+# FLAC stores at most about 300 samples per byte, for digital silence.
 _MOST_SAMPLES_PER_BYTE = 1000
 _MP3_RATES = (44100, 48000, 32000)
 _MP3_RATE_DIVISORS = (4, 0, 2, 1)  # By version: 2.5, reserved, 2, 1.
@@ -35,7 +35,7 @@ def available() -> bool:
 
         tensorflow_io.audio.decode_mp3(b"no audio")
     except tf.errors.OpError:
-        return True  # The kernel ran, for it found that this is no MP3.
+        return True  # The kernel ran: it reports that this is not an MP3.
     except (ImportError, NotImplementedError):
         return False
     return True
@@ -45,7 +45,7 @@ def decode(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Decode the contents of a FLAC, MP3 or Ogg Vorbis file; for use inside `tf.data` as well.
 
     Args:
-        contents: Scalar string, the whole file; the format is told by its first bytes.
+        contents: Scalar string, the whole file; its first bytes determine the format.
 
     Returns:
         The waveform, float32 of shape `(samples, channels)`, full scale [-1, 1], and its rate in Hz, scalar int64.
@@ -69,15 +69,15 @@ def decode(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def read(
     path: str | os.PathLike, sample_rate: int | None = None, start: float = 0.0, duration: float | None = None
 ) -> tuple[np.ndarray, int]:
-    """Read as `common.audio.read` in mono, with the decoders of this module where they can.
+    """Read a file like `common.audio.read` in mono, with tensorflow-io where possible.
 
-    Whatever they cannot read, such as WAV, Opus, FLAC of 20 bits, or a file whose header is not true (`common.audio.containers`),
-    goes to `common.audio.read`, which also has the messages for files that nobody can read.
+    Other files go to `common.audio.read`: WAV, Opus, 20-bit FLAC, and files with a wrong header
+    (`common.audio.containers`). It also raises the errors for unreadable files.
 
     Args:
         path: The file.
-        sample_rate: Rate in Hz to resample to; None keeps the file's own.
-        start: Where the excerpt begins, in seconds.
+        sample_rate: Rate in Hz to resample to; None keeps the rate of the file.
+        start: Start of the excerpt in seconds.
         duration: Length of the excerpt in seconds; None or NaN reads to the end.
 
     Returns:
@@ -100,7 +100,7 @@ def read(
 
 
 def _is_sound(path: str | os.PathLike) -> bool:
-    """Whether a file is one stream whose header is true."""
+    """Whether a file is a single stream with a correct header."""
     try:
         with open(path, "rb") as file:
             parts = containers.examine(file)
@@ -124,14 +124,14 @@ def _decode_flac(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     most_samples = tf.cast(tf.strings.length(contents), tf.int64) * _MOST_SAMPLES_PER_BYTE
     plausible = (num_samples > 0) & (num_samples <= most_samples)
     check = tf.debugging.Assert(plausible, ["FLAC of unknown or impossible length", num_samples])
-    # Eagerly the check raises at once and is no operation to wait for.
+    # In eager mode the check raises immediately and returns None.
     with tf.control_dependencies([] if check is None else [check]):
         contents = tf.identity(contents)
 
     def decoded(dtype: tf.DType) -> tf.Tensor:
         return tf.cast(tensorflow_io.audio.decode_flac(contents, dtype=dtype), tf.float32)
 
-    # tensorflow-io gives 8 bits unsigned, and 24 bits at the upper end of 32, which float32 holds exactly.
+    # tensorflow-io returns 8 bits as unsigned, and 24 bits as the upper bits of 32, which float32 represents exactly.
     waveform = tf.switch_case(
         tf.where(depth == 8, 0, tf.where(depth == 16, 1, 2)),
         [
@@ -146,7 +146,8 @@ def _decode_flac(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _decode_vorbis(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     import tensorflow_io
 
-    # An Ogg page is 27 bytes, a table whose length the last of them states, then the packet with the rate at byte 12.
+    # An Ogg page has a header of 27 bytes, the last of which is the length of the table that follows; then comes the
+    # packet, with the sample rate at byte 12.
     num_segments = tf.cast(_number(contents, 26, 1), tf.int32)
     rate = _number(contents, 27 + num_segments + 12, 4, little_endian=True)
     return tensorflow_io.audio.decode_vorbis(contents), rate
@@ -155,7 +156,7 @@ def _decode_vorbis(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _decode_mp3(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     import tensorflow_io
 
-    # A tag states its own length in four digits to the base 128.
+    # An ID3 tag stores its length in four digits to the base 128.
     tag_bytes = 10 + _number(contents, 6, 4, base=128)
     first = tf.where(tf.strings.substr(contents, 0, 3) == b"ID3", tag_bytes, 0)
     searched = tf.cast(tf.io.decode_raw(tf.strings.substr(contents, first, _MP3_SEARCHED_BYTES), tf.uint8), tf.int32)
@@ -173,7 +174,7 @@ def _decode_mp3(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _number(
     contents: tf.Tensor, first: int | tf.Tensor, num_bytes: int, base: int = 256, little_endian: bool = False
 ) -> tf.Tensor:
-    """Return the int64 in `num_bytes` bytes from `first`; contents that are too short are an InvalidArgumentError."""
+    """Decode an int64 from `num_bytes` bytes at `first`; too short contents raise InvalidArgumentError."""
     digits = tf.cast(tf.io.decode_raw(tf.strings.substr(contents, first, num_bytes), tf.uint8), tf.int64)
     powers = [base**power for power in range(num_bytes)]
     weights = tf.constant(powers if little_endian else powers[::-1], tf.int64)

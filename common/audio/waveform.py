@@ -1,21 +1,21 @@
-"""What is done to waveforms in memory: their rate, length and level."""
+"""Operations on waveforms in memory: sample rate, length and level."""
 
 import numpy as np
 import soxr
 
-# A recording whose loudest sample is below -80 dB of full scale is silence: nobody speaks, nothing sounds.
+# A recording whose peak is below -80 dBFS is silent.
 SILENT_PEAK = 1e-4
-# Full scale of 16-bit samples; dividing by a power of two is exact, so samples come back as they were.
+# Full scale of 16-bit samples; division by a power of two is exact, so a round trip restores the samples.
 PCM16_SCALE = 2**15
-# Of resampling: 20 bits of precision.
+# Quality of the soxr resampler: 20 bits of precision.
 _QUALITY = "HQ"
 
 
 def from_pcm16(samples: np.ndarray) -> np.ndarray:
-    """Turn 16-bit samples into a waveform, exactly; TensorFlow code divides by `PCM16_SCALE` itself.
+    """Convert 16-bit samples to a waveform without rounding; TensorFlow code divides by `PCM16_SCALE` itself.
 
     Args:
-        samples: Whole numbers from -32768 to 32767, of any shape.
+        samples: Integers from -32768 to 32767, of any shape.
 
     Returns:
         float32 in [-1, 1), of the same shape.
@@ -28,13 +28,13 @@ def from_pcm16(samples: np.ndarray) -> np.ndarray:
 
 
 def to_pcm16(waveform: np.ndarray) -> np.ndarray:
-    """Round a waveform to 16-bit samples; what is beyond full scale is clipped.
+    """Round a waveform to 16-bit samples; samples beyond full scale are clipped.
 
     Args:
         waveform: Full scale [-1, 1], of any shape.
 
     Returns:
-        int16 in little-endian order, as files hold it, of the same shape.
+        int16 in little-endian order, as in audio files, of the same shape.
 
     Example:
         >>> to_pcm16(np.array([-1.5, 0.5, 1.0])).tolist()
@@ -44,7 +44,7 @@ def to_pcm16(waveform: np.ndarray) -> np.ndarray:
 
 
 def is_silent(waveform: np.ndarray) -> bool:
-    """Whether there is nothing to hear: no sample reaches -80 dB of full scale.
+    """Whether a waveform is silent: its peak is below -80 dBFS.
 
     Example:
         >>> is_silent(np.zeros(100))
@@ -58,11 +58,11 @@ def resample(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
     Args:
         waveform: Shape `(samples,)` or `(samples, channels)`.
-        from_rate: Present rate in Hz.
-        to_rate: Wanted rate in Hz.
+        from_rate: Current rate in Hz.
+        to_rate: Target rate in Hz.
 
     Returns:
-        float32, `ceil(samples * to_rate / from_rate)` long, as `librosa.resample` gives; the peak may grow slightly.
+        float32 with `ceil(samples * to_rate / from_rate)` samples, as `librosa.resample`; the peak may grow slightly.
 
     Example:
         >>> resample(np.zeros(11025, np.float32), 11025, 16000).shape
@@ -76,7 +76,7 @@ def resample(waveform: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
 
 def resampler(from_rate: int, to_rate: int, num_channels: int) -> soxr.ResampleStream:
-    """Return what resamples a stream of blocks as `resample` does a waveform."""
+    """Return a resampler for a stream of blocks, equivalent to `resample`."""
     return soxr.ResampleStream(from_rate, to_rate, num_channels, dtype="float32", quality=_QUALITY)
 
 
@@ -85,7 +85,7 @@ def fit_length(waveform: np.ndarray, num_samples: int) -> np.ndarray:
 
     Args:
         waveform: Shape `(samples,)` or `(samples, channels)`.
-        num_samples: Wanted length.
+        num_samples: Target length.
 
     Returns:
         Shape `(num_samples,)` or `(num_samples, channels)`.
@@ -99,11 +99,11 @@ def fit_length(waveform: np.ndarray, num_samples: int) -> np.ndarray:
 
 
 def loudest_excerpt(waveform: np.ndarray, num_samples: int) -> np.ndarray:
-    """Cut the excerpt with the most energy, the earliest of equals; a shorter waveform is followed by silence.
+    """Return the excerpt with the most energy, the first one of equals; pad shorter waveforms with silence.
 
     Args:
         waveform: Shape `(samples,)`.
-        num_samples: Wanted length.
+        num_samples: Target length.
 
     Returns:
         Shape `(num_samples,)`.
@@ -120,7 +120,7 @@ def loudest_excerpt(waveform: np.ndarray, num_samples: int) -> np.ndarray:
 
 
 def at_peak(waveform: np.ndarray, peak: float = 0.9) -> np.ndarray:
-    """Scale a waveform so that its loudest sample is `peak`, which leaves room for what players add; silence stays.
+    """Scale a waveform to a peak of `peak`, which leaves headroom for players; silence is unchanged.
 
     Example:
         >>> at_peak(np.array([0.1, -0.2])).tolist()

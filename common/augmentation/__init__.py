@@ -1,1 +1,1 @@
-"""Changes of training examples: of waveforms and of spectrograms."""
+"""Augmentation of training examples: waveforms and spectrograms."""

@@ -1,7 +1,7 @@
-"""Augmentation of spectrograms inside a model: layers that change their input in training and pass it on otherwise.
+"""Augmentation of spectrograms inside a model: layers that are active in training and return their input otherwise.
 
-They take (batch, frames, bins), every example draws values of its own, and the state of their random generators is
-saved with the model, so that a training that goes on draws what it would have drawn.
+They take (batch, frames, bins) and draw random values per example. The state of the random generators is saved with the
+model, so a resumed training draws the same values as an uninterrupted one.
 
 Example:
     >>> import keras
@@ -21,7 +21,7 @@ _NUM_RATIOS = 65
 
 
 class _RandomLayer(keras.layers.Layer):
-    """What layers that draw have in common: a generator, its place in files, and the input outside training."""
+    """Base class of random layers: saves the random generator, and returns the input outside training."""
 
     def __init__(self, seed: int | None = None, **kwargs):
         super().__init__(**kwargs)
@@ -29,11 +29,11 @@ class _RandomLayer(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape):
-        """Nothing to create; the layer has no weights."""
+        """Do nothing: the layer has no weights."""
         self.built = True
 
     def call(self, inputs, training=False):
-        """Return (batch, frames, bins), changed in training, the inputs themselves otherwise."""
+        """Return (batch, frames, bins): augmented inputs in training, otherwise the inputs."""
         return self.augment(inputs) if training else inputs
 
     def compute_output_shape(self, input_shape):
@@ -41,11 +41,11 @@ class _RandomLayer(keras.layers.Layer):
         return input_shape
 
     def save_own_variables(self, store):
-        """Save the generator's state, which Keras leaves out of its files."""
+        """Save the state of the generator, which Keras does not save."""
         store["seed_generator_state"] = self.seed_generator.state.numpy()
 
     def load_own_variables(self, store):
-        """Restore the generator's state."""
+        """Restore the state of the generator."""
         self.seed_generator.state.assign(store["seed_generator_state"])
 
     def get_config(self):
@@ -55,19 +55,19 @@ class _RandomLayer(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class SpecAugment(_RandomLayer):
-    """Hide bands of frames and of bins while training.
+    """Mask bands of frames and of bins in training.
 
-    What is hidden takes the clip's mean, so that the layer does the same before and after a normalisation.
+    Masked values are set to the mean of the clip, so the layer has the same effect before and after normalisation.
 
     Park et al., "SpecAugment: A simple data augmentation method for automatic speech recognition" (2019, arXiv
     1904.08779), without its time warping.
 
     Args:
         num_time_masks: Number of masks along time.
-        max_time_frames: Largest width of one, in frames; the width is drawn from 0 to this.
+        max_time_frames: Maximum width of a mask in frames; the width is drawn from 0 to this.
         num_frequency_masks: Number of masks along frequency.
-        max_frequency_bins: Largest width of one, in bins.
-        seed: Integer, or None for a seed drawn at random.
+        max_frequency_bins: Maximum width of a mask in bins.
+        seed: Integer, or None for a random seed.
 
     Example:
         >>> spectrogram = keras.random.normal((2, 101, 40))
@@ -96,7 +96,7 @@ class SpecAugment(_RandomLayer):
         hidden_frames = self._hidden(batch, frames, self.num_time_masks, self.max_time_frames)
         hidden_bins = self._hidden(batch, bins, self.num_frequency_masks, self.max_frequency_bins)
         hidden = tf.logical_or(hidden_frames[:, :, tf.newaxis], hidden_bins[:, tf.newaxis, :])
-        # The sum of a clip's values can be more than float16 holds.
+        # The sum over a clip can overflow float16.
         mean = tf.reduce_mean(tf.cast(inputs, tf.float32), axis=(1, 2), keepdims=True)
         return tf.where(hidden, tf.cast(mean, inputs.dtype), inputs)
 
@@ -121,15 +121,15 @@ class SpecAugment(_RandomLayer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class VocalTractPerturbation(_RandomLayer):
-    """Move the frequencies of a mel spectrogram by a factor, as a longer or shorter vocal tract moves formants.
+    """Scale the frequencies of a mel spectrogram by a factor, as vocal tract length scales formants.
 
     Jaitly and Hinton, "Vocal tract length perturbation (VTLP) improves speech recognition" (2013), with the same factor
-    for all frequencies. What lies beyond the outer bands takes their value.
+    for all frequencies. Frequencies beyond the outer bands get the value of those bands.
 
     Args:
-        max_warp: The logarithm of the factor is drawn from -max_warp to max_warp; 0.15 moves 1000 Hz to 861 to 1162 Hz.
-        sample_rate, fmin_hz, fmax_hz, htk: Of the mel filters, as in `common.features.LogMel`.
-        seed: Integer, or None for a seed drawn at random.
+        max_warp: The log factor is drawn from -max_warp to max_warp; 0.15 moves 1000 Hz to between 861 and 1162 Hz.
+        sample_rate, fmin_hz, fmax_hz, htk: Parameters of the mel filters, as in `common.features.LogMel`.
+        seed: Integer, or None for a random seed.
     """
 
     def __init__(
@@ -150,13 +150,13 @@ class VocalTractPerturbation(_RandomLayer):
         self.htk = htk
 
     def augment(self, inputs):
-        """Return (batch, frames, bins) with moved frequencies."""
-        # The mel scale has two pieces: positions for a fine grid of factors are looked up rather than computed.
+        """Return (batch, frames, bins) with scaled frequencies."""
+        # The mel scale is piecewise, so positions are looked up for a fine grid of factors instead of computed.
         chosen = keras.random.randint((tf.shape(inputs)[0],), 0, _NUM_RATIOS, seed=self.seed_generator)
         return _interpolate(inputs, tf.gather(tf.constant(self._positions(inputs.shape[2])), chosen), axis=2)
 
     def _positions(self, num_mels):
-        """Return where each band is read from, in bands, for every factor; shape (factors, num_mels)."""
+        """Return the source position of each band, in bands, for every factor; shape (factors, num_mels)."""
         fmax_hz = self.fmax_hz or self.sample_rate / 2
         edges = librosa.mel_frequencies(num_mels + 2, fmin=self.fmin_hz, fmax=fmax_hz, htk=self.htk)
         mels = librosa.hz_to_mel(edges, htk=self.htk)
@@ -178,13 +178,13 @@ class VocalTractPerturbation(_RandomLayer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class TimeStretch(_RandomLayer):
-    """Stretch or squeeze a spectrogram in time around its centre: speech at another pace and the same pitch.
+    """Stretch or compress a spectrogram in time around its centre, which changes the tempo and keeps the pitch.
 
-    What lies beyond the ends takes the value of the outer frames.
+    Frames beyond the ends repeat the outer frames.
 
     Args:
-        max_stretch: The logarithm of the factor of speed is drawn from -max_stretch to max_stretch.
-        seed: Integer, or None for a seed drawn at random.
+        max_stretch: The log speed factor is drawn from -max_stretch to max_stretch.
+        seed: Integer, or None for a random seed.
     """
 
     def __init__(self, max_stretch: float, seed: int | None = None, **kwargs):
@@ -192,7 +192,7 @@ class TimeStretch(_RandomLayer):
         self.max_stretch = max_stretch
 
     def augment(self, inputs):
-        """Return (batch, frames, bins) at another pace."""
+        """Return (batch, frames, bins) at another tempo."""
         batch, frames, _ = tf.unstack(tf.shape(inputs))
         rates = tf.exp(keras.random.uniform((batch, 1), -self.max_stretch, self.max_stretch, seed=self.seed_generator))
         centre = (tf.cast(frames, tf.float32) - 1) / 2
@@ -206,15 +206,15 @@ class TimeStretch(_RandomLayer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class RandomEqualizer(_RandomLayer):
-    """Add a smooth random curve over frequency, as another microphone or distance would.
+    """Add a random curve over frequency, which simulates other microphones and distances.
 
-    For spectrograms that are the natural logarithm of a power. The curve is a line through Gaussian values at knots that
-    are spread evenly over the bins. The idea is that of Nam et al., "FilterAugment" (2022, arXiv 2110.03282).
+    For spectrograms that are the natural logarithm of power. The curve interpolates linearly between Gaussian values at
+    knots evenly spaced over the bins. Based on Nam et al., "FilterAugment" (2022, arXiv 2110.03282).
 
     Args:
         deviation_db: Standard deviation of the values, in dB.
         num_knots: Number of knots, at least 2.
-        seed: Integer, or None for a seed drawn at random.
+        seed: Integer, or None for a random seed.
     """
 
     def __init__(self, deviation_db: float, num_knots: int = 5, seed: int | None = None, **kwargs):
@@ -223,7 +223,7 @@ class RandomEqualizer(_RandomLayer):
         self.num_knots = num_knots
 
     def augment(self, inputs):
-        """Return (batch, frames, bins) with each bin raised or lowered."""
+        """Return (batch, frames, bins) with a random gain per bin."""
         deviation = self.deviation_db / 10 * np.log(10)
         values = keras.random.normal(
             (tf.shape(inputs)[0], self.num_knots), stddev=deviation, seed=self.seed_generator, dtype="float32"
@@ -239,7 +239,7 @@ class RandomEqualizer(_RandomLayer):
 
 
 def _interpolate(inputs, positions, axis):
-    """Read every example at fractional positions along an axis, linearly; beyond the ends the outermost value.
+    """Interpolate every example linearly at fractional positions along an axis; the ends are repeated.
 
     Args:
         inputs: Shape (batch, frames, bins).
@@ -251,7 +251,7 @@ def _interpolate(inputs, positions, axis):
     """
     size = tf.shape(inputs)[axis]
     positions = tf.clip_by_value(positions, 0.0, tf.cast(size, tf.float32) - 1)
-    # Weights of each value in each result. As a product of matrices this takes a fraction of gathering's time.
+    # Interpolation weights as a matrix: a matrix product is much faster than gathering values.
     distances = tf.abs(positions[:, :, tf.newaxis] - tf.range(tf.cast(size, tf.float32)))
     weights = tf.cast(tf.maximum(1 - distances, 0.0), inputs.dtype)
     return tf.matmul(weights, inputs) if axis == 1 else tf.matmul(inputs, weights, transpose_b=True)

@@ -1,8 +1,8 @@
 """Augmentation of batches of waveforms.
 
-The waveform functions are for `tf.data`, after batching: they take `(batch, samples)` and a stateless seed, which is two
-integers, and every example of the batch draws values of its own. The same seed gives the same result; every call wants
-another seed, also two functions in a row. Nothing is clipped: a result may leave [-1, 1].
+The functions are for `tf.data`, after batching. They take `(batch, samples)` and a stateless seed of two integers, and
+draw random values per example. The same seed gives the same result, so every call needs another seed, even for
+different functions. Nothing is clipped: results may exceed [-1, 1].
 
 Example:
     >>> import tensorflow as tf
@@ -24,14 +24,14 @@ _OVERSAMPLING = 3
 
 
 def gain(waveforms, seed, min_gain_db: float, max_gain_db: float, *, probability: float = 1.0):
-    """Change the level of every example by decibels of its own.
+    """Apply a random gain to every example.
 
     Args:
         waveforms: Shape (batch, samples).
         seed: Two integers, shape (2,).
-        min_gain_db: Smallest change of level, in dB.
-        max_gain_db: Largest change of level, in dB.
-        probability: Share of examples that are changed, in [0, 1].
+        min_gain_db: Smallest gain in dB.
+        max_gain_db: Largest gain in dB.
+        probability: Probability of changing an example, in [0, 1].
 
     Returns:
         Waveforms of the same shape.
@@ -42,13 +42,13 @@ def gain(waveforms, seed, min_gain_db: float, max_gain_db: float, *, probability
 
 
 def shift(waveforms, seed, max_shift_samples: int, *, probability: float = 1.0):
-    """Move every example earlier or later by a whole number of samples; zeros come in from the side.
+    """Shift every example in time by a random number of samples, padding with zeros.
 
     Args:
         waveforms: Shape (batch, samples).
         seed: Two integers, shape (2,).
-        max_shift_samples: Largest shift either way, at least 0.
-        probability: Share of examples that are changed, in [0, 1].
+        max_shift_samples: Largest shift in either direction, at least 0.
+        probability: Probability of changing an example, in [0, 1].
 
     Returns:
         Waveforms of the same shape.
@@ -60,7 +60,7 @@ def shift(waveforms, seed, max_shift_samples: int, *, probability: float = 1.0):
     )
     shifts = _apply(tf.zeros_like(shifts), shifts, seeds[1], probability)
     padded = tf.pad(waveforms, [[0, 0], [max_shift_samples, max_shift_samples]])
-    # A slice an example is a copy; one tf.gather of single samples takes three times as long.
+    # One slice per example: a tf.gather of single samples takes three times as long.
     starts = max_shift_samples - shifts[:, 0]
     return tf.map_fn(
         lambda example: tf.slice(example[0], [example[1]], [samples]),
@@ -70,14 +70,14 @@ def shift(waveforms, seed, max_shift_samples: int, *, probability: float = 1.0):
 
 
 def speed(waveforms, seed, min_rate: float, max_rate: float, *, probability: float = 1.0):
-    """Play every example faster or slower, which also moves its pitch, around its centre; see `play_at`.
+    """Change the speed of every example around its centre, which also changes the pitch; see `play_at`.
 
     Args:
         waveforms: Shape (batch, samples).
         seed: Two integers, shape (2,).
-        min_rate: Smallest factor of speed, above 0; 0.9 is ten per cent slower.
-        max_rate: Largest factor of speed.
-        probability: Share of examples that are changed, in [0, 1].
+        min_rate: Smallest speed factor, above 0; 0.9 is 10 % slower.
+        max_rate: Largest speed factor.
+        probability: Probability of changing an example, in [0, 1].
 
     Returns:
         Waveforms of the same shape.
@@ -88,16 +88,16 @@ def speed(waveforms, seed, min_rate: float, max_rate: float, *, probability: flo
 
 
 def play_at(waveforms, rates):
-    """Play every example at a speed of its own, which moves its pitch too, around its centre.
+    """Play every example at its own speed around its centre, which also changes the pitch.
 
-    A faster example gets shorter and is filled up with zeros on both sides; a slower one is cut on both sides. The
-    waveform is oversampled three times by its Fourier transform, less what would alias, and then interpolated linearly;
-    what that takes from the treble is given back beforehand. The error that remains was 46 dB below spoken words (the
-    median of 40; 32 dB for the one with the most hiss).
+    A faster example gets shorter and is padded with zeros on both sides; a slower one is cut on both sides. The
+    waveform is oversampled three times with the Fourier transform, without the frequencies that would alias, and then
+    interpolated linearly. The treble loss of linear interpolation is compensated beforehand. The remaining error was 46
+    dB below the signal for spoken words (the median of 40; 32 dB for the one with the most hiss).
 
     Args:
         waveforms: Shape (batch, samples).
-        rates: Factors of speed, above 0, shape (batch, 1); 0.9 is ten per cent slower.
+        rates: Speed factors, above 0, shape (batch, 1); 0.9 is 10 % slower.
 
     Returns:
         Waveforms of the same shape.
@@ -115,8 +115,8 @@ def play_at(waveforms, rates):
     fine = tf.signal.irfft(tf.pad(spectrum, [[0, 0], [0, num_fine // 2 - samples // 2]]), [num_fine])
 
     centre = tf.cast(samples - 1, tf.float32) / 2
-    # crop_and_resize is the one kernel that interpolates at a rate per example: it takes the first and the last
-    # position wanted, as parts of the whole row, and answers with zero outside.
+    # Only the kernel crop_and_resize interpolates at a rate per example: it takes the first and the last position,
+    # relative to the length of the row, and returns zero outside.
     first = (centre - centre * rates) * _OVERSAMPLING / tf.cast(num_fine - 1, tf.float32)
     last = (centre + centre * rates) * _OVERSAMPLING / tf.cast(num_fine - 1, tf.float32)
     row = tf.zeros_like(first)
@@ -126,16 +126,16 @@ def play_at(waveforms, rates):
 
 
 def stretch(waveforms, rates, n_fft: int = 1024, hop_length: int = 256):
-    """Change the tempo of every example and keep its pitch, around its centre: a phase vocoder.
+    """Change the tempo of every example around its centre with a phase vocoder, which keeps the pitch.
 
     J. Laroche and M. Dolson, "Improved phase vocoder time-scale modification of audio" (1999), as `librosa.effects.
-    time_stretch` does it. A faster example gets shorter and is filled up with zeros on both sides; a slower one is cut.
+    time_stretch`. A faster example gets shorter and is padded with zeros on both sides; a slower one is cut.
 
     Args:
         waveforms: Shape (batch, samples).
-        rates: Factors of tempo, above 0, shape (batch, 1); 0.9 is ten per cent slower.
+        rates: Tempo factors, above 0, shape (batch, 1); 0.9 is 10 % slower.
         n_fft: Length of the Fourier transform in samples.
-        hop_length: Distance between frames in samples.
+        hop_length: Hop between frames in samples.
 
     Returns:
         Waveforms of the same shape.
@@ -150,13 +150,14 @@ def stretch(waveforms, rates, n_fft: int = 1024, hop_length: int = 256):
     part = (positions - tf.cast(left, tf.float32))[..., None]
     inside = tf.cast((part >= 0) & (part <= 1), tf.complex64)
     part = tf.clip_by_value(part, 0.0, 1.0)
-    # Silence has a phase too, or what follows it would have none to go on from.
+    # Keep silence above 0, so that it has a phase from which the next frame can continue.
     magnitude = tf.maximum((1 - part) * tf.abs(before) + part * tf.abs(after), 1e-6)
     advance = _unit(after * tf.math.conj(before))
 
     def step(last, values):
-        # A sinusoid spreads over neighbouring bins, whose phases must go together or it beats: each bin follows the sum
-        # of itself and its neighbours, which have the opposite sign where frames begin at their first sample.
+        # A sinusoid spreads over neighbouring bins, whose phases must advance together to avoid beating. So each bin
+        # follows the sum of itself and its neighbours; these have the opposite sign, because phases refer to the first
+        # sample of the frame.
         return _unit(_with_neighbours(last) * values[0]) * tf.cast(values[1], tf.complex64)
 
     first = _unit(before[:, 0]) * tf.cast(magnitude[:, 0], tf.complex64)
@@ -179,10 +180,9 @@ def _with_neighbours(values):
 
 
 def add_noise(waveforms, noises, seed, min_snr_db: float, max_snr_db: float, *, probability: float = 1.0):
-    """Add noise at a signal-to-noise ratio that every example draws.
+    """Add noise at a random signal-to-noise ratio per example.
 
-    Both powers are means over the whole clip. Where the waveform or the noise is silent no ratio exists, and the
-    waveform stays as it is.
+    Both powers are means over the whole clip. If the waveform or the noise is silent, the waveform is not changed.
 
     Args:
         waveforms: Shape (batch, samples).
@@ -190,7 +190,7 @@ def add_noise(waveforms, noises, seed, min_snr_db: float, max_snr_db: float, *, 
         seed: Two integers, shape (2,).
         min_snr_db: Smallest signal-to-noise ratio, in dB.
         max_snr_db: Largest signal-to-noise ratio, in dB.
-        probability: Share of examples that are changed, in [0, 1].
+        probability: Probability of changing an example, in [0, 1].
 
     Returns:
         Waveforms of the same shape.
@@ -202,7 +202,7 @@ def add_noise(waveforms, noises, seed, min_snr_db: float, max_snr_db: float, *, 
 
 
 def colored_noise(shape, seed, min_exponent: float = 0.0, max_exponent: float = 2.0):
-    """Make Gaussian noise with a power spectrum of 1 / frequency ** exponent, the exponent drawn for every example.
+    """Generate Gaussian noise with a power spectrum of 1 / frequency ** exponent, with a random exponent per example.
 
     An exponent of 0 is white noise, 1 pink and 2 brown.
 
@@ -220,7 +220,7 @@ def colored_noise(shape, seed, min_exponent: float = 0.0, max_exponent: float = 
     num_bins = samples // 2
     exponents = tf.random.stateless_uniform((batch, 1), seeds[0], min_exponent, max_exponent)
     bins = tf.range(1, num_bins + 1, dtype=tf.float32)
-    # Uniform draws cost a sixth of Gaussian ones, and a sum over thousands of them is Gaussian all the same.
+    # Uniform draws take a sixth of the time of Gaussian ones, and the sum of thousands of them is Gaussian too.
     parts = tf.random.stateless_uniform((2, batch, num_bins), seeds[1], -1.0, 1.0)
     parts *= tf.exp(-exponents / 2 * tf.math.log(bins))
     spectrum = tf.pad(tf.complex(parts[0], parts[1]), [[0, 0], [1, 0]])
@@ -237,34 +237,33 @@ def reverberate(
     drr_db: tuple[float, float] = (0.0, 20.0),
     probability: float = 1.0,
 ):
-    """Put every example into a room of its own.
+    """Add reverberation with a random impulse response per example.
 
-    The room's impulse response is the direct sound, then white noise that decays by 60 dB within the reverberation
-    time. The direct sound stays where it was, and the impulse response has unit energy, so that the level stays about
-    the same.
+    The impulse response is the direct sound, followed by white noise that decays by 60 dB within the reverberation
+    time. The direct sound is not delayed. The impulse response has unit energy, so the level stays about the same.
 
     Args:
         waveforms: Shape (batch, samples).
         seed: Two integers, shape (2,).
-        rt60_seconds: Shortest reverberation time, above 0, and longest.
+        rt60_seconds: Shortest and longest reverberation time; above 0.
         sample_rate: In Hz.
-        drr_db: Smallest ratio of direct to reverberant energy, in dB, and largest.
-        probability: Share of examples that are changed, in [0, 1].
+        drr_db: Smallest and largest direct-to-reverberant energy ratio in dB.
+        probability: Probability of changing an example, in [0, 1].
 
     Returns:
         Waveforms of the same shape.
     """
     seeds = tf.random.split(seed, 2)
 
-    def in_rooms(chosen):
+    def convolve(chosen):
         shortest, longest = rt60_seconds
-        return _in_rooms(chosen, seeds[0], (shortest * sample_rate, longest * sample_rate), drr_db)
+        return _convolve(chosen, seeds[0], (shortest * sample_rate, longest * sample_rate), drr_db)
 
-    return _apply_to_some(waveforms, in_rooms, seeds[1], probability)
+    return _apply_to_some(waveforms, convolve, seeds[1], probability)
 
 
-def _in_rooms(waveforms, seed, rt60_samples: tuple[float, float], drr_db: tuple[float, float]):
-    """Convolve every example with a room's impulse response of its own."""
+def _convolve(waveforms, seed, rt60_samples: tuple[float, float], drr_db: tuple[float, float]):
+    """Convolve every example with its own impulse response."""
     seeds = tf.random.split(seed, 3)
     batch, samples = _shape(waveforms)
     num_tail = int(rt60_samples[1])
@@ -277,9 +276,9 @@ def _in_rooms(waveforms, seed, rt60_samples: tuple[float, float], drr_db: tuple[
     responses = tf.concat([tf.ones((batch, 1)), tail], axis=1)
     responses *= tf.math.rsqrt(1 + tf.pow(10.0, -drr_db / 10))
 
-    # Long enough that nothing wraps around, and rounded up to an even length that has no large prime factor.
+    # Long enough for linear convolution, and rounded up to an even length without large prime factors.
     fft_length = -(-(samples + num_tail) // 4096) * 4096
-    # Padded here, because tf.signal.rfft does not pad a batch that happens to be empty.
+    # Padded here, because tf.signal.rfft does not pad empty batches.
     waveforms, responses = (
         tf.pad(x, [[0, 0], [0, fft_length - length]]) for x, length in ((waveforms, samples), (responses, num_tail + 1))
     )
@@ -288,7 +287,7 @@ def _in_rooms(waveforms, seed, rt60_samples: tuple[float, float], drr_db: tuple[
 
 
 def mix_examples(waveforms, labels, seed, alpha: float = 0.2, *, probability: float = 1.0):
-    """Mix every example, and its label, with the one before it in the batch: mixup.
+    """Mix every example and its label with the previous one in the batch (mixup).
 
     Zhang et al., "mixup: Beyond empirical risk minimization" (2018, arXiv 1710.09412).
 
@@ -296,8 +295,9 @@ def mix_examples(waveforms, labels, seed, alpha: float = 0.2, *, probability: fl
         waveforms: Shape (batch, samples).
         labels: One-hot or soft labels, float, shape (batch, labels).
         seed: Two integers, shape (2,).
-        alpha: The weight of the example is drawn from Beta(alpha, alpha), above 0; small values leave most as they are.
-        probability: Share of examples that are changed, in [0, 1].
+        alpha: The weight of the example is drawn from Beta(alpha, alpha); above 0. Small values change most examples
+            little.
+        probability: Probability of changing an example, in [0, 1].
 
     Returns:
         Waveforms and labels of the same shapes.
@@ -305,7 +305,7 @@ def mix_examples(waveforms, labels, seed, alpha: float = 0.2, *, probability: fl
     seeds = tf.random.split(seed, 2)
     batch, _ = _shape(waveforms)
     gammas = tf.random.stateless_gamma((batch, 2), seeds[0], alpha)
-    # With a small alpha both draws can underflow to 0; such an example stays as it is.
+    # With a small alpha both draws can underflow to 0; such an example is not changed.
     total = tf.reduce_sum(gammas, axis=1, keepdims=True)
     weight = tf.where(total > 0, tf.math.divide_no_nan(gammas[:, :1], total), 1.0)
     weight = _apply(tf.ones_like(weight), weight, seeds[1], probability)
@@ -313,24 +313,24 @@ def mix_examples(waveforms, labels, seed, alpha: float = 0.2, *, probability: fl
 
 
 def _shape(waveforms):
-    """Return (batch, samples), as plain integers where they are known."""
+    """Return (batch, samples), with Python integers for static sizes."""
     dynamic = tf.shape(waveforms)
     return tuple(dynamic[axis] if size is None else size for axis, size in enumerate(waveforms.shape))
 
 
 def _draw(waveforms, seed, low, high):
-    """Draw a number an example, shape (batch, 1), uniformly."""
+    """Draw a uniform number per example, shape (batch, 1)."""
     return tf.random.stateless_uniform((_shape(waveforms)[0], 1), seed, low, high)
 
 
 def _apply(original, changed, seed, probability):
-    """Take every example, first axis, from `changed` with the given probability, else from `original`."""
+    """Select every example from `changed` with the given probability, otherwise from `original`."""
     chosen = tf.random.stateless_uniform((_shape(original)[0], 1), seed) < probability
     return tf.where(chosen, changed, original)
 
 
 def _apply_to_some(waveforms, change, seed, probability):
-    """Change every example with the given probability, working on those alone that are changed."""
+    """Change every example with the given probability; compute only the changed examples."""
     if probability == 1:
         return change(waveforms)
     chosen = tf.where(tf.random.stateless_uniform((_shape(waveforms)[0],), seed) < probability)
@@ -339,7 +339,7 @@ def _apply_to_some(waveforms, change, seed, probability):
 
 
 def _amplitude(db):
-    """Turn decibels of power into a factor of amplitude."""
+    """Convert decibels to an amplitude factor."""
     return tf.pow(10.0, db / 20.0)
 
 

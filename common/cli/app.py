@@ -1,4 +1,4 @@
-"""How every entry point starts and ends: flags, help, logging, errors in one line."""
+"""Start and end of every entry point: flags, help, logging, errors in one line."""
 
 import errno
 import logging
@@ -15,14 +15,16 @@ from common.cli import tensorflow_errors
 from common.config import FlagValues
 from common.errors import UserError
 
-# What the system says of a path that cannot be, and what to do about it.
+# Errors of the system about a path, with a hint for each.
 _WRONG_PATHS = {
     errno.ENAMETOOLONG: "give a shorter one",
-    errno.ENOTDIR: "a file lies where a folder was expected: give another path",
-    errno.EISDIR: "a folder lies where a file was expected: give another path",
-    errno.EEXIST: "a file lies where a folder was expected: give another path",
-    errno.ELOOP: "its links lead round in a circle: give another path",
+    errno.ENOTDIR: "a file is where a folder was expected: give another path",
+    errno.EISDIR: "a folder is where a file was expected: give another path",
+    errno.EEXIST: "a file is where a folder was expected: give another path",
+    errno.ELOOP: "its links form a loop: give another path",
 }
+# The column in which the help of a flag begins, and the width of the page.
+_HELP_COLUMN, _HELP_WIDTH = 28, 110
 
 
 def run(
@@ -30,7 +32,7 @@ def run(
     define_flags: Callable[[FlagValues], None],
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Parse the command line, call `main`, and turn what went wrong into one line.
+    """Parse the command line, call `main`, and print errors as one line.
 
     Args:
         main: Takes the parsed flags and the positional arguments.
@@ -38,7 +40,7 @@ def run(
         arguments: The command line without the program's name; `sys.argv` unless given.
 
     Returns:
-        The exit code: 0, 2 for an error that the user can mend, 130 after Ctrl-C, 143 after SIGTERM. Other exceptions
+        The exit code: 0, 2 for an error that the user can fix, 130 after Ctrl-C, 143 after SIGTERM. Other exceptions
         pass through.
     """
     streams.open_closed()
@@ -49,7 +51,7 @@ def run(
     flags.DEFINE_bool("help", False, "show this text and stop", short_name="h", flag_values=flag_values)
     define_flags(flag_values)
     code = _explained(lambda: _call(main, program, flag_values, arguments), program, flag_values)
-    # What is still buffered is written here, whatever happened: at its exit Python would fail with a traceback.
+    # Write buffered output here: at exit Python would print a traceback if that failed.
     return _explained(_flush, program, flag_values) or code
 
 
@@ -70,7 +72,7 @@ def _call(
 
 
 def _explained(work: Callable[[], None], program: str, flag_values: FlagValues) -> int:
-    """Do something, say in one line what went wrong, and return the exit code."""
+    """Call `work`, print an error as one line, and return the exit code."""
     try:
         work()
     except flags.Error as error:
@@ -82,7 +84,7 @@ def _explained(work: Callable[[], None], program: str, flag_values: FlagValues) 
         interruption.tell()
         return error.exit_code if isinstance(error, interruption.Interrupted) else 130
     except BrokenPipeError:
-        # Whoever read the answers has enough of them.
+        # The reader of the output has closed it, such as `head`.
         streams.drop_output()
         return 0
     except Exception as error:
@@ -96,7 +98,7 @@ def _explained(work: Callable[[], None], program: str, flag_values: FlagValues) 
 
 
 def _naming_flags(message: str, flag_values: FlagValues) -> str:
-    """Put the dashes before an argument of a function that is a flag of the command too."""
+    """Put dashes before the name of an argument that is also a flag of the command."""
     name = message.partition(":")[0]
     return f"--{message}" if name in flag_values else message
 
@@ -110,7 +112,7 @@ def _flush() -> None:
 
 
 def _known(error: Exception) -> str | None:
-    """Return the line that says what an exception of another library means to the user; None for a defect."""
+    """Return the line for an exception of another library that the user can fix; None for a bug."""
     explained = tensorflow_errors.explain(error)
     if explained is not None:
         return explained.command_line
@@ -120,20 +122,20 @@ def _known(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno in _WRONG_PATHS:
         return f"{error.filename or 'a path'}: {error.strerror}; {_WRONG_PATHS[error.errno]}"
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
-        # What a library could not encode may be a whole table.
+        # The text that could not be encoded may be a whole table.
         name = error.object[max(0, error.start - 60) : error.end + 60]
-        return f"{name!r} holds bytes that are no UTF-8; rename the file or folder"
+        return f"{name!r} holds bytes that are not UTF-8; rename the file or folder"
     return None
 
 
 def _refused_path(error: Exception, reason: str) -> str:
-    """Name the file that an error is about; TensorFlow names it before the reason."""
+    """Return the file that an error is about; TensorFlow puts it before the reason."""
     named = re.search(rf"(\S+); {re.escape(reason)}", str(error))
     return named[1] if named else getattr(error, "filename", None) or "a file"
 
 
 def refuse_arguments(arguments: Sequence[str]) -> None:
-    """Refuse positional arguments where an entry point takes none.
+    """Refuse positional arguments of an entry point that takes none.
 
     Raises:
         UserError: There are some; most often a flag without its dashes.
@@ -143,21 +145,37 @@ def refuse_arguments(arguments: Sequence[str]) -> None:
 
 
 def help_text(program: str, purpose: str, flag_values: FlagValues) -> str:
-    """Lay out `--help`: the purpose, then a line or two a flag, in the order of their definition."""
+    """Lay out `--help`: the purpose, then the flags by group, in the order of their definition."""
     lines = [purpose.strip(), "", f"Flags of {program}:"]
     by_module = flag_values.flags_by_module_dict()
-    # One FlagValues an entry point: all its flags are its own, whichever module declared them.
-    for flag in dict.fromkeys(flag for module in by_module.values() for flag in module):
-        if flag.name == "help" or configs.is_former_name(flag_values, flag.name):
-            continue
-        name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
-        lines.append(f"  {name}")
-        lines.append(textwrap.fill(_flag_help(flag), 100, initial_indent=" " * 6, subsequent_indent=" " * 6))
+    grouped = {flag for group in configs.GROUPS for flag in by_module.get(group, ())}
+    # Every entry point has its own FlagValues: all modules in it declare flags of this command.
+    all_flags = dict.fromkeys(flag for module in by_module.values() for flag in module)
+    for group in ("", *configs.GROUPS):
+        members = by_module.get(group, ()) if group else [flag for flag in all_flags if flag not in grouped]
+        members = [flag for flag in members if not _hidden(flag, flag_values)]
+        if members and group:
+            lines += ["", f"{group.capitalize()}:"]
+        lines += map(_flag_lines, members)
     return "\n".join(lines)
 
 
+def _hidden(flag: flags.Flag, flag_values: FlagValues) -> bool:
+    return flag.name == "help" or configs.is_former_name(flag_values, flag.name)
+
+
+def _flag_lines(flag: flags.Flag) -> str:
+    """Return the name of a flag and its help, beside it where the name leaves room."""
+    name = f"  --[no]{flag.name}" if flag.boolean else f"  --{flag.name}"
+    indent = " " * _HELP_COLUMN
+    text = textwrap.fill(_flag_help(flag), _HELP_WIDTH, initial_indent=indent, subsequent_indent=indent)
+    if len(name) + 2 > _HELP_COLUMN:
+        return f"{name}\n{text}"
+    return name.ljust(_HELP_COLUMN) + text[_HELP_COLUMN:]
+
+
 def _flag_help(flag: flags.Flag) -> str:
-    """Say what a flag means, with its default; fields of a configuration say theirs themselves."""
+    """Return the help of a flag with its default, which fields of a configuration already include."""
     help = re.sub(r"^<[^>]*>: ", "", flag.help)  # absl puts the values of an enumeration first
     if flag.default in (None, "") or "(default" in help:
         return help
@@ -170,7 +188,7 @@ def _module_name(function: Callable) -> str:
     return module.__spec__.name if getattr(module, "__spec__", None) else module.__name__
 
 
-def _fail(message: str, way_out: str = "") -> int:
+def _fail(message: str, hint: str = "") -> int:
     line = " ".join(message.split())
-    print(f"error: {line}{f'; {way_out}' if way_out else ''}", file=sys.stderr)
+    print(f"error: {line}{f'; {hint}' if hint else ''}", file=sys.stderr)
     return 2

@@ -1,4 +1,4 @@
-"""A CSV table on standard output, written as its rows come."""
+"""A CSV table on standard output: rows are written as they come."""
 
 import csv
 import sys
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class CsvList:
-    """A header, then a row a line, each at once.
+    """A header, then one row per line, each flushed.
 
     Example:
         with CsvList("path", "word") as rows:
@@ -28,4 +28,4 @@ class CsvList:
         sys.stdout.flush()
 
     def __exit__(self, *error: object) -> None:
-        """Leave the table as it is: every row of it is whole."""
+        """Do nothing: every row is complete."""

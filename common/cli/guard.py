@@ -1,4 +1,4 @@
-"""One recording never ends the others: what goes wrong with one is told in a line, and the exit code tells of it."""
+"""A failed recording does not stop the others: one error line each, and a failing exit code at the end."""
 
 import contextlib
 import logging
@@ -10,39 +10,39 @@ from common.errors import UserError, reason
 
 
 class Guard:
-    """Passes over what fails of many things that are done one after another.
+    """Processes many items and continues after a failed one.
 
-    Reading, answering, writing and drawing of a recording all belong into its block.
+    Put everything that is done for a recording (reading, predicting, writing, plotting) into its block.
 
     Example:
         guard = Guard()
         for name, source, _ in named:
             with guard.one(name):
-                print(name, answer(source))
+                print(name, predict(source))
         guard.finish()
 
     Attributes:
-        failures: How many have failed so far.
+        failures: The number of items that have failed.
     """
 
-    def __init__(self, things: str = "recordings", done: str = "answered"):
-        """Count nothing yet.
+    def __init__(self, things: str = "recordings", done: str = "processed"):
+        """Start without failures.
 
         Args:
-            things: What they are, for the last line.
-            done: What could not be done to them.
+            things: What the items are, for the last line.
+            done: What is done to them, for the last line.
         """
         self.things, self.done = things, done
         self.failures = 0
 
     @contextlib.contextmanager
     def one(self, name: str) -> Iterator[None]:
-        """Tell what goes wrong in the block in one line, which names the recording, and go on behind it.
+        """Print an error of the block as one line that names the recording, and continue.
 
-        Ctrl-C passes through, and so does a standard output that takes no more: there is no use in the others then.
+        Ctrl-C passes through, and so does a closed standard output: there is no use in the other recordings then.
 
         Args:
-            name: Of the recording; `-` is standard input.
+            name: Name of the recording; `-` is standard input.
         """
         try:
             yield
@@ -54,17 +54,17 @@ class Guard:
             self.failures += 1
 
     def finish(self) -> None:
-        """Fail if one has failed.
+        """Raise an error if an item failed.
 
         Raises:
-            UserError: Says how many.
+            UserError: States how many.
         """
         if self.failures:
             raise UserError(f"{self.failures} of the {self.things} could not be {self.done}; the lines above say why")
 
 
 def _line(error: Exception, name: str) -> UserError:
-    """Say what happened to a recording; a message that names it is left as it is.
+    """Return the error of a recording; a message that already names the recording stays as it is.
 
     Example:
         >>> _line(ValueError("expected 2 channels"), "a.wav")
@@ -74,10 +74,10 @@ def _line(error: Exception, name: str) -> UserError:
     if isinstance(error, UserError):
         message = str(error)
     elif isinstance(error, MemoryError):
-        message = "it takes more memory than there is"
+        message = "not enough memory"
     elif isinstance(error, OSError):
         message = error.strerror or reason(error)
     else:
         message = reason(error)
-    # As it stands in a message that was made printable.
+    # Compare with the printable form of the name, which messages use.
     return UserError(message if str(UserError(name)) in message else f"{name}: {message}")

@@ -1,4 +1,4 @@
-"""The recordings that a command line names."""
+"""The recordings given on the command line."""
 
 import contextlib
 import os
@@ -17,15 +17,15 @@ Named = tuple[str, AudioSource, Path | None]
 
 
 def recordings(arguments: Sequence[str]) -> Iterator[Named]:
-    """Yield every recording: its name, its source, and the named folder that it was found in, if any.
+    """Yield every recording: its name, its source, and the folder argument that it was found in, if any.
 
-    Folders are read at any depth, and `-` is standard input.
+    Folders are searched at any depth; `-` is standard input.
 
     Raises:
-        UserError: None is named, or a folder holds no audio.
+        UserError: No argument is given, or a folder has no audio.
     """
     if not arguments:
-        raise UserError("no recording given; name files or folders, or - for a WAV on standard input")
+        raise UserError("no recording given; give files or folders, or - for a WAV on standard input")
     for argument in arguments:
         path = Path(configs.expanded(argument))
         if argument == "-":
@@ -34,18 +34,18 @@ def recordings(arguments: Sequence[str]) -> Iterator[Named]:
             found = listing.find(path)
             found.tell()
             if not found.files:
-                raise UserError(f"{path} holds no audio files ({formats.USUAL_SUFFIXES})")
+                raise UserError(f"{path} has no audio files ({formats.USUAL_SUFFIXES})")
             yield from ((str(file), file, path) for file in found.files)
         else:
             yield str(path) if argument.startswith("~") else argument, path, None
 
 
 def present(guard: Guard, named: Iterable[tuple]) -> list[tuple]:
-    """Return the recordings that are there; of the others the guard tells at once, before anything slow is loaded.
+    """Return the recordings that exist; the guard reports the others before anything slow is loaded.
 
     Args:
-        guard: Of the command.
-        named: Tuples that begin with the name and the source.
+        guard: The guard of the command.
+        named: Tuples that start with name and source.
     """
     found = []
     for one in named:
@@ -57,10 +57,10 @@ def present(guard: Guard, named: Iterable[tuple]) -> list[tuple]:
 
 @contextlib.contextmanager
 def on_disk(source: AudioSource) -> Iterator[Path]:
-    """Yield the path of a recording; one that comes through a pipe is first copied to a temporary file.
+    """Yield the path of a recording; standard input is copied to a temporary file.
 
     Raises:
-        UserError: It cannot be copied, or what is done with the copy failed: it is called "standard input" then.
+        UserError: The copy failed, or the block failed; the message then says "standard input" in place of the path.
     """
     if not hasattr(source, "read"):
         yield Path(source)

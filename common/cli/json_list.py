@@ -1,4 +1,4 @@
-"""A JSON list on standard output, written as its rows come, and whole whatever happens."""
+"""A JSON list on standard output: rows are written as they come, and the list is always closed."""
 
 import json
 import re
@@ -11,7 +11,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class JsonList:
-    """A row a line; the list is closed also where an exception or a signal ends the block.
+    """One row per line; an exception or a signal closes the list too.
 
     Example:
         with JsonList() as rows:
@@ -19,20 +19,20 @@ class JsonList:
     """
 
     def __enter__(self) -> Self:
-        """Begin the list."""
+        """Start the list."""
         self._separator = "["
         interruption.last_words.append(self._close)
         return self
 
     def add(self, row: Any) -> None:
-        """Write one row, at once and as a whole."""
+        """Write one row atomically and flush."""
         text = to_json(row)
         with interruption.held():
             separator, self._separator = self._separator, ","
             print(f"{separator}\n{text}", end="", flush=True)
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
-        """Close the list, if there is anybody to read it."""
+        """Close the list, unless standard output is closed."""
         if error is None or not streams.refused(error):
             with interruption.held():
                 self._close()
@@ -46,7 +46,7 @@ class JsonList:
 def to_json(value: Any) -> str:
     r"""Return one line of JSON that standard output can write.
 
-    What is no text in the name of a file becomes an escape, and so does all beyond ASCII where the encoding is not UTF-8;
+    Bytes of file names that are not text are escaped, and so is everything beyond ASCII if the encoding is not UTF-8.
     Python reads the same name back.
 
     Example:

@@ -1,8 +1,8 @@
-"""The files that a command is about to write: nothing is overwritten by accident.
+"""The files that a command will write: nothing is overwritten by accident.
 
-Before any work all of them are checked: none leads out of the output folder, none is another's or an input, and what is there
-already was written by the same command from the same recording. So that this is known, a hidden file in the output folder
-says of each file what it was made from, and how large and how old it was when it was complete.
+All of them are checked before any work. Each must be inside the output folder and must not be an input. An existing file is
+replaced only if the same command wrote it from the same recording. A hidden ledger in the output folder stores for each file
+what it was made from, its size and its modification time.
 """
 
 import contextlib
@@ -20,28 +20,28 @@ from common.errors import UserError
 
 LEDGER = ".quartet-written.json"
 _OF_THE_RUN = ("config.json", "corpus.json", "metrics.json", "threshold.json", "model.keras")
-# Flags that say where files go, and which: their names tell them apart.
+# Flags that change which files are written or where, but not their content.
 _NOT_OF_THE_CONTENT = ("run_dir", "output_dir", "plot_dir", "output_format", "overwrite", "seed", "num_samples")
 Recording = tuple[str, AudioSource, Path | None]
 
 
 class Target(NamedTuple):
-    """A file to write, and the name of what it is made from; `-` is standard input, which is another each time."""
+    """A file to write, and the recording it is made from; `-` is standard input, which is never the same twice."""
 
     path: Path
     made_from: str
 
 
 class Outputs:
-    """What one command writes to one folder."""
+    """The files that one command writes to one folder."""
 
     def __init__(self, folder: str | Path, command: str, flag_values: FlagValues):
-        """Remember what tells a file of this command from others.
+        """Store what identifies files of this command.
 
         Args:
             folder: The output folder; it need not exist.
             command: For example `separation.predict`.
-            flag_values: Its flags. What another model or other flags made is not replaced without `--overwrite`.
+            flag_values: Its flags. Files of another model or of other flags are replaced only with `--overwrite`.
         """
         self.folder = Path(os.path.abspath(folder))
         given = {name: flag_values[name].value for name in flag_values if flag_values[name].present}
@@ -54,14 +54,14 @@ class Outputs:
         self._entries: dict[str, dict] = {}
 
     def not_own(self, recordings: Iterable[Recording], named: Sequence[str]) -> list[Recording]:
-        """Leave out what this command itself has written below a folder that is named.
+        """Drop recordings that this command has written itself into a folder to read.
 
         Args:
-            recordings: As `common.cli.inputs.recordings` gives them.
+            recordings: From `common.cli.inputs.recordings`.
             named: The arguments of the command line.
 
         Raises:
-            UserError: Nothing remains.
+            UserError: No recording is left.
         """
         recordings = list(recordings)
         roots = {Path(os.path.abspath(name)) for name in named}
@@ -71,14 +71,14 @@ class Outputs:
             raise UserError(f"all recordings in {', '.join(named)} were written by this command; name the originals")
         if len(kept) < len(recordings):
             logging.warning(
-                "left out what this command wrote: %d of the %d recordings found",
+                "skipped %d of the %d recordings found: this command wrote them",
                 len(recordings) - len(kept),
                 len(recordings),
             )
         return kept
 
     def _wrote(self, path: Path, roots: set[Path], read: Callable[[Path], dict[str, dict]]) -> bool:
-        """Look into the ledgers of the output folder and of all folders between a named one and a file."""
+        """Search the ledgers of the output folder and of all folders between an argument and the file."""
         for folder in path.parents:
             if folder in roots and folder != self.folder:
                 return False
@@ -90,15 +90,15 @@ class Outputs:
         return False
 
     def check(self, targets: Iterable[Target], inputs: Iterable[AudioSource] = ()) -> None:
-        """Refuse to write what would be lost or would replace something, before any work.
+        """Check all files before any work.
 
         Args:
             targets: All files to write.
-            inputs: Files that are read, which are never written to.
+            inputs: Files to read, which are never replaced.
 
         Raises:
-            UserError: A file leads out of the output folder, is another's or an input, or is there and not of this
-                command, or the folder cannot be written to.
+            UserError: A file is outside the output folder, is an input, would be written twice, or exists and is not from
+                this command; or the folder is not writable.
         """
         if os.path.lexists(self.folder) and not self.folder.is_dir():
             raise UserError(f"{self.folder} is a file; expected a folder to write to: give another one")
@@ -125,7 +125,7 @@ class Outputs:
             self._refuse_foreign()
 
     def _check_way(self, path: Path) -> None:
-        """Refuse a folder in place of a file, and a file in place of a folder."""
+        """Refuse a target that is a folder, or whose folder is a file."""
         if path.is_dir():
             raise UserError(f"{path} is a folder; expected to write a file there: give another output folder")
         for folder in path.parents:
@@ -135,7 +135,7 @@ class Outputs:
                 raise UserError(f"{folder} is a file; expected to make a folder there: give another output folder")
 
     def _refuse_foreign(self) -> None:
-        """Refuse what is there and was not written by this command from the same recording."""
+        """Refuse existing files that this command did not write from the same recording."""
         written = _read(self.folder)
         foreign = [
             path
@@ -150,14 +150,14 @@ class Outputs:
             )
 
     def _is_own(self, path: Path, entry: dict | None, expected: dict) -> bool:
-        """Say whether a file is as this command wrote it; of a killed one nothing but its plans is known."""
+        """Whether a file is as this command wrote it; a killed command left only the plan in the ledger."""
         if entry is None or expected["from"] == "-" or any(entry.get(name) != expected[name] for name in expected):
             return False
         return "modified_ns" not in entry or entry == {**expected, **_stamp(path)}
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Write what was checked in the block: before it the plan is noted, behind it what came of it."""
+        """Write the checked files inside the block; the ledger gets the plan before it and the result after it."""
         earlier = _read(self.folder)
         before = {key: _stamp(self.folder / key) for key in self._entries}
         is_new = not self.folder.exists()
@@ -173,12 +173,12 @@ class Outputs:
                 }
             )
             if is_new:
-                # Nothing was written: the folder goes as it came.
+                # Nothing was written: remove the new folder.
                 with contextlib.suppress(OSError):
                     self.folder.rmdir()
 
     def _note(self, entries: dict[str, dict | None]) -> None:
-        """Bring the ledger up to date; None takes an entry out."""
+        """Update the ledger; None removes an entry."""
         merged = {key: entry for key, entry in (_read(self.folder) | entries).items() if entry}
         if merged:
             files.write_json(self.folder / LEDGER, merged)
@@ -187,14 +187,15 @@ class Outputs:
 
 
 def evaluation_file(flag_values: FlagValues, beside: Sequence[str] = ()) -> Path:
-    """Return where the figures of an evaluation go: `--output`, or `evaluation.json` in the run directory.
+    """Return the file for the metrics of an evaluation: `--output`, or `evaluation.json` in the run directory.
 
     Args:
-        flag_values: Of `common.cli.flags.define_evaluation_flags`.
-        beside: What is written beside it: how the names end, behind that of the file without its suffix and `_`.
+        flag_values: From `common.cli.flags.define_evaluation_flags`.
+        beside: Endings of the other files of the evaluation: `confusion.png` is written as `evaluation_confusion.png`.
 
     Raises:
-        UserError: It is a file of the run, a folder, or there and no evaluation, or the folder cannot be written to.
+        UserError: It is a file of the run, a folder, or an existing file that is not an evaluation; or the folder is not
+            writable.
     """
     run_dir = Path(flag_values.run_dir)
     path = Path(flag_values.output or run_dir / "evaluation.json")
@@ -204,10 +205,10 @@ def evaluation_file(flag_values: FlagValues, beside: Sequence[str] = ()) -> Path
     is_of_a_run = path.name in _OF_THE_RUN and (path.parent / "config.json").exists()
     if is_of_a_run or _identity(path) in {_identity(run_dir / name) for name in _OF_THE_RUN} - {None}:
         raise UserError(f"--output: {path} belongs to a run; give another file")
-    pictures = [path.with_name(f"{path.with_suffix('').name}_{ending}") for ending in beside]
-    there = [file for file in (path, *pictures) if os.path.lexists(file)]
+    others = [path.with_name(f"{path.with_suffix('').name}_{ending}") for ending in beside]
+    there = [file for file in (path, *others) if os.path.lexists(file)]
     if there and not flag_values.overwrite and not _is_evaluation(path):
-        raise UserError(f"--output: {there[0]} exists, and is no evaluation; give another file, or --overwrite")
+        raise UserError(f"--output: {there[0]} exists and is not an evaluation; give another file, or --overwrite")
     return path
 
 
@@ -220,7 +221,7 @@ def _is_evaluation(path: Path) -> bool:
 
 
 def _read(folder: Path) -> dict[str, dict]:
-    """Read a ledger; what is damaged, or of somebody else, knows nothing."""
+    """Read a ledger; a damaged one counts as empty."""
     try:
         entries = files.read_json(folder / LEDGER, "")
     except (OSError, UserError):
@@ -231,7 +232,7 @@ def _read(folder: Path) -> dict[str, dict]:
 
 
 def _stamp(path: Path) -> dict[str, int]:
-    """Return size and time of change of a file; nothing if it is not there."""
+    """Return size and modification time of a file; empty if there is no file."""
     try:
         status = os.lstat(path)
     except OSError:
@@ -240,7 +241,7 @@ def _stamp(path: Path) -> dict[str, int]:
 
 
 def _identity(path: str | Path) -> tuple[int, int] | None:
-    """Return what all names of one file have in common: links, and several names of one file."""
+    """Return device and inode, which all links to a file share."""
     try:
         status = os.stat(path)
     except OSError:

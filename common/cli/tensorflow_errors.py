@@ -1,6 +1,6 @@
-"""What errors of TensorFlow mean to the user. It says most of it in text only.
+"""Errors of TensorFlow that the user can fix. Most are recognised by their text.
 
-Nothing here imports TensorFlow: where it has not been imported, no error is its own.
+This module does not import TensorFlow: if nothing else has, the error is not from TensorFlow.
 """
 
 import sys
@@ -9,7 +9,7 @@ from common.errors import UserError
 
 
 def explain(error: Exception) -> UserError | None:
-    """Return the line that a TensorFlow error, or an error in reading what a model trains on, is to the user; None for a defect."""
+    """Return the line for an error of TensorFlow or of reading training data; None for a bug."""
     if "tensorflow" not in sys.modules:
         return None
     import tensorflow as tf
@@ -19,6 +19,6 @@ def explain(error: Exception) -> UserError | None:
     if isinstance(error, tf.errors.OpError | UnicodeDecodeError):
         from common.data import shards
 
-        # What is read while a model trains has no place of its own to catch this.
+        # TensorFlow reads shards during training, so that no code of ours can catch this there.
         return shards.damage(error)
     return None

@@ -18,16 +18,16 @@ def train(
     variants: Mapping[str, configs.TrainingConfig],
     flags: configs.FlagValues,
 ) -> tuple[runs.Run, bool]:
-    """Train what the flags say, on the devices that they name.
+    """Train with the configuration and on the devices of the flags.
 
     Args:
-        train_run: The task's: takes a configuration, the run directory, the name of the variant, and `Options`.
-        task: The task's name.
-        variants: The task's named configurations.
-        flags: Of `common.cli.flags.define_training_flags` and `common.config.define_flags`.
+        train_run: `train_run` of the task: takes a configuration, the run directory, the name of the variant, and `Options`.
+        task: Name of the task.
+        variants: Named configurations of the task.
+        flags: From `common.cli.flags.define_training_flags` and `common.config.define_flags`.
 
     Returns:
-        What `train_run` does: the run, complete, and whether anything was left to do.
+        The result of `train_run`: the complete run, and whether anything was trained.
     """
     if flags.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -39,27 +39,30 @@ def train(
         on_nan=flags.on_nan,
         tune_jit_compile=not flags["jit_compile"].present,
     )
-    # What Keras prints of its epochs ends no training.
-    with streams.as_log(), strategy.scope(flags.strategy), session.restored():
+    # A closed standard output, to which Keras prints its epochs, must not end the training.
+    folder = flags.run_dir or f"runs/{task}/{flags.variant}"
+    with streams.as_log(), strategy.scope(flags.strategy), session.restored(folder):
         config = strategy.scaled(configs.from_flags(flags, variants), flags.scale_to_devices)
-        return train_run(config, flags.run_dir or f"runs/{task}/{flags.variant}", flags.variant, options)
+        return train_run(config, folder, flags.variant, options)
 
 
 def report(
     run: runs.Run, trained: bool, task: str, format_table: Callable[[dict], str], what_next: Mapping[str, object]
 ) -> None:
-    """Print what came of a training, and what can be done with it.
+    """Print the metrics of a training, and the next commands.
 
     Args:
-        run: The run, complete.
-        trained: Whether anything was left to do.
-        task: The task's name.
-        format_table: The task's: lays the figures out.
-        what_next: Where else to look and which commands to try, each by a word.
+        run: The complete run.
+        trained: Whether anything was trained.
+        task: Name of the task.
+        format_table: `evaluation.format_table` of the task.
+        what_next: Label and text of further lines: files to look at, commands to try.
     """
     print(format_table(runs.read_metrics(run)))
     if not trained:
-        logging.info("%s is complete: another --run_dir trains another, --noresume starts over", run.folder)
+        logging.info(
+            "%s is complete; give another --run_dir to train another run, or --noresume to start over", run.folder
+        )
         return
     lines = {
         "plots": ", ".join(str(path) for path in sorted(run.folder.glob("*.png"))),

@@ -1,8 +1,9 @@
-"""What can be done with each task: `python -m kws`, and `quartet kws predict …` from any folder."""
+"""The commands of each task: `python -m kws` lists them, `quartet kws predict …` runs one from any folder."""
 
 import importlib
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 
 from common.cli import app
 from common.errors import nearest
@@ -16,17 +17,23 @@ VERBS = {
 }
 
 
-def show(task: str) -> int:
-    """Print what can be done with a task, a line each; returns the exit code."""
+def show(task: str, prefix: str = "") -> int:
+    """Print the commands of a task, one line each; returns the exit code.
+
+    Args:
+        task: The task.
+        prefix: What a command line begins with; `python -m <task>.` if empty.
+    """
+    prefix = prefix or f"python -m {task}."
     print(f"{importlib.import_module(task).__doc__}\n")
     for verb in VERBS[task]:
-        print(f"  python -m {task}.{verb:<14} {_purpose(task, verb)}")
-    print(f"\n`python -m {task}.{VERBS[task][0]} --help` lists the flags.")
+        print(f"  {prefix}{verb:<14} {_purpose(task, verb)}")
+    print(f"\n`{prefix}{VERBS[task][0]} --help` lists the flags.")
     return 0
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Run `quartet TASK VERB --flags`, and list tasks and verbs where they are not given.
+    """Run `quartet TASK VERB --flags`; without a task or verb, list them.
 
     Args:
         arguments: The command line without the program's name; `sys.argv` unless given.
@@ -35,15 +42,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["--version"]:
+        print(metadata.version("quartet-audio"))
+        return 0
+    if given[:1] == ["help"]:
+        given = given[1:]
     task, verb = [*given, "", ""][:2]
-    if task in ("", "help", "--help", "-h"):
+    if task in ("", "--help", "-h"):
         for name in VERBS:
             print(f"quartet {name:<11} {', '.join(VERBS[name]):<66} {importlib.import_module(name).__doc__}")
         return 0
     if task not in VERBS:
         return _refuse(f"there is no task {task!r}; expected one of {', '.join(VERBS)}.{nearest(task, VERBS)}")
     if verb in ("", "help", "--help", "-h"):
-        return show(task)
+        return show(task, f"quartet {task} ")
     if verb not in VERBS[task]:
         known = ", ".join(VERBS[task])
         return _refuse(f"{task} has no command {verb!r}; expected one of {known}.{nearest(verb, VERBS[task])}")

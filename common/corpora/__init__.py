@@ -1,14 +1,15 @@
-"""The corpora, by the name that `--corpus` takes and the task that learns from them.
+"""The registry of corpora: the module for each `--corpus` name and task.
 
 A corpus is a module with:
 
-- `index(root, **options)`, which lists its recordings in a manifest (see `common.corpora.manifest`). Of the options that a
-  task has it takes those that its arguments name.
-- `LAYOUT`, what its folder looks like, for messages.
-- `FOLDER`, where it lies unless told; without it the user has to tell.
-- `download(root, **options)`, if it can be fetched.
+- `index(root, **options)`, which lists its recordings in a manifest (see `common.corpora.manifest`). It receives only
+  the task's options that its signature names.
+- `LAYOUT`, the expected folder layout, for messages.
+- `FOLDER`, the default folder; without it, the user must give `--data_dir`.
+- `download(root, **options)`, if the corpus can be downloaded.
 
-What goes wrong is a `UserError`. A new corpus is such a module and a line below. Nothing is imported before it is used.
+Errors are raised as `UserError`. To add a corpus, write such a module and add a line below. Modules are imported on
+first use.
 """
 
 import importlib
@@ -47,7 +48,7 @@ _MODULES = {
 
 
 def names(task: str) -> tuple[str, ...]:
-    """Return the corpora that a task can learn from.
+    """Return the names of the corpora that a task can use.
 
     Example:
         >>> names("generation")
@@ -65,25 +66,25 @@ def index(task: str, name: str, data_dir: str = "", *, download: bool = False, *
     """List the recordings of a corpus.
 
     Args:
-        task: What learns from it.
+        task: Name of the task.
         name: One of `names(task)`.
-        data_dir: Where it lies; empty for its usual place.
-        download: Whether to fetch what is not there; what is made on the spot is made in any case.
-        **options: All that the task can tell any of its corpora.
+        data_dir: Folder of the corpus; empty for its default folder.
+        download: Whether to download a missing corpus; synthetic corpora are always generated.
+        **options: All corpus options of the task.
 
     Returns:
         A manifest (see `common.corpora.manifest`).
 
     Raises:
-        UserError: The folder is not named, missing or of another layout, or the corpus cannot be downloaded.
+        UserError: The folder is not given, is missing or has another layout, or the corpus cannot be downloaded.
     """
     corpus = module(task, name)
     root = data_dir or getattr(corpus, "FOLDER", "")
     if not root:
-        raise UserError(f"--corpus={name} needs --data_dir, the folder that holds it: {corpus.LAYOUT}")
+        raise UserError(f"--corpus={name} needs --data_dir, the folder of the corpus: {corpus.LAYOUT}")
     if download and name != "synthetic":
         if not hasattr(corpus, "download"):
-            raise UserError(f"--download: the corpus {name} has no public address; give its folder by --data_dir")
+            raise UserError(f"--download: the corpus {name} has no download address; give its folder by --data_dir")
         _call(corpus.download, root, options)
     return _call(corpus.index, root, options)
 

@@ -1,8 +1,8 @@
-"""Speech that nobody transcribed, cut into clips that are labelled by what they sound like.
+"""Untranscribed speech, cut into clips with pseudo-labels from clustering, for pretraining.
 
-A network that learns these labels learns about speech before it meets the few recordings with words; it is then taken
-by `--model=embedding --embedding=RUN --fine_tune`. The labels are k-means clusters of MFCC, as the first targets of
-HuBERT are (Hsu et al., 2021, arXiv 2106.07447), here of whole clips rather than of frames.
+A network is pretrained on these labels, then fine-tuned on a few labelled words by
+`--model=embedding --embedding=RUN --fine_tune`. The labels are k-means clusters of MFCC, like the first targets of
+HuBERT (Hsu et al., 2021, arXiv 2106.07447), but of whole clips instead of frames.
 """
 
 from pathlib import Path
@@ -19,39 +19,39 @@ from common.errors import UserError
 FOLDER = "data/clusters"
 _SAMPLE_RATE = 16000
 _RANGE_DB = 80.0
-_SEGMENTS = 5  # of a clip, so that a label says what comes first and what after it
+_SEGMENTS = 5  # per clip, so that a label reflects the order of the sounds
 
 
 def index(root: str | Path, clip_seconds: float = 1.0, num_clusters: int = 64, seed: int = 0) -> pd.DataFrame:
-    """Cut all recordings below a folder into consecutive clips, and label each with its cluster.
+    """Cut all recordings below a folder into consecutive clips and label each clip with its cluster.
 
-    Every recording is read, at a few hundred times real time. Levels, voices and microphones are kept out of the labels
-    as far as subtracting each recording's mean MFCC does that.
+    Every recording is read, at a few hundred times real time. The mean MFCC of each recording is subtracted, which
+    reduces the influence of level, voice and microphone on the labels.
 
     Args:
         root: A folder of audio files at any depth.
         clip_seconds: Length of a clip in seconds.
-        num_clusters: How many labels, at least 2.
-        seed: Where k-means begins.
+        num_clusters: Number of labels, at least 2.
+        seed: Random state of k-means.
 
     Returns:
-        A manifest (`common.corpora.manifest`), split by a hash of the recordings' names; labels are `cluster_00`, ….
+        A manifest (`common.corpora.manifest`), split by a hash of the file names; labels are `cluster_00`, ….
 
     Raises:
-        UserError: The folder is missing, holds no audio, or too little to have so many clusters.
+        UserError: The folder is missing, has no audio, or has fewer training clips than clusters.
     """
     clips = noise.excerpts(
         noise.measured(manifest.recordings_below(Path(root), "--corpus=clusters"), str(root)), clip_seconds
     )
     described = []
-    with progress.bar(len(clips), "listening", "clip") as meter:
+    with progress.bar(len(clips), "computing MFCC", "clip") as meter:
         for path, rows in clips.groupby("path", sort=False):
             described.append(_describe(path, rows, clip_seconds))
             meter.update(len(rows))
     features = np.concatenate(described) if described else np.zeros((0, 1))
     training = (clips["split"] == "train").to_numpy()
     if training.sum() < num_clusters:
-        raise UserError(f"{root} holds {training.sum()} clips to train on, too few for {num_clusters} clusters")
+        raise UserError(f"{root} has {training.sum()} training clips, too few for {num_clusters} clusters")
     clusters = KMeans(num_clusters, random_state=seed, n_init=1).fit(features[training]).predict(features)
     return clips.assign(label=[f"cluster_{number:02d}" for number in clusters])
 
@@ -62,10 +62,11 @@ def _describe(path: str, rows: pd.DataFrame, clip_seconds: float) -> np.ndarray:
     num_samples = round(clip_seconds * _SAMPLE_RATE)
     starts = (rows["start"] * _SAMPLE_RATE).round().astype(int)
     clips = np.stack([audio.fit_length(waveform[start : start + num_samples], num_samples) for start in starts])
-    # librosa rather than this toolkit's own, like all corpora: the processes that make speech need no TensorFlow.
+    # librosa instead of `common.audio` features, as in all corpora: processes that synthesize speech need no
+    # TensorFlow.
     power = librosa.feature.melspectrogram(y=clips, sr=_SAMPLE_RATE, n_mels=40, n_fft=512, hop_length=160)
-    # Of several clips librosa 0.11 raises what is 80 dB below the loudest of all, 1.0 below the loudest of each: said here,
-    # so that a recording's labels do not depend on the version.
+    # `top_db` of librosa 0.11 is relative to the loudest of all clips, that of 1.0 to the loudest of each clip. It is
+    # applied here, so that the labels do not depend on the version.
     decibels = librosa.power_to_db(power, top_db=None)
     cepstra = librosa.feature.mfcc(S=np.maximum(decibels, decibels.max() - _RANGE_DB), n_mfcc=13)
     cepstra -= cepstra.mean(axis=(0, 2), keepdims=True)

@@ -1,4 +1,4 @@
-"""Fetch an archive, check it, and unpack it: resumed where it stopped, and safe with an archive of evil intent."""
+"""Download an archive, check it and unpack it: downloads resume, and malicious archives are rejected."""
 
 import functools
 import logging
@@ -26,31 +26,31 @@ _CHUNK_BYTES = 2**16
 
 
 def fetch(url: str, root: str | Path, sha256: str, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES) -> Path:
-    """Fill `root` with the contents of an archive, or leave it as it is if it already holds something.
+    """Fill `root` with the contents of an archive, unless it already has contents.
 
-    The work is done in `<root>.download` beside it, and `root` appears by one renaming at the very end. After an
-    interruption the same call goes on: a part of the archive is continued, an archive that is whole is not fetched
-    again, and a half-finished unpacking is done anew.
+    Temporary files are in the sibling folder `<root>.download`; `root` appears by a single rename at the end. After an
+    interruption, the same call resumes: a partial download is continued, a complete one is kept, and unpacking starts
+    again.
 
     Args:
-        url: The archive, tar (of any compression) or zip, by HTTP or HTTPS.
+        url: The archive, tar (with any compression) or zip, by HTTP or HTTPS.
         root: The folder to fill.
         sha256: The checksum of the archive, in hexadecimal.
-        max_files: Most files that the archive may hold.
-        max_bytes: Most bytes that they may have together.
+        max_files: Largest number of files in the archive.
+        max_bytes: Largest total size of the files in bytes.
 
     Returns:
         The folder.
 
     Raises:
-        UserError: The server cannot be reached, answers with an error, or breaks off again and again.
+        UserError: The server cannot be reached, returns an error, or interrupts the download repeatedly.
         UserError: The checksum differs.
-        UserError: The archive is damaged, holds anything but files and folders of its own, or is over the limits.
-        UserError: The disk is full or may not be written to.
+        UserError: The archive is damaged, is rejected by `unpack`, or exceeds the limits.
+        UserError: The disk is full or not writable.
     """
     root = Path(root).absolute()
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        logging.info("%s is not empty and is used as it is; nothing is downloaded", root)
+        logging.info("%s is not empty and is used unchanged; nothing is downloaded", root)
         return root
     workplace = root.with_name(f"{root.name}.download")
     try:
@@ -64,27 +64,27 @@ def fetch(url: str, root: str | Path, sha256: str, max_files: int = MAX_FILES, m
         unpacked.rename(root)
     except OSError as error:
         raise UserError(
-            f"cannot download into {root}: {error.strerror or error}; check the folder and the space"
+            f"cannot download into {root}: {error.strerror or error}; check the folder and the free space"
         ) from error
     shutil.rmtree(workplace, ignore_errors=True)
     return root
 
 
 def unpack(archive: str | Path, folder: str | Path, max_files: int = MAX_FILES, max_bytes: int = MAX_BYTES) -> None:
-    """Unpack regular files and folders, and refuse an archive that holds anything else.
+    """Unpack an archive of regular files and folders; reject any other contents.
 
-    Refused are names that are absolute or climb with `..`, links, devices and pipes, and more files or bytes than the
-    limits or the free disk space. Owners, permissions and times in the archive have no effect. On refusal nothing is
-    left.
+    Rejected are absolute names, names with `..`, links, devices and pipes, and more files or bytes than the limits or
+    the free disk space allow. Owners, permissions and times in the archive are ignored. After an error, the target
+    folder is removed.
 
     Args:
-        archive: A tar (of any compression) or zip file.
-        folder: Where to unpack; made if missing.
-        max_files: Most files, folders included.
-        max_bytes: Most bytes in all.
+        archive: A tar (with any compression) or zip file.
+        folder: The target folder; created if missing.
+        max_files: Largest number of files, including folders.
+        max_bytes: Largest total size in bytes.
 
     Raises:
-        UserError: The archive is refused, or damaged.
+        UserError: The archive is rejected or damaged.
     """
     archive, folder = Path(archive), Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,11 +95,11 @@ def unpack(archive: str | Path, folder: str | Path, max_files: int = MAX_FILES, 
             num_bytes += member.num_bytes
             if count > max_files or num_bytes > max_bytes:
                 raise UserError(
-                    f"{archive} holds more than {max_files} files or {max_bytes} bytes; expected less: do not trust it"
+                    f"{archive} has more than {max_files} files or {max_bytes} bytes; expected fewer: do not trust it"
                 )
             if num_bytes > free_bytes:
                 raise UserError(
-                    f"{archive} needs more than the {free_bytes} bytes that are free at {folder}; free some"
+                    f"{archive} needs more than the {free_bytes} bytes that are free at {folder}; free some space"
                 )
             path = folder / _safe_name(archive, member.name)
             if member.is_folder:
@@ -114,10 +114,10 @@ def unpack(archive: str | Path, folder: str | Path, max_files: int = MAX_FILES, 
             raise
         if isinstance(error, OSError) and error.filename is not None:
             raise UserError(
-                f"cannot unpack {archive} to {error.filename}: {error.strerror or error}; check the folder and the space,"
-                " or delete the archive and download again"
+                f"cannot unpack {archive} to {error.filename}: {error.strerror or error}; check the folder and the free"
+                " space, or delete the archive and download again"
             ) from error
-        # Each kind of archive and of compression has exceptions of its own, some of them an OSError without a file.
+        # Each archive and compression format has its own exceptions; some are an OSError without a file name.
         raise UserError(f"{archive} is damaged ({error}); delete it and download again") from error
 
 
@@ -149,17 +149,19 @@ def _members(archive: Path) -> Iterator[_Member]:
 def _safe_name(archive: Path, name: str) -> PurePosixPath:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name:
-        raise _refused(archive, name, "a name that leads out of the folder")
+        raise _refused(archive, name, "a path outside the folder")
     return path
 
 
 def _refused(archive: Path, name: str, reason: str) -> UserError:
-    return UserError(f'{archive} holds "{name}", {reason}; expected plain files and folders: do not trust this archive')
+    return UserError(
+        f'{archive} contains "{name}", {reason}; expected plain files and folders: do not trust this archive'
+    )
 
 
 def _download(url: str, workplace: Path, sha256: str) -> Path:
     pooch.get_logger().setLevel("WARNING")
-    # Named after its checksum, so that the parts of two versions never meet.
+    # Named after its checksum, so that partial downloads of different versions are not mixed.
     name = f"{sha256[:16]}.archive"
     try:
         downloader = functools.partial(_resume, part=workplace / f"{name}.part")
@@ -168,20 +170,20 @@ def _download(url: str, workplace: Path, sha256: str) -> Path:
         raise UserError(f"cannot download {url}: {error}; check the connection and run the command again") from error
     except ValueError as error:
         raise UserError(
-            f"{url} has another SHA-256 than the expected {sha256}; the file was removed: run the command again, "
-            "and if that does not help, the address or the checksum is wrong"
+            f"the SHA-256 of {url} differs from the expected {sha256}; the file was removed: run the command again; "
+            "if the error persists, the address or the checksum is wrong"
         ) from error
 
 
 def _resume(url: str, output_file: str, retriever: object, part: Path) -> None:
-    """Download for pooch, continuing the part that an earlier attempt left; pooch itself always begins anew."""
+    """Downloader for pooch that continues a partial download; pooch itself always starts again."""
     for attempt in range(_ATTEMPTS):
         try:
             _continue_part(url, part)
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             if attempt + 1 == _ATTEMPTS:
                 raise
-            logging.warning("download interrupted (%s); it is continued", type(error).__name__)
+            logging.warning("download interrupted (%s); resuming", type(error).__name__)
         else:
             os.replace(part, output_file)
             return
@@ -195,16 +197,17 @@ def _continue_part(url: str, part: Path) -> None:
             if response.headers.get("Content-Range", "") == f"bytes */{have_bytes}":
                 return
             part.unlink()
-            raise requests.ConnectionError("the part on disk is longer than the file")
+            raise requests.ConnectionError("the partial download is longer than the file")
         response.raise_for_status()
-        # A server without ranges answers 200 with the whole file, and another offset cannot be appended.
+        # A server without range support sends the whole file with status 200. A wrong offset cannot be appended either.
         if not response.headers.get("Content-Range", "").startswith(f"bytes {have_bytes}-"):
             have_bytes = 0
         total_bytes = have_bytes + int(response.headers.get("Content-Length", 0))
         free_bytes = shutil.disk_usage(part.parent).free
         if total_bytes - have_bytes > free_bytes:
             raise UserError(
-                f"{url} needs {total_bytes - have_bytes} bytes and {free_bytes} are free at {part.parent}; free some"
+                f"{url} needs {total_bytes - have_bytes} bytes, but {free_bytes} are free at {part.parent}; free some"
+                " space"
             )
         with (
             part.open("ab" if have_bytes else "wb") as file,

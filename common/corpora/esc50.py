@@ -1,4 +1,4 @@
-"""ESC-50 and its subset ESC-10: environmental sounds of five seconds, as noise or as classes.
+"""ESC-50 and its subset ESC-10: five-second environmental sounds, used as noise or as classes.
 
     audio/1-100032-A-0.wav         or .flac
     meta/esc50.csv                 columns filename, fold, category, src_file (and others)
@@ -20,20 +20,20 @@ LAYOUT = "audio/<name>.wav or .flac and meta/esc50.csv"
 
 
 def index(root: str | Path) -> pd.DataFrame:
-    """List the recordings that the table names and the folder holds.
+    """List the recordings that are both in the table and in the folder.
 
-    The last fold is `test`, the one before it `validation`, the others `train` (5, 4 and 1 to 3 of the full corpus).
-    The authors cut some clips from one longer recording and kept those in one fold; its id takes the speaker's place.
+    The last fold is `test`, the one before it `validation` and the others `train`; in the full corpus: 5, 4 and 1 to 3.
+    Clips cut from the same longer recording are in one fold; the id of that recording is stored as the speaker.
 
     Args:
-        root: The folder that holds `audio` and `meta`.
+        root: The folder with `audio` and `meta`.
 
     Returns:
         A manifest (`common.corpora.manifest`); the label is the category.
 
     Raises:
-        UserError: The folder or the table is missing or of another layout.
-        UserError: The table names a recording twice, or there are fewer than three folds.
+        UserError: The folder or the table is missing or has another layout.
+        UserError: The table lists a recording twice, or there are fewer than three folds.
     """
     root = Path(root).absolute()
     path = root / "meta" / "esc50.csv"
@@ -48,7 +48,7 @@ def index(root: str | Path) -> pd.DataFrame:
             f"cannot read {path}: {error}; expected the columns filename, fold, category, src_file"
         ) from error
     present = {plain_name(file.stem): file for file in listing.find(root / "audio", depth=1).files}
-    # Packs that were compressed keep the table's names with another suffix.
+    # Compressed copies of the corpus keep the names of the table but change the suffix.
     kept = [
         (present[_stem(name)], fold, plain_name(label), plain_name(source))
         for name, fold, label, source in zip(names, folds, labels, sources, strict=True)
@@ -56,10 +56,10 @@ def index(root: str | Path) -> pd.DataFrame:
     ]
     twice = pd.Series([path for path, _, _, _ in kept], dtype=object).duplicated()
     if twice.any():
-        raise UserError(f"{path} names {kept[twice.argmax()][0].name} more than once; expected one line a recording")
+        raise UserError(f"{path} lists {kept[twice.argmax()][0].name} more than once; expected one line per recording")
     found = sorted({fold for _, fold, _, _ in kept})
     if len(found) < 3:
-        raise UserError(f"{root} holds recordings of {len(found)} folds; expected at least three, one for each split")
+        raise UserError(f"{root} has recordings of {len(found)} folds; expected at least three, one for each split")
     split_of = {**dict.fromkeys(found, "train"), found[-2]: "validation", found[-1]: "test"}
     return manifest.from_rows(
         {"path": file, "split": split_of[fold], "label": label, "speaker": source} for file, fold, label, source in kept

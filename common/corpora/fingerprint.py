@@ -1,4 +1,4 @@
-"""What a corpus held when a run began, small enough to keep: a run that goes on says what has changed since."""
+"""A small fingerprint of a corpus, stored with a run: a resumed run reports what has changed since it started."""
 
 import collections
 import hashlib
@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pandas as pd
 
-_MOST_TOLD = 3
+_MAX_SHOWN = 3
 
 
 def take(manifest: pd.DataFrame) -> dict:
-    """Return the fingerprint of a corpus, as JSON holds it.
+    """Return the fingerprint of a corpus as a JSON-serializable dictionary.
 
-    Where the corpus lies and when its files were made plays no part.
+    It depends neither on the location of the corpus nor on the file times.
 
     Args:
-        manifest: A row a recording; see `common.corpora.manifest`.
+        manifest: One row per recording; see `common.corpora.manifest`.
 
     Returns:
-        `recordings`, the number of rows by split and label, and `digest` of the names of all files and their sizes.
+        `recordings`, the number of rows by split and label, and `digest`, a hash of all file names and sizes.
     """
     counts: dict[str, dict[str, int]] = {}
     for (split, label), rows in manifest.groupby(["split", "label"], sort=True):
@@ -33,10 +33,11 @@ def take(manifest: pd.DataFrame) -> dict:
 
 
 def difference(earlier: object, now: dict) -> str:
-    """Say what has changed between two fingerprints; nothing if they are alike, or the earlier one is damaged.
+    """Describe the changes between two fingerprints; empty if they are equal or the earlier one is damaged.
 
     Example:
-        >>> difference({"recordings": {"train": {"yes": 3}}, "digest": "a"}, {"recordings": {"train": {"yes": 5}}, "digest": "b"})
+        >>> earlier = {"recordings": {"train": {"yes": 3}}, "digest": "a"}
+        >>> difference(earlier, {"recordings": {"train": {"yes": 5}}, "digest": "b"})
         'train yes 3, now 5'
     """
     try:
@@ -49,10 +50,10 @@ def difference(earlier: object, now: dict) -> str:
     except (AttributeError, KeyError, TypeError, ValueError):
         return ""
     changed = sorted(key for key in ours | theirs if ours[key] != theirs[key])
-    told = [f"{' '.join(filter(None, key))} {ours[key]}, now {theirs[key]}" for key in changed[:_MOST_TOLD]]
-    if len(changed) > _MOST_TOLD:
-        told.append(f"and {len(changed) - _MOST_TOLD} more")
-    return "; ".join(told) or "as many recordings, but other files or sizes"
+    shown = [f"{' '.join(filter(None, key))} {ours[key]}, now {theirs[key]}" for key in changed[:_MAX_SHOWN]]
+    if len(changed) > _MAX_SHOWN:
+        shown.append(f"and {len(changed) - _MAX_SHOWN} more")
+    return "; ".join(shown) or "same number of recordings, but different files or sizes"
 
 
 def _size(path: str | Path) -> int:

@@ -1,14 +1,14 @@
-"""One's own recordings: one folder per class, or a table.
+"""User recordings: one folder per class, or a table.
 
-Three layouts are read:
+Three layouts are supported:
 
     yes/anything.wav               one folder per class; folders inside it belong to it
     train/yes/…, test/yes/…        the same under folders named after splits (`layouts.SPLIT_NAMES`)
-    metadata.csv                   columns file,label and, where known, speaker, split, sex (F or M); it alone decides
-                                   which recordings there are, and `file` is relative to the folder
+    metadata.csv                   columns file,label and optionally speaker, split, sex (F or M); only the listed
+                                   recordings are used, and `file` is relative to the folder
 
-A file named `<speaker>_nohash_<anything>` tells its speaker, as in Speech Commands, and noise in `_background_noise_`,
-beside the classes or the splits, is divided as there.
+As in Speech Commands, a file named `<speaker>_nohash_<anything>` gives its speaker, and noise in `_background_noise_`,
+next to the classes or the splits, is divided in time.
 """
 
 import logging
@@ -28,25 +28,26 @@ LAYOUT = "one folder per class with recordings inside, such as yes/1.wav and no/
 
 
 def index(root: str | Path, draw_missing: bool = True, words: Collection[str] = ()) -> pd.DataFrame:
-    """List the recordings; splits that the layout does not give are drawn by `common.corpora.splits.assign`.
+    """List the recordings; splits that the layout does not give are assigned by `common.corpora.splits.assign`.
 
-    Where there is a `train` folder without `validation` or `test` beside it, what is missing is drawn from `train`; a
-    lone `test` folder is all test.
+    If there is a `train` folder and `validation` or `test` is missing, the missing split is taken from `train`. If
+    `test` is the only folder, all recordings are `test`.
 
     Args:
         root: The folder.
-        draw_missing: Whether a `train` folder gives some to a split that is missing; otherwise it is all training.
-        words: Classes that are asked for by name: folders so named are classes, whatever they look like.
+        draw_missing: Whether to fill a missing split from `train`; otherwise all of `train` is for training.
+        words: Requested classes; folders with these names are classes, even if they look like speakers, folds or
+            splits.
 
     Returns:
         A manifest (`common.corpora.manifest`).
 
     Raises:
         UserError: The folder is missing, has no recordings, or has them outside class folders only.
-        UserError: Split folders stand beside others.
+        UserError: Split folders are mixed with others.
         UserError: The folders look like speakers, folds or splits, or there is only one.
-        UserError: A class has too few recordings to draw a split from.
-        UserError: The table lacks a column, names a recording twice, or has a value that means nothing.
+        UserError: A class has fewer recordings than splits to fill.
+        UserError: The table lacks a column, lists a recording twice, or has an invalid value.
     """
     root = Path(root).absolute()
     if not root.is_dir():
@@ -63,27 +64,27 @@ def index(root: str | Path, draw_missing: bool = True, words: Collection[str] = 
 def recordings_by_folder(
     root: Path, layout: str = LAYOUT, kind: str = "class", kinds: str = "classes", used: Collection[str] = ()
 ) -> list[tuple[Path, str, str]]:
-    """List the recordings in folders whose names mean something, with or without folders of splits above them.
+    """List the recordings in folders of classes or speakers, with or without split folders above them.
 
     Args:
         root: The folder.
-        layout: What is expected of it, for messages.
+        layout: The expected layout, for messages.
         kind: What a folder stands for, for messages.
-        kinds: The same of several.
-        used: Files in the root that are read although they are no audio.
+        kinds: The plural of `kind`.
+        used: Non-audio files in the root that are in use.
 
     Returns:
-        Each recording, the folder's name, and its split, empty where there are no folders of splits.
+        Each recording with its folder name and its split; the split is empty if there are no split folders.
 
     Raises:
-        UserError: There are no recordings, or they lie outside such folders.
-        UserError: Split folders stand beside others.
+        UserError: There are no recordings, or they are outside such folders.
+        UserError: Split folders are mixed with others.
     """
     found = listing.find(root)
     found.tell(used)
     files, num_copies = listing.one_a_name(found)
     if num_copies:
-        logging.warning("%s: left out %d recordings that are there in another format too", root, num_copies)
+        logging.warning("%s: left out %d recordings that also exist in another format", root, num_copies)
     named = [(path, found.parts(path)) for path in files]
     loose = [path for path, parts in named if len(parts) == 1]
     named = [(path, parts) for path, parts in named if len(parts) > 1]
@@ -101,9 +102,7 @@ def recordings_by_folder(
         if parts[0] == BACKGROUND_NOISE:
             rows.append((path, parts[0], ""))
         elif len(parts) < 3:
-            raise UserError(
-                f"{path} lies outside a {kind} folder; expected {root.name}/{parts[0]}/<{kind}>/{parts[-1]}"
-            )
+            raise UserError(f"{path} is outside a {kind} folder; expected {root.name}/{parts[0]}/<{kind}>/{parts[-1]}")
         else:
             rows.append((path, parts[1], layouts.split_of(parts[0])))
     return rows
@@ -119,24 +118,24 @@ def _nothing_found(root: Path, num_loose: int, layout: str, kind: str, kinds: st
 
 
 def _refuse_split_beside(root: Path, named: Collection[tuple[str, ...]], kinds: str) -> None:
-    """Refuse one folder that is a split by its name and holds folders only, beside folders of recordings."""
+    """Reject a split folder that contains folders only, next to folders of recordings."""
     with_files = {parts[0] for parts in named if len(parts) == 2} - {BACKGROUND_NOISE}
     folders = {parts[0] for parts in named} - with_files
     split = next((name for name in sorted(folders) if layouts.split_of(name)), None)
     if split and with_files and not any(layouts.split_of(name) for name in with_files):
         raise UserError(
-            f"{root}: {split} holds folders, as a split does, beside {kinds} ({layouts.shown(with_files)}); put those into a"
+            f"{root}: {split} looks like a split folder, next to {kinds} ({layouts.shown(with_files)}); move those into a"
             f" folder named train, or rename {split}"
         )
 
 
 def _has_splits(root: Path, names: Collection[str], kinds: str) -> bool:
-    """Whether the folders of a root are splits, noise beside them left aside."""
+    """Whether the folders of a root are splits, apart from background noise."""
     named_as_splits = [name for name in names if layouts.split_of(name)]
     others = sorted(set(names) - {*named_as_splits, BACKGROUND_NOISE})
     if others and len({layouts.split_of(name) for name in named_as_splits}) > 1:
         raise UserError(
-            f"{root} has split folders ({', '.join(named_as_splits)}) beside others ({', '.join(others[:3])}); "
+            f"{root} mixes split folders ({', '.join(named_as_splits)}) with others ({', '.join(others[:3])}); "
             f"expected either splits or {kinds}: move the others away or into the splits"
         )
     return not others
@@ -151,13 +150,13 @@ def _rows_of_folders(root: Path, words: Collection[str]) -> list[dict]:
 
 
 def _check_classes(root: Path, labels: Collection[str], found: list[tuple[Path, str, str]]) -> None:
-    """Refuse folders that are no classes by their names, or of which there is one only."""
+    """Reject folders that do not look like classes, or a single folder."""
     meaning = layouts.looks_like(labels)
     if meaning == layouts.SPEAKERS:
-        explicit = f", or if they are words name them, --words={','.join(sorted(labels)[:3])},…"
+        explicit = f", or, if they are words, list them: --words={','.join(sorted(labels)[:3])},…"
         raise UserError(
-            f"{root}: its folders look like speakers ({layouts.shown(labels)}), not like words; expected {LAYOUT}: arrange"
-            f" them so, or give a {TABLE} with the columns file,label,speaker{explicit}"
+            f"{root}: its folders look like speakers ({layouts.shown(labels)}), not like words; expected {LAYOUT}:"
+            f" rearrange them, or add a {TABLE} with the columns file,label,speaker{explicit}"
         )
     layouts.refuse_splits_and_folds(root, labels, LAYOUT)
     if len(labels) > 1:
@@ -166,12 +165,10 @@ def _check_classes(root: Path, labels: Collection[str], found: list[tuple[Path, 
     home = next(path for path, name, _ in found if name == label)
     inside = sorted({path.relative_to(root).parts[1] for path, _, split in found if not split and _is_deep(path, root)})
     if inside and not any(split for _, _, split in found):
-        way_out = (
-            f"give the folder in it, {root / home.relative_to(root).parts[0]}, if {layouts.shown(inside)} are classes"
-        )
+        hint = f"give the folder inside it, {root / home.relative_to(root).parts[0]}, if {layouts.shown(inside)} are classes"
     else:
-        way_out = f"add recordings of another one, or name the only one, --words={label}"
-    raise UserError(f'{root} has one class folder, "{label}"; expected at least two: {way_out}')
+        hint = f"add recordings of another class, or request this one only: --words={label}"
+    raise UserError(f'{root} has one class folder, "{label}"; expected at least two: {hint}')
 
 
 def _is_deep(path: Path, root: Path) -> bool:
@@ -190,7 +187,7 @@ def _rows_of_table(root: Path) -> list[dict]:
             raise UserError(f"{path} line {line} has no file or no label; expected both")
         recording = locate(values["file"])
         if lines.setdefault(str(recording), line) != line:
-            raise UserError(f"{path} names {values['file']} more than once; expected one line a recording")
+            raise UserError(f"{path} lists {values['file']} more than once; expected one line per recording")
         rows.append(
             {
                 "path": recording,

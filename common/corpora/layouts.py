@@ -1,4 +1,4 @@
-"""What folders mean by their names: splits, and what looks like a layout that is not the one expected."""
+"""Recognise the meaning of folder names: splits, and signs of a layout other than the expected one."""
 
 import re
 from collections.abc import Collection
@@ -26,7 +26,7 @@ _SHOWN = 3
 
 
 def split_of(name: str) -> str:
-    """Return the split that a folder's name means, or empty.
+    """Return the split that a folder name stands for, or empty.
 
     Example:
         >>> split_of("Eval"), split_of("yes")
@@ -36,7 +36,7 @@ def split_of(name: str) -> str:
 
 
 def looks_like(names: Collection[str]) -> str:
-    """Say what the folders of a root look like by their names, if it is a layout of its own: one of the constants above.
+    """Return which layout the folder names suggest: one of the constants above, or empty.
 
     Example:
         >>> looks_like(["fold1", "fold2"]), looks_like(["p225", "p226"]), looks_like(["yes", "no"])
@@ -52,50 +52,50 @@ def looks_like(names: Collection[str]) -> str:
 
 
 def shown(names: Collection[str]) -> str:
-    """List the first of some names, for messages."""
+    """List the first few names, for messages."""
     return ", ".join(sorted(names)[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
 
 
 def refuse_splits_and_folds(root: Path, names: Collection[str], expected: str) -> None:
-    """Refuse a root whose folders are splits under names that are not known, or folds.
+    """Reject a root whose folders look like folds, LibriSpeech subsets, or splits with unknown names.
 
     Args:
         root: The folder.
-        names: Of the folders in it that hold recordings.
-        expected: Which folders there should be, for the message.
+        names: Names of the folders in it that contain recordings.
+        expected: The expected folders, for the message.
 
     Raises:
-        UserError: They look like that.
+        UserError: The names look like folds, subsets or splits.
     """
     meaning = looks_like(names)
     if meaning in (FOLDS, SPLITS, SUBSETS):
         raise UserError(
             f"{root}: its folders look like {meaning} ({shown(names)}); expected {expected}: rename them to train,"
-            " validation and test, or move what is in them up into one"
+            " validation and test, or merge their contents into one folder"
         )
 
 
 def refuse_one_too_high(root: Path, paths: Collection[tuple[str, ...]], what: str) -> None:
-    """Refuse a root with one folder in it that holds folders of splits: unseen there, all would be mixed up.
+    """Reject a root whose only folder contains the split folders: the splits would be ignored and mixed.
 
     Args:
         root: The folder.
-        paths: The names of the folders below the root that each recording lies in.
-        what: What the root should hold, for the message.
+        paths: For each recording, the names of its folders below the root.
+        what: The expected contents of the root, for the message.
 
     Raises:
-        UserError: It is so.
+        UserError: The split folders are one level deeper.
     """
     above = {path[0] for path in paths if path}
     below = {split_of(path[1]) for path in paths if len(path) > 1}
     if len(above) == 1 and not split_of(*above) and "" not in below and len(below) > 1:
         raise UserError(
-            f"{root} holds one folder, {above.pop()}, with the splits in it; expected {what} or splits: give the folder"
+            f"{root} has one folder, {above.pop()}, with the splits inside; expected {what} or splits: give the folder"
             f" {inner(root, paths)}"
         )
 
 
 def inner(root: Path, paths: Collection[tuple[str, ...]]) -> Path:
-    """Return the first folder in a root under the name that it has on the disk."""
+    """Return the path of the first folder in a root, with the name that it has on disk."""
     name = next(path[0] for path in paths if path)
     return next((folder for folder in listing.folders(root) if plain_name(folder.name) == name), root / name)

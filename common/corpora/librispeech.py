@@ -1,9 +1,9 @@
-"""LibriSpeech: a thousand hours of English audiobooks by 2484 readers whose sex is known.
+"""LibriSpeech: a thousand hours of English audiobooks by 2484 readers of known sex.
 
     train-clean-100/19/198/19-198-0000.flac    <subset>/<speaker>/<chapter>/<speaker>-<chapter>-<utterance>.flac
     SPEAKERS.TXT                               id | sex | subset | minutes | name
 
-The subsets lie in the folder itself or in a folder `LibriSpeech` in it, as the archives have them.
+The subsets are in the folder itself or in its subfolder `LibriSpeech`, as in the archives.
 
 Source: V. Panayotov, G. Chen, D. Povey, S. Khudanpur, "LibriSpeech: an ASR corpus based on public domain audio books",
 ICASSP 2015. https://www.openslr.org/12, CC BY 4.0.
@@ -45,20 +45,20 @@ _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
 
 def index(root: str | Path, subsets: Sequence[str] = ()) -> pd.DataFrame:
-    """List the recordings with their speakers and the sex of these.
+    """List the recordings with their speakers and the sex of the speakers.
 
-    Where recordings of all three kinds are there, `train-*`, `dev-*` and `test-*`, these are the splits; no reader is in
-    two of them. A part of the corpus that lacks one is split by the hash of the speakers.
+    If there are recordings of `train-*`, `dev-*` and `test-*`, these are the splits; no reader is in two of them. A
+    part of the corpus that lacks one of the three is split by the hash of the speakers.
 
     Args:
-        root: The folder that holds the subsets, or holds them in a folder `LibriSpeech`.
-        subsets: Which of them to list; all that are there unless given.
+        root: The folder with the subsets, or with a folder `LibriSpeech` that contains them.
+        subsets: The subsets to list; all existing ones by default.
 
     Returns:
-        A manifest (`common.corpora.manifest`) without labels. The sex is empty where `SPEAKERS.TXT` does not tell it.
+        A manifest (`common.corpora.manifest`) without labels. The sex is empty if `SPEAKERS.TXT` does not give it.
 
     Raises:
-        UserError: The folder is missing, or holds no subsets, not those wanted, or no recordings.
+        UserError: The folder is missing, has no subsets, lacks a requested subset, or has no recordings.
     """
     root = Path(root).absolute()
     if not root.is_dir():
@@ -68,7 +68,7 @@ def index(root: str | Path, subsets: Sequence[str] = ()) -> pd.DataFrame:
     if not found:
         hint = f"; give the folder above it, {root.parent}" if _kind(root.name) in _SPLITS else ""
         raise UserError(
-            f"{root} holds no subsets of LibriSpeech{hint}; expected {LAYOUT} (--download fetches the corpus)"
+            f"{root} has no subsets of LibriSpeech{hint}; expected {LAYOUT} (--download fetches the corpus)"
         )
     for name in subsets:
         if name not in found:
@@ -90,7 +90,7 @@ def index(root: str | Path, subsets: Sequence[str] = ()) -> pd.DataFrame:
     if not rows:
         raise UserError(
             f"no recordings in {', '.join(subset.name for subset in chosen)} of {home}; expected LibriSpeech laid out"
-            f" as {LAYOUT} (--download fetches a subset whose folder is removed)"
+            f" as {LAYOUT} (to download a subset again, remove its folder and give --download)"
         )
     if {row["split"] for row in rows} != set(manifest.SPLITS):
         logging.info("%s lacks subsets of train, dev or test: speakers are split by the hash of their numbers", home)
@@ -99,15 +99,15 @@ def index(root: str | Path, subsets: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def download(root: str | Path, subsets: Sequence[str] = (), url: str | None = None) -> Path:
-    """Fetch subsets (CC BY 4.0), check and unpack them.
+    """Download subsets (CC BY 4.0), check and unpack them.
 
-    A subset that is there is left alone. Interrupted at any point, the same call goes on.
+    Existing subsets are left unchanged. After an interruption, the same call resumes.
 
     Args:
-        root: The folder to fill; subsets go where others lie already, `root` or `root/LibriSpeech`.
-        subsets: Keys of `SHA256`; unless given dev-clean, test-clean and train-clean-100 (7 GB, 111 hours).
-        url: The folder of the archives, for a mirror; None takes the environment's `LIBRISPEECH_URL`, else the official
-            address.
+        root: The folder to fill; subsets are stored next to existing ones, in `root` or `root/LibriSpeech`.
+        subsets: Keys of `SHA256`; by default dev-clean, test-clean and train-clean-100 (7 GB, 111 hours).
+        url: Address of the folder with the archives, e.g. a mirror; None for the environment variable
+            `LIBRISPEECH_URL`, else the official address.
 
     Returns:
         The folder.
@@ -126,21 +126,21 @@ def download(root: str | Path, subsets: Sequence[str] = (), url: str | None = No
     url = (url or os.environ.get("LIBRISPEECH_URL", URL)).rstrip("/")
     home = _home(root)
     for name in subsets:
-        # Hidden, so that nothing takes it for a subset.
+        # Hidden, so that it is not listed as a subset.
         workplace = home / f".{name}"
         if _is_filled(home / name):
-            logging.info("%s is there and is used as it is", home / name)
+            logging.info("%s exists and is used unchanged", home / name)
         else:
             downloads.fetch(f"{url}/{name}.tar.gz", workplace, SHA256[name])
             _move(workplace / _FOLDER, name, home)
-        # What an interruption may have left after the subset was in its place.
+        # Leftovers of an interruption after the subset was moved into place.
         shutil.rmtree(workplace, ignore_errors=True)
         shutil.rmtree(home / f".{name}.download", ignore_errors=True)
     return root
 
 
 def _move(source: Path, name: str, home: Path) -> None:
-    """Move what an archive brought; the subset comes last, since it tells that all is there."""
+    """Move the unpacked files into place; the subset comes last, since its presence marks completion."""
     try:
         for path in sorted(source.glob("*.TXT")):
             os.replace(path, home / path.name)
@@ -165,7 +165,7 @@ def _spoken(subset: Path) -> list[tuple[Path, str]]:
 
 
 def _home(root: Path) -> Path:
-    """Return the folder that the subsets lie in, or would."""
+    """Return the folder of the subsets, whether they exist or not."""
     return root / _FOLDER if _subsets(root / _FOLDER) and not _subsets(root) else root
 
 
@@ -174,7 +174,7 @@ def _subsets(folder: Path) -> list[Path]:
 
 
 def _kind(name: str) -> str:
-    """Return `train` of `train-clean-100`, and nothing of a name without a hyphen."""
+    """Return the part before the hyphen, `train` for `train-clean-100`; empty without a hyphen."""
     kind, hyphen, _ = name.partition("-")
     return kind if hyphen else ""
 
@@ -185,6 +185,6 @@ def _read_sexes(path: Path) -> dict[str, str]:
     except OSError as error:
         logging.warning("cannot read %s (%s), so no speaker's sex is known", path, error.strerror or error)
         return {}
-    # A name may hold a bar; it comes last.
+    # Only the first two fields are split off, since the name at the end may contain a bar.
     fields = [[field.strip() for field in line.split("|")[:2]] for line in lines if not line.startswith(";")]
     return {speaker: sex[0] for speaker, *sex in fields if sex and sex[0] in ("F", "M")}

@@ -1,19 +1,19 @@
-"""The manifest: a table with a row for each excerpt of a corpus.
+"""The manifest: a table with one row per excerpt of a corpus.
 
 | column | meaning |
 |---|---|
-| `path` | the audio file, absolute |
-| `start`, `duration` | the excerpt in seconds; a duration of NaN runs to the end of the file |
+| `path` | absolute path of the audio file |
+| `start`, `duration` | the excerpt in seconds; a duration of NaN means to the end of the file |
 | `split` | `train`, `validation` or `test` |
-| `label` | the class as the corpus names it, or empty |
-| `speaker` | who speaks, or empty; no speaker stands in two splits |
+| `label` | the class name of the corpus, or empty |
+| `speaker` | the speaker, or empty; no speaker is in two splits |
 | `sex` | `F`, `M` or empty |
-| `track` | the piece of music, or empty; no track stands in two splits |
-| `stem` | which part of the track is here (`vocals`, `drums`, … or `mixture`), or empty |
-| `channel` | the channel of the file that is meant, from 0; -1 for all of them |
+| `track` | the piece of music, or empty; no track is in two splits |
+| `stem` | the part of the track (`vocals`, `drums`, … or `mixture`), or empty |
+| `channel` | the channel of the file to read, from 0; -1 for all channels |
 
-Indexing a corpus lists files without opening them, so it stays quick at any size; what cannot be read is found, and
-reported, when shards are made.
+Indexing lists files without opening them, so it is fast for any corpus size. Unreadable files are found and reported
+when shards are written.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from common.files import tables
 
 COLUMNS = ("path", "start", "duration", "split", "label", "speaker", "sex", "track", "stem", "channel")
 SPLITS = configs.SPLITS
-# Of a corpus without splits of its own so much goes to validation, and as much to test.
+# For a corpus without splits: percentage for validation, and the same for test.
 HELD_OUT_PERCENT = 10.0
 
 _DEFAULTS = {
@@ -49,10 +49,10 @@ _TYPES = {"start": float, "duration": float, "channel": int}
 
 
 def from_rows(rows: Iterable[dict]) -> pd.DataFrame:
-    """Build a manifest, ordered by path and start, from dictionaries that name at least `path`.
+    """Build a manifest, ordered by path and start, from dictionaries with at least `path`.
 
     Args:
-        rows: One dictionary an excerpt; columns left out take the value for "unknown".
+        rows: One dictionary per excerpt; missing columns get the value for "unknown".
 
     Returns:
         A table with exactly `COLUMNS`.
@@ -67,27 +67,27 @@ def recordings_below(root: Path, purpose: str) -> pd.DataFrame:
 
     Args:
         root: The folder.
-        purpose: What takes it, for messages: `--noise_dir`.
+        purpose: The option that the folder was given by, for messages, e.g. `--noise_dir`.
 
     Raises:
-        UserError: The folder is missing or holds no audio.
+        UserError: The folder is missing or has no audio.
     """
     if not root.is_dir():
         raise UserError(f"{root} does not exist; {purpose} takes a folder of audio files")
     found = listing.find(root.absolute())
     found.tell()
     if not found.files:
-        raise UserError(f"{root} holds no audio files ({formats.USUAL_SUFFIXES}); {purpose} takes a folder of them")
+        raise UserError(f"{root} has no audio files ({formats.USUAL_SUFFIXES}); {purpose} takes a folder of them")
     return from_rows({"path": path, "split": hash_split(path.stem)} for path in found.files)
 
 
 def hash_split(key: str, validation_percent: float = HELD_OUT_PERCENT, test_percent: float = HELD_OUT_PERCENT) -> str:
-    """Choose a split by the hash of a name, so that a growing corpus never moves anyone.
+    """Choose a split by the hash of a name; adding recordings to a corpus therefore does not move others.
 
     Args:
-        key: What must stay on one side: a speaker, a track, else the file's own name.
-        validation_percent: Share of all names that goes to `validation`.
-        test_percent: Share of all names that goes to `test`.
+        key: The name of the group that must stay in one split: a speaker, a track, else the file name.
+        validation_percent: Percentage of the names for `validation`.
+        test_percent: Percentage of the names for `test`.
 
     Returns:
         One of `SPLITS`.
@@ -99,7 +99,7 @@ def hash_split(key: str, validation_percent: float = HELD_OUT_PERCENT, test_perc
 
 
 def name_hash(key: str) -> bytes:
-    """Return the hash of a name: the same where its accents are composed and where they are not, and of any bytes."""
+    """Return the hash of a name, equal for composed and decomposed accents; undecodable bytes are allowed."""
     composed = unicodedata.normalize("NFC", key)
     try:
         content = composed.encode(errors="surrogateescape")
@@ -109,7 +109,7 @@ def name_hash(key: str) -> bytes:
 
 
 def too_many(num_rejected: int, num_all: int, max_rejected: float) -> bool:
-    """Whether more recordings cannot be used than are tolerated; of a few recordings one is, unless none is to be.
+    """Whether the number of rejected recordings exceeds the fraction `max_rejected`, rounded up.
 
     Example:
         >>> too_many(1, 14, 0.05), too_many(2, 14, 0.05), too_many(1, 14, 0.0)
@@ -138,12 +138,12 @@ def select(manifest: pd.DataFrame, split: str) -> pd.DataFrame:
 
 
 def write(manifest: pd.DataFrame, path: str | Path) -> None:
-    """Write a manifest as CSV, whole or not at all."""
+    """Write a manifest as CSV, atomically."""
     tables.write(manifest, path)
 
 
 def read(path: str | Path) -> pd.DataFrame:
-    """Read a manifest that `write` left.
+    """Read a manifest written by `write`.
 
     Raises:
         UserError: The file is missing, is not CSV, or lacks a column.
@@ -158,11 +158,11 @@ def read(path: str | Path) -> pd.DataFrame:
             encoding_errors="surrogateescape",
         )
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the manifest {path}: {error}; delete it to have it made again") from error
+        raise UserError(f"cannot read the manifest {path}: {error}; delete it to create it again") from error
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
-        raise UserError(f"{path} lacks the manifest columns {', '.join(missing)}; delete it to have it made again")
+        raise UserError(f"{path} lacks the manifest columns {', '.join(missing)}; delete it to create it again")
     try:
         return table[list(COLUMNS)].astype(_TYPES)
     except (ValueError, TypeError, OverflowError) as error:
-        raise UserError(f"cannot read the manifest {path}: {error}; delete it to have it made again") from error
+        raise UserError(f"cannot read the manifest {path}: {error}; delete it to create it again") from error

@@ -1,11 +1,11 @@
 """MUSDB18-HQ: 150 songs with vocals, drums, bass and other, in stereo at 44.1 kHz.
 
-    train/<artist> - <title>/{mixture,vocals,drums,bass,other}.wav    100 songs, 14 of which validate
+    train/<artist> - <title>/{mixture,vocals,drums,bass,other}.wav    100 songs, 14 of them for validation
     test/<artist> - <title>/…                                         50 songs
 
-Source: Z. Rafii, A. Liutkus, F.-R. Stöter, S. I. Mimilakis, R. Bittner, "MUSDB18-HQ: an uncompressed version of MUSDB18",
-2019, https://doi.org/10.5281/zenodo.3338373. It is handed out on request there, so there is no download here. The
-validation songs are those of the package `musdb` (mus.yaml).
+Source: Z. Rafii, A. Liutkus, F.-R. Stöter, S. I. Mimilakis, R. Bittner, "MUSDB18-HQ: an uncompressed version of
+MUSDB18", 2019, https://doi.org/10.5281/zenodo.3338373. Access is on request, so this module has no download. The validation
+songs are those of the `musdb` package (mus.yaml).
 """
 
 from pathlib import Path
@@ -36,15 +36,17 @@ VALIDATION_TRACKS = (
 
 
 def index(root: str | Path) -> pd.DataFrame:
-    """List the stems with the official split; of an excerpt of the corpus what is missing is drawn from `train`.
+    """List the stems with the official split.
+
+    If a partial copy of the corpus lacks a split, songs for it are taken from `train`.
 
     Returns:
-        A manifest (`common.corpora.manifest`), a row a stem.
+        A manifest (`common.corpora.manifest`) with one row per stem.
 
     Raises:
-        UserError: The folder is missing, or is laid out otherwise.
+        UserError: The folder is missing or has another layout.
     """
     root = Path(root).absolute()
     if not (root / "train").is_dir() and not (root / "test").is_dir():
-        raise UserError(f"{root} holds neither train nor test; expected MUSDB18-HQ laid out as {LAYOUT}")
+        raise UserError(f"{root} has neither train nor test; expected MUSDB18-HQ laid out as {LAYOUT}")
     return track_folders.index(root, VALIDATION_TRACKS)

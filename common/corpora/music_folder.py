@@ -1,11 +1,11 @@
-"""Any folder of music: recordings at any depth; the folder that a recording lies in is its genre.
+"""Any folder of music: recordings at any depth; the parent folder of a recording is its genre.
 
     metal/one.wav, rock/two.mp3         genres metal and rock
     one.wav, two.wav                    no genre
-    metal/one/{vocals,drums}.wav        parts of one song, as are `one (vocals).wav` and `one_drums.wav`
+    metal/one/{vocals,drums}.wav        parts of one song, like `one (vocals).wav` and `one_drums.wav`
     train/metal/…, test/metal/…         splits (`layouts.SPLIT_NAMES`)
 
-Without folders of splits, songs are split by a hash of their names: parts of one never stand in different splits.
+Without split folders, songs are split by a hash of their names. All parts of a song are in the same split.
 """
 
 import logging
@@ -23,15 +23,15 @@ LAYOUT = "recordings of music, in folders of genres if there are several"
 
 
 def index(root: str | Path) -> pd.DataFrame:
-    """List the recordings, a row each.
+    """List the recordings, one row each.
 
     Returns:
-        A manifest (`common.corpora.manifest`): `track` is the path below the root without its suffix, `label` the genre,
-        `stem` is `mixture`.
+        A manifest (`common.corpora.manifest`): `track` is the path below the root without its suffix, `label` is the
+        genre and `stem` is `mixture`.
 
     Raises:
         UserError: The folder is missing, or has fewer songs than splits.
-        UserError: The folders look like folds, or the folders of splits lie one folder deeper.
+        UserError: The folders look like folds, or the split folders are one level deeper.
     """
     root = Path(root).absolute()
     if not root.is_dir():
@@ -42,14 +42,14 @@ def index(root: str | Path) -> pd.DataFrame:
         raise UserError(f"{root} has no recordings ({formats.USUAL_SUFFIXES})")
     files, num_copies = listing.one_a_name(found)
     if num_copies:
-        logging.warning("%s: left out %d recordings that are there in another format too", root, num_copies)
+        logging.warning("%s: left out %d recordings that also exist in another format", root, num_copies)
     folders = [found.parts(path)[:-1] for path in files]
     layouts.refuse_splits_and_folds(root, {parts[0] if parts else "" for parts in folders}, LAYOUT)
     layouts.refuse_one_too_high(root, folders, LAYOUT)
     table = manifest.from_rows(_row(found, path) for path in files)
     songs = songs_of(table)
     _check_counts(root, table, songs)
-    # Genres share a split rule, but not a count: a genre of one track is fine among others.
+    # The split ignores the genre, so that a genre may have a single track.
     divided = splits.assign(table.assign(label="", speaker=songs), root)
     return divided.assign(label=table["label"], speaker=table["speaker"])
 
@@ -63,7 +63,7 @@ def _row(found: listing.Listing, path: Path) -> dict:
     folders, name = found.parts(path)[:-1], plain_name(path.stem)
     split = layouts.split_of(folders[0]) if folders else ""
     inner = folders[1:] if split else folders
-    # The folder of a song that is there in parts is no genre.
+    # The folder of a song that is stored in parts is not a genre.
     if stem_names.is_part(name) and len(inner) > 1:
         inner = inner[:-1]
     return {
@@ -76,7 +76,7 @@ def _row(found: listing.Listing, path: Path) -> dict:
 
 
 def _check_counts(root: Path, table: pd.DataFrame, songs: pd.Series) -> None:
-    """Check that there is a song for each split that `splits.assign` is going to draw."""
+    """Check that there is a song for each split that `splits.assign` has to fill."""
     given = set(table["split"]) - {""}
     wanted = [split for split in manifest.SPLITS if split not in given or split == "train"]
     if given and "train" not in given:
@@ -88,5 +88,5 @@ def _check_counts(root: Path, table: pd.DataFrame, songs: pd.Series) -> None:
         found += f" of {num_songs} song{'s' * (num_songs != 1)}" if num_songs < num_tracks else ""
         raise UserError(
             f"{root} has {found}; expected at least {_NUMBERS[len(wanted)]}, one"
-            f" song each for {', '.join(wanted)}: cut a long recording into several files, or add some"
+            f" song each for {', '.join(wanted)}: cut a long recording into several files, or add songs"
         )

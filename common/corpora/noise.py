@@ -1,4 +1,4 @@
-"""Background noise from whatever holds it: ESC-50's layout, or any folder of audio files."""
+"""Background noise from ESC-50 or from any folder of audio files."""
 
 import logging
 from pathlib import Path
@@ -13,18 +13,18 @@ from common.errors import UserError
 
 
 def index(root: str | Path, purpose: str = "--noise_dir") -> pd.DataFrame:
-    """List recordings of background noise, or whatever else a folder is named for.
+    """List recordings of background noise, or of another kind named by `purpose`.
 
     Args:
-        root: A folder in the layout of ESC-50 (its folds become splits), or of audio files at any depth (split by a hash
-            of their names; where that leaves none to train with, all train).
-        purpose: What takes it, for messages.
+        root: A folder in the layout of ESC-50 (its folds become splits), or of audio files at any depth (split by a
+            hash of their names; if no file is in `train`, all of them are).
+        purpose: The option that the folder was given by, for messages.
 
     Returns:
-        A manifest with a row a recording and its duration; recordings that cannot be opened are left out and counted.
+        A manifest with one row per recording and its duration; unreadable recordings are left out and counted.
 
     Raises:
-        UserError: The folder is missing or holds no audio that can be read, or in ESC-50's layout none to train with.
+        UserError: The folder is missing or has no readable audio, or an ESC-50 folder has none for training.
     """
     root = Path(configs.expanded(str(root)))
     is_esc50 = (root / "meta" / "esc50.csv").exists()
@@ -32,24 +32,24 @@ def index(root: str | Path, purpose: str = "--noise_dir") -> pd.DataFrame:
     known, reasons = _measured(listed)
     if known.empty:
         raise UserError(
-            f"{purpose}: none of the {len(listed)} recordings in {root} can be read; expected a folder of audio files:"
-            f" the first: {reasons[0]}"
+            f"{purpose}: none of the {len(listed)} recordings in {root} can be read; expected a folder of audio files;"
+            f" first error: {reasons[0]}"
         )
     _tell(str(root), reasons)
     if "train" not in set(known["split"]):
         if is_esc50:
-            raise UserError(f"{purpose}: {root} has nothing to train with that can be read; the first: {reasons[0]}")
-        logging.info("%s: its few recordings are all for training", root)
+            raise UserError(f"{purpose}: {root} has no readable recordings for training; first error: {reasons[0]}")
+        logging.info("%s: too few recordings to split; all are used for training", root)
         known = known.assign(split="train")
     return known
 
 
 def measured(rows: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Fill unknown durations in from the files' headers, and leave out what cannot be opened.
+    """Fill in unknown durations from the file headers, and leave out files that cannot be opened.
 
     Args:
         rows: A manifest.
-        where: Where they are from, for the log, which counts what is left out.
+        where: Source of the recordings, for messages; the log reports the number of files left out.
 
     Raises:
         UserError: There are recordings, and none can be opened.
@@ -57,15 +57,15 @@ def measured(rows: pd.DataFrame, where: str) -> pd.DataFrame:
     known, reasons = _measured(rows)
     if known.empty and reasons:
         raise UserError(
-            f"{where}: of {len(reasons)} recordings of background sound none can be read; take them out, or write them"
-            f" again: the first: {reasons[0]}"
+            f"{where}: none of the {len(reasons)} recordings of background sound can be read; remove or replace them;"
+            f" first error: {reasons[0]}"
         )
     _tell(where, reasons)
     return known
 
 
 def _measured(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the rows that can be opened, with their durations, and why the others cannot."""
+    """Return the readable rows with their durations, and the errors of the others."""
     known, reasons = [], []
     for row in rows.to_dict("records"):
         if np.isnan(row["duration"]):
@@ -82,9 +82,7 @@ def _measured(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def _tell(where: str, reasons: list[str]) -> None:
     if reasons:
-        logging.warning(
-            "%s: left out %d recordings that cannot be read; the first: %s", where, len(reasons), reasons[0]
-        )
+        logging.warning("%s: left out %d unreadable recordings; first error: %s", where, len(reasons), reasons[0])
 
 
 def excerpts(rows: pd.DataFrame, clip_seconds: float) -> pd.DataFrame:
@@ -92,11 +90,11 @@ def excerpts(rows: pd.DataFrame, clip_seconds: float) -> pd.DataFrame:
 
     Args:
         rows: Recordings with their durations.
-        clip_seconds: Length of an excerpt in seconds; what is left at the end is dropped, but each recording gives at
+        clip_seconds: Length of an excerpt in seconds. The remainder at the end is dropped, but each recording gives at
             least one excerpt.
 
     Returns:
-        A manifest with a row an excerpt.
+        A manifest with one row per excerpt.
     """
     return manifest.from_rows(
         {**row, "start": row["start"] + number * clip_seconds, "duration": min(clip_seconds, row["duration"])}
@@ -106,16 +104,16 @@ def excerpts(rows: pd.DataFrame, clip_seconds: float) -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame, clip_seconds: float, num_excerpts: int, seed: int = 0) -> pd.DataFrame:
-    """Cut excerpts at random places, longer recordings giving more of them.
+    """Cut excerpts at random positions; recordings are sampled in proportion to their length.
 
     Args:
         rows: Recordings with their durations; at least one.
-        clip_seconds: Length of an excerpt in seconds, at most that of its recording.
-        num_excerpts: How many to cut; they may overlap.
-        seed: Decides the places.
+        clip_seconds: Length of an excerpt in seconds; shorter recordings are used whole.
+        num_excerpts: Number of excerpts; they may overlap.
+        seed: Random seed.
 
     Returns:
-        A manifest with a row an excerpt.
+        A manifest with one row per excerpt.
     """
     rng = np.random.default_rng(seed)
     records = rows.to_dict("records")

@@ -1,4 +1,4 @@
-"""Tables that people write beside their recordings, perhaps with a spreadsheet on another system."""
+"""User-written CSV tables that describe recordings, possibly exported from a spreadsheet on another system."""
 
 import functools
 import os
@@ -16,13 +16,13 @@ SEXES = {"": "", "f": "F", "female": "F", "m": "M", "male": "M"}
 
 
 def read(path: Path, required: Sequence[str], optional: Sequence[str], things: str) -> pd.DataFrame:
-    """Read such a table: all of it text, its columns in lower case.
+    """Read a table with all values as text and the column names in lower case.
 
     Args:
         path: A CSV file.
-        required: Columns that it must have.
-        optional: Columns that it may have, for messages.
-        things: What its lines name, for messages.
+        required: Required columns.
+        optional: Optional columns, for messages.
+        things: What the lines describe (a plural), for messages.
 
     Raises:
         UserError: The file cannot be read, lacks a column, or has no lines below its header.
@@ -32,9 +32,9 @@ def read(path: Path, required: Sequence[str], optional: Sequence[str], things: s
         table = tables.read(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {error}; expected CSV with the columns {columns}") from error
-    # Where every line is longer than the header, pandas takes the first column for a name of the line.
+    # If every line is longer than the header, pandas uses the first column as the index.
     if not isinstance(table.index, pd.RangeIndex):
-        raise UserError(f"{path} has lines with more values than the header has columns; expected as many")
+        raise UserError(f"{path} has lines with more values than the header has columns; expected equal numbers")
     table.columns = [str(name).strip().lower() for name in table.columns]
     missing = [name for name in required if name not in table.columns]
     if missing:
@@ -43,22 +43,22 @@ def read(path: Path, required: Sequence[str], optional: Sequence[str], things: s
             f" and optionally {','.join(optional)}"
         )
     if table.empty:
-        raise UserError(f"{path} names no {things}; expected a line for each below the header {columns}")
+        raise UserError(f"{path} lists no {things}; expected one line for each below the header {columns}")
     return table
 
 
 def meaning(path: Path, line: int, column: str, values: dict[str, str], meanings: dict[str, str]) -> str:
-    """Return what a value in a table means.
+    """Translate a value of a table.
 
     Args:
         path: The table, for messages.
-        line: The line in it, for messages.
-        column: The value's column; a table without it has no value there.
-        values: The line's values by column.
-        meanings: What each value means, in lower case.
+        line: Line number, for messages.
+        column: The column of the value; a missing column counts as an empty value.
+        values: The values of the line by column.
+        meanings: The result for each valid value; keys are in lower case.
 
     Raises:
-        UserError: It means nothing.
+        UserError: The value is not in `meanings`.
     """
     value = values.get(column, "")
     if value.lower() not in meanings:
@@ -68,13 +68,13 @@ def meaning(path: Path, line: int, column: str, values: dict[str, str], meanings
 
 
 def locator(root: Path) -> Callable[[str], Path]:
-    """Return a function that finds the file a table names, under the name that it has on the disk.
+    """Return a function that maps a file name of a table to the path on disk.
 
-    Where there is no file of the very name, `\\` stands for `/`, and composed and decomposed letters are the same, as are
-    bytes that are no UTF-8 and their codes (`caf\\xe9`). A file that is not found keeps the name that it was given.
+    If no file has exactly this name, `\\` is read as `/`, composed and decomposed letters are equal, and so are
+    non-UTF-8 bytes and their escapes (`caf\\xe9`). If no file is found, the path has the given name.
 
     Args:
-        root: The folder that names are relative to.
+        root: The folder that the names are relative to.
     """
 
     @functools.cache

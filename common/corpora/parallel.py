@@ -1,4 +1,4 @@
-"""Work on many files in several processes, dealt out in the same way in every run."""
+"""Process many files in several processes, assigned to the processes in the same way in every run."""
 
 import concurrent.futures
 import contextlib
@@ -6,7 +6,9 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 import threading
+import types
 from collections.abc import Callable, Iterator, Sequence
 
 _NUM_PROCESSES = 2
@@ -14,19 +16,19 @@ _CHUNK_ITEMS = 20
 
 
 def stripes(function: Callable, items: Sequence, many: int, chunk_items: int = _CHUNK_ITEMS) -> Iterator:
-    """Call a function with every item, in processes of their own where there are many.
+    """Call a function with every item, in subprocesses if there are many items.
 
-    Each process takes every second item, in order, so what a library carries over from one call to the next is the same
-    in every run.
+    Each process takes every second item, in order. State that a library keeps between calls is therefore the same in
+    every run.
 
     Args:
-        function: Of one argument, defined at the top of a module.
-        items: What to call it with; they are pickled.
-        many: From how many items on the start of processes pays.
-        chunk_items: How many items a process is given, and gives back, at a time: 1 where each takes seconds.
+        function: A function of one argument, defined at module level.
+        items: The arguments; they are pickled.
+        many: Smallest number of items for which processes are started.
+        chunk_items: Items sent to a process at a time; 1 if each takes seconds.
 
     Yields:
-        What the function returns, in the order of the items.
+        The return values, in the order of the items.
     """
     if len(items) < many:
         yield from map(function, items)
@@ -36,15 +38,15 @@ def stripes(function: Callable, items: Sequence, many: int, chunk_items: int = _
         concurrent.futures.ProcessPoolExecutor(1, context, initializer=_end_with_parent) for _ in range(_NUM_PROCESSES)
     ]
     try:
-        with _interruptions_blocked():
+        with _interruptions_blocked(), _without_main():
             done = [
                 pool.map(function, items[first::_NUM_PROCESSES], chunksize=chunk_items)
                 for first, pool in enumerate(pools)
             ]
-        # Stripes differ in length by one at most, and what fills the shorter ones up comes last.
+        # Stripes differ in length by at most one, so the fill values of the shorter ones come last and are cut off.
         yield from itertools.islice(itertools.chain.from_iterable(itertools.zip_longest(*done)), len(items))
     except BaseException:
-        # Nobody waits for what they are at.
+        # The pending results are no longer needed.
         for process in multiprocessing.active_children():
             process.kill()
         raise
@@ -55,7 +57,7 @@ def stripes(function: Callable, items: Sequence, many: int, chunk_items: int = _
 
 @contextlib.contextmanager
 def _interruptions_blocked() -> Iterator[None]:
-    """Block Ctrl-C in processes that are started meanwhile, for as long as they live: their parent answers it."""
+    """Block Ctrl-C in the processes started in this context, for their whole life: the parent handles it."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -63,11 +65,26 @@ def _interruptions_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep processes started in this context from importing the program that was started.
+
+    Spawned processes import it, which runs a script without `if __name__ == "__main__"` again. The functions called here
+    do not need it.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 def _end_with_parent() -> None:
-    """End when the parent ends, however that was: killed, it cannot tell its processes."""
-    threading.Thread(target=_follow, args=[multiprocessing.parent_process()], daemon=True).start()
+    """Exit when the parent exits, even if it was killed."""
+    threading.Thread(target=_exit_after, args=[multiprocessing.parent_process()], daemon=True).start()
 
 
-def _follow(parent: multiprocessing.process.BaseProcess) -> None:
+def _exit_after(parent: multiprocessing.process.BaseProcess) -> None:
     parent.join()
     os._exit(1)

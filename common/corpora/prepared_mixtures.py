@@ -1,14 +1,14 @@
-"""The folder of fixed mixtures that `python -m counting.prepare` writes, as the student report has it.
+"""The folder of fixed mixtures that `python -m counting.prepare` writes, in the format of the student report.
 
-`Audio_Train0.wav`, `Audio_Validation7.wav`, `Audio_Test3.wav`, numbered within their split, and `metadata.csv` with a
-row a mixture:
+It contains `Audio_Train0.wav`, `Audio_Validation7.wav`, `Audio_Test3.wav` and so on, numbered per split, and
+`metadata.csv` with one row per mixture:
 
 | column | meaning |
 |---|---|
 | `File`, `Split` | the mixture, and `train`, `validation` or `test` |
-| `Speakers` | how many speak |
-| `Speakers Sex`, `F`, `M` | a letter a speaker, such as `MMF` (`?` where it is not known), and how many of each |
-| `Speaker IDs`, `Sources`, `Offsets` | who, from which files, and where the cuts begin in seconds; separated by `;` |
+| `Speakers` | number of speakers |
+| `Speakers Sex`, `F`, `M` | one letter per speaker, such as `MMF` (`?` if unknown), and the number of each |
+| `Speaker IDs`, `Sources`, `Offsets` | speakers, source files and excerpt starts in seconds; separated by `;` |
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ _LENGTH_TOLERANCE = 0.01
 
 
 def file_name(split: str, number: int) -> str:
-    """Return the name of a mixture.
+    """Return the file name of a mixture.
 
     Example:
         >>> file_name("train", 12)
@@ -44,25 +44,25 @@ def index(root: Path, clip_seconds: float, sexes_needed: bool = False) -> pd.Dat
 
     Args:
         root: The folder.
-        clip_seconds: How long they have to be.
-        sexes_needed: Whether everybody's sex has to be known.
+        clip_seconds: Required length of the mixtures in seconds.
+        sexes_needed: Whether the sex of every speaker must be known.
 
     Returns:
-        A manifest; a label has a letter a speaker, women first (`FMM`), or is `-` for nobody.
+        A manifest; a label has one letter per speaker, women first (`FMM`), or is `-` for no speakers.
 
     Raises:
-        UserError: The table is missing or damaged, mixtures are of another length, or sexes are wanted that it does not know.
+        UserError: The table is missing or damaged, mixtures have another length, or a required sex is unknown.
     """
     path = root / TABLE
     if not path.is_file():
-        raise UserError(f"{path} does not exist; `python -m counting.prepare --output_dir={root}` makes such a folder")
+        raise UserError(f"{path} does not exist; create the folder by `python -m counting.prepare --output_dir={root}`")
     try:
         table = tables.read(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read {path}: {error}; prepare the folder again") from error
     missing = [name for name in _NEEDED if name not in table]
     if missing or table.empty:
-        lacks = f"lacks the columns {', '.join(missing)}" if missing else "names no mixtures"
+        lacks = f"lacks the columns {', '.join(missing)}" if missing else "lists no mixtures"
         raise UserError(f"{path} {lacks}; expected {', '.join(_NEEDED)}: prepare the folder again")
     locate = own_tables.locator(root.resolve())
     rows = []
@@ -75,7 +75,9 @@ def index(root: Path, clip_seconds: float, sexes_needed: bool = False) -> pd.Dat
                 f" {row['Split']!r}; expected a letter F, M or ? for each, and one of {', '.join(manifest.SPLITS)}"
             )
         if sexes_needed and "?" in sexes:
-            raise UserError(f"{path} line {line} does not know every speaker's sex; count only: --head=class")
+            raise UserError(
+                f"{path} line {line} has a speaker of unknown sex; use --head=class, which counts speakers only"
+            )
         if not rows:
             _check_length(locate(row["File"]), clip_seconds)
         rows.append({"path": locate(row["File"]), "split": row["Split"], "label": label(sexes)})
@@ -83,17 +85,17 @@ def index(root: Path, clip_seconds: float, sexes_needed: bool = False) -> pd.Dat
 
 
 def _check_length(path: Path, clip_seconds: float) -> None:
-    """Refuse mixtures of another length than the model's clip: cut or filled up, their labels would not be true."""
+    """Reject mixtures that differ in length from the model's clip: after cutting or padding, labels could be wrong."""
     seconds = audio.info(path).duration_seconds
     if abs(seconds - clip_seconds) > _LENGTH_TOLERANCE * clip_seconds:
         raise UserError(
-            f"{path} lasts {seconds:g} s, and --clip_seconds={clip_seconds:g}: give --clip_seconds={seconds:g},"
+            f"{path} lasts {seconds:g} s, but --clip_seconds={clip_seconds:g}: give --clip_seconds={seconds:g},"
             " or prepare mixtures of that length"
         )
 
 
 def label(sexes: str) -> str:
-    """Return the label of a mixture from a letter for each speaker.
+    """Return the label of a mixture, given one letter per speaker.
 
     Example:
         >>> label("MFM"), label("")
@@ -103,7 +105,7 @@ def label(sexes: str) -> str:
 
 
 def truth(rows: pd.DataFrame) -> np.ndarray:
-    """Return how many women and men the mixtures of a manifest have, shape `(rows, 2)`; `?` counts as a man."""
+    """Return the numbers of women and men in each mixture of a manifest, shape `(rows, 2)`; `?` counts as a man."""
     female = rows["label"].str.count("F").to_numpy()
     total = rows["label"].str.replace(_NOBODY, "").str.len().to_numpy()
     return np.stack([female, total - female], axis=1).astype(np.int32)

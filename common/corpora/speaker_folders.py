@@ -1,8 +1,8 @@
-"""Recordings of people on their own: one folder per speaker, and a table of who they are where that is known.
+"""Recordings of single speakers: one folder per speaker, and an optional table of speakers.
 
 anna/anything.wav              one folder per speaker; folders inside it belong to it
 train/anna/…, test/bert/…      the same under folders named after splits (`layouts.SPLIT_NAMES`)
-speakers.csv                   columns speaker,sex (F or M) and, where wanted, split; a speaker is a folder's name
+speakers.csv                   columns speaker,sex (F or M) and optionally split; `speaker` is a folder name
 """
 
 import logging
@@ -20,24 +20,24 @@ LAYOUT = "one folder per speaker with recordings inside, such as anna/1.wav and 
 
 
 def index(root: str | Path) -> pd.DataFrame:
-    """List the recordings; splits that nobody gave are drawn from the hash of the speakers, each with one at least.
+    """List the recordings; without given splits, speakers are split by a hash of their names.
 
-    Where speakers are in `train` and none is in `validation` or `test`, what is missing is drawn from `train`; speakers
-    that are all in `test` stay there.
+    Each split gets at least one speaker. If `validation` or `test` is missing while `train` exists, its speakers are taken
+    from `train`. If all speakers are in `test`, they stay there.
 
     Args:
         root: The folder.
 
     Returns:
-        A manifest (`common.corpora.manifest`) without labels. The sex is empty where the table does not tell it.
+        A manifest (`common.corpora.manifest`) without labels. The sex is empty if the table does not give it.
 
     Raises:
-        UserError: The folder is missing, has no recordings, or has them outside the speakers' folders only.
+        UserError: The folder is missing, has no recordings, or has them outside the speaker folders only.
         UserError: The folders look like words, subsets or folds, or there is only one.
-        UserError: Split folders stand beside others, or a speaker is in two of them.
-        UserError: The table lacks a column, names a speaker twice, or has a value that means nothing.
-        UserError: The table gives splits to some speakers only, or although there are folders of splits.
-        UserError: There are fewer speakers than splits to draw.
+        UserError: Split folders are mixed with others, or a speaker is in two of them.
+        UserError: The table lacks a column, lists a speaker twice, or has an invalid value.
+        UserError: The table gives splits for some speakers only, or although there are split folders.
+        UserError: There are fewer speakers than splits to fill.
     """
     root = Path(root).absolute()
     if not root.is_dir():
@@ -48,7 +48,7 @@ def index(root: str | Path) -> pd.DataFrame:
     if not split_of:
         split_of = _splits_of_folders(root, found)
     elif any(split for _, _, split in found):
-        raise UserError(f"{root} has folders of splits, and {TABLE} gives splits too; expected one of them")
+        raise UserError(f"{root} has split folders, and {TABLE} also gives splits; expected only one of them")
     table = manifest.from_rows(
         {"path": path, "speaker": speaker, "split": split_of[speaker], "sex": sexes.get(speaker, "")}
         for path, speaker, _ in found
@@ -61,7 +61,7 @@ def _without_noise(root: Path, found: list[tuple[Path, str, str]]) -> list[tuple
     spoken = [row for row in found if row[1] not in (BACKGROUND_NOISE, SILENCE)]
     if len(spoken) < len(found):
         logging.info(
-            "%s: left out %d recordings of noise, which nobody speaks; give them by --noise_dir",
+            "%s: left out %d recordings of noise without a speaker; give them by --noise_dir",
             root,
             len(found) - len(spoken),
         )
@@ -69,7 +69,7 @@ def _without_noise(root: Path, found: list[tuple[Path, str, str]]) -> list[tuple
 
 
 def _check_layout(root: Path, found: list[tuple[Path, str, str]]) -> None:
-    """Refuse folders that are no speakers: subsets, folds, words, or the only one."""
+    """Reject folders that are not speakers: subsets, folds, words, or a single folder."""
     speakers = {speaker for _, speaker, _ in found}
     if layouts.looks_like(speakers) == layouts.SUBSETS:
         raise UserError(
@@ -77,8 +77,8 @@ def _check_layout(root: Path, found: list[tuple[Path, str, str]]) -> None:
             " give --corpus=librispeech with this folder"
         )
     layouts.refuse_splits_and_folds(root, speakers, LAYOUT)
-    said = {speaker_of(path) for path, _, _ in found}
-    if "" not in said and len(said) > 1 and not said & speakers:
+    prefixes = {speaker_of(path) for path, _, _ in found}
+    if "" not in prefixes and len(prefixes) > 1 and not prefixes & speakers:
         raise UserError(
             f"{root}: its folders look like words ({layouts.shown(speakers)}), each spoken by several people; expected"
             f" {LAYOUT}"
@@ -96,14 +96,14 @@ def _splits_of_folders(root: Path, found: list[tuple[Path, str, str]]) -> dict[s
     for _, speaker, split in found:
         if split_of.setdefault(speaker, split) != split:
             raise UserError(
-                f'{root} has the speaker "{speaker}" in {split_of[speaker]} and in {split}; expected everybody in one'
-                " split: move one, or rename it if they are two people"
+                f'{root} has the speaker "{speaker}" in {split_of[speaker]} and in {split}; expected every speaker in'
+                " one split: move one folder, or rename it if they are two people"
             )
     return split_of
 
 
 def _check_counts(root: Path, split_of: dict[str, str]) -> None:
-    """Check that there is a speaker for each split that `splits.assign` is going to draw."""
+    """Check that there is a speaker for each split that `splits.assign` has to fill."""
     given = set(split_of.values()) - {""}
     if given and "train" not in given:
         return
@@ -112,12 +112,12 @@ def _check_counts(root: Path, split_of: dict[str, str]) -> None:
     if num_speakers < len(wanted):
         raise UserError(
             f"{root} has {num_speakers} speakers for {' and '.join(wanted)}; expected at least {len(wanted)}, one for"
-            " each split: add some, or put all under a folder named test to evaluate only"
+            " each split: add speakers, or put all of them into a folder named test to evaluate only"
         )
 
 
 def _read_table(path: Path, speakers: set[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the sex and the split of speakers by name; without splits in the table, none has one."""
+    """Return the sex and the split of each speaker; the splits are empty if the table gives none."""
     if not path.is_file():
         return {}, {}
     table = own_tables.read(path, ("speaker", "sex"), ("split",), "speakers")
@@ -129,12 +129,12 @@ def _read_table(path: Path, speakers: set[str]) -> tuple[dict[str, str], dict[st
         if not speaker:
             raise UserError(f"{path} line {line} has no speaker; expected the name of a folder")
         if speaker in sexes:
-            raise UserError(f"{path} names {speaker} more than once; expected one line a speaker")
+            raise UserError(f"{path} lists {speaker} more than once; expected one line per speaker")
         sexes[speaker] = own_tables.meaning(path, line, "sex", values, own_tables.SEXES)
         given[speaker] = own_tables.meaning(path, line, "split", values, {"": "", **layouts.SPLIT_NAMES})
     absent = sorted(set(sexes) - speakers)
     if absent:
-        logging.warning("%s names %d speakers without a folder, e.g. %s", path, len(absent), ", ".join(absent[:3]))
+        logging.warning("%s lists %d speakers without a folder, e.g. %s", path, len(absent), ", ".join(absent[:3]))
     split_of = {speaker: given.get(speaker, "") for speaker in sorted(speakers)}
     without = [speaker for speaker, split in split_of.items() if not split]
     if 0 < len(without) < len(split_of):

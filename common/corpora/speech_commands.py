@@ -1,10 +1,10 @@
 """Google Speech Commands: one-second recordings of single words by many speakers.
 
-Two layouts are read. The corpus itself has a folder for each word and names the files of two splits in lists:
+Two layouts are supported. The corpus itself has a folder for each word and lists the files of two splits:
 
     yes/022cd682_nohash_0.wav      <word>/<speaker>_nohash_<number>.wav
     _silence_/…wav                 recordings without speech (optional)
-    _background_noise_/…wav        minutes of noise, from which silence is cut
+    _background_noise_/…wav        minutes of noise, the source of silence clips
     validation_list.txt, testing_list.txt
 
 The official test set (`speech_commands_test_set_v0.02`) has word folders, `_silence_` and `_unknown_`, and no lists.
@@ -28,7 +28,7 @@ from common.files.names import plain_name
 SILENCE, UNKNOWN, BACKGROUND_NOISE = "_silence_", "_unknown_", "_background_noise_"
 LISTS = {"validation_list.txt": "validation", "testing_list.txt": "test"}
 FOLDER = "data/speech_commands"
-LAYOUT = "<word>/<speaker>_nohash_<number>.wav beside validation_list.txt and testing_list.txt"
+LAYOUT = "<word>/<speaker>_nohash_<number>.wav with validation_list.txt and testing_list.txt"
 
 URL = "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz"
 # The checksum that torchaudio (datasets/speechcommands.py) and TensorFlow Datasets (checksums.tsv) both state.
@@ -42,20 +42,21 @@ _NOISE_SHARES = (("train", 0.0, 0.8), ("validation", 0.8, 0.9), ("test", 0.9, 1.
 def index(root: str | Path) -> pd.DataFrame:
     """List the recordings with the official splits.
 
-    - A word's files are in the split whose list names them, else in `train`. The speaker comes from the file name.
-    - `_silence_` follows the lists too; where they name none of it, the hash of the file name decides.
+    - A file that is in a list has the split of the list; any other file is `train`. The speaker comes from the file
+      name.
+    - `_silence_` follows the lists too; if they contain no silence, it is split by the hash of the file name.
     - `_background_noise_` files are divided in time, see `noise_rows`.
-    - The official test set, known by its `_unknown_` folder and the lack of lists, is all `test`.
-    - Any other folder without lists, a part of the corpus, is split by the hash of the speakers.
+    - A folder with `_unknown_` and without lists is the official test set; all of it is `test`.
+    - Any other folder without lists is a part of the corpus and is split by the hash of the speakers.
 
     Args:
-        root: The folder that holds the word folders.
+        root: The folder with the word folders.
 
     Returns:
-        A manifest (`common.corpora.manifest`); the label is the folder's name.
+        A manifest (`common.corpora.manifest`); the label is the folder name.
 
     Raises:
-        UserError: The folder is missing, holds no recordings, or is not laid out as this corpus.
+        UserError: The folder is missing, has no recordings, or has another layout.
     """
     root = Path(root).absolute()
     if not root.is_dir():
@@ -75,7 +76,7 @@ def index(root: str | Path) -> pd.DataFrame:
     names_speakers = any(speaker_of(path) for paths in folders.values() for path in paths)
     listed = _read_lists(root) if has_lists or not (names_speakers or UNKNOWN in folders) else {}
     if not has_lists and UNKNOWN not in folders:
-        logging.info("%s has no lists of splits: speakers are split by the hash of their names", root)
+        logging.info("%s has no split lists: speakers are split by the hash of their names", root)
     silence_is_listed = any(name.startswith(f"{SILENCE}/") for name in listed)
     rows = []
     for label, paths in folders.items():
@@ -94,14 +95,15 @@ def index(root: str | Path) -> pd.DataFrame:
 
 
 def download(root: str | Path, url: str | None = None, sha256: str | None = None) -> Path:
-    """Fetch version 0.02 (2.4 GB, CC BY 4.0), check it and unpack it.
+    """Download version 0.02 (2.4 GB, CC BY 4.0), check it and unpack it.
 
-    An interrupted download is resumed, and a folder that is already filled is left alone.
+    An interrupted download is resumed. A folder that is not empty is left unchanged.
 
     Args:
         root: The folder to fill.
-        url: Where to fetch from; None takes the environment's `SPEECH_COMMANDS_URL`, else the official address.
-        sha256: What the archive must hash to; None takes `SPEECH_COMMANDS_SHA256`, else the official checksum.
+        url: Download address; None for the environment variable `SPEECH_COMMANDS_URL`, else the official address.
+        sha256: Checksum of the archive; None for the environment variable `SPEECH_COMMANDS_SHA256`, else the official
+            one.
 
     Returns:
         The folder.
@@ -128,20 +130,21 @@ def speaker_of(path: Path) -> str:
 
 
 def noise_rows(path: Path) -> list[dict]:
-    """Divide a long recording of noise in time, so that no noise is both trained on and tested with.
+    """Divide a long noise recording in time, so that training and test noise do not overlap.
 
     Args:
-        path: A file of noise.
+        path: A noise recording.
 
     Returns:
-        Three manifest rows: the first 80 % to train with, the next 10 % for validation, the last 10 % for testing. A
-        file of less than 10 s stays whole, in the split its name hashes to, for a tenth of it holds no clip of 1 s.
+        Three manifest rows: the first 80 % for training, the next 10 % for validation, the last 10 % for testing. A
+        file shorter than 10 s is not divided, since a tenth of it is too short for a 1 s clip; its split is chosen by
+        the hash of its name.
     """
     row = {"path": path, "label": BACKGROUND_NOISE}
     try:
         seconds = audio.info(path).duration_seconds
     except UserError:
-        seconds = 0.0  # Listed whole, so that the preparation of shards rejects the file with its reason.
+        seconds = 0.0  # Not divided; the preparation of shards reports why the file is rejected.
     if seconds < _SHORTEST_DIVIDED_SECONDS:
         return [{**row, "split": manifest.hash_split(path.name)}]
     return [

@@ -1,4 +1,4 @@
-"""Splits for a corpus that has none: by speaker (or singer) where they are known, else by track, else by recording."""
+"""Splits for a corpus without official ones: by speaker (or singer) if known, else by track, else by recording."""
 
 import logging
 import os
@@ -13,24 +13,24 @@ from common.errors import UserError
 def assign(table: pd.DataFrame, root: Path, draw_missing: bool = True) -> pd.DataFrame:
     """Fill the missing splits of a manifest, about 80 % train, 10 % validation and 10 % test.
 
-    A speaker's hash decides, else that of the track, else of the recording's path below `root`, so a growing corpus moves
-    nobody. A class that is left without some split receives the speaker (or recording) with the smallest hash that its
-    own split, in every class, can spare. Where a class has too few speakers for that, its recordings are divided one by
-    one, and a warning says so.
+    The split depends on the hash of the speaker, else of the track, else of the recording's path below `root`. Adding
+    recordings to a corpus therefore does not move others. If a class lacks a split, the speaker (or recording) with the
+    smallest hash is moved there, unless it is the only one of its split in some class. If a class has too few speakers
+    for that, its recordings are split individually, with a warning.
 
-    Splits that are given stay. If some rows are `train` and no row is `validation` (or `test`), the missing one is
-    drawn from `train`.
+    Given splits are kept. If some rows are `train` and no row is `validation` (or `test`), the missing split is taken
+    from `train`.
 
     Args:
         table: A manifest; `split` may be empty.
         root: The folder that paths are relative to.
-        draw_missing: Whether `train` gives some to a split that no row has; otherwise it stays whole.
+        draw_missing: Whether to fill a split without rows from `train`.
 
     Returns:
         The manifest with every split filled in.
 
     Raises:
-        UserError: A class has fewer recordings than splits to draw.
+        UserError: A class has fewer recordings than splits to fill.
     """
     given = set(table["split"]) - {""}
     wanted = [split for split in manifest.SPLITS if split not in given or split == "train"]
@@ -52,7 +52,7 @@ def assign(table: pd.DataFrame, root: Path, draw_missing: bool = True) -> pd.Dat
         by_file |= uncovered
     if by_file:
         logging.warning(
-            "%s: too few speakers to keep them apart between splits, so recordings are divided one by one: %s",
+            "%s: too few speakers for disjoint splits; recordings are split individually in: %s",
             root,
             ", ".join(sorted(by_file)),
         )
@@ -60,15 +60,16 @@ def assign(table: pd.DataFrame, root: Path, draw_missing: bool = True) -> pd.Dat
 
 
 def deal(names: pd.Series, num_folds: int) -> pd.Series:
-    """Deal groups of rows into folds of about as many rows: the largest group first, each to the smallest fold.
+    """Assign groups of rows to folds of similar size: the largest group first, each to the smallest fold.
 
-    `sklearn.model_selection.GroupKFold` deals in this way too, but which of equally large groups comes first is not said
-    and changed: given the names in reverse, 1.9 had the same folds in 1,956 of 1,956 random cases, sorted as up to 1.8 in
-    79. What a run was tested on must not depend on that. Nor may there be fewer groups than folds there.
+    `sklearn.model_selection.GroupKFold` works in the same way, but its order of equally large groups is undocumented
+    and has changed: with the names in reverse order, 1.9 gave the same folds in 1,956 of 1,956 random cases, the
+    sorting used up to 1.8 in 79. The test set of a run must not depend on that. `GroupKFold` also rejects fewer groups
+    than folds.
 
     Args:
-        names: The group of each row: what must stay together.
-        num_folds: How many folds.
+        names: The group of each row; a group stays in one fold.
+        num_folds: Number of folds.
 
     Returns:
         The fold of each row, 0 to `num_folds - 1`, under the index of `names`.
@@ -86,14 +87,14 @@ def deal(names: pd.Series, num_folds: int) -> pd.Series:
 
 
 def assign_folds(table: pd.DataFrame, num_folds: int, fold: int) -> pd.DataFrame:
-    """Split a manifest by speakers for cross-validation: a fold to test, the next to validate, the others to train.
+    """Split a manifest by speakers for cross-validation: one fold is `test`, the next `validation`, the others `train`.
 
-    Splits that are given play no part. Recordings without a speaker are dealt one by one, each class for itself.
+    Given splits are ignored. Recordings without a speaker are assigned individually, per class.
 
     Args:
         table: A manifest.
-        num_folds: How many folds, at least 3.
-        fold: The one that becomes `test`.
+        num_folds: Number of folds, at least 3.
+        fold: The fold that becomes `test`.
 
     Returns:
         The manifest with its splits.
@@ -104,8 +105,8 @@ def assign_folds(table: pd.DataFrame, num_folds: int, fold: int) -> pd.DataFrame
     spoken = table[table["speaker"] != ""]
     if spoken["speaker"].nunique() < num_folds:
         raise UserError(
-            f"{spoken['speaker'].nunique()} speakers cannot be dealt into {num_folds} folds; name files"
-            " <speaker>_nohash_<n>.wav, give a metadata.csv with speakers, or take fewer --num_folds"
+            f"{spoken['speaker'].nunique()} speakers are too few for {num_folds} folds; name files"
+            " <speaker>_nohash_<n>.wav, give a metadata.csv with speakers, or reduce --num_folds"
         )
     anonymous = table[table["speaker"] == ""]
     dealt = [deal(spoken["speaker"], num_folds)]
@@ -120,13 +121,13 @@ def _check_counts(rows: pd.DataFrame, num_wanted: int, root: Path) -> None:
     if len(few):
         listed = ", ".join(f'"{label}" has {count}' for label, count in few.head(5).items())
         raise UserError(
-            f"too few recordings in {root}: {listed}; expected at least {num_wanted} of each class, one a split: "
-            "add some, remove the class, or put all classes under a folder named test to evaluate only"
+            f"too few recordings in {root}: {listed}; expected at least {num_wanted} of each class, one per split: "
+            "add recordings, remove the class, or put all classes into a folder named test to evaluate only"
         )
 
 
 def _choose(keys: pd.Series, labels: pd.Series, wanted: list[str]) -> tuple[dict[str, str], set[str]]:
-    """Return the split of every key, and the classes that could not be given all splits."""
+    """Return the split of every key, and the classes for which not all splits could be filled."""
     percents = {
         f"{name}_percent": manifest.HELD_OUT_PERCENT if name in wanted else 0.0 for name in ("validation", "test")
     }

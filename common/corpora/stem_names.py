@@ -1,4 +1,4 @@
-"""What the names of files say about music that is taken apart: which is the mixture, and which files are one song."""
+"""Parse the file names of multitrack music: find the mixture, and the files that belong to the same song."""
 
 import re
 from collections.abc import Collection
@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 MIXTURE = "mixture"
 ACCOMPANIMENT = "accompaniment"
-# What a file is called that holds all of a song, alone or with words that only tell which version it is.
+# Names of a full mix, alone or together with words that only name the version.
 _WHOLE = {"mixture", "mix", "mixdown", "mixed", "fullmix", "master", "mastered", "full", "original", "complete"}
 _VERSION = {"final", "stereo", "down", "song", "track", "the", "linear", "wav", "v", "version", "rough", "premaster"}
 _PARTS = {
@@ -39,20 +39,20 @@ _PARTS = {
     ),
     *("residual", "stem", "stems"),
 }
-# Words that stand before the name of a part: lead vocals, no_vocals.
+# Words that precede the name of a part: lead vocals, no_vocals.
 _ADJECTIVES = {"lead", "backing", "no", "minus", "without", "electric", "acoustic", "full", "only"}
-# All of a song but one part, or but the singing.
+# A song without its vocals or without another part.
 _DERIVED = {"accompaniment", "instrumental", "instrumentals", "karaoke", "playback", "backing track", "minus one"}
 _BUT_ONE = re.compile(r"(no|minus|without|non) ?(vocals?|vox|voice|drums?|bass|guitars?|piano|other)")
 _WORD = re.compile(r"[^\W_]+")
 
 
 def is_mixture(stem: str, track: str = "") -> bool:
-    """Whether a file's name says that it holds all of a song.
+    """Whether a file name is that of the mixture of a song.
 
     Args:
-        stem: The name without its suffix.
-        track: Name of the song, whose own words do not count.
+        stem: The file name without its suffix.
+        track: Name of the song; its words are ignored.
 
     Example:
         >>> is_mixture("Full Mix"), is_mixture("My Song_MIX", "My Song"), is_mixture("drum mix")
@@ -64,7 +64,7 @@ def is_mixture(stem: str, track: str = "") -> bool:
 
 
 def is_derived(stem: str) -> bool:
-    """Whether a file's name says that it is a song without its singing, or without another part.
+    """Whether a file name is that of a song without its vocals or without another part.
 
     Example:
         >>> is_derived("no_vocals"), is_derived("accompaniment"), is_derived("vocals")
@@ -75,7 +75,7 @@ def is_derived(stem: str) -> bool:
 
 
 def is_part(name: str) -> bool:
-    """Whether a name is that of a part of a song and nothing else.
+    """Whether a name consists of the name of a part only.
 
     Example:
         >>> is_part("lead vocals"), is_part("My Song (vocals)")
@@ -86,12 +86,12 @@ def is_part(name: str) -> bool:
 
 
 def are_parts(names: Collection[str]) -> bool:
-    """Whether several names are all those of parts."""
+    """Whether there are several names, all of them names of parts."""
     return len(names) > 1 and all(map(is_part, names))
 
 
 def song_of(track: str) -> str:
-    """Return the song that a recording belongs to: its own name, unless it tells a part of one.
+    """Return the song that a recording belongs to: its path without names of parts.
 
     Args:
         track: Path below the root without its suffix, with `/`.
@@ -109,7 +109,7 @@ def song_of(track: str) -> str:
 
 
 def _without_part(name: str) -> str:
-    """Take the part off a file's name: `My Song (lead vocals)`, `My Song_vocals`, `My Song - Bass`."""
+    """Remove the part from a file name: `My Song (lead vocals)`, `My Song_vocals`, `My Song - Bass`."""
     words = list(_WORD.finditer(name))
     kept = len(words)
     while kept > 1 and words[kept - 1][0].lower() in _PARTS | (_ADJECTIVES if kept < len(words) else set()):

@@ -1,4 +1,4 @@
-"""Metal without a voice, played on the spot: music to learn to make. See `common.corpora.synthetic_songs`."""
+"""Synthetic instrumental metal, for training music generators. See `common.corpora.synthetic_songs`."""
 
 from pathlib import Path
 
@@ -12,16 +12,16 @@ FOLDER = synthetic_songs.FOLDER
 
 
 def index(root: str | Path, num_songs: int = 40, seconds: float = 12.0, sample_rate: int = 16000) -> pd.DataFrame:
-    """Make the songs that are not there yet, and list the mixtures.
+    """Generate the missing songs and list the mixtures.
 
     Args:
-        root: Folder for songs; made if missing.
-        num_songs: At least 3.
-        seconds: Length of each, at least 2.
-        sample_rate: In Hz, at least 8000.
+        root: Folder for songs; created if missing.
+        num_songs: Number of songs, at least 3.
+        seconds: Length of each song, at least 2.
+        sample_rate: Sample rate in Hz, at least 8000.
 
     Returns:
-        A manifest (see `common.corpora.manifest`), a row a song; the label is the genre.
+        A manifest (see `common.corpora.manifest`) with one row per song; the label is the genre.
 
     Raises:
         UserError: A setting is out of range, or the folder cannot be written to.

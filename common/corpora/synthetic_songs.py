@@ -1,16 +1,15 @@
-"""Songs with their stems, composed, sung and played on the spot: to practise taking songs apart.
+"""Synthetic songs with stems, composed, sung and rendered in code, for source separation.
 
-A song has a tempo, a key, chords, patterns, instruments, levels and a voice, all drawn from its number; `common.synthesis.music`
-plays it. espeak-ng speaks the words; their resonances are then sung on a melody in the song's scale, with vibrato, or
-rapped on the beat. While the voice is there it is as loud as all else together, within 2 dB, and shares its
-band with chords, melodies and drums, so that no fixed filter tells them apart. The style `metal` has no voice: riffs of
-palm-muted power chords with a bass and a double kick, for generating music.
+Tempo, key, chords, patterns, instruments, levels and voice of a song are drawn from its number;
+`common.synthesis.music` renders it. espeak-ng speaks the words; a vocoder sings them on a melody in the scale of the
+song, with vibrato, or raps them on the beat. The level of the voice, while it sounds, is within 2 dB of the sum of the
+other stems. It overlaps in frequency with chords, melodies and drums, so no fixed filter separates them. The style
+`metal` has no voice: riffs of palm-muted power chords with bass and double kick, for music generation.
 
-The folder is `<root>/<settings>/song_0000/{mixture,vocals,drums,bass,other}.wav` and so on, 16-bit WAV; the mixture is
-the sum of the stems to the last bit, and `song.json` beside them says how the song was made. A song depends on the
-settings and its number alone, not on how many there are, and its folder is whole or absent: a run that was killed goes
-on where it was, and more songs only add folders. The splits divide the songs by number and the voices by variant, as
-those of `common.corpora.synthetic_words` do.
+Files are `<root>/<settings>/song_0000/{mixture,vocals,drums,bass,other}.wav` and so on, 16-bit WAV. The mixture is
+exactly the sum of the stems, and `song.json` describes the song. A song depends only on the settings and its number,
+not on the number of songs. Folders are written atomically: an interrupted run resumes, and more songs only add folders.
+Songs are split by number, and voices by variant as in `common.corpora.synthetic_words`.
 """
 
 import hashlib
@@ -40,10 +39,10 @@ _FORMAT_VERSION = 2
 _FEWEST_SONGS, _SHORTEST_SECONDS = 3, 2.0
 _LOWEST_RATE = 8000
 _MANY_SONGS = 8
-# Of ten songs; the first three already have all splits.
+# Splits of ten songs; the first three cover all splits.
 _SPLITS = ("train", "validation", "test", *["train"] * 7)
 _PEAK = 0.95
-# espeak-ng speaks low, for the vocoder, and slowly.
+# espeak-ng speaks at a low pitch, which the vocoder needs, and slowly.
 _RATE_WPM, _SPOKEN_PITCH = 140, {"F": 30, "M": 60}
 
 
@@ -57,23 +56,23 @@ def index(
     language: str = "en",
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Make the songs with a voice that are not there yet, and list all of them.
+    """Generate the missing songs of the style `pop` and list all of them.
 
     Args:
-        root: Folder for songs; made if missing. Different settings lie side by side in it.
-        num_songs: At least 3. Of ten, eight are for training and one each for validation and test.
-        seconds: Length of each, at least 2.
-        sample_rate: In Hz, at least 8000. The voice has nothing above 11 kHz.
-        channels: 1, or 2 to have the instruments stand from left to right.
-        language: A language code such as `en` or `es`, or one accent such as `en-gb-scotland`. English has a lyric, any
-            other language sings numbers.
-        seed: Draws everything that varies.
+        root: Folder for songs; created if missing. Each setting has its own subfolder.
+        num_songs: Number of songs, at least 3; 80 % are for training, 10 % each for validation and test.
+        seconds: Length of each song, at least 2.
+        sample_rate: Sample rate in Hz, at least 8000. The voice has no content above 11 kHz.
+        channels: 1, or 2 to pan the instruments.
+        language: A language code such as `en` or `es`, or one accent such as `en-gb-scotland`. English songs have
+            lyrics, other languages sing numbers.
+        seed: Random seed of the corpus.
 
     Returns:
         As `make`.
 
     Raises:
-        UserError: espeak-ng is not installed, or does not speak the language in full.
+        UserError: espeak-ng is not installed, or does not fully support the language.
         UserError: As `make`.
     """
     settings = Settings(Path(root), "pop", language.strip().lower(), float(seconds), sample_rate, channels, seed)
@@ -81,19 +80,19 @@ def index(
 
 
 def make(settings: Settings, num_songs: int) -> pd.DataFrame:
-    """Make the songs of a style that are not there yet, and list all of them.
+    """Generate the missing songs of a style and list all of them.
 
     Args:
-        settings: What the songs share; `folder` is for songs of all settings, which lie side by side in it.
-        num_songs: At least 3.
+        settings: The settings of all songs; each setting has its own subfolder of `folder`.
+        num_songs: Number of songs, at least 3.
 
     Returns:
-        A manifest (see `common.corpora.manifest`), a row a stem and one a mixture; `speaker` and `sex` are those of the
-        track's voice.
+        A manifest (see `common.corpora.manifest`) with one row per stem and mixture; `speaker` and `sex` are those of
+        the voice.
 
     Raises:
         UserError: A setting is out of range, or the style is unknown.
-        UserError: The folder is a file, or cannot be written to.
+        UserError: The folder is a file, or is not writable.
     """
     _check(settings, num_songs)
     style, language = settings.style, settings.language
@@ -105,8 +104,8 @@ def make(settings: Settings, num_songs: int) -> pd.DataFrame:
     songs = [_draw_song(settings, accents, number) for number in range(num_songs)]
     missing = [song for song in songs if not _is_whole(song)]
     if missing:
-        # What espeak-ng says depends on what it said before. So singing takes fresh processes, each of which speaks all
-        # of its songs from the first one on, also those that are there: every song is the same whatever was there.
+        # The output of espeak-ng depends on earlier calls. With a voice, fresh processes therefore speak all songs from
+        # the first one on, including existing ones, so that a song does not depend on which songs existed.
         items, many = (songs, 1) if accents else (missing, _MANY_SONGS)
         with progress.bar(num_songs, "synthetic songs", "song", num_songs - len(missing)) as meter:
             for is_new in parallel.stripes(_write_song, items, many, chunk_items=1):
@@ -139,7 +138,7 @@ def _check(settings: Settings, num_songs: int) -> None:
     if channels not in (1, 2):
         raise UserError(f"expected 1 or 2 channels; received {channels}")
     if root.exists() and not root.is_dir():
-        raise UserError(f"{root} is a file; expected a folder to make songs in")
+        raise UserError(f"{root} is a file; expected a folder for songs")
 
 
 def _accents(language: str) -> list[str]:
@@ -147,8 +146,7 @@ def _accents(language: str) -> list[str]:
     word = singing.draw_words(accents[0], np.random.default_rng(0))[0]
     if not np.any(espeak.synthesize(word, accents[0])[0]):
         raise UserError(
-            f'espeak-ng has no sounds for numbers in "{language}"; expected a language that it speaks in full, such as'
-            " de, en or es"
+            f'espeak-ng cannot speak numbers in "{language}"; expected a fully supported language, such as de, en or es'
         )
     return accents
 
@@ -158,7 +156,7 @@ def _draw_song(settings: Settings, accents: list[str], number: int) -> Song:
     seed = _hash(f"{settings.seed}/{settings.style}/{number}")
     if not accents:
         return Song(settings, number, split, "", "", "", seed)
-    # Women and men in turn, and each variant in its turn, so that a few songs share as few voices as can be.
+    # Women and men alternate, and the variants take turns, so that as few songs as possible share a voice.
     tens, number_in_ten = divmod(number, len(_SPLITS))
     turn = tens * _SPLITS.count(split) + _SPLITS[:number_in_ten].count(split) + settings.seed
     sex = "FM"[turn % 2]
@@ -172,7 +170,7 @@ def _is_whole(song: Song) -> bool:
 
 
 def _write_song(song: Song) -> bool:
-    """Write the folder of a song, whole or not at all; False if it is there."""
+    """Write the folder of a song atomically; return False if it exists."""
     speech = _speak(song) if song.singer else {}
     if _is_whole(song):
         return False
@@ -180,11 +178,11 @@ def _write_song(song: Song) -> bool:
     try:
         with files.temporary_folder(song.folder) as partial:
             for stem, samples in stems.items():
-                # Written as what they were.
+                # Lossless: the samples are multiples of the 16-bit step.
                 waveform = audio.from_pcm16(samples)
                 audio.write(partial / f"{stem}.wav", waveform, song.settings.sample_rate, "PCM_16")
             files.write_json(partial / "song.json", description)
-            # Not that of another process, which may have been quicker.
+            # Keep the folder if another process has written it in the meantime.
             if not _is_whole(song):
                 shutil.rmtree(song.folder, ignore_errors=True)
                 os.rename(partial, song.folder)
@@ -197,9 +195,9 @@ def _write_song(song: Song) -> bool:
 
 
 def _speak(song: Song) -> dict[str, np.ndarray]:
-    """Let espeak-ng say the words of a song, monotonously; each is float32 at `VOICE_RATE`, shape `(samples,)`."""
+    """Speak the words of a song at constant pitch; each word is float32 at `VOICE_RATE`, shape `(samples,)`."""
     rng = np.random.default_rng([5, song.seed])
-    # A voice that is played faster or slower has a shorter or longer vocal tract.
+    # Resampling changes the apparent length of the vocal tract.
     tract_scale = rng.uniform(0.92, 1.1)
     speech = {}
     for word in singing.draw_words(song.accent, rng):
@@ -214,15 +212,14 @@ def _speak(song: Song) -> dict[str, np.ndarray]:
 
 
 def make_song(song: Song, speech: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict]:
-    """Compose and play a song.
+    """Compose and render a song.
 
     Args:
-        song: Which one.
-        speech: Words as espeak-ng says them in the song's voice, from `_speak`; unused where there is no voice.
+        song: The song.
+        speech: The spoken words from `_speak`; unused without a voice.
 
     Returns:
-        The stems and their sum, `mixture`, in 16-bit steps: int16, shape `(samples, channels)`. And how the song was
-        made, for `song.json`.
+        The stems and their sum, `mixture`: int16, shape `(samples, channels)`. And the description for `song.json`.
     """
     stems, facts = pop.play(song, speech) if song.settings.style == "pop" else metal.play(song)
     rng = np.random.default_rng([9, song.seed])
@@ -238,9 +235,9 @@ def make_song(song: Song, speech: dict[str, np.ndarray]) -> tuple[dict[str, np.n
 
 
 def _balance(stems: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str, float]:
-    """Scale the stems in place to levels that are drawn, and return these in decibels.
+    """Scale the stems in place to random levels and return the levels in decibels.
 
-    Drums and bass are measured against what plays chords, the voice against all of these while it sings.
+    Drums and bass are relative to `other`, the voice is relative to the sum of the other stems while it sings.
     """
     levels_db = {"drums": rng.uniform(-7, -1), "bass": rng.uniform(-10, -5)}
     for stem, level_db in levels_db.items():
@@ -248,13 +245,13 @@ def _balance(stems: dict[str, np.ndarray], rng: np.random.Generator) -> dict[str
     if "vocals" in stems:
         levels_db["vocals"] = rng.uniform(-2, 2)
         backing = sum(samples for stem, samples in stems.items() if stem != "vocals")
-        heard = _is_heard(stems["vocals"])
-        stems["vocals"] *= 10 ** (levels_db["vocals"] / 20) * rms(backing[heard]) / rms(stems["vocals"][heard])
+        active = _is_active(stems["vocals"])
+        stems["vocals"] *= 10 ** (levels_db["vocals"] / 20) * rms(backing[active]) / rms(stems["vocals"][active])
     return levels_db
 
 
-def _is_heard(samples: np.ndarray, num_frames: int = 100) -> np.ndarray:
-    """Say for every sample whether its hundredth of the song is within 30 dB of the loudest: shape `(samples,)`."""
+def _is_active(samples: np.ndarray, num_frames: int = 100) -> np.ndarray:
+    """Return for every sample whether its frame is within 30 dB of the loudest frame: bool, shape `(samples,)`."""
     frames = np.array_split(np.square(samples).sum(axis=1), num_frames)
     levels = np.array([frame.mean() for frame in frames])
     return np.repeat(levels > 1e-3 * levels.max(), [len(frame) for frame in frames])

@@ -1,12 +1,12 @@
-"""Music taken apart: one folder a track, one file a stem.
+"""Multitrack music: one folder per track, one file per stem.
 
     My Song/{mixture,vocals,drums,bass,other}.wav    any stems, any format, any depth of folders
-    My Song/{mixture,vocals}.wav                     what is not vocals is then the accompaniment
+    My Song/{mixture,vocals}.wav                     the accompaniment is the mixture minus the vocals
     train/My Song/…, test/Your Song/…                splits (`layouts.SPLIT_NAMES`)
 
-The file's name is the stem's; where there is no `mixture`, one named `mix`, `master` or alike is the mixture
-(`stem_names.is_mixture`). Without folders of splits, tracks are split by a hash of their names; fewer than three are all
-`train`.
+The file name is the name of the stem. If there is no `mixture`, a file named `mix`, `master` or similar is the mixture
+(`stem_names.is_mixture`). Without split folders, tracks are split by a hash of their names; fewer than three tracks are
+all `train`.
 """
 
 import logging
@@ -21,7 +21,7 @@ from common.corpora import layouts, manifest, splits, stem_names
 from common.errors import UserError
 from common.files.names import plain_name
 
-LAYOUT = "one folder a track with a file a stem, such as song/vocals.wav and song/drums.wav"
+LAYOUT = "one folder per track with one file per stem, such as song/vocals.wav and song/drums.wav"
 
 
 def index(root: str | Path, validation_tracks: Collection[str] = ()) -> pd.DataFrame:
@@ -29,14 +29,14 @@ def index(root: str | Path, validation_tracks: Collection[str] = ()) -> pd.DataF
 
     Args:
         root: The folder.
-        validation_tracks: Names of training tracks that validate, where the folders of splits do not say.
+        validation_tracks: Names of tracks in `train` to use for validation.
 
     Returns:
-        A manifest (`common.corpora.manifest`), a row a stem, with `track` and `stem`.
+        A manifest (`common.corpora.manifest`) with one row per stem, with `track` and `stem`.
 
     Raises:
-        UserError: The folder is missing, has no tracks, or has split folders beside others.
-        UserError: The folders look like folds or like stems, or lie one folder deeper.
+        UserError: The folder is missing, has no tracks, or mixes split folders with others.
+        UserError: The folders look like folds or like stems, or the split folders are one level deeper.
     """
     root = Path(root).absolute()
     if not root.is_dir():
@@ -46,8 +46,8 @@ def index(root: str | Path, validation_tracks: Collection[str] = ()) -> pd.DataF
     packed = next((path for path in found.files if path.name.lower().endswith(".stem.mp4")), None)
     if packed:
         raise UserError(
-            f"{packed} holds all stems of a song in one file, which is not read; expected {LAYOUT}: take MUSDB18-HQ, or write"
-            " each stem to a file of its own"
+            f"{packed} is a multi-stream stem file, which is not supported; expected {LAYOUT}: use MUSDB18-HQ, or export"
+            " each stem to a separate file"
         )
     tracks = _tracks(found)
     if not tracks:
@@ -56,7 +56,7 @@ def index(root: str | Path, validation_tracks: Collection[str] = ()) -> pd.DataF
     given = {name: layouts.split_of(name[0]) for name in tracks}
     if len(set(given.values()) - {""}) > 1 and "" in given.values():
         other = next("/".join(name) for name, split in given.items() if not split)
-        raise UserError(f"{root} has split folders beside others ({other}); move the others away or into the splits")
+        raise UserError(f"{root} mixes split folders with others ({other}); move the others away or into the splits")
     table = manifest.from_rows(
         {
             "path": path,
@@ -71,7 +71,7 @@ def index(root: str | Path, validation_tracks: Collection[str] = ()) -> pd.DataF
 
 
 def few(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a manifest too small to be split: what has no split is `train`, which `--split=all` can still evaluate."""
+    """Return a manifest too small to split: rows without a split become `train`; `--split=all` can evaluate them."""
     return table.assign(split=table["split"].where(table["split"] != "", "train"))
 
 
@@ -88,19 +88,19 @@ def _is_song(names: Collection[str]) -> bool:
 
 
 def _check_layout(root: Path, tracks: Collection[tuple[str, ...]]) -> None:
-    """Refuse folders that look like other layouts than splits and tracks."""
+    """Reject folders that look like a layout other than splits and tracks."""
     tops = {name[0] for name in tracks}
     layouts.refuse_splits_and_folds(root, tops, LAYOUT)
     if stem_names.are_parts(tops):
         raise UserError(
-            f"{root}: its folders look like stems ({layouts.shown(tops)}), with a file a song; expected {LAYOUT}: move the"
-            " files of each song into a folder of its own, named after their stems"
+            f"{root}: its folders look like stems ({layouts.shown(tops)}), with one file per song; expected {LAYOUT}: move"
+            " the files of each song into one folder and name them after their stems"
         )
     layouts.refuse_one_too_high(root, tracks, "tracks")
 
 
 def _tracks(found: listing.Listing) -> dict[tuple[str, ...], dict[str, Path]]:
-    """Find the folders that hold stems: the names of the folders below the root, and each stem's file."""
+    """Find the folders with stems: map the folder names below the root to the file of each stem."""
     folders: dict[tuple[str, ...], list[Path]] = {}
     files, num_copies = listing.one_a_name(found)
     for path in files:
@@ -110,7 +110,7 @@ def _tracks(found: listing.Listing) -> dict[tuple[str, ...], dict[str, Path]]:
     for name in alone:
         del folders[name]
     if folders:
-        _tell_left_out(found.root, loose, alone, num_copies)
+        _log_left_out(found.root, loose, alone, num_copies)
     renamed: Counter[str] = Counter()
     tracks = {name: _stems(name[-1], paths, renamed) for name, paths in folders.items()}
     for message, count in renamed.items():
@@ -118,11 +118,11 @@ def _tracks(found: listing.Listing) -> dict[tuple[str, ...], dict[str, Path]]:
     return tracks
 
 
-def _tell_left_out(root: Path, loose: list[Path], alone: list[tuple[str, ...]], num_copies: int) -> None:
+def _log_left_out(root: Path, loose: list[Path], alone: list[tuple[str, ...]], num_copies: int) -> None:
     counted = {
-        "recordings outside the folders of tracks": len(loose),
+        "recordings outside the track folders": len(loose),
         "folders with one recording only": len(alone),
-        "recordings that are there in another format too": num_copies,
+        "recordings that also exist in another format": num_copies,
     }
     counted = [f"{count} {what}" for what, count in counted.items() if count]
     if counted:
@@ -130,10 +130,10 @@ def _tell_left_out(root: Path, loose: list[Path], alone: list[tuple[str, ...]], 
 
 
 def _stems(track: str, paths: list[Path], renamed: Counter[str]) -> dict[str, Path]:
-    """Name the stems of a track, and count in `renamed` what was recognised by its name."""
+    """Return the file of each stem of a track; count in `renamed` the mixtures that were recognised by their name."""
     stems: dict[str, Path] = {}
     named = [(plain_name(path.stem), path) for path in paths]
-    # Of twins in another case one keeps its capitals.
+    # Of two names that differ in case only, one keeps its capitals.
     for name, path in sorted(named, key=lambda item: not item[0].islower()):
         stems[name if name.lower() in stems else name.lower()] = path
     wholes = [stem for stem in stems if stem != stem_names.MIXTURE and stem_names.is_mixture(stem, track)]
@@ -145,10 +145,10 @@ def _stems(track: str, paths: list[Path], renamed: Counter[str]) -> dict[str, Pa
         wholes.remove(chosen)
     for stem in wholes:
         del stems[stem]
-        renamed[f"{_generic(stem, track)} is left out beside the mixture"] += 1
+        renamed[f"{_generic(stem, track)} is another mixture and is left out"] += 1
     return stems
 
 
 def _generic(stem: str, track: str) -> str:
-    """Return a stem's name without the track's, so that equal ones are counted together."""
+    """Remove the track name from a stem name, so that equal stems of different tracks are counted together."""
     return stem.replace(track.lower(), "").strip(" _-.()[]") or stem

@@ -1,4 +1,4 @@
-"""A track and what it is made of: a mixture and its stems, read from the rows of a manifest."""
+"""Read the mixture and the stems of a track from the rows of a manifest."""
 
 import itertools
 import logging
@@ -13,16 +13,16 @@ from common.errors import UserError
 
 MIXTURE = stem_names.MIXTURE
 ACCOMPANIMENT = stem_names.ACCOMPANIMENT
-# No name that a file could have.
+# Not a valid file name, so it cannot clash with a stem.
 REST = "<rest>"
-# A file is the sum of others where what is between them has less than this part of its energy: -30 dB.
+# A file counts as the sum of others if the energy of the difference is below this fraction of its energy (-30 dB).
 _SAME_SUM = 1e-3
-# More files than this are not tried in all combinations.
+# All combinations are tried for at most this many files.
 _MOST_COMBINED = 12
 _BLOCK_SAMPLES = 2**18
-# The channels of a recording cancel where their mean has less than this part of their energy.
+# Channels cancel if the energy of their mean is below this fraction of their energy.
 _CANCELLED = 0.01
-# A stem this near to the mixture, in parts of the mixture's energy, is the mixture.
+# A stem counts as the mixture if the energy of the difference is below this fraction of the mixture's energy.
 _SAME_ENERGY = 1e-5
 
 
@@ -34,28 +34,31 @@ def read(
     start: float = 0.0,
     duration: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Read a track and take it apart.
+    """Read the mixture and the requested stems of a track.
 
-    A stem that the track has is read; `mixture` is the track itself, for what needs no taking apart; `accompaniment`,
-    where it is no file, is all other stems together, or what the mixture has beside the stems that were asked for; `REST`
-    is what the mixture has beside them in any case, which may be nothing. Mono files are heard on both channels of a
-    stereo track; a mono track is the mean of both, or where they cancel in the mixture the first of every file. Which file
-    is the mixture is told by its name or its sound; see `recognise`.
+    - An existing stem is read from its file.
+    - `mixture` is the mixture itself.
+    - `accompaniment`, without a file, is the sum of all other stems, or the mixture minus the requested stems.
+    - `REST` is the mixture minus all other requested stems; it may be silent.
+
+    Mono files are copied to both channels of a stereo track. A mono track is the mean of both channels, or the first
+    channel of every file if the channels of the mixture cancel. The mixture is recognised by its name or its signal,
+    see `recognise`.
 
     Args:
-        rows: The track's rows of a manifest.
-        stems: Names wanted.
+        rows: The manifest rows of the track.
+        stems: Names of the requested stems.
         sample_rate: Rate in hertz to resample to.
         num_channels: 1 or 2.
-        start: Where to begin, in seconds.
-        duration: How much to read, in seconds; None for all.
+        start: Start in seconds.
+        duration: Length in seconds; None for all.
 
     Returns:
-        The mixture `(samples, channels)`: that of the track where it has one, else the sum of all its stems; and the
+        The mixture `(samples, channels)`: the file of the mixture if there is one, else the sum of all stems; and the
         stems `(stems, samples, channels)`, float32.
 
     Raises:
-        UserError: A file cannot be read, a stem is missing, silent, of another length, or is the mixture itself.
+        UserError: A file cannot be read, a stem is missing, or the stems have different lengths.
     """
     sounds = {
         row.stem: _read_stem(row, sample_rate, num_channels, start, duration) for row in rows.itertuples(index=False)
@@ -64,13 +67,13 @@ def read(
     name = rows["track"].iloc[0]
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{stem} {length / sample_rate:.3f} s" for stem, length in lengths.items())
-        raise UserError(f"{name}: its stems are of different lengths ({listed}); cut them alike")
+        raise UserError(f"{name}: its stems have different lengths ({listed}); cut them to the same length")
     most_channels = max(sound.shape[1] for sound in sounds.values())
     sounds = {stem: as_channels(name, sound, most_channels) for stem, sound in sounds.items()}
     sounds, parts = recognise(name, sounds)
     mixture = sounds[MIXTURE] if MIXTURE in sounds else sum(sounds[stem] for stem in parts)
     if num_channels == 1 and _cancels(mixture):
-        logging.info("%s: its channels cancel, so the first of them is read", name)
+        logging.info("%s: the mean of its channels is nearly silent, so the first channel is used", name)
         sounds, mixture = {stem: sound[:, :1] for stem, sound in sounds.items()}, mixture[:, :1]
     else:
         sounds = {stem: as_channels(name, sound, num_channels) for stem, sound in sounds.items()}
@@ -85,46 +88,46 @@ def read(
             wanted = [other for other in stems if other not in (ACCOMPANIMENT, REST)]
             taken[stem] = _accompaniment(name, sounds, parts, wanted)
         elif stem != REST:
-            raise UserError(f"{name} has no stem {stem!r} (it has {', '.join(lengths)}); name others by --stems")
+            raise UserError(f"{name} has no stem {stem!r} (it has {', '.join(lengths)}); choose others by --stems")
     if REST in stems:
         taken[REST] = mixture - sum(taken.values())
     return mixture, np.stack([taken[stem] for stem in stems])
 
 
 def check(name: str, mixture: np.ndarray, stems: dict[str, np.ndarray]) -> None:
-    """Refuse a track that cannot teach anything: a network trained on stems that are the mixture returns the mixture.
+    """Reject a track that is useless for training because a stem is silent or equal to the mixture.
 
     Args:
-        name: Of the track, for messages.
+        name: Name of the track, for messages.
         mixture: Shape `(samples, channels)`.
-        stems: The same for each stem.
+        stems: The signal of each stem, of the same shape.
 
     Raises:
-        UserError: A stem is silent, or is the mixture.
+        UserError: A stem is silent or equal to the mixture.
     """
     energy = float(np.square(mixture, dtype=np.float64).sum())
     for stem, sound in stems.items():
         if stem == REST:
             continue
         if audio.is_silent(sound):
-            raise UserError(f"{name}: its stem {stem} is silent; leave the track out or record the stem")
+            raise UserError(f"{name}: its stem {stem} is silent; remove the track or replace the stem")
         if stem != MIXTURE and np.square(mixture - sound, dtype=np.float64).sum() < _SAME_ENERGY * energy:
-            raise UserError(f"{name}: its stem {stem} is the mixture itself; expected what the mixture is made of")
+            raise UserError(f"{name}: its stem {stem} is equal to the mixture; expected a part of the mixture")
 
 
 def recognise(name: str, sounds: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Find out by the sound which file of a track is the mixture, and which are parts of it that belong together.
+    """Find the mixture of a track and the parts that add up to it, by comparing the signals.
 
-    A file that is the sum of two others or more, within -30 dB, is no part of its own: it is the mixture, where there is
-    none and it is the sum of all parts, or it holds some of them again, as an instrumental does beside drums and bass. Nor
-    is a file a part that sounds like the mixture.
+    A file that is the sum of two or more others, within -30 dB, is not a part. If there is no mixture and it is the sum
+    of all parts, it is the mixture. Otherwise it repeats some parts, like an instrumental next to drums and bass. A
+    file equal to the mixture is not a part either.
 
     Args:
-        name: Of the track, for messages.
-        sounds: The files by their stem, all of one shape `(samples, channels)`.
+        name: Name of the track, for messages.
+        sounds: The signals by stem, all of the same shape `(samples, channels)`.
 
     Returns:
-        The files, with the mixture under its name; and the stems that are the parts, whose sum is the track.
+        The signals, with the mixture stored as `mixture`; and the names of the parts, whose sum is the track.
     """
     stems = [stem for stem in sounds if stem != MIXTURE]
     products = _inner_products([sounds[stem] for stem in sounds])
@@ -141,18 +144,18 @@ def recognise(name: str, sounds: dict[str, np.ndarray]) -> tuple[dict[str, np.nd
     if MIXTURE in sounds:
         again += [stem for stem in parts if is_sum(stem, [MIXTURE])]
     elif whole := next((stem for stem in again if is_sum(stem, parts)), None):
-        logging.info("%s: %s is the sum of %s, and taken for the mixture", name, whole, ", ".join(parts))
+        logging.info("%s: %s is the sum of %s and is used as the mixture", name, whole, ", ".join(parts))
         sounds = {MIXTURE if stem == whole else stem: sound for stem, sound in sounds.items()}
         again.remove(whole)
     else:
         again += _derived_by_name(parts)
     if again:
-        logging.info("%s: not counted again in the mixture: %s", name, ", ".join(again))
+        logging.info("%s: not added to the mixture, since other files contain them: %s", name, ", ".join(again))
     return sounds, [stem for stem in parts if stem not in again]
 
 
 def _inner_products(sounds: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the inner product of every two sounds, shape `(sounds, sounds)`, float64."""
+    """Return the inner products of all pairs of signals, shape `(sounds, sounds)`, float64."""
     products = np.zeros((len(sounds), len(sounds)))
     for first in range(0, len(sounds[0]), _BLOCK_SAMPLES):
         block = np.stack([sound[first : first + _BLOCK_SAMPLES].ravel() for sound in sounds]).astype(np.float64)
@@ -161,7 +164,7 @@ def _inner_products(sounds: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _sums(products: np.ndarray) -> list[int]:
-    """Return which sounds are the sum of some others, at least two, and of none alone, from their inner products."""
+    """Return the indices of the signals that are the sum of at least two others, from the inner products."""
     number = len(products)
     if number < 3:
         return []
@@ -181,14 +184,14 @@ def _sums(products: np.ndarray) -> list[int]:
 
 
 def _derived_by_name(parts: list[str]) -> list[str]:
-    """Return which parts hold others again by their names alone: an accompaniment beside two parts of it."""
+    """Return the parts that by their names repeat others, such as an accompaniment next to two of its parts."""
     derived = [stem for stem in parts if stem_names.is_derived(stem)]
     others = [stem for stem in parts if stem not in derived and stem != "vocals"]
     return derived if len(others) > 1 else []
 
 
 def _cancels(sound: np.ndarray) -> bool:
-    """Whether the mean of two channels has next to nothing of what they have."""
+    """Whether the channels cancel, so that their mean is nearly silent."""
     energy = np.square(sound, dtype=np.float64).mean()
     return sound.shape[1] > 1 and np.square(sound.mean(axis=1, dtype=np.float64)).mean() < _CANCELLED * energy
 
@@ -202,13 +205,13 @@ def _read_stem(row, sample_rate: int, num_channels: int, start: float, duration:
 
 
 def as_channels(name: str, waveform: np.ndarray, num_channels: int, channel: int = -1) -> np.ndarray:
-    """Turn a recording into as many channels as are wanted: mono is heard on both sides, of both sides mono is the mean.
+    """Convert a recording to mono (by the mean) or stereo (by copying).
 
     Args:
-        name: Of the recording, for messages.
+        name: Name of the recording, for messages.
         waveform: Shape `(samples, channels)`.
         num_channels: 1 or 2.
-        channel: The one that is meant, from 0; -1 for all.
+        channel: The channel to use, from 0; -1 for all.
 
     Returns:
         Shape `(samples, num_channels)`.
@@ -234,8 +237,8 @@ def _accompaniment(name: str, sounds: dict[str, np.ndarray], parts: list[str], w
     if others:
         return sum(others)
     if MIXTURE not in sounds or not wanted:
-        raise UserError(f"{name} has nothing beside {', '.join(wanted) or 'its mixture'}; add a mixture or other stems")
+        raise UserError(f"{name} has only {', '.join(wanted) or 'its mixture'}; add a mixture or other stems")
     missing = [stem for stem in wanted if stem not in sounds]
     if missing:
-        raise UserError(f"{name} has no stem {missing[0]!r} (it has {', '.join(sounds)}); name others by --stems")
+        raise UserError(f"{name} has no stem {missing[0]!r} (it has {', '.join(sounds)}); choose others by --stems")
     return sounds[MIXTURE] - sum(sounds[stem] for stem in wanted)

@@ -1,1 +1,1 @@
-"""Decoded recordings, kept on disk and mapped into memory, and batches of them."""
+"""Decoded recordings, stored on disk and memory-mapped, and batches of them."""

@@ -1,4 +1,4 @@
-"""What all that decodes a corpus once has in common: where the result lies, how it is made, and what may be missing."""
+"""Shared parts of shards and banks of decoded audio: cache keys, threads, and the limit of rejected recordings."""
 
 import concurrent.futures
 import hashlib
@@ -16,11 +16,11 @@ NUM_PARALLEL = os.cpu_count() or 1
 
 
 def key(settings: Sequence, recordings: Iterable[tuple]) -> str:
-    """Name what is made of some recordings by all that it depends on, so that a changed one is decoded again.
+    """Return a cache key of decoded recordings; it changes if a file changes.
 
     Args:
-        settings: What else the result depends on, as JSON holds it.
-        recordings: Of each the path, and what of it is wanted.
+        settings: JSON-serializable settings that the result depends on.
+        recordings: For each recording its path, followed by the values that select the excerpt.
 
     Returns:
         16 hexadecimal digits.
@@ -41,10 +41,10 @@ def _stamp(path: str) -> str:
 
 
 def in_threads(function: Callable, tasks: Iterable[tuple]) -> Iterator:
-    """Call a function with the arguments of each task, several at once; the first exception ends it all.
+    """Call a function with the arguments of each task in several threads; the first exception cancels the rest.
 
     Yields:
-        What the function returns, in the order in which it is done.
+        The return values, in the order of completion.
     """
     with concurrent.futures.ThreadPoolExecutor(NUM_PARALLEL) as pool:
         jobs = [pool.submit(function, *task) for task in tasks]
@@ -59,17 +59,17 @@ def in_threads(function: Callable, tasks: Iterable[tuple]) -> Iterator:
 def check_rejected(
     rejected: pd.DataFrame, num_all: int, max_rejected: float, kind: str = "recordings", where: str = ""
 ) -> None:
-    """Warn of what cannot be used, or refuse to go on where that is too much.
+    """Log a warning about rejected recordings, or raise an error if there are too many.
 
     Args:
         rejected: A table `path`, `reason`; a reason names its recording.
-        num_all: How many there are, these among them.
-        max_rejected: Share that is tolerated, in [0, 1]; of a few recordings one is, but never all of them.
-        kind: What they are, for messages.
-        where: Where they are listed, for messages.
+        num_all: Number of all recordings, including the rejected ones.
+        max_rejected: Tolerated fraction, in [0, 1]; the number is rounded up, but rejecting all is always an error.
+        kind: What the recordings are (a plural), for messages.
+        where: File that lists the rejected recordings, for messages.
 
     Raises:
-        UserError: There are more, or nothing is left.
+        UserError: Too many recordings are rejected, or all of them.
     """
     if rejected.empty:
         return
@@ -78,6 +78,6 @@ def check_rejected(
     first = rejected["reason"].iloc[0]
     if len(rejected) >= num_all or manifest.too_many(len(rejected), num_all, max_rejected):
         raise UserError(
-            f"{summary}: {len(rejected) / num_all:.0%} where --max_rejected allows {max_rejected:.0%}; the first: {first}"
+            f"{summary}: {len(rejected) / num_all:.0%}, but --max_rejected allows {max_rejected:.0%}; first error: {first}"
         )
-    logging.warning("%s; the first: %s", summary, first)
+    logging.warning("%s; first error: %s", summary, first)

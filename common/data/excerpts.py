@@ -1,7 +1,7 @@
-"""Cuts of decoded sound: which are wanted is drawn in numpy, step by step, and their samples are read from mapped files.
+"""Excerpts of decoded audio: NumPy draws their positions at every step, and their samples are read from mapped files.
 
-Python functions do not leave their process. For batches that are made on other machines (`common.data_service`) the draws
-of a whole training are therefore made in advance, some kilobytes a batch, and the samples are read by TensorFlow itself.
+Python functions cannot run on other machines. For batches of a `tf.data` service (`common.data_service`), the draws of
+the whole training are therefore made in advance, a few kilobytes per batch, and TensorFlow reads the samples.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ _SAMPLE_BYTES = 2
 
 
 class Places(NamedTuple):
-    """Where cuts begin: numbers of tracks, -1 for none, and first samples; two arrays of one shape."""
+    """Start positions of excerpts: track numbers (-1 for none) and first samples; two arrays of the same shape."""
 
     tracks: np.ndarray
     starts: np.ndarray
@@ -23,13 +23,13 @@ class Places(NamedTuple):
 def drawn_batches(
     draw: Callable[[int], tuple[np.ndarray, ...]], first_step: int, num_batches: int | None = None
 ) -> tf.data.Dataset:
-    """Draw what batches are made of.
+    """Return a dataset of the random draws for each batch.
 
     Args:
-        draw: Returns what a batch is made of, arrays that have the same types and shapes for every step.
+        draw: Returns the draws of a step, arrays with the same types and shapes for every step.
         first_step: The step of the first batch.
-        num_batches: How many draws are made in advance, after which they begin again, for batches that are made on other
-            machines; None draws while training goes on, without end.
+        num_batches: Number of draws made in advance and then repeated, for a `tf.data` service; None draws during
+            training, without end.
 
     Returns:
         Elements (step, *arrays).
@@ -48,16 +48,16 @@ def drawn_batches(
 
 
 def read(tracks: Sequence[np.ndarray], places: Places, num_samples: int, columns: np.ndarray | int = 0) -> np.ndarray:
-    """Read cuts.
+    """Read excerpts.
 
     Args:
-        tracks: Each int16 `(samples, columns, channels)`, mapped into memory; all of the same columns and channels.
-        places: Where cuts begin, of any shape.
-        num_samples: Length of a cut; silence follows where the track ends.
-        columns: Which column of its track each cut is; broadcast to the shape of the places.
+        tracks: Memory-mapped int16 arrays `(samples, columns, channels)`, all with the same columns and channels.
+        places: Start positions, of any shape.
+        num_samples: Length of an excerpt; after the end of the track it is padded with zeros.
+        columns: The column of the track for each excerpt; broadcast to the shape of `places`.
 
     Returns:
-        int16 `(*shape, num_samples, channels)`; silence where there is none.
+        int16 `(*shape, num_samples, channels)`; zeros where the track is -1.
     """
     shape = places.tracks.shape
     flat = (np.broadcast_to(part, shape).ravel() for part in (*places, columns))
@@ -77,14 +77,15 @@ def read_tensor(
     *,
     anywhere: bool = False,
 ) -> tf.Tensor:
-    """Read cuts in a `tf.data` pipeline; see `read`.
+    """Read excerpts in a `tf.data` pipeline; see `read`.
 
     Args:
         tracks: As for `read`.
-        places: As for `read`; shapes are known but for the first axis.
+        places: As for `read`; all dimensions but the first are static.
         num_samples: As for `read`.
         columns: As for `read`.
-        anywhere: Whether other machines, which see the files under the same names, are to be able to read them.
+        anywhere: Whether to use TensorFlow operations only, so that other machines can read; they must see the files
+            under the same names.
     """
     shape = places[0].shape
     if anywhere:
@@ -107,7 +108,7 @@ def _read_in_graph(
     def record(track: tf.Tensor, start: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
         length = tf.gather(lengths, track)
         rows = tf.minimum(length - start, num_samples)
-        # A file of one record, which begins and ends wherever it is told to.
+        # Read part of the file as a single record between a header and a footer.
         records = tf.data.FixedLengthRecordDataset(
             tf.gather(names, track), rows * row_bytes, start * row_bytes, (length - start - rows) * row_bytes
         )

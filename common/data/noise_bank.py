@@ -1,4 +1,4 @@
-"""Recorded noise, decoded into memory once: what is mixed into training clips."""
+"""Noise clips in memory, for mixing into training clips."""
 
 from pathlib import Path
 
@@ -25,13 +25,13 @@ def build(
     """Decode noise into clips.
 
     Args:
-        rows: Recordings of noise with their durations; may be none.
-        shards_dir: Where decoded recordings are kept.
-        sample_rate: In hertz.
+        rows: Noise recordings with their durations; may be empty.
+        shards_dir: Folder of decoded recordings.
+        sample_rate: Sample rate in Hz.
         clip_seconds: Length of a clip.
-        max_clips: Of more clips so many are drawn, always the same.
-        max_rejected: Share of unreadable recordings that is tolerated.
-        speeds: Factors that each recording is heard at, pitch and all; unless given it is heard as it is.
+        max_clips: Largest number of clips; if there are more, a fixed random subset is used.
+        max_rejected: Tolerated fraction of unreadable recordings.
+        speeds: Speed factors, by resampling; each recording is used at every speed. Empty for the original speed only.
 
     Returns:
         Waveforms `(clips, num_samples)` float32; None without recordings.

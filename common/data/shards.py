@@ -1,9 +1,10 @@
-"""Shards: a corpus decoded and resampled once, then read at the speed of the disk.
+"""Shards: a corpus is decoded and resampled once, then read at disk speed.
 
-`prepare` turns the rows of a manifest into TFRecord files of 16-bit PCM. They lie in a folder named by what they depend
-on (files, excerpts, sample rate), so that a second run finds them, a changed recording is decoded again, and two
-configurations never share a wrong cache. Each shard is complete or absent: after an interruption only the missing ones
-are made. `read` passes over the shards once; `stream` goes on for ever, in an order that the seed and the epoch decide.
+`prepare` stores the rows of a manifest in TFRecord files of 16-bit PCM. The folder name is a hash of files, excerpts
+and sample rate. A second run therefore reuses the shards, changed recordings are decoded again, and configurations
+never share a wrong cache. Shards are written atomically: after an interruption only the missing ones are created.
+`read` passes over the shards once; `stream` repeats them without end, in an order that depends on the seed and the
+epoch.
 """
 
 import dataclasses
@@ -28,10 +29,10 @@ from common.files import tables
 _VERSION = 2
 _SHARD_BYTES = 16 * 2**20
 _SHUFFLE_BYTES = 256 * 2**20
-# The name of the operation that parses records, and what it says if a record is none: so its errors are known.
+# The name of the parsing operation and its error message, to recognise errors of damaged records.
 _PARSING = "parse_recordings"
 _NO_RECORD = "Could not parse example"
-# A TFRecord is its length, a checksum of that, the content, and a checksum of it.
+# A TFRecord consists of length, checksum of the length, content, and checksum of the content.
 _LENGTH = struct.Struct("<Q")
 _FRAME_BYTES = 16
 NUM_PARALLEL = decoded.NUM_PARALLEL
@@ -42,13 +43,13 @@ class Shards:
     """A prepared corpus.
 
     Attributes:
-        folder: Where the files are.
+        folder: Folder of the files.
         paths: The TFRecord files, in order.
-        manifest: The manifest that was asked for; a record's `row` is a position in it.
-        rows: The rows that could be read, in the order in which they are stored.
-        rejected: A table `path`, `reason` of those that could not.
-        counts: How many records each file has.
-        sample_rate: In hertz.
+        manifest: The manifest; the `row` of a record is a position in it.
+        rows: The readable rows, in stored order.
+        rejected: A table `path`, `reason` of unreadable rows.
+        counts: Number of records in each file.
+        sample_rate: Sample rate in Hz.
     """
 
     folder: Path
@@ -69,25 +70,25 @@ def prepare(
     max_rejected: float = 0.05,
     description: str = "preparing",
 ) -> Shards:
-    """Decode and resample every excerpt of a manifest, or find it done.
+    """Decode and resample the excerpts of a manifest that are not stored yet.
 
     Args:
         manifest: The rows to store (see `common.corpora.manifest`).
         root: Parent folder of all shards.
-        sample_rate: Rate to store at, in hertz.
-        clip_seconds: Of a longer recording keep only the loudest stretch of this length.
-        max_rejected: Share of unreadable recordings that is tolerated.
-        description: What the progress bar says.
+        sample_rate: Sample rate to store, in Hz.
+        clip_seconds: If given, store only the loudest segment of this length of longer recordings.
+        max_rejected: Tolerated fraction of unreadable recordings.
+        description: Label of the progress bar.
 
     Returns:
-        The shards; unreadable recordings are in `rejected` and in `rejected.csv` beside the files.
+        The shards; unreadable recordings are in `rejected` and in the file `rejected.csv` of the folder.
 
     Raises:
         UserError: More than `max_rejected` of the recordings cannot be read, or none can.
     """
     manifest = manifest.reset_index(drop=True)
     folder = Path(root) / _key(manifest, sample_rate, clip_seconds)
-    # Corpora list their files word by word and speaker by speaker; stored at random, any stretch of a shard is mixed.
+    # Corpora are ordered by word and speaker; random order mixes them within every shard.
     order = np.random.default_rng(0).permutation(len(manifest))
     chunks = np.array_split(order, _num_shards(manifest, sample_rate, clip_seconds))
     missing = [index for index in range(len(chunks)) if not _report_path(folder, index).exists()]
@@ -104,24 +105,24 @@ def prepare(
 
 
 def read(shards: Shards, num_samples: int, batch_size: int) -> tf.data.Dataset:
-    """Pass over all records once, in stored order.
+    """Read all records once, in stored order.
 
     Args:
-        shards: What `prepare` returned.
+        shards: The result of `prepare`.
         num_samples: Length of every waveform: longer ones are cut at the end, shorter ones padded with zeros.
-        batch_size: Records a batch; the last batch may be smaller.
+        batch_size: Records per batch; the last batch may be smaller.
 
     Returns:
         Batches of (waveform `(batch, num_samples)` float32, row `(batch,)` int64); not yet `finish`ed.
     """
     records = tf.data.TFRecordDataset(list(shards.paths)).batch(batch_size)
-    # Record files do not know how many records they hold; Keras warns where the end comes unannounced.
+    # TFRecord files have an unknown number of records, and Keras warns about an unexpected end of the data.
     records = records.apply(tf.data.experimental.assert_cardinality(-(-len(shards.rows) // batch_size)))
     return records.map(lambda serialized: _parse(serialized, num_samples), num_parallel_calls=NUM_PARALLEL)
 
 
 def recordings(shards: Shards) -> Iterator[tuple[int, np.ndarray]]:
-    """Read every record once at its own length, in stored order: its row and int16 samples, shape `(samples,)`."""
+    """Read every record once at full length, in stored order: row and int16 samples, shape `(samples,)`."""
     try:
         for serialized in tf.data.TFRecordDataset(list(shards.paths)):
             feature = tf.train.Example.FromString(serialized.numpy()).features.feature
@@ -134,13 +135,13 @@ def recordings(shards: Shards) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def damage(error: tf.errors.OpError | UnicodeDecodeError) -> UserError | None:
-    """Return the line that an error means if it comes from a damaged shard, which only reading shows; else None."""
-    # TensorFlow quotes the record, which Python then may not be able to decode.
+    """Return a readable error if an error comes from a damaged shard; else None."""
+    # The message of TensorFlow quotes the record, which Python may be unable to decode.
     quoted = isinstance(error, UnicodeDecodeError)
     message = error.object.decode("utf-8", "replace") if quoted else error.message
     if isinstance(error, tf.errors.DataLossError) or _PARSING in message or _NO_RECORD in message:
         return UserError(
-            f"decoded recordings are damaged ({message}); delete the folder of --shards_dir to have them made again"
+            f"decoded recordings are damaged ({message}); delete the folder of --shards_dir to create them again"
         )
     return None
 
@@ -153,23 +154,23 @@ def stream(
     initial_batch: int = 0,
     share: workers.Share | None = None,
 ) -> tf.data.Dataset:
-    """Read the records pass after pass without end, each pass in an order of its own.
+    """Read the records without end, reshuffled in every pass.
 
-    The order depends on the seed and the number of the pass alone, so that a training that goes on from batch 700 sees
-    what it would have seen had it never stopped.
+    The order depends only on the seed and the number of the pass, so a resumed training sees the same batches as an
+    uninterrupted one.
 
     Args:
-        shards: What `prepare` returned.
+        shards: The result of `prepare`.
         num_samples: Length of every waveform, as for `read`.
-        batch_size: Records a batch; where there are fewer records, as many as there are. What is left over at the end of
-            a pass is dropped.
-        seed: Decides the orders.
-        initial_batch: How many batches were read before; the first to yield is the next one.
-        share: Of several workers each reads files of its own, or where they are too few records of its own.
+        batch_size: Records per batch, at most the number of records. The remainder at the end of a pass is dropped.
+        seed: Seed of the order.
+        initial_batch: Number of batches to skip.
+        share: The part of this worker, if there are several. Each worker reads different files, or different records if
+            there are too few files.
 
     Returns:
-        Batches of (waveform `(batch, num_samples)`, row `(batch,)`, seed `(2,)` int32 for this batch's random draws);
-        not yet `finish`ed.
+        Batches of (waveform `(batch, num_samples)`, row `(batch,)`, seed `(2,)` int32 for the random draws of the
+        batch); not yet `finish`ed.
     """
     own, num_workers, seed_offset = (share.index, share.count, share.seed_offset) if share else (0, 1, 0)
     files_suffice = len(shards.paths) >= num_workers
@@ -183,8 +184,8 @@ def stream(
     paths = tf.data.Dataset.from_tensor_slices(list(names))
 
     def pass_batches(number: tf.Tensor) -> tf.data.Dataset:
-        # Of this function's graph alone: the order must not depend on the program's global seed (and a global seed of 0
-        # together with a seed that is a tensor fails in tf.data).
+        # This sets the seed of this function's graph only. The order must not depend on the global seed, and a global
+        # seed of 0 together with a tensor seed fails in tf.data.
         tf.random.set_seed(1)
         order_seed = seeds.stream_seed(seed, "shards", number)
         records = paths.shuffle(len(names), order_seed, reshuffle_each_iteration=False)
@@ -212,11 +213,11 @@ def batch_rows(
 
 
 def finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Prefetch, and set the options every pipeline needs.
+    """Prefetch, and set the options of all pipelines.
 
-    Autotuning is off: at the end of every `fit` and `evaluate` its teardown waits for the tuner's next tick, up to ten
-    seconds and more (TensorFlow 2.21, two cores). Parallelism is given as numbers instead. What `fit` divides among several
-    workers it deals by example.
+    Autotuning is off: at the end of every `fit` and `evaluate` it can block for ten seconds and more (TensorFlow 2.21,
+    two cores). Parallelism is set explicitly instead. If `fit` divides the data among several workers, it divides by
+    example.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -226,7 +227,7 @@ def finish(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
 
 def _num_shards(manifest: pd.DataFrame, sample_rate: int, clip_seconds: float | None) -> int:
-    """Estimate how many files keep each near the size that reads well and is cheap to make again."""
+    """Estimate the number of files for about `_SHARD_BYTES` per file."""
     seconds = manifest["duration"].fillna(clip_seconds or 10.0)
     if clip_seconds is not None:
         seconds = seconds.clip(upper=clip_seconds)
@@ -243,7 +244,7 @@ def _shard_path(folder: Path, index: int) -> Path:
 
 
 def _report_path(folder: Path, index: int) -> Path:
-    """The shard's own report, written last: where it exists, the shard is complete."""
+    """Return the path of the report of a shard; it is written last, so its existence marks a complete shard."""
     return folder / f"shard-{index:05d}.json"
 
 
@@ -293,14 +294,14 @@ def _parse(serialized: tf.Tensor, num_samples: int) -> tuple[tf.Tensor, tf.Tenso
 
 
 def _check_lengths(path: Path, num_records: int) -> None:
-    """Follow the records to the end of a file: TensorFlow takes the memory that a record asks for, if it is there or not.
+    """Check the record lengths of a file, since TensorFlow allocates whatever length a damaged record states.
 
     Raises:
-        ValueError: There are more or fewer records, or they end before or beyond the file.
+        ValueError: The number of records is wrong, or they do not end at the end of the file.
     """
     num_bytes = path.stat().st_size
     position = found = 0
-    # Only where the records begin is read.
+    # Only the headers of the records are read.
     with path.open("rb", buffering=0) as file:
         while position < num_bytes:
             file.seek(position)
@@ -313,21 +314,21 @@ def _check_lengths(path: Path, num_records: int) -> None:
         raise ValueError(f"{path.name} has {found} records of {position} bytes; expected {num_records} of {num_bytes}")
 
 
-def _way_out(folder: Path) -> str:
-    return f"delete {folder} to have it made again"
+def _hint(folder: Path) -> str:
+    return f"delete {folder} to create it again"
 
 
 def _damaged(folder: Path, error: Exception) -> UserError:
-    return UserError(f"the shards in {folder} are damaged ({error}); {_way_out(folder)}")
+    return UserError(f"the shards in {folder} are damaged ({error}); {_hint(folder)}")
 
 
 def _open(folder: Path, num_shards: int, manifest: pd.DataFrame, sample_rate: int, max_rejected: float) -> Shards:
     try:
-        reports = [files.read_json(_report_path(folder, index), _way_out(folder)) for index in range(num_shards)]
+        reports = [files.read_json(_report_path(folder, index), _hint(folder)) for index in range(num_shards)]
         rows = np.array([row for report in reports for row in report["rows"]], np.int64)
         rejections = [(manifest["path"][row], str(reason)) for report in reports for row, reason in report["rejected"]]
         if rows.size and not 0 <= rows.min() <= rows.max() < len(manifest):
-            raise ValueError(f"rows are out of 0 to {len(manifest) - 1}")
+            raise ValueError(f"rows are not within 0 to {len(manifest) - 1}")
         for index, report in enumerate(reports):
             _check_lengths(_shard_path(folder, index), len(report["rows"]))
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:

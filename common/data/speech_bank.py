@@ -1,9 +1,8 @@
-"""Speech that can be read anywhere at once: what mixtures are cut from.
+"""Decoded speech with random access, the source of mixtures.
 
-Shards are read from their beginning; a mixture wants a second out of the middle of three recordings. So the recordings
-of a split are written one after another into a file that is mapped into memory, with a note of when somebody speaks.
-Of the sound only what is read takes memory; the notes take about 3 GB for
-1,000 hours.
+Shards are read sequentially, but a mixture needs excerpts from the middle of several recordings. The recordings of a
+split are therefore concatenated in a memory-mapped file, with an index of speech activity. Only the audio that is read
+uses memory. The index takes about 3 GB for 1,000 hours.
 """
 
 import dataclasses
@@ -18,7 +17,7 @@ from common.data.shards import Shards, recordings
 from common.errors import UserError
 from common.files import arrays
 
-# Time between two places where a cut may begin.
+# Time between two possible starts of an excerpt.
 _GRID_SECONDS = 0.05
 _FRAME_SECONDS = 0.01
 _WINDOW_FRAMES = 3
@@ -30,12 +29,11 @@ class SpeechBank:
     """The recordings of a split.
 
     Attributes:
-        pcm: All recordings one after another, 16 bits, shape `(samples,)`.
-        table: A row a recording: its manifest row's `path`, `speaker` and `sex`, and in samples its `first` in `pcm`,
-            its `num_samples`, and `start`, where it begins in the file; in the order of `pcm`.
-        active: Whether somebody speaks in each frame of 10 ms of `pcm`: the sum over all frames before it, shape
-            `(frames + 1,)`.
-        sample_rate: In hertz.
+        pcm: All recordings concatenated, 16 bits, shape `(samples,)`.
+        table: One row per recording, in the order of `pcm`: `path`, `speaker` and `sex` of the manifest, and in samples
+            `first` (its position in `pcm`), `num_samples`, and `start` (its position in the file).
+        active: Cumulative sum of the speech activity of the 10 ms frames of `pcm`, shape `(frames + 1,)`.
+        sample_rate: Sample rate in Hz.
     """
 
     pcm: np.ndarray
@@ -45,23 +43,23 @@ class SpeechBank:
 
     @property
     def frame_samples(self) -> int:
-        """Samples of a frame of `active`."""
+        """Samples per frame of `active`."""
         return round(_FRAME_SECONDS * self.sample_rate)
 
     @property
     def tracks(self) -> tuple[np.ndarray]:
-        """All recordings as one track of one column, as `common.data.excerpts` reads it."""
+        """All recordings as a single track with one column, as input of `common.data.excerpts`."""
         return (self.pcm[:, None, None],)
 
     def places(self, cut_samples: int, min_activity: float) -> dict[str, np.ndarray]:
-        """List where cuts may begin.
+        """List the possible starts of excerpts.
 
         Args:
-            cut_samples: Length of a cut; it lies in one recording.
-            min_activity: Least share of the cut in which its speaker is active, in [0, 1].
+            cut_samples: Length of an excerpt; it is within one recording.
+            min_activity: Smallest fraction of the excerpt with speech activity, in [0, 1].
 
         Returns:
-            For each speaker positions in `pcm`, shape `(places,)`, one or more; speakers without any are left out.
+            For each speaker the positions in `pcm`, shape `(places,)`; speakers without any are left out.
         """
         cut_frames = -(-cut_samples // self.frame_samples)
         grid = round(_GRID_SECONDS / _FRAME_SECONDS)
@@ -78,24 +76,24 @@ class SpeechBank:
         return {speaker: np.concatenate(parts) for speaker, parts in sorted(found.items())}
 
     def locate(self, positions: np.ndarray) -> np.ndarray:
-        """Return the row of `table` that holds each position in `pcm`."""
+        """Return the row of `table` for each position in `pcm`."""
         return np.searchsorted(self.table["first"].to_numpy(), positions, side="right") - 1
 
     def describe(self, position: int) -> str:
-        """Say what a position in `pcm` was read from: the file, and where in it."""
+        """Describe the source of a position in `pcm`: the file and the time."""
         row = self.table.iloc[int(self.locate(position))]
         return f"{row['path']} at {(position - row['first'] + row['start']) / self.sample_rate:.2f} s"
 
 
-def build(shards: Shards, description: str = "listening") -> SpeechBank:
-    """Write the bank of a prepared split beside its shards, or find it there.
+def build(shards: Shards, description: str = "indexing speech") -> SpeechBank:
+    """Write the bank of a prepared split next to its shards, or open an existing one.
 
     Args:
         shards: Whole recordings, from `common.data.shards.prepare`.
-        description: What the progress bar says.
+        description: Label of the progress bar.
 
     Raises:
-        UserError: The bank that is there is damaged.
+        UserError: The existing bank is damaged.
     """
     pcm_path, index_path = shards.folder / "bank.pcm", shards.folder / "bank.npz"
     frame_samples = round(_FRAME_SECONDS * shards.sample_rate)
@@ -107,7 +105,7 @@ def build(shards: Shards, description: str = "listening") -> SpeechBank:
             progress.bar(len(shards.rows), description, "recording") as meter,
         ):
             for row, pcm in recordings(shards):
-                # Whole frames, so that a recording begins with a frame.
+                # Cut to whole frames, so that every recording starts at a frame.
                 pcm = pcm[: len(pcm) // frame_samples * frame_samples]
                 target.write(pcm.tobytes())
                 rows.append(row)
@@ -122,9 +120,9 @@ def build(shards: Shards, description: str = "listening") -> SpeechBank:
         rows, lengths, active = index["rows"], index["lengths"], index["active"]
         pcm = np.memmap(pcm_path, "<i2", "r") if sum(lengths) else np.zeros(0, "<i2")
         if len(pcm) != sum(lengths) or sorted(rows) != sorted(shards.rows):
-            raise ValueError("its parts do not belong together")
+            raise ValueError("its files do not match")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{pcm_path} is damaged ({error}); delete {shards.folder} to have it made again") from error
+        raise UserError(f"{pcm_path} is damaged ({error}); delete {shards.folder} to create it again") from error
     table = shards.manifest.loc[rows, ["path", "speaker", "sex"]].reset_index(drop=True)
     starts = (shards.manifest.loc[rows, "start"].to_numpy() * shards.sample_rate).round().astype(np.int64)
     firsts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64)
@@ -133,7 +131,7 @@ def build(shards: Shards, description: str = "listening") -> SpeechBank:
 
 
 def _activity(pcm: np.ndarray, frame_samples: int) -> np.ndarray:
-    """Say for each frame whether it is within 30 dB of the recording's loudest, as `librosa.effects.split` does."""
+    """Return for each frame whether it is within 30 dB of the loudest one, like `librosa.effects.split`."""
     if not len(pcm):
         return np.zeros(0, bool)
     rms = librosa.feature.rms(

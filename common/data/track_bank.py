@@ -1,8 +1,8 @@
-"""Tracks taken apart into stems that can be read anywhere at once: what excerpts and new mixes are cut from.
+"""Decoded stems of tracks with random access, the source of training excerpts and remixes.
 
-Every track is decoded once, all its stems side by side, into a file of 16-bit PCM that is mapped into memory: of the sound
-only what is read takes memory. The files lie in a folder named by what they depend on, and each is complete or absent, so
-an interrupted preparation goes on where it was.
+Every track is decoded once, with its stems interleaved, into a memory-mapped file of 16-bit PCM. Only the parts that
+are read use memory. File names depend on the recordings and settings. Files are written atomically, so an interrupted
+preparation resumes.
 """
 
 import dataclasses
@@ -26,12 +26,12 @@ class TrackBank:
     """The tracks of a split.
 
     Attributes:
-        stems: Names, in the order of the second axis of `pcm`.
+        stems: Names of the stems, in the order of the second axis of `pcm`.
         tracks: Names of the tracks, in order.
-        groups: Who must not be mixed up with whom: the singer of each track where known, else the track.
-        pcm: For each track int16 of shape `(samples, stems, channels)`, mapped into memory.
-        sample_rate: In hertz.
-        rejected: A table `path`, `reason` of tracks that could not be used.
+        groups: The group of each track: its singer if known, else the track. Tracks of one group belong together.
+        pcm: For each track a memory-mapped int16 array of shape `(samples, stems, channels)`.
+        sample_rate: Sample rate in Hz.
+        rejected: A table `path`, `reason` of unusable tracks.
     """
 
     stems: tuple[str, ...]
@@ -43,11 +43,11 @@ class TrackBank:
 
     @property
     def seconds(self) -> float:
-        """How long all tracks last."""
+        """Total length of all tracks."""
         return sum(map(len, self.pcm)) / self.sample_rate
 
     def describe(self, track: int, start: int) -> str:
-        """Say what an excerpt was read from: the track, and where in it."""
+        """Describe the source of an excerpt: the track and the time."""
         return f"{self.tracks[track]} at {start / self.sample_rate:.2f} s"
 
 
@@ -61,16 +61,16 @@ def prepare(
     max_rejected: float = 0.05,
     description: str = "preparing",
 ) -> TrackBank:
-    """Decode every track of a manifest, or find it done.
+    """Decode every track of a manifest that is not decoded yet.
 
     Args:
         table: Rows with `track` and `stem` (see `common.corpora.manifest`).
         root: Parent folder of all banks.
-        stems: What each track is taken apart into; see `common.corpora.tracks.read`.
-        sample_rate: Rate to store at, in hertz.
+        stems: Names of the stems; see `common.corpora.tracks.read`.
+        sample_rate: Sample rate to store, in Hz.
         num_channels: 1 or 2; see `common.corpora.tracks.read`.
-        max_rejected: Share of tracks that may be unusable.
-        description: What the progress bar says.
+        max_rejected: Tolerated fraction of unusable tracks.
+        description: Label of the progress bar.
 
     Raises:
         UserError: More than `max_rejected` of the tracks cannot be used, or none can.
@@ -114,18 +114,18 @@ def _open(
 ) -> TrackBank:
     names, pcm, rejected = [], [], []
     for name, path in paths.items():
-        way_out = "delete it and its .json to have it made again"
+        hint = "delete it and its .json to decode the track again"
         try:
-            report = files.read_json(path.with_suffix(".json"), way_out)
+            report = files.read_json(path.with_suffix(".json"), hint)
             if report["reason"]:
                 rejected.append((tracks[name]["path"].iloc[0], report["reason"]))
                 continue
             shape = (report["num_samples"], len(stems), num_channels)
             if path.stat().st_size != 2 * np.prod(shape):
-                raise ValueError("it has another length than its report says")
+                raise ValueError("its length differs from its report")
             pcm.append(np.memmap(path, "<i2", "r", shape=shape))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged ({error}); {way_out}") from error
+            raise UserError(f"{path} is damaged ({error}); {hint}") from error
         names.append(name)
     table = pd.DataFrame(rejected, columns=["path", "reason"])
     decoded.check_rejected(table, len(tracks), max_rejected, "tracks")

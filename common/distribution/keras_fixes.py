@@ -1,11 +1,11 @@
-"""What Keras still lacks for several devices and several workers: keras-team/keras#20585, open since 2024.
+"""Patches for defects of Keras with several devices and workers: keras-team/keras#20585, open since 2024.
 
-Two functions of its TensorFlow trainer are exchanged, each only as long as Keras' own has the defect:
+Two functions of the TensorFlow trainer are replaced, each only if the installed Keras has the defect:
 
-- Before it fits, evaluates or predicts, Keras adds the devices' parts of the first batch up to learn their shapes. That
-  fails where nine examples are dealt as five and four, and sends a whole batch over the network. One device's own part
-  tells as much.
-- Of several workers it averages each figure of a step along its first axis; figures are numbers and have none.
+- Before `fit`, `evaluate` and `predict`, Keras sums the first batch over the devices to find the shapes. This fails if
+  the parts differ in size, e.g. nine examples split into five and four, and sends a whole batch over the network. The
+  part of one device is sufficient.
+- With several workers, Keras averages each metric of a step along its first axis, but metrics are scalars.
 """
 
 import inspect
@@ -16,19 +16,19 @@ import keras
 _trainer = keras.src.backend.tensorflow.trainer
 
 
-def mend() -> None:
-    """Exchange what is defective; what Keras has mended is left alone."""
-    for owner, name, defect, mended in (
+def apply() -> None:
+    """Replace the defective functions; functions that are fixed in the installed Keras are kept."""
+    for owner, name, defect, fixed in (
         (_trainer.TensorFlowTrainer, "_maybe_symbolic_build", "distribute_strategy.reduce(", _build_from_one_part),
         (_trainer, "reduce_per_replica", 'strategy.reduce("MEAN", v, axis=0)', _reduce_per_replica),
     ):
         if is_needed(getattr(owner, name), defect):
-            setattr(owner, name, mended)
-            logging.debug("Keras' %s is exchanged: keras-team/keras#20585", name)
+            setattr(owner, name, fixed)
+            logging.debug("Keras function %s is patched: keras-team/keras#20585", name)
 
 
 def is_needed(function, defect: str) -> bool:
-    """Say whether a function of Keras still has the line at fault; one that was exchanged already has not."""
+    """Whether a function of Keras has the defective line; a patched function does not have it."""
     return defect in inspect.getsource(function)
 
 

@@ -1,4 +1,4 @@
-"""A `tf.data` service: other machines make the training batches."""
+"""A `tf.data` service: other machines produce the training batches."""
 
 import socket
 
@@ -10,29 +10,29 @@ _CONNECT_SECONDS = 10
 
 
 def start_dispatcher(port: int = 0) -> tf.data.experimental.service.DispatchServer:
-    """Start what tells trainings and workers of one another.
+    """Start the dispatcher, which connects trainings with workers.
 
     Raises:
-        UserError: The port is taken.
+        UserError: The port is in use.
     """
     try:
-        # TensorFlow shares a port with whoever listens there already.
+        # TensorFlow would share the port with another process that already listens on it.
         with socket.socket() as probe:
             probe.bind(("", port))
     except OSError as error:
-        raise UserError(f"--port={port}: {error.strerror}; give another") from error
+        raise UserError(f"--port={port}: {error.strerror}; choose another port") from error
     config = tf.data.experimental.service.DispatcherConfig(port=port, protocol="grpc")
     return tf.data.experimental.service.DispatchServer(config)
 
 
 def start_worker(dispatcher: str, host: str = "localhost", port: int = 0) -> tf.data.experimental.service.WorkerServer:
-    """Start what reads and changes recordings for whoever trains.
+    """Start a worker, which reads and augments recordings for trainings.
 
     Raises:
-        UserError: Nobody answers at the dispatcher's address.
+        UserError: The dispatcher cannot be reached.
     """
     check(dispatcher, "--dispatcher")
-    # The address has the port that is found free, which TensorFlow puts in the place of %port%.
+    # TensorFlow replaces %port% by the free port that it has found.
     config = tf.data.experimental.service.WorkerConfig(
         dispatcher_address=dispatcher, worker_address=f"{host}:%port%", port=port, protocol="grpc"
     )
@@ -40,29 +40,29 @@ def start_worker(dispatcher: str, host: str = "localhost", port: int = 0) -> tf.
 
 
 def check(address: str, flag: str) -> None:
-    """See whether somebody answers, where TensorFlow would wait for ever.
+    """Check that a dispatcher can be reached, since TensorFlow would wait forever.
 
     Raises:
-        UserError: Nobody does.
+        UserError: The dispatcher cannot be reached.
     """
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{flag}: expected HOST:PORT of a dispatcher (python -m common.data_service), and {address!r} does not answer: {error}"
+            f"{flag}: expected HOST:PORT of a dispatcher (python -m common.data_service), but {address!r} cannot be reached: {error}"
         ) from error
 
 
 def distribute(batches: tf.data.Dataset, address: str) -> tf.data.Dataset:
-    """Have the workers of a service make the batches; each is made once, by whoever is free.
+    """Let the workers of a service produce the batches, each by one free worker.
 
     Args:
-        batches: A dataset of TensorFlow operations alone: Python functions do not travel (see `common.data.excerpts`).
+        batches: A dataset of TensorFlow operations only; Python functions cannot be sent (see `common.data.excerpts`).
         address: HOST:PORT of the dispatcher.
 
     Raises:
-        UserError: Nobody answers there.
+        UserError: The dispatcher cannot be reached.
     """
     check(address, "--data_service")
     return batches.apply(

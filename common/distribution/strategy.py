@@ -1,7 +1,7 @@
-"""Which devices a training uses: one, several in one machine (`mirrored`), or several machines (`multiworker`).
+"""Distribution strategies: one device, several devices of a machine (`mirrored`), or several machines (`multiworker`).
 
-In all of them a step is one batch of `--batch_size` examples, divided among the devices, so that what is learnt does not
-depend on how many there are. `common.distribution.workers` says what each of several workers does.
+With every strategy, a step is one batch of `--batch_size` examples, divided among the devices. The result of a training
+therefore does not depend on the number of devices. See `common.distribution.workers` for several workers.
 """
 
 import contextlib
@@ -18,16 +18,16 @@ from common.config import ConfigType
 from common.distribution import STRATEGIES, keras_fixes, workers
 from common.errors import UserError
 
-# In the message of XLA: https://www.tensorflow.org/xla/known_issues
+# Part of an error message of XLA, see https://www.tensorflow.org/xla/known_issues
 _XLA_REFUSAL = "tfvariable_on_a_different_device"
 
 
 @contextlib.contextmanager
 def scope(name: str) -> Iterator[None]:
-    """Compute what the block computes on the devices that `--strategy` names; see `strategy`.
+    """Run a block on the devices of `--strategy`; see `strategy`.
 
     Raises:
-        UserError: One of several workers was lost, or XLA does not compile what these devices share.
+        UserError: A worker was lost, or XLA cannot compile the step for several devices.
     """
     with strategy(name).scope():
         try:
@@ -36,33 +36,33 @@ def scope(name: str) -> Iterator[None]:
             if _XLA_REFUSAL not in str(error):
                 raise
             raise UserError(
-                "--jit_compile: XLA does not compile a step whose variables lie on several devices here; leave it out, or"
-                " use --strategy=single"
+                "--jit_compile: XLA cannot compile a step with variables on several devices; leave it out, or use"
+                " --strategy=single"
             ) from error
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
             if workers.num_workers() == 1:
                 raise
             logging.debug("%s", error)
             raise UserError(
-                "another worker was lost: it ended, or its machine or the network did; what it said itself tells more. Give the"
-                " same commands again on all workers: training goes on after the last epoch that the chief has kept"
+                "another worker was lost: its process, its machine or the network failed; see its own output. Run the"
+                " same commands again on all workers: training resumes after the last epoch that the chief has saved"
             ) from error
 
 
 def strategy(name: str = "auto") -> tf.distribute.Strategy:
-    """Return the distribution strategy that `--strategy` names; with several workers it waits for all of them.
+    """Return the distribution strategy for `--strategy`; with several workers, wait for all of them.
 
-    To be called before TensorFlow computes anything: workers find each other when it starts.
+    Call it before TensorFlow executes any operation, since workers connect when TensorFlow starts.
 
     Args:
-        name: `single` uses one device; `mirrored` keeps a copy of the model on every GPU, or on every logical CPU where
-            there are several, and splits each batch among them; `multiworker` does so over all processes that the
-            environment variable `TF_CONFIG` or a Slurm allocation names; `auto` is `multiworker` where there are such,
-            else `mirrored` where there are several GPUs.
+        name: `single` uses one device. `mirrored` keeps a copy of the model on every GPU, or on every logical CPU if
+            there are several, and splits each batch among them. `multiworker` does the same over all processes listed
+            in the environment variable `TF_CONFIG` or in a Slurm allocation. `auto` is `multiworker` if several workers
+            are configured, else `mirrored` if there are several GPUs, else `single`.
 
     Raises:
-        UserError: `mirrored` was asked for with only one device, `multiworker` without a description of the workers, or
-            the name is unknown.
+        UserError: `mirrored` with only one device, `multiworker` without a description of the workers, or an unknown
+            name.
     """
     if name not in STRATEGIES:
         raise UserError(f'unknown strategy "{name}"; expected one of {", ".join(STRATEGIES)}')
@@ -74,7 +74,7 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
         return tf.distribute.get_strategy()
     if len(devices) < 2:
         raise UserError(f"--strategy=mirrored needs several devices, found {devices[0].name}; use --strategy=single")
-    keras_fixes.mend()
+    keras_fixes.apply()
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
@@ -83,8 +83,8 @@ def _cluster_described() -> bool:
 
 
 def _multiworker() -> tf.distribute.Strategy:
-    """Join the workers that `TF_CONFIG` or Slurm describes."""
-    keras_fixes.mend()
+    """Connect to the workers described by `TF_CONFIG` or Slurm."""
+    keras_fixes.apply()
     resolver = _cluster_resolver()
     addresses = [address for job in resolver.cluster_spec().as_dict().values() for address in job]
     logging.info("%s %d; waiting for all of %s", resolver.task_type, resolver.task_id, ", ".join(addresses))
@@ -92,9 +92,9 @@ def _multiworker() -> tf.distribute.Strategy:
     try:
         joined = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
     except tf.errors.OpError as error:
-        raise UserError(f"cannot join the workers {', '.join(addresses)}: {error.message}") from error
+        raise UserError(f"cannot connect to the workers {', '.join(addresses)}: {error.message}") from error
     finally:
-        # TensorFlow has put a handler of its own in its place, which notes the signal and goes on.
+        # TensorFlow has installed its own handler, which records the signal but does not exit.
         signal.signal(signal.SIGTERM, handler)
     with joined.scope():
         workers.only_the_chief_speaks()
@@ -102,7 +102,7 @@ def _multiworker() -> tf.distribute.Strategy:
 
 
 def _cluster_resolver() -> tf.distribute.cluster_resolver.ClusterResolver:
-    """Read who the workers are, and check it: what TensorFlow makes of a slip is a traceback or an endless wait."""
+    """Read and check the description of the workers, since TensorFlow fails obscurely or waits forever on mistakes."""
     if "TF_CONFIG" in os.environ:
         example = '{"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": {"type": "worker", "index": 0}}'
         try:
@@ -112,27 +112,25 @@ def _cluster_resolver() -> tf.distribute.cluster_resolver.ClusterResolver:
             if kind not in ("chief", "worker") or not 0 <= index < len(addresses):
                 raise ValueError(f"there is no {kind} {index}")
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(
-                f"the environment variable TF_CONFIG is not understood ({error!r}); expected {example}"
-            ) from error
+            raise UserError(f"the environment variable TF_CONFIG is invalid ({error!r}); expected {example}") from error
         return tf.distribute.cluster_resolver.TFConfigClusterResolver()
     if "SLURM_STEP_NUM_TASKS" in os.environ:
         return _slurm_resolver()
     raise UserError(
-        "--strategy=multiworker needs to know the workers: set TF_CONFIG on each (see SCALING.md), or start them by srun"
+        "--strategy=multiworker needs a list of workers: set TF_CONFIG on each (see docs/scaling.md), or start them by srun"
     )
 
 
 def _slurm_resolver() -> tf.distribute.cluster_resolver.ClusterResolver:
-    """Read who the workers of a Slurm allocation are; each uses the GPUs that it sees (`srun --gpus-per-task`)."""
+    """Read the workers of a Slurm allocation; each uses its visible GPUs (`srun --gpus-per-task`)."""
     resolvers = tf.distribute.cluster_resolver
     try:
-        # TensorFlow's own counts GPUs with nvidia-smi and fails where there are none; here it only reads the names.
+        # SlurmClusterResolver counts GPUs by nvidia-smi and fails without any, so it is used for the names only.
         num_tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
         slurm = resolvers.SlurmClusterResolver(gpus_per_node=num_tasks, gpus_per_task=1, auto_set_gpu=False)
         spec = slurm.cluster_spec()
     except (RuntimeError, ValueError, KeyError) as error:
-        raise UserError(f"the Slurm allocation is not understood: {error}; start the training by srun") from error
+        raise UserError(f"cannot read the Slurm allocation: {error}; start the training by srun") from error
     return resolvers.SimpleClusterResolver(
         spec,
         task_type=slurm.task_type,
@@ -143,13 +141,13 @@ def _slurm_resolver() -> tf.distribute.cluster_resolver.ClusterResolver:
 
 
 def scaled(config: ConfigType, to_devices: bool) -> ConfigType:
-    """Say how a batch is divided among the devices, and make a configuration for one device one for all of them.
+    """Log how batches are divided among the devices, and optionally scale a configuration by the number of devices.
 
     Args:
         config: The configuration.
-        to_devices: Whether its batch size and learning rates are those of one device. Then both are multiplied by the
-            number of devices (P. Goyal et al., "Accurate, large minibatch SGD", 2017, arXiv 1706.02677, who also warm
-            up); otherwise the batch is divided and the learning rates stay.
+        to_devices: Whether batch size and learning rates are per device. If so, both are multiplied by the number of
+            devices (P. Goyal et al., "Accurate, large minibatch SGD", 2017, arXiv 1706.02677, who also use warm-up).
+            Otherwise the batch is divided and the learning rates are kept.
     """
     number = tf.distribute.get_strategy().num_replicas_in_sync
     if number == 1:
@@ -158,25 +156,25 @@ def scaled(config: ConfigType, to_devices: bool) -> ConfigType:
         names = [name for name in vars(config) if name == "batch_size" or name.endswith("learning_rate")]
         config = dataclasses.replace(config, **{name: number * getattr(config, name) for name in names})
     logging.info(
-        "%d devices of %d workers: batches of %d, divided among them; --learning_rate=%g%s",
+        "%d devices of %d workers: batches of %d, split among them; --learning_rate=%g%s",
         number,
         workers.num_workers(),
         config.batch_size,
         config.learning_rate,
-        f", both {number} times those of one device" if to_devices else "",
+        f", both scaled by {number} devices" if to_devices else "",
     )
     return config
 
 
 def evaluation_batch_size(num_examples: int, batch_size: int) -> int:
-    """Return the batch size nearest to a wish with which no device gets an empty batch at the end of a pass.
+    """Return the batch size closest to the requested one for which no device gets an empty part of the last batch.
 
-    Each batch is dealt to the devices of the current strategy in equal parts, so a short last one can leave a device
-    without examples; there oneDNN's convolution returns the shape of its input instead of its output (TensorFlow 2.21).
+    Each batch is divided equally among the devices of the current strategy, so a short last batch can leave a device
+    without examples. For an empty batch, convolutions of oneDNN return a wrong shape (TensorFlow 2.21).
 
     Args:
-        num_examples: Examples in a pass.
-        batch_size: The batch size wished for.
+        num_examples: Number of examples.
+        batch_size: The requested batch size.
 
     Example:
         >>> evaluation_batch_size(9, 4)

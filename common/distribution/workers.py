@@ -1,8 +1,9 @@
-"""Several workers: the same command on several machines, each with a part of every batch.
+"""Multi-worker training: the same command runs on several machines, each with a part of every batch.
 
-Every worker goes through the same motions and ends with the same weights. Each makes its own part of a training batch,
-with draws of its own; only the chief, worker 0, says anything and keeps a run directory, and all begin from what the chief
-has, so that no common file system is needed for it. Without several workers every function here says so and does nothing.
+All workers execute the same steps and end with the same weights. Each worker produces its part of a training batch with
+its own random draws. Only the chief, worker 0, prints messages and keeps a run directory. All workers start from the
+files of the chief, so run directories need no shared file system. With one worker, the functions of this module have no
+effect.
 """
 
 import atexit
@@ -25,10 +26,10 @@ _PIECE_BYTES = 2**22
 
 
 class Share(NamedTuple):
-    """What a worker makes of every training batch.
+    """The part of every training batch that a worker produces.
 
-    `index` of `count` workers; `batch_size` examples of the batch are its own; `seed_offset` is to be added to the seeds
-    of its random draws, 0 for the first.
+    `index` is the number of the worker, from 0, of `count` workers. `batch_size` is the number of its examples in the
+    batch. `seed_offset` is added to the seeds of its random draws; it is 0 for the first worker.
     """
 
     index: int
@@ -38,13 +39,13 @@ class Share(NamedTuple):
 
 
 def num_workers() -> int:
-    """Return how many workers the current strategy has."""
+    """Return the number of workers of the current strategy."""
     current = tf.distribute.get_strategy()
     return getattr(current.extended, "_num_workers", 1)
 
 
 def worker_index() -> int:
-    """Return which of the workers this one is; the chief is 0."""
+    """Return the index of this worker; the chief is 0."""
     resolver = tf.distribute.get_strategy().cluster_resolver
     if resolver is None or num_workers() == 1:
         return 0
@@ -54,13 +55,13 @@ def worker_index() -> int:
 
 
 def share(batch_size: int) -> Share:
-    """Return which part of every training batch this worker makes.
+    """Return the part of every training batch that this worker produces.
 
     Args:
-        batch_size: Examples of a whole batch.
+        batch_size: Number of examples of a whole batch.
 
     Raises:
-        UserError: The batch cannot be divided equally among all devices of several workers.
+        UserError: The batch size is not a multiple of the number of devices of several workers.
     """
     count, index = num_workers(), worker_index()
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -72,17 +73,17 @@ def share(batch_size: int) -> Share:
 
 
 def own_first(tasks: list) -> list:
-    """Return what has to be made once, in another order on each worker.
+    """Rotate a list of one-time tasks, by a different offset on each worker.
 
-    Workers with a common folder so begin with different files, and leave out what they find made when its turn comes;
-    workers without make all of them.
+    Workers with a shared folder thus start with different files and skip files that another worker has written in the
+    meantime. Workers without a shared folder do all tasks.
     """
     first = worker_index() * len(tasks) // num_workers()
     return tasks[first:] + tasks[:first]
 
 
 def training_batches(batches: tf.data.Dataset) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """Hand a worker's own batches to `fit` as they are; without several workers `fit` divides them itself."""
+    """Wrap the batches of this worker, so that `fit` does not divide them again; unchanged with one worker."""
     if num_workers() == 1:
         return batches
     current = tf.distribute.get_strategy()
@@ -94,21 +95,21 @@ def training_batches(batches: tf.data.Dataset) -> tf.data.Dataset | tf.distribut
 
 
 def mean_over_workers(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return the mean of all workers' arrays, the same on every worker; each takes part with arrays of the same shapes."""
+    """Return the mean of the arrays over all workers, on every worker; the shapes must be equal on all workers."""
     if num_workers() == 1:
         return list(arrays)
     return [_sum(array.astype(np.float32)) / num_workers() for array in arrays]
 
 
 def _sum(array: np.ndarray) -> np.ndarray:
-    """Add the arrays of all workers up."""
+    """Return the sum of the arrays of all workers."""
     current = tf.distribute.get_strategy()
     num_local = current.num_replicas_in_sync // num_workers()
 
     @tf.function
     def add() -> tf.Tensor:
         context = tf.distribute.get_replica_context()
-        # Of the devices of a worker the first brings its array, the others nothing.
+        # Only the first device of each worker contributes its array.
         is_first = tf.cast(context.replica_id_in_sync_group, tf.int32) % num_local == 0
         return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.where(is_first, array, tf.zeros_like(array)))
 
@@ -116,14 +117,14 @@ def _sum(array: np.ndarray) -> np.ndarray:
 
 
 def run_folder(folder: str | Path, shared: Sequence[str] = ()) -> Path:
-    """Return the run directory of this worker: the one given for the chief, else one that goes with the process.
+    """Return the run directory of this worker: the given one for the chief, a temporary one for other workers.
 
-    Every worker goes through the same motions, so each needs a place to write; what the chief has of `shared` is copied
-    there first, so that all begin from the same. Workers need no common file system for it.
+    All workers execute the same steps, so each needs a folder to write to. The `shared` files of the chief are copied
+    there first, without a shared file system, so that all workers start from the same state.
 
     Args:
         folder: The run directory.
-        shared: Paths in it, relative, that say how far the run is.
+        shared: Relative paths of the files with the state of the run.
     """
     folder = Path(folder)
     if num_workers() == 1:
@@ -143,7 +144,7 @@ def run_folder(folder: str | Path, shared: Sequence[str] = ()) -> Path:
 
 
 def _from_chief(content: bytes | None) -> bytes | None:
-    """Return what the chief gives, on every worker; what the others give does not count."""
+    """Return the content given by the chief, on every worker; the argument of other workers is ignored."""
     is_chief = worker_index() == 0
     length = -1 if content is None else len(content)
     length = int(_sum(np.array([length if is_chief else 0], np.int32))[0])
@@ -159,7 +160,7 @@ def _from_chief(content: bytes | None) -> bytes | None:
 
 
 def only_the_chief_speaks() -> None:
-    """Silence a worker that is not the chief, but for warnings."""
+    """Silence a worker that is not the chief, except for warnings."""
     if worker_index():
         logging.getLogger().setLevel(logging.WARNING)
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the process ends

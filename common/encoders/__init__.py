@@ -1,10 +1,10 @@
-"""Classification backbones that tasks share: features in, embedding out.
+"""Classification backbones shared by the tasks: features in, embedding out.
 
-An encoder is a function of a `KerasTensor` and its own keyword options. It builds its network with the functional API
-and returns the embedding, shape (batch, size). The task owns both ends: the feature layers before it, and after it the
-head, `Dense(num_labels, activation="softmax", dtype="float32")`.
+An encoder is a function of a `KerasTensor` and keyword options. It builds the network with the functional API and
+returns the embedding, shape (batch, size). The task adds the feature layers before it and the head after it,
+`Dense(num_labels, activation="softmax", dtype="float32")`.
 
-A new one is a module of this package, and a line of `ENCODERS`.
+To add an encoder, write a module in this package and add a line to `ENCODERS`.
 
 Example:
     >>> import keras
@@ -22,10 +22,11 @@ from typing import Literal, NamedTuple
 
 
 class Encoder(NamedTuple):
-    """A backbone and what it reads.
+    """A backbone and the kind of its input.
 
-    `path` is where its function is in this package, which is imported when the network is built: names are known without
-    Keras. `takes` is "spectrogram" for an input of shape (batch, frames, bins) and "waveform" for (batch, samples).
+    `path` is the location of the function in this package. It is imported when the network is built, so that listing
+    the names does not import Keras. `takes` is "spectrogram" for an input of shape (batch, frames, bins) and "waveform"
+    for (batch, samples).
     """
 
     path: str

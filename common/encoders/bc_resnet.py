@@ -1,4 +1,4 @@
-"""BC-ResNet: most of a block works on the mean over frequency and is broadcast back, which keeps it small.
+"""BC-ResNet: small residual blocks that work mostly on the mean over frequency and broadcast the result.
 
 Kim et al., "Broadcasted residual learning for efficient keyword spotting" (Interspeech 2021, arXiv 2106.04140).
 """
@@ -11,19 +11,19 @@ from keras import KerasTensor, layers
 from common.encoders.normalization import FusedBatchNormalization, SubSpectralNormalization
 
 _NUM_BANDS = 5
-# Of each stage: width, number of blocks, stride in frequency, dilation in time.
+# Width, number of blocks, stride in frequency and dilation in time of each stage.
 _STAGES = ((1, 2, 1, 1), (1.5, 2, 2, 2), (2, 4, 2, 4), (2.5, 4, 1, 8))
 
 
 def bc_resnet(inputs: KerasTensor, *, tau: float = 1.0, dropout: float = 0.1) -> KerasTensor:
     """Encode a log-mel spectrogram with a BC-ResNet.
 
-    With twelve labels tau = 1 makes a model of 9,232 trainable parameters and tau = 8 one of 321,068.
+    With twelve labels the model has 9,232 trainable parameters for tau = 1 and 321,068 for tau = 8.
 
     Args:
-        inputs: Log-mel spectrogram of shape (batch, frames, bins), the bins a multiple of 40.
-        tau: Width; the paper uses 1, 1.5, 2, 3, 6 and 8.
-        dropout: Rate at which a block drops whole channels of its temporal branch, in [0, 1).
+        inputs: Log-mel spectrogram of shape (batch, frames, bins); the number of bins is a multiple of 40.
+        tau: Width factor; the paper uses 1, 1.5, 2, 3, 6 and 8.
+        dropout: Rate of the spatial dropout in the temporal branch of a block, in [0, 1).
 
     Returns:
         Embedding of shape (batch, 32 * tau).
@@ -36,7 +36,7 @@ def bc_resnet(inputs: KerasTensor, *, tau: float = 1.0, dropout: float = 0.1) ->
         raise ValueError(f"BC-ResNet needs a multiple of 40 bins, for three halvings and five bands; received {bins}")
     base = 8 * tau
     x = keras.ops.expand_dims(inputs, axis=3)
-    # Padding that is the same on both sides, as the authors have it: TensorFlow's "same" would shift a strided map.
+    # Symmetric padding, as in the original code; "same" padding of TensorFlow would shift a strided map.
     x = layers.ZeroPadding2D(2)(x)
     x = _convolution(x, int(2 * base), 5, strides=(1, 2))
     x = layers.ReLU()(_normalization(x))
@@ -51,7 +51,7 @@ def bc_resnet(inputs: KerasTensor, *, tau: float = 1.0, dropout: float = 0.1) ->
 
 
 def _block(x: KerasTensor, channels: int, stride: int, dilation: int, dropout: float) -> KerasTensor:
-    """Add a convolution over frequency, a temporal branch that all frequencies share, and the input."""
+    """Add a convolution over frequency, a temporal branch that is broadcast over frequency, and the input."""
     shortcut = x
     is_transition = x.shape[-1] != channels
     if is_transition:
@@ -59,7 +59,7 @@ def _block(x: KerasTensor, channels: int, stride: int, dilation: int, dropout: f
         x = layers.ReLU()(_normalization(x))
     x = _depthwise(x, (1, 3))
     if stride > 1:
-        # TensorFlow has no depthwise convolution with a stride for each axis; pools of one bin leave the others out.
+        # TensorFlow has no depthwise convolution with different strides per axis; pooling over one bin subsamples.
         x = layers.AveragePooling2D(1, strides=(1, stride))(x)
     x = SubSpectralNormalization(_NUM_BANDS, momentum=0.9, epsilon=1e-5)(x)
     temporal = keras.ops.mean(x, axis=2, keepdims=True)
@@ -83,7 +83,7 @@ def _depthwise(x: KerasTensor, size: tuple[int, int], padding: str = "same", **o
 
 
 def _uniform(fan_in: int) -> keras.initializers.Initializer:
-    """Draw as the authors' framework does: under normalisation the scale of a kernel decides how fast it learns."""
+    """Return the initializer of the original code; with normalisation, the scale affects how fast a kernel learns."""
     return keras.initializers.RandomUniform(-1 / math.sqrt(fan_in), 1 / math.sqrt(fan_in))
 
 

@@ -1,6 +1,6 @@
-"""Classifiers of clips: what tasks that name a clip's class share, from the waveform to the embedding.
+"""Clip classifiers: the part shared by keyword spotting and speaker counting, from the waveform to the embedding.
 
-A task adds its own head and its own corpora: keyword spotting answers with words, speaker counting with counts.
+Each task adds its head and its corpora.
 """
 
 import inspect
@@ -18,9 +18,9 @@ from common.errors import UserError
 from common.features import choices
 from common.seeds import stream_seed
 
-# The folder of a run that holds the network of `--embedding`.
+# The folder of a run with the copied network of `--embedding`.
 _EMBEDDING = "embedding"
-# The layer whose output is the embedding, whatever head follows it.
+# The layer whose output is the embedding, before the head.
 _ENCODED = "encoded"
 
 
@@ -30,19 +30,19 @@ def encode(
     restore: Callable[[Path], tuple[ClassifierConfig, keras.Model]],
     embedding: str | Path | None = None,
 ) -> keras.KerasTensor:
-    """Build the features, their augmentation and the encoder that a configuration names.
+    """Build the features, their augmentation and the encoder of a configuration.
 
     Args:
-        config: What to build.
+        config: The configuration.
         waveform: Shape `(batch, num_samples)`.
         restore: Loads a run of the task, for `--model=embedding`.
-        embedding: With `--model=embedding`, where the network is that `config.embedding` names, if no longer there.
+        embedding: For `--model=embedding`, the path of the network, if it differs from `config.embedding`.
 
     Returns:
         The embedding, shape `(batch, size)`.
 
     Raises:
-        UserError: The network does not take such a waveform, or `--embedding` names none that does.
+        UserError: The network does not support the waveform, or `--embedding` is missing or unusable.
     """
     if config.model == "embedding":
         if not config.embedding:
@@ -55,7 +55,7 @@ def encode(
 
 
 def _encode(config: ClassifierConfig, waveform: keras.KerasTensor) -> keras.KerasTensor:
-    """Build one of `ENCODERS` on what it takes."""
+    """Build one of `ENCODERS` on the waveform or on features, as it requires."""
     encoder = ENCODERS[config.model]
     hidden = waveform
     if encoder.takes == "spectrogram":
@@ -68,13 +68,13 @@ def _encode(config: ClassifierConfig, waveform: keras.KerasTensor) -> keras.Kera
         return encoder.build(hidden, **{name: value for name, value in options.items() if value is not None})
     except ValueError as error:
         raise UserError(
-            f"--model={config.model} does not take clips of {config.clip_seconds:g} s in these features ({error});"
-            " give longer --clip_seconds, or another --model"
+            f"--model={config.model} does not support clips of {config.clip_seconds:g} s with these features ({error});"
+            " increase --clip_seconds, or choose another --model"
         ) from error
 
 
 def _augmentation_layers(config: ClassifierConfig) -> list[keras.layers.Layer]:
-    """List the layers that change the features in training, each with a seed of its own."""
+    """List the augmentation layers on the features, each with a different seed."""
     seeds = [stream_seed(config.seed, "classifier.augmentation", number) for number in range(4)]
     added = []
     if config.max_vocal_tract_warp:
@@ -89,7 +89,7 @@ def _augmentation_layers(config: ClassifierConfig) -> list[keras.layers.Layer]:
 
 
 def _embed(config: ClassifierConfig, path: Path, waveform: keras.KerasTensor, restore: Callable) -> keras.KerasTensor:
-    """Embed a waveform by the network of a run, or by a SavedModel."""
+    """Embed a waveform with the network of a run or with a SavedModel."""
     if not _is_run(path):
         if not (path / "saved_model.pb").exists():
             raise UserError(
@@ -105,18 +105,17 @@ def _embed(config: ClassifierConfig, path: Path, waveform: keras.KerasTensor, re
         )
     network = keras.Model(model.input, model.get_layer(_ENCODED).output, name="embedding")
     network.trainable = config.fine_tune
-    # Frozen, it computes in training what it computes afterwards: no dropout, no masks.
+    # A frozen network runs in inference mode also in training: no dropout, no masks.
     return network(waveform, training=None if config.fine_tune else False)
 
 
 def keep_embedding(config: ClassifierConfig, run_dir: Path) -> Path | None:
-    """Copy the network that `--embedding` names into a run, so that the run needs nothing else.
+    """Copy the network of `--embedding` into a run, so that the run is self-contained.
 
-    Of another run only what rebuilds its network is copied.
+    From another run, only the files needed to rebuild the network are copied.
 
     Returns:
-        Where it lies in the run; None for other models.
-
+        Path of the copy; None for other models.
     """
     if config.model != "embedding":
         return None
@@ -135,7 +134,7 @@ def keep_embedding(config: ClassifierConfig, run_dir: Path) -> Path | None:
 
 
 def kept_embedding(run_dir: Path) -> Path | None:
-    """Return where a run holds the network that `keep_embedding` copied; None if it has none."""
+    """Return the path of the network that `keep_embedding` copied into a run; None if there is none."""
     kept = run_dir / _EMBEDDING
     return kept if kept.exists() else None
 

@@ -1,4 +1,4 @@
-"""A two-dimensional front end, then residual convolutions over time alone."""
+"""CNN-TDNN: a 2-D convolutional front end, followed by residual 1-D convolutions over time."""
 
 import keras
 from keras import KerasTensor, layers
@@ -8,29 +8,30 @@ from common.encoders.normalization import FusedBatchNormalization
 _FRONT_CHANNELS = (24, 32, 16)
 _CHANNELS = 96
 _KERNEL_SIZE = 5
-# Of each residual block over time: its stride.
+# Stride of each residual block over time.
 _STRIDES = (1, 2, 2)
 
 
 def cnn_tdnn(inputs: KerasTensor, *, width: float = 1.0, dropout: float = 0.1) -> KerasTensor:
-    """Encode a spectrogram with 2-D convolutions that see formants move, then with a time-delay network.
+    """Encode a spectrogram with a 2-D convolutional front end and a time-delay network.
 
-    The 2-D front end makes the network indifferent to small shifts in frequency, which is how speakers differ; after
-    it the bins become channels, and convolutions over time alone cost a quarter of what the front end does. The idea is
-    that of the CNN-TDNN of Thienpondt et al., "Integrating frequency translational invariance in TDNNs" (Interspeech
-    2021, arXiv 2104.02370), at the size of a keyword spotter. On 101 frames of 40 bands, with ten labels, the model has
-    331,682 trainable parameters and 333,730 in all; no convolution has a bias.
+    The 2-D front end makes the network robust to small shifts in frequency, such as those between speakers. The bins
+    then become channels of 1-D convolutions over time, which take a quarter of the computation of the front end. The
+    network follows the CNN-TDNN of Thienpondt et al., "Integrating frequency translational invariance in TDNNs"
+    (Interspeech 2021, arXiv 2104.02370), in a size for keyword spotting. With 101 frames of 40 bands and ten labels,
+    the model has 331,682 trainable parameters and 333,730 in all. No convolution has a bias.
 
     Args:
-        inputs: Features of shape (batch, frames, bins); the number of bins must be known.
-        width: Multiplies the channels of the time-delay network.
-        dropout: Rate at which a block drops whole channels between its convolutions, in [0, 1).
+        inputs: Features of shape (batch, frames, bins); the number of bins must be static.
+        width: Channel multiplier of the time-delay network.
+        dropout: Rate of the spatial dropout between the convolutions of a block, in [0, 1); tripled, up to 0.9, before
+            the head.
 
     Returns:
         Embedding of shape (batch, 96 * width).
     """
     first, second, last = _FRONT_CHANNELS
-    # Bands differ in level by more than speech differs from silence.
+    # The levels of the bands differ more than speech and silence do.
     x = FusedBatchNormalization(momentum=0.95)(inputs)
     x = keras.ops.expand_dims(x, axis=3)
     x = layers.ReLU()(_convolution_2d(x, first, 5, strides=2))

@@ -1,4 +1,4 @@
-"""What can be configured of a classifier of clips, its features and its network."""
+"""Options of clip classifiers: features, network and augmentation."""
 
 import dataclasses
 
@@ -10,60 +10,72 @@ from common.features.choices import FEATURES
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierConfig(OptimizerConfig):
-    """What a task that classifies clips has beside what every task has."""
+    """Options of tasks that classify clips, in addition to those of all tasks."""
 
     sample_rate: int = field(
-        16000, "rate the model works at, in hertz; files of any rate are resampled", minimum=1000, maximum=192_000
+        16000,
+        "sample rate of the model in hertz; files are resampled to it",
+        minimum=1000,
+        maximum=192_000,
+        group="model",
     )
     clip_seconds: float = field(1.0, "length of a clip in seconds", minimum=0.1, maximum=60)
     features: str = field(
         "log_mel",
-        "what a network of spectrograms sees; spectrogram_db are decibels of linear frequencies, magnitude is"
-        " standardised clip by clip",
+        "input features of spectrogram networks; spectrogram_db is a linear-frequency spectrogram in dB, magnitude is"
+        " standardised per clip",
         choices=tuple(FEATURES),
     )
-    n_fft: int = field(512, "samples of the Fourier transform", minimum=16, maximum=65_536)
-    win_length: int = field(480, "samples of the analysis window", minimum=16, maximum=65_536)
-    hop_length: int = field(160, "samples between frames", minimum=1, maximum=65_536)
-    num_mels: int = field(40, "mel bands", minimum=1, maximum=1024)
-    num_mfcc: int = field(13, "cepstral coefficients, with --features=mfcc", minimum=1, maximum=1024)
+    n_fft: int = field(512, "length of the FFT in samples", minimum=16, maximum=65_536)
+    win_length: int = field(480, "length of the analysis window in samples", minimum=16, maximum=65_536)
+    hop_length: int = field(160, "hop between frames in samples", minimum=1, maximum=65_536)
+    num_mels: int = field(40, "number of mel bands", minimum=1, maximum=1024)
+    num_mfcc: int = field(13, "number of cepstral coefficients, for --features=mfcc", minimum=1, maximum=1024)
 
-    model: str = field("bc_resnet", "the network", choices=tuple(ENCODERS))
-    tau: float = field(2.0, "width of BC-ResNet", minimum=0.5, maximum=16)
-    width: float = field(
-        1.0, "width of TC-ResNet, CNN-TDNN and the residual CNN, as a multiple", minimum=0.25, maximum=8
-    )
+    model: str = field("bc_resnet", "network architecture", choices=tuple(ENCODERS))
+    tau: float = field(2.0, "width factor of BC-ResNet", minimum=0.5, maximum=16)
+    width: float = field(1.0, "channel multiplier of TC-ResNet, CNN-TDNN and the residual CNN", minimum=0.25, maximum=8)
     embedding: str = field(
         "",
-        "with --model=embedding: a run directory, whose network is taken without its last layer, or a SavedModel that"
+        "pretrained network for --model=embedding: a run directory (used without its last layer), or a SavedModel that"
         " takes a waveform at --sample_rate (16000 for YAMNet)",
     )
-    fine_tune: bool = field(False, "train the network of --embedding too, not only the layer on top of it")
-    dropout: float = field(0.1, "dropout inside the network", minimum=0, maximum=0.9)
-    label_smoothing: float = field(0.0, "share of a label spread over the other classes", minimum=0, maximum=0.5)
+    fine_tune: bool = field(False, "also train the network of --embedding, not only the new last layer")
+    dropout: float = field(0.1, "dropout rate of the network", minimum=0, maximum=0.9)
+    label_smoothing: float = field(0.0, "target probability spread over the other classes", minimum=0, maximum=0.5)
 
-    noise_dir: str = field("", "folder of background noise for training (any audio files, or the layout of ESC-50)")
-    max_speed: float = field(
-        0.15, "training clips are played up to this share faster or slower", minimum=0, maximum=0.5
+    noise_dir: str = field(
+        "", "folder of background noise for training (any audio files, or ESC-50)", group="augmentation"
     )
-    noise_probability: float = field(0.5, "share of training clips that get background noise", minimum=0, maximum=1)
-    min_snr_db: float = field(10.0, "lowest signal-to-noise ratio drawn, in dB")
-    max_snr_db: float = field(40.0, "highest signal-to-noise ratio drawn, in dB")
-    reverberation_probability: float = field(0.0, "share of training clips put into a room", minimum=0, maximum=1)
+    max_speed: float = field(
+        0.15,
+        "largest random speed change of training clips, e.g. 0.15 for 15 % faster or slower",
+        minimum=0,
+        maximum=0.5,
+    )
+    noise_probability: float = field(0.5, "probability of background noise in a training clip", minimum=0, maximum=1)
+    min_snr_db: float = field(10.0, "lowest signal-to-noise ratio of background noise, in dB")
+    max_snr_db: float = field(40.0, "highest signal-to-noise ratio of background noise, in dB")
+    reverberation_probability: float = field(
+        0.0, "probability of reverberation in a training clip", minimum=0, maximum=1
+    )
     max_vocal_tract_warp: float = field(
-        0.0, "frequencies of training spectrograms move by up to this share: other vocal tracts", minimum=0, maximum=0.5
+        0.0, "largest random frequency warp of training spectrograms, e.g. 0.1 for 10 %", minimum=0, maximum=0.5
     )
     max_time_stretch: float = field(
-        0.0, "training spectrograms get up to this share faster or slower, pitch kept", minimum=0, maximum=0.5
+        0.0,
+        "largest random time stretch of training spectrograms, e.g. 0.1 for 10 %; the pitch is kept",
+        minimum=0,
+        maximum=0.5,
     )
     equalizer_db: float = field(
-        0.0, "deviation of a random curve over the frequencies of training spectrograms, in dB", minimum=0, maximum=20
+        0.0, "standard deviation of a random equalizer on training spectrograms, in dB", minimum=0, maximum=20
     )
     max_time_mask: int = field(10, "longest time mask of SpecAugment, in frames; 0 for none", minimum=0)
     max_frequency_mask: int = field(3, "widest frequency mask of SpecAugment, in bins; 0 for none", minimum=0)
 
     def __post_init__(self):
-        """Check the fields, and those that depend on one another."""
+        """Check the fields and their combinations."""
         super().__post_init__()
         if self.win_length > self.n_fft:
             raise UserError(f"--win_length: expected at most --n_fft={self.n_fft}, got {self.win_length}")
@@ -71,7 +83,7 @@ class ClassifierConfig(OptimizerConfig):
             raise UserError(f"--num_mfcc: expected at most --num_mels={self.num_mels}, got {self.num_mfcc}")
         for name in ("max_vocal_tract_warp", "equalizer_db"):
             if getattr(self, name) and self.features != "log_mel":
-                raise UserError(f"--{name}: works on log-mel spectrograms; use --features=log_mel, or --{name}=0")
+                raise UserError(f"--{name}: is for log-mel spectrograms only; use --features=log_mel, or --{name}=0")
         if self.min_snr_db > self.max_snr_db:
             raise UserError(f"--min_snr_db: expected at most --max_snr_db={self.max_snr_db}, got {self.min_snr_db}")
         if self.embedding and self.model != "embedding":
@@ -79,5 +91,5 @@ class ClassifierConfig(OptimizerConfig):
 
     @property
     def num_samples(self) -> int:
-        """Samples of a clip."""
+        """Samples per clip."""
         return round(self.clip_seconds * self.sample_rate)

@@ -1,7 +1,7 @@
-"""The embedding that somebody else's network computes: any SavedModel that takes a waveform, such as YAMNet.
+"""Embeddings of a pretrained network: any SavedModel that takes a waveform, such as YAMNet.
 
-YAMNet's published form (github.com/tensorflow/models, research/audioset/yamnet) is called with one waveform at 16 kHz and
-returns its scores (frames, 521), its embeddings (frames, 1024) and a log-mel spectrogram.
+The published YAMNet (github.com/tensorflow/models, research/audioset/yamnet) takes one waveform at 16 kHz and returns
+scores (frames, 521), embeddings (frames, 1024) and a log-mel spectrogram.
 """
 
 from collections.abc import Callable
@@ -17,24 +17,24 @@ _YAMNET_SIGNATURE = ["output_0", "output_1", "output_2"]
 
 
 def embedding(inputs: KerasTensor, *, path: str | Path, fine_tune: bool = False) -> KerasTensor:
-    """Embed a waveform by a SavedModel; see `SavedModelEmbedding`."""
+    """Embed a waveform with a SavedModel; see `SavedModelEmbedding`."""
     return SavedModelEmbedding(str(path), fine_tune, dtype="float32")(inputs)
 
 
 @keras.saving.register_keras_serializable(package="quartet")
 class SavedModelEmbedding(layers.Layer):
-    """Embedding of a waveform by a SavedModel, averaged over its frames.
+    """Embed a waveform with a SavedModel and average over the frames.
 
-    The model is called, or its signature, with one waveform (samples,) or a batch (batch, samples), float32 in [-1, 1],
-    at the rate that it was made for. Its only output is taken, or the one named "embeddings" or "embedding", or the
-    second of three, as YAMNet has it. Loading runs nothing but TensorFlow's own graph.
+    The model or one of its signatures is called with one waveform (samples,) or a batch (batch, samples), float32 in
+    [-1, 1], at the sample rate of the model. The embedding is the only output, or the output named "embeddings" or
+    "embedding", or the second of three outputs, as in YAMNet. Loading executes no code except the TensorFlow graph.
 
     Args:
-        folder: Of the SavedModel.
-        fine_tune: Whether its variables are trained; what it computes in training is what it computes otherwise.
+        folder: Folder of the SavedModel.
+        fine_tune: Whether its variables are trained; the model runs in inference mode also in training.
 
     Raises:
-        UserError: There is no SavedModel that takes a waveform, or no output that is an embedding.
+        UserError: There is no SavedModel, it does not take a waveform, or it has no embedding output.
     """
 
     def __init__(self, folder: str, fine_tune: bool = False, **kwargs):
@@ -44,17 +44,17 @@ class SavedModelEmbedding(layers.Layer):
         self.model = load(folder)
 
     def build(self, input_shape):
-        """Find the function that takes these waveforms, and take its variables over."""
+        """Find the function for these waveforms, and register its variables as weights."""
         samples = input_shape[1]
         if samples is None:
-            raise ValueError("an embedding must know the number of samples; give keras.Input((samples,))")
+            raise ValueError("an embedding needs a static number of samples; give keras.Input((samples,))")
         self.function, self.takes_batch = _function(self.model, samples, self.folder)
         for variable in self.function.variables:
             self._adopt(variable)
         self.size = self._size(samples)
 
     def call(self, inputs):
-        """Turn waveforms (batch, samples) into embeddings (batch, size)."""
+        """Map waveforms (batch, samples) to embeddings (batch, size)."""
         return tf.cast(self._embed_all(tf.cast(inputs, tf.float32)), self.compute_dtype)
 
     def _embed_all(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -62,7 +62,7 @@ class SavedModelEmbedding(layers.Layer):
             embeddings = self._embed(inputs)
             return embeddings if embeddings.shape.rank == 2 else tf.reduce_mean(embeddings, axis=1)
         if inputs.shape[0] == 1:
-            # LiteRT takes one clip; a loop over one would only be in its way.
+            # Exports to LiteRT take one clip, which needs no loop.
             return self._embed_one(inputs[0])[tf.newaxis]
         return tf.map_fn(self._embed_one, inputs, fn_output_signature=tf.TensorSpec((self.size,), tf.float32))
 
@@ -96,22 +96,24 @@ class SavedModelEmbedding(layers.Layer):
         if len(outputs) != 1 or outputs[0].dtype != tf.float32 or outputs[0].shape.rank not in ranks:
             shapes = ", ".join(f"{output.dtype.name} {output.shape}" for output in outputs)
             raise UserError(
-                f'--embedding: {self.folder} has no output that is an embedding, ("frames", "values"); it gives {shapes}'
+                f'--embedding: {self.folder} has no embedding output of shape ("frames", "values"); its outputs: {shapes}'
             )
         return outputs[0]
 
     def _size(self, samples: int) -> int:
-        """Return how many values an embedding has, by computing one of silence."""
+        """Return the size of an embedding, by embedding silence."""
         with tf.init_scope():
             silence = tf.zeros((samples,))
             try:
                 embedding = self._embed(silence[tf.newaxis])[0] if self.takes_batch else self._embed(silence)
             except tf.errors.OpError as error:
-                raise UserError(f"--embedding: {self.folder} cannot take {samples} samples: {error.message}") from error
+                raise UserError(
+                    f"--embedding: {self.folder} does not support {samples} samples: {error.message}"
+                ) from error
         return int(embedding.shape[-1])
 
     def _adopt(self, variable: tf.Variable) -> None:
-        """Make a variable of the graph a weight of the layer: trained, counted and saved like one."""
+        """Register a variable of the graph as a weight of the layer, for training, counting and saving."""
         weight = self.add_weight(
             shape=variable.shape,
             dtype=variable.dtype.name,
@@ -120,7 +122,7 @@ class SavedModelEmbedding(layers.Layer):
             autocast=False,
             name=variable.name.split(":")[0].replace("/", "_"),
         )
-        # Keras has no public way to train a variable that it did not make.
+        # Keras has no public API to train a variable that it did not create.
         weight._value = variable
 
 
@@ -128,10 +130,10 @@ def load(path: str | Path) -> object:
     """Load a SavedModel.
 
     Raises:
-        UserError: There is none at `path`, or it cannot be loaded.
+        UserError: There is no SavedModel at `path`, or it cannot be loaded.
     """
     if not (Path(path) / "saved_model.pb").exists():
-        raise UserError(f"--embedding: {path} is no SavedModel (a folder with saved_model.pb)")
+        raise UserError(f"--embedding: {path} is not a SavedModel (a folder with saved_model.pb)")
     try:
         return tf.saved_model.load(str(path))
     except (OSError, ValueError, tf.errors.OpError) as error:
@@ -139,7 +141,7 @@ def load(path: str | Path) -> object:
 
 
 def _function(model: object, samples: int, path: str) -> tuple[Callable, bool]:
-    """Return the function of a SavedModel that takes waveforms, and whether it takes a batch of them."""
+    """Return the function of a SavedModel for waveforms, and whether it takes a batch."""
     signatures = getattr(model, "signatures", {})
     candidates = [*([model] if callable(model) else []), *(_by_position(item) for item in signatures.values())]
     for shape in ((samples,), (None, samples)):
@@ -151,19 +153,19 @@ def _function(model: object, samples: int, path: str) -> tuple[Callable, bool]:
                 continue
     takes = [str(list(item.structured_input_signature[1].values())) for item in signatures.values()]
     raise UserError(
-        f"--embedding: {path} takes no waveform of {samples} float32 samples, (samples,) or (batch, samples); "
+        f"--embedding: {path} does not take {samples} float32 samples as (samples,) or (batch, samples); "
         f"its signatures take {', '.join(takes) or 'nothing'}"
     )
 
 
 def _by_position(signature: Callable) -> Callable:
-    """Return a signature of one input as a function that takes it by position."""
+    """Wrap a signature with one input as a function with a positional argument."""
 
     def call(waveform: tf.Tensor) -> dict[str, tf.Tensor]:
         ((name, taken),) = signature.structured_input_signature[1].items()
-        # The graph itself would only complain of shapes that its operators cannot take.
+        # The graph itself only rejects shapes that its operators do not support.
         if not (taken.shape.is_compatible_with(waveform.shape) and taken.dtype == waveform.dtype):
-            raise ValueError(f"{taken} was expected, got {waveform}")
+            raise ValueError(f"expected {taken}, got {waveform}")
         return signature(**{name: waveform})
 
     return call

@@ -1,4 +1,4 @@
-"""MHAtt-RNN: a bidirectional recurrent network, and attention that asks from the middle of the clip.
+"""MHAtt-RNN: a bidirectional recurrent network with multi-head attention, queried by the middle frame.
 
 Rybakov et al., "Streaming keyword spotting on mobile devices" (Interspeech 2020, arXiv 2005.06720).
 """
@@ -8,7 +8,7 @@ from keras import KerasTensor, layers
 
 from common.encoders.normalization import FusedBatchNormalization
 
-# Of the moving statistics: a run may have a few hundred steps, and they must follow.
+# Momentum of the moving statistics; low, since a run may have only a few hundred steps.
 _MOMENTUM = 0.95
 _UNITS = 128
 _NUM_HEADS = 4
@@ -17,14 +17,14 @@ _NUM_HEADS = 4
 def mhatt_rnn(inputs: KerasTensor, *, dropout: float = 0.2) -> KerasTensor:
     """Encode a spectrogram with two convolutions over time, two recurrent layers and four attention heads.
 
-    On 20 MFCC with twelve labels, as its authors trained it, the model has 743,025 trainable parameters (the paper:
-    743 k) and 743,047 in all. That is a head of 64 and 32 units, and biases everywhere; on 40 bins there are 15,360
-    more.
+    With 20 MFCC and twelve labels, as in the paper, the model has 743,025 trainable parameters (paper: 743 k) and
+    743,047 in all. The head has 64 and 32 units, and all layers have biases. With 40 bins there are 15,360 more
+    parameters.
 
     Args:
-        inputs: Features of shape (batch, frames, bins); the paper takes 49 frames of 20 MFCC, 40 ms every 20 ms. Both
-            sizes must be known.
-        dropout: Rate after the attention, in [0, 1).
+        inputs: Features of shape (batch, frames, bins); the paper uses 49 frames of 20 MFCC, 40 ms every 20 ms. Both
+            sizes must be static.
+        dropout: Dropout rate after the attention, in [0, 1).
 
     Returns:
         Embedding of shape (batch, 32).

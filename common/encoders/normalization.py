@@ -7,15 +7,18 @@ from keras import layers
 
 @keras.saving.register_keras_serializable(package="quartet")
 class FusedBatchNormalization(layers.Layer):
-    """Batch normalisation over the last axis by TensorFlow's fused kernel.
+    """Batch normalisation over the last axis by the fused kernel of TensorFlow.
 
-    Keras' own layer composes the same numbers from single operations: on a CPU it takes three to four times as long in
-    training. Its moving statistics are those of one replica, too, where these are the mean over all replicas. The
-    moving variance follows the unbiased estimate, as the kernel gives it. Statistics are float32 under any policy.
+    Unlike `keras.layers.BatchNormalization`:
+
+    - it uses a single operation, which makes training on a CPU three to four times faster;
+    - the moving statistics are the mean over all replicas instead of those of one replica;
+    - the moving variance uses the unbiased estimate of the kernel;
+    - statistics are float32 under any dtype policy.
 
     Args:
         momentum: Weight of the old value in the moving statistics.
-        epsilon: Added to the variance; at least 1e-5, cuDNN's minimum.
+        epsilon: Added to the variance; at least 1e-5, the minimum of cuDNN.
 
     Example:
         >>> FusedBatchNormalization()(keras.random.normal((2, 101, 8)), training=True).shape
@@ -38,18 +41,18 @@ class FusedBatchNormalization(layers.Layer):
         self.moving_variance = self.add_weight(name="moving_variance", initializer="ones", **moving)
 
     def call(self, inputs, training=False):
-        """Normalise (batch, …, channels) by the batch in training, by the moving statistics otherwise or if frozen."""
+        """Normalise (batch, …, channels) by batch statistics in training, else (or if frozen) by moving statistics."""
         scale, offset = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
         if not (training and self.trainable):
             mean, variance = tf.convert_to_tensor(self.moving_mean), tf.convert_to_tensor(self.moving_variance)
             x = tf.cast(inputs, tf.float32)
             return tf.cast(tf.nn.batch_normalization(x, mean, variance, offset, scale, self.epsilon), inputs.dtype)
         shape, channels = tf.shape(inputs), inputs.shape[-1]
-        # The kernel takes pictures; what is neither batch nor channel makes a picture one pixel wide.
+        # The kernel expects images; all axes between batch and channels become an image that is one pixel wide.
         x = tf.reshape(inputs, (shape[0], -1, 1, channels))
         if x.dtype == tf.float64 or (x.dtype == tf.bfloat16 and channels % 16):
-            # The kernel has no float64. oneDNN has no vector code for these in bfloat16: it takes 4 to 50 times as long as
-            # in float32.
+            # The kernel does not support float64. oneDNN has no vector code for these bfloat16 shapes, which takes 4 to
+            # 50 times as long as float32.
             x = tf.cast(x, tf.float32)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,
@@ -61,7 +64,7 @@ class FusedBatchNormalization(layers.Layer):
             is_training=True,
         )
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            # Of nothing, which a device may get of a small batch, there is no mean.
+            # A device may get no examples of a small batch; then the statistics are kept.
             value = tf.where(shape[0] > 0, value, moving)
             moving.assign(moving * self.momentum + value * (1 - self.momentum))
         return tf.cast(tf.reshape(outputs, shape), inputs.dtype)
@@ -77,17 +80,17 @@ class FusedBatchNormalization(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class SubSpectralNormalization(layers.Layer):
-    """Batch normalisation with statistics, scale and offset of its own for each band of frequencies.
+    """Batch normalisation with separate statistics, scale and offset for each frequency band.
 
     Chang et al., "Subspectral normalization for neural audio data processing" (2021, arXiv 2103.13620).
 
     Args:
-        num_bands: Number of equal, contiguous bands that the bins are cut into.
+        num_bands: Number of contiguous bands with equal numbers of bins.
         momentum: Weight of the old value in the moving statistics.
-        epsilon: Added to the variance; at least 1e-5, cuDNN's minimum.
+        epsilon: Added to the variance; at least 1e-5, the minimum of cuDNN.
 
     Raises:
-        ValueError: The bins cannot be cut into equal bands.
+        ValueError: The number of bins is not a multiple of the number of bands.
 
     Example:
         >>> SubSpectralNormalization(num_bands=5)(keras.random.normal((2, 101, 20, 8)), training=True).shape
@@ -104,7 +107,7 @@ class SubSpectralNormalization(layers.Layer):
     def build(self, input_shape):
         """Create scale, offset and moving statistics, each of shape (bands * channels,)."""
         if input_shape[2] is None or input_shape[2] % self.num_bands:
-            raise ValueError(f"{input_shape[2]} bins cannot be cut into {self.num_bands} equal bands")
+            raise ValueError(f"{input_shape[2]} bins cannot be divided into {self.num_bands} equal bands")
         self.normalization.build((None, None, self.num_bands * input_shape[3]))
 
     def call(self, inputs, training=False):
@@ -112,7 +115,7 @@ class SubSpectralNormalization(layers.Layer):
         shape = tf.shape(inputs)
         bins, channels = inputs.shape[2:]
         band_bins = bins // self.num_bands
-        # The bins of a band move out of the way, so that each channel of each band is a channel of the inner layer.
+        # Reshape, so that each channel of each band is a channel of the inner layer.
         x = tf.reshape(inputs, (-1, self.num_bands, band_bins, channels))
         x = tf.reshape(tf.transpose(x, (0, 2, 1, 3)), (shape[0], shape[1] * band_bins, self.num_bands * channels))
         x = self.normalization(x, training=training)

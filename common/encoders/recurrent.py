@@ -1,7 +1,7 @@
 """Recurrent networks: CRNN, LSTM and TF-LSTM.
 
-The layers keep their loops, in training as in an export: unrolled, two LSTMs over 101 frames take four times as long to
-start, train at 0.7 times the speed and make a LiteRT file half as large again.
+The layers are not unrolled, neither in training nor in exports. Unrolled, two LSTMs over 101 frames take four times as
+long to start, train at 0.7 times the speed and increase the LiteRT file by half.
 """
 
 import keras
@@ -9,7 +9,7 @@ from keras import KerasTensor, layers
 
 from common.encoders.normalization import FusedBatchNormalization
 
-# Of the moving statistics: a run may have a few hundred steps, and they must follow.
+# Momentum of the moving statistics; low, since a run may have only a few hundred steps.
 _MOMENTUM = 0.95
 _WINDOW_BINS = 8
 _HOP_BINS = 4
@@ -19,14 +19,14 @@ def crnn(inputs: KerasTensor, *, dropout: float = 0.1) -> KerasTensor:
     """Encode a spectrogram with two convolutions and a recurrent layer over time.
 
     Arik et al., "Convolutional recurrent neural networks for small-footprint keyword spotting" (Interspeech 2017,
-    arXiv 1703.05390), in the sizes of Rybakov et al. (arXiv 2005.06720): on 20 MFCC with twelve labels the model has
-    467,812 trainable parameters, with biases everywhere, 40 of them in the normalisation of the inputs, which decibels
-    need and the paper leaves out.
+    arXiv 1703.05390), in the sizes of Rybakov et al. (arXiv 2005.06720). With 20 MFCC and twelve labels the model has
+    467,812 trainable parameters; all layers have biases. 40 of the parameters are in the normalisation of the inputs,
+    which is not in the paper but necessary for decibels.
 
     Args:
-        inputs: Features of shape (batch, frames, bins), at least 7 frames of 5 bins; Rybakov takes 49 frames of 20
-            MFCC, 40 ms every 20 ms. Both sizes must be known.
-        dropout: Rate after the recurrent layer, in [0, 1).
+        inputs: Features of shape (batch, frames, bins), at least 7 frames of 5 bins; Rybakov et al. use 49 frames of 20
+            MFCC, 40 ms every 20 ms. Both sizes must be static.
+        dropout: Dropout rate after the recurrent layer, in [0, 1).
 
     Returns:
         Embedding of shape (batch, 256).
@@ -42,14 +42,14 @@ def crnn(inputs: KerasTensor, *, dropout: float = 0.1) -> KerasTensor:
 
 
 def lstm(inputs: KerasTensor, *, dropout: float = 0.2) -> KerasTensor:
-    """Encode a spectrogram with two LSTM layers over time, averaged over the frames.
+    """Encode a spectrogram with two LSTM layers over time and an average over the frames.
 
-    On 40 bins with twelve labels the model has 219,740 trainable parameters. Hochreiter and Schmidhuber, "Long
-    short-term memory" (1997); no published keyword spotter has these sizes.
+    With 40 bins and twelve labels the model has 219,740 trainable parameters. Hochreiter and Schmidhuber, "Long
+    short-term memory" (1997); the sizes are not from a publication.
 
     Args:
         inputs: Features of shape (batch, frames, bins).
-        dropout: Rate after each layer, in [0, 1).
+        dropout: Dropout rate after each layer, in [0, 1).
 
     Returns:
         Embedding of shape (batch, 128).
@@ -58,15 +58,15 @@ def lstm(inputs: KerasTensor, *, dropout: float = 0.2) -> KerasTensor:
 
 
 def tf_lstm(inputs: KerasTensor, *, dropout: float = 0.2) -> KerasTensor:
-    """Encode a spectrogram with an LSTM over the frequencies of each frame and another one over time.
+    """Encode a spectrogram with an LSTM over the frequencies of each frame, followed by an LSTM over time.
 
-    Li et al., "LSTM time and frequency recurrence for automatic speech recognition" (ASRU 2015): windows of bins that
-    overlap are the steps of the first, whose outputs of all steps together are what the second hears of a frame. On 40
-    bins with twelve labels the model has 181,436 trainable parameters.
+    Li et al., "LSTM time and frequency recurrence for automatic speech recognition" (ASRU 2015). The steps of the first
+    LSTM are overlapping windows of bins. Its outputs of all steps, concatenated, are the input of the second LSTM. With
+    40 bins and twelve labels the model has 181,436 trainable parameters.
 
     Args:
-        inputs: Features of shape (batch, frames, bins), at least 8 bins. Both sizes must be known.
-        dropout: Rate after the layer over time, in [0, 1).
+        inputs: Features of shape (batch, frames, bins), at least 8 bins. Both sizes must be static.
+        dropout: Dropout rate after the layer over time, in [0, 1).
 
     Returns:
         Embedding of shape (batch, 128).
@@ -75,7 +75,7 @@ def tf_lstm(inputs: KerasTensor, *, dropout: float = 0.2) -> KerasTensor:
     x = FusedBatchNormalization(_MOMENTUM)(inputs)
     starts = range(0, bins - _WINDOW_BINS + 1, _HOP_BINS)
     windows = keras.ops.stack([x[:, :, start : start + _WINDOW_BINS] for start in starts], axis=2)
-    # A frame is an example of its own: all are read at once.
+    # Frames are treated as examples, so that all are processed at once.
     x = keras.ops.reshape(windows, (-1, len(starts), _WINDOW_BINS))
     x = layers.LSTM(24, return_sequences=True)(x)
     x = keras.ops.reshape(x, (-1, frames, len(starts) * 24))

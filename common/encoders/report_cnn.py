@@ -1,4 +1,4 @@
-"""The two-dimensional CNN of the keyword spotting report."""
+"""The 2-D CNN of the keyword spotting report."""
 
 from keras import KerasTensor, layers
 
@@ -8,12 +8,12 @@ from common.encoders.normalization import FusedBatchNormalization
 def report_cnn(inputs: KerasTensor, *, dropout: float = 0.3) -> KerasTensor:
     """Encode a spectrogram with three convolutions and a dense layer.
 
-    On the report's features, 44 frames of 13 MFCC, and with ten labels the model has 34,698 parameters, 34,442 of them
-    trainable.
+    With the features of the report, 44 frames of 13 MFCC, and ten labels, the model has 34,698 parameters, 34,442 of
+    them trainable.
 
     Args:
-        inputs: Features of shape (batch, frames, bins); both sizes must be known, because the map is flattened.
-        dropout: Rate before the head, in [0, 1).
+        inputs: Features of shape (batch, frames, bins); both sizes must be static, because the map is flattened.
+        dropout: Dropout rate before the head, in [0, 1).
 
     Returns:
         Embedding of shape (batch, 64).

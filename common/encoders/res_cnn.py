@@ -5,10 +5,10 @@ from keras import KerasTensor, layers
 
 from common.encoders.normalization import FusedBatchNormalization
 
-# Of the moving statistics: a run may have a few hundred steps, and they must follow.
+# Momentum of the moving statistics; low, since a run may have only a few hundred steps.
 _MOMENTUM = 0.95
 _CHANNELS = 24
-# Of each stage: width, stride.
+# Width and stride of each stage.
 _STAGES = ((1, 1), (2, 2), (3, 2))
 _NUM_BLOCKS = 2
 
@@ -16,14 +16,14 @@ _NUM_BLOCKS = 2
 def res_cnn(inputs: KerasTensor, *, width: float = 1.0, dropout: float = 0.1) -> KerasTensor:
     """Encode a spectrogram with a convolution and six residual blocks, in three stages of 24, 48 and 72 channels.
 
-    He et al., "Deep residual learning for image recognition" (2016, arXiv 1512.03385) have the block; the shortcut
-    averages where it strides (He et al., "Bag of tricks", 2019, arXiv 1812.01187). With ten labels the model has
-    271,762 trainable parameters and 273,202 in all; no convolution has a bias.
+    The block is that of He et al., "Deep residual learning for image recognition" (2016, arXiv 1512.03385). Strided
+    shortcuts use average pooling (He et al., "Bag of tricks", 2019, arXiv 1812.01187). With ten labels the model has
+    271,762 trainable parameters and 273,202 in all. No convolution has a bias.
 
     Args:
         inputs: Features of shape (batch, frames, bins).
-        width: Multiplies the channels.
-        dropout: Rate at which a block drops whole channels between its convolutions, in [0, 1).
+        width: Channel multiplier.
+        dropout: Rate of the spatial dropout between the convolutions of a block, in [0, 1); doubled before the head.
 
     Returns:
         Embedding of shape (batch, 72 * width).

@@ -1,4 +1,4 @@
-"""Two-dimensional CNNs of the speaker counting report, on a spectrogram in decibels."""
+"""2-D CNNs of the speaker counting report, on spectrograms in decibels."""
 
 import keras
 from keras import KerasTensor, layers
@@ -9,7 +9,7 @@ from common.encoders.normalization import FusedBatchNormalization
 def cnn_2d_1(inputs: KerasTensor, *, dropout: float = 0.2) -> KerasTensor:
     """Encode a spectrogram with one block; see `_cnn_2d`.
 
-    With three labels the model has 483 trainable parameters. Its dropout is a choice.
+    With three labels the model has 483 trainable parameters. The dropout is not from the report.
     """
     return _cnn_2d(inputs, (32,), (dropout,))
 
@@ -17,7 +17,8 @@ def cnn_2d_1(inputs: KerasTensor, *, dropout: float = 0.2) -> KerasTensor:
 def cnn_2d_2(inputs: KerasTensor, *, dropout: float = 0.2) -> KerasTensor:
     """Encode a spectrogram with two blocks; see `_cnn_2d`.
 
-    With three labels the model has 9,795 trainable parameters. The second block drops twice as much as the first.
+    With three labels the model has 9,795 trainable parameters. The second block has twice the dropout rate of the
+    first.
     """
     return _cnn_2d(inputs, (32, 32), (dropout, 2 * dropout))
 
@@ -25,19 +26,19 @@ def cnn_2d_2(inputs: KerasTensor, *, dropout: float = 0.2) -> KerasTensor:
 def cnn_2d_4(inputs: KerasTensor, *, dropout: float = 0.2) -> KerasTensor:
     """Encode a spectrogram with four blocks; see `_cnn_2d`.
 
-    With three labels the model has 65,571 trainable parameters. Three of the blocks drop, as in the report; that they
-    are the last, and that the last two drop twice as much as the other, is a choice.
+    With three labels the model has 65,571 trainable parameters. As in the report, three blocks have dropout. The report
+    does not specify which ones; here it is the last three, and the last two have twice the rate.
     """
     return _cnn_2d(inputs, (32, 32, 64, 64), (0.0, dropout, 2 * dropout, 2 * dropout))
 
 
 def _cnn_2d(inputs: KerasTensor, filters: tuple[int, ...], dropouts: tuple[float, ...]) -> KerasTensor:
-    """Stack blocks of a convolution, normalisation, max-pooling and dropout, with a global average at the end.
+    """Stack blocks of convolution, normalisation, max-pooling and dropout, followed by a global average.
 
     Args:
         inputs: Spectrogram in decibels of shape (batch, frames, bins).
-        filters: Of each block.
-        dropouts: Rate at the end of each block, in [0, 1).
+        filters: Number of filters of each block.
+        dropouts: Dropout rate at the end of each block, in [0, 1).
 
     Returns:
         Embedding of shape (batch, filters of the last block).

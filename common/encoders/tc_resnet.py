@@ -1,4 +1,4 @@
-"""TC-ResNet8: the bins of a spectrogram are channels, and all convolutions run over time.
+"""TC-ResNet8: temporal convolutions with the bins of the spectrogram as channels.
 
 Choi et al., "Temporal convolution for real-time keyword spotting on mobile devices" (Interspeech 2019,
 arXiv 1904.03814).
@@ -8,21 +8,21 @@ from keras import KerasTensor, layers
 
 from common.encoders.normalization import FusedBatchNormalization
 
-# Of the moving statistics: a run may have a few hundred steps, and they must follow.
+# Momentum of the moving statistics; low, since a run may have only a few hundred steps.
 _MOMENTUM = 0.95
 _CHANNELS = (24, 32, 48)
 
 
 def tc_resnet(inputs: KerasTensor, *, width: float = 1.0, dropout: float = 0.5) -> KerasTensor:
-    """Encode a spectrogram with three residual blocks over time, each of which halves the frames.
+    """Encode a spectrogram with three residual blocks over time, each with a stride of two.
 
-    On 40 bins with twelve labels the model has 65,836 parameters in all (the paper: 66 k), 65,180 of them trainable;
-    with a width of 1.5 it has 145,260 (145 k), 144,276 trainable. No convolution has a bias.
+    With 40 bins and twelve labels the model has 65,836 parameters in all (paper: 66 k), 65,180 of them trainable; with
+    a width of 1.5 it has 145,260 (paper: 145 k), 144,276 trainable. No convolution has a bias.
 
     Args:
-        inputs: Features of shape (batch, frames, bins); the paper takes 98 frames of 40 MFCC.
-        width: Multiplies the channels; the paper uses 1 and 1.5.
-        dropout: Rate before the head, in [0, 1).
+        inputs: Features of shape (batch, frames, bins); the paper uses 98 frames of 40 MFCC.
+        width: Channel multiplier; the paper uses 1 and 1.5.
+        dropout: Dropout rate before the head, in [0, 1).
 
     Returns:
         Embedding of shape (batch, 48 * width).
@@ -36,7 +36,7 @@ def tc_resnet(inputs: KerasTensor, *, width: float = 1.0, dropout: float = 0.5) 
 
 def _block(x: KerasTensor, channels: int) -> KerasTensor:
     """Add two convolutions of nine frames and a shortcut, both with a stride of two."""
-    # The authors' code activates the shortcut as well.
+    # As in the original code, the shortcut has an activation too.
     shortcut = layers.ReLU()(_convolution(x, channels, 1, strides=2))
     x = layers.ReLU()(_convolution(x, channels, 9, strides=2))
     x = _convolution(x, channels, 9)

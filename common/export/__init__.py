@@ -1,10 +1,10 @@
-"""The formats that a trained model is exported to.
+"""Export formats of trained models.
 
-A format is a module of `common.export`, named here once. It has
+A format is a module of `common.export`, listed in `FORMATS`, with
 
-- `FILE`, the name of its file or folder in the folder of an export;
+- `FILE`, the name of the exported file or folder;
 - `write(model, graph, path)`, which writes a `common.export.graphs.Graph` of a model;
-- `run(path, inputs, output)`, which gives one named output of what was written, for the check that can fail.
+- `run(path, inputs, output)`, which runs the export and returns one named output, for comparison with the model.
 """
 
 import importlib
@@ -17,7 +17,7 @@ FORMATS = ("saved_model", "litert")
 
 
 def check_formats(names: Iterable[str]) -> None:
-    """Refuse formats that nobody can write.
+    """Check the names of formats.
 
     Raises:
         UserError: A name is not one of `FORMATS`.

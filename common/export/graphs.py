@@ -1,4 +1,4 @@
-"""What a task exports, in every format that is asked for, each compared with the model that it came from."""
+"""Export a model in several formats, and compare each export with the Keras model."""
 
 import dataclasses
 import logging
@@ -17,15 +17,15 @@ Serve = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """A function of a trained model that is written to a file, and what it has to answer.
+    """A function of a trained model to export, with reference inputs and outputs.
 
     Attributes:
-        serve: From the input to named outputs.
+        serve: Maps the input to named outputs.
         signature: Shape, type and name of the input.
-        inputs: Real excerpts to compare on, as many at once as the signature takes.
-        expected: The answers of the Keras model to them, by output.
-        tolerances: Largest difference allowed, by output.
-        others: More functions and their inputs, by the names of their signatures, where a format knows several.
+        inputs: Real excerpts for the comparison, in batches of the size of the signature.
+        expected: The outputs of the Keras model for `inputs`, by name.
+        tolerances: Largest allowed difference of each output.
+        others: Additional functions and their inputs by signature name, for formats with several signatures.
     """
 
     serve: Serve
@@ -37,23 +37,23 @@ class Graph:
 
 
 def probabilities_of(model: keras.Model, signature: tf.TensorSpec) -> Graph:
-    """Return the graph of a model from one input to one output, which is called `probabilities`."""
+    """Return the graph of a model with one input and one output named `probabilities`."""
     return Graph(lambda inputs: {"probabilities": model(inputs, training=False)}, signature)
 
 
 def write_all(model: keras.Model, graphs: Mapping[str, Callable[[], Graph]], folder: Path) -> dict:
-    """Write a model in some formats and compare each with it.
+    """Export a model in several formats and compare each export with the model.
 
     Args:
-        model: The model whose weights the graphs use.
-        graphs: What to write in each format.
-        folder: Where to; what a format left there before is replaced.
+        model: The model with the weights of the graphs.
+        graphs: For each format a function that returns its graph.
+        folder: The target folder; existing exports are replaced.
 
     Returns:
-        For each format the figures of `compare`, of the output that is furthest from the Keras model.
+        For each format the result of `compare` for the output with the largest difference relative to its tolerance.
 
     Raises:
-        UserError: An export answers differently from the model.
+        UserError: The outputs of an export differ from those of the model.
     """
     report = {}
     for name, make in graphs.items():
@@ -71,7 +71,7 @@ def write_all(model: keras.Model, graphs: Mapping[str, Callable[[], Graph]], fol
 
 
 def write_archive(model: keras.Model, graph: Graph, folder: Path) -> None:
-    """Write a SavedModel as Keras does, whose signature `serve` is the graph's function."""
+    """Write a SavedModel by `keras.export`, with the function of the graph as signature `serve`."""
     archive = keras.export.ExportArchive()
     archive.track(model)
     for name, (serve, signature) in {"serve": (graph.serve, graph.signature), **graph.others}.items():
@@ -80,24 +80,24 @@ def write_archive(model: keras.Model, graph: Graph, folder: Path) -> None:
 
 
 def compare(name: str, expected: np.ndarray, received: np.ndarray, tolerance: float) -> dict:
-    """Measure how far an exported model's answers are from the Keras model's.
+    """Compare the outputs of an exported model with those of the Keras model.
 
     Args:
         name: The format, for the message.
-        expected: The Keras model's answers.
-        received: The exported model's answers to the same inputs.
-        tolerance: Largest difference allowed.
+        expected: The outputs of the Keras model.
+        received: The outputs of the exported model for the same inputs.
+        tolerance: Largest allowed difference.
 
     Returns:
         `max_difference`, `tolerance` and `num_excerpts`.
 
     Raises:
-        UserError: The difference is over the tolerance or not a number, or the shapes differ.
+        UserError: The difference exceeds the tolerance or is NaN, or the shapes differ.
     """
     difference = float(np.max(np.abs(expected - received))) if expected.shape == received.shape else float("nan")
     if not difference <= tolerance:
         raise UserError(
-            f"{name}: answers differ from the Keras model's by {difference:.3g}, allowed {tolerance:g}; do not use this export"
+            f"{name}: outputs differ from the Keras model by {difference:.3g}, allowed {tolerance:g}; do not use this export"
         )
     logging.info("%s: largest difference from the Keras model %.2g on %d excerpts", name, difference, len(expected))
     return {"max_difference": difference, "tolerance": tolerance, "num_excerpts": len(expected)}

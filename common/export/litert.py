@@ -1,4 +1,4 @@
-"""LiteRT, once TensorFlow Lite: one file for phones and small computers, of builtin operators only."""
+"""LiteRT, formerly TensorFlow Lite: a file for phones and embedded devices, with builtin operators only."""
 
 import tempfile
 import time
@@ -17,9 +17,9 @@ FILE = "model.tflite"
 
 
 def write(model: keras.Model, graph: graphs.Graph, path: Path) -> None:
-    """Write a `.tflite` file that runs where TensorFlow is not; all sizes of the input are given, no output is text."""
-    # Only by way of a SavedModel do the weights of a Keras 3 model arrive: from a concrete function TensorFlow 2.21
-    # leaves them uninitialised, and from the model itself TensorFlow 2.16 crashes.
+    """Write a `.tflite` file; the input shape of the graph must be static, and no output may be text."""
+    # Keras 3 models must be converted from a SavedModel: from a concrete function, TensorFlow 2.21 leaves the weights
+    # uninitialised, and from the model itself TensorFlow 2.16 crashes.
     with tempfile.TemporaryDirectory() as folder:
         graphs.write_archive(model, graph, Path(folder) / "model")
         converter = tf.lite.TFLiteConverter.from_saved_model(str(Path(folder) / "model"))
@@ -30,23 +30,23 @@ def write(model: keras.Model, graph: graphs.Graph, path: Path) -> None:
 
 
 def run(path: Path, inputs: np.ndarray, output: str) -> np.ndarray:
-    """Return one named output of a LiteRT file for each input in turn, stacked."""
+    """Run a LiteRT file on each input and return one named output, stacked."""
     serve = Interpreter(model_path=str(path)).get_signature_runner()
     name = next(iter(serve.get_input_details()))
     return np.stack([serve(**{name: example[None]})[output][0] for example in inputs])
 
 
 def time_files(paths: Mapping[str, Path], rounds: int) -> dict[str, float]:
-    """Measure how long LiteRT files of one input take for one example on one thread.
+    """Measure the inference time of LiteRT files with one input, for one example on one thread.
 
-    All take their turn in every round, so that what else the machine does falls on all alike.
+    The files take turns in every round, so that other load on the machine affects all of them equally.
 
     Args:
         paths: The files by name.
-        rounds: How often each is run.
+        rounds: Number of runs of each file.
 
     Returns:
-        For each name the median of the seconds.
+        The median time in seconds for each name.
     """
     interpreters = {name: Interpreter(model_path=str(path), num_threads=1) for name, path in paths.items()}
     rng = np.random.default_rng(0)

@@ -1,6 +1,6 @@
-"""Features: pure functions of waveforms (`spectral`), and Keras layers over them.
+"""Features: pure functions of waveforms (`spectral`), and Keras layers that wrap them.
 
-The layers are imported when they are asked for. What a network can see by the name of `--features` is in `choices`.
+The layers are imported lazily. The choices of `--features` are in `choices`.
 """
 
 import importlib
@@ -10,12 +10,12 @@ _LAYERS = ("FramedLayer", "GriffinLim", "InverseSpectrogram", "LogMel", "MFCC", 
 
 
 def __getattr__(name: str) -> Any:
-    """Hand on the layers: `common.features.LogMel`."""
+    """Import a layer on first use, such as `common.features.LogMel`."""
     if name in _LAYERS:
         return getattr(importlib.import_module(f"{__name__}.layers"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """List the layers too."""
+    """Include the layers."""
     return [*globals(), *_LAYERS]

@@ -1,4 +1,4 @@
-"""What the arguments of short-time spectra may be, for the functions of `common.features.spectral` and the layers of `common.features`.
+"""Argument checks for the functions of `common.features.spectral` and the layers of `common.features`.
 
 Example:
     >>> count("n_fft", 512, minimum=2)
@@ -14,17 +14,17 @@ from common.errors import UserError, nearest
 
 
 def count(name: str, value, minimum: int = 1, maximum: int | None = None, why: str = "") -> None:
-    """Refuse what is no whole number, or out of its range.
+    """Check that a value is an integer in a range.
 
     Args:
-        name: Of the argument.
-        value: What was given.
-        minimum: Smallest number.
-        maximum: Largest number, if there is one.
-        why: What the largest number comes from.
+        name: Name of the argument.
+        value: Value of the argument.
+        minimum: Smallest valid number.
+        maximum: Largest valid number; None for no limit.
+        why: Reason for the largest number.
 
     Raises:
-        UserError: It is refused.
+        UserError: The value is not an integer, or out of range.
     """
     if not isinstance(value, numbers.Integral) or value < minimum or (maximum is not None and value > maximum):
         bounds = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum} ({why})"
@@ -32,10 +32,10 @@ def count(name: str, value, minimum: int = 1, maximum: int | None = None, why: s
 
 
 def choice(name: str, value, choices: Sequence) -> None:
-    """Refuse what is none of the choices.
+    """Check that a value is one of the choices.
 
     Raises:
-        UserError: It is refused.
+        UserError: It is not.
     """
     if value not in choices:
         valid = ", ".join(map(str, choices))
@@ -44,10 +44,10 @@ def choice(name: str, value, choices: Sequence) -> None:
 
 
 def framing(n_fft, hop_length, win_length=None, pad_mode="constant") -> None:
-    """Refuse frames that a waveform cannot be cut into; the arguments are those of `spectral.stft`.
+    """Check the framing arguments of `spectral.stft`.
 
     Raises:
-        UserError: One of them is refused.
+        UserError: One of them is invalid.
     """
     count("n_fft", n_fft, minimum=2)
     count("hop_length", hop_length)
@@ -56,21 +56,21 @@ def framing(n_fft, hop_length, win_length=None, pad_mode="constant") -> None:
 
 
 def bins(num_bins: int | None, n_fft: int) -> None:
-    """Refuse a spectrogram of another number of bins than `n_fft` gives; None is not known yet.
+    """Check that a spectrogram has the number of bins for `n_fft`; None is an unknown number.
 
     Raises:
-        UserError: It is refused.
+        UserError: It has another number of bins.
     """
     expected = 1 + n_fft // 2
     if num_bins not in (None, expected):
-        raise UserError(f"a spectrogram of {num_bins} bins does not belong to n_fft {n_fft}; expected {expected}")
+        raise UserError(f"a spectrogram of {num_bins} bins does not match n_fft {n_fft}; expected {expected}")
 
 
 def mel(sample_rate, num_mels, fmin_hz, fmax_hz, htk, norm) -> None:
-    """Refuse mel bands that cannot be; the arguments are those of `spectral.mel_filterbank`.
+    """Check the arguments of `spectral.mel_filterbank`.
 
     Raises:
-        UserError: One of them is refused.
+        UserError: One of them is invalid.
     """
     count("sample_rate", sample_rate)
     count("num_mels", num_mels)
@@ -84,10 +84,10 @@ def mel(sample_rate, num_mels, fmin_hz, fmax_hz, htk, norm) -> None:
 
 
 def decibels(ref=1.0, amin=1.0, top_db=None) -> None:
-    """Refuse what has no logarithm; the arguments are those of `spectral.power_to_db`.
+    """Check the arguments of `spectral.power_to_db`.
 
     Raises:
-        UserError: One of them is refused.
+        UserError: One of them is invalid.
     """
     if isinstance(ref, str):
         choice("ref", ref, ("max",))
@@ -98,10 +98,10 @@ def decibels(ref=1.0, amin=1.0, top_db=None) -> None:
 
 
 def griffin_lim(num_iterations, momentum) -> None:
-    """Refuse an iteration that does not come to an end; the arguments are those of `spectral.griffin_lim`.
+    """Check the arguments of `spectral.griffin_lim`.
 
     Raises:
-        UserError: One of them is refused.
+        UserError: One of them is invalid.
     """
     count("num_iterations", num_iterations)
     if not 0 <= momentum < 1:

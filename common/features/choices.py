@@ -1,9 +1,10 @@
-"""What a network of spectrograms can see, by the name that `--features` takes: a new feature is a function and a line of `FEATURES`.
+"""The choices of `--features`; to add one, write a function and list it in `FEATURES`.
 
-Each goes from a configuration to a layer from waveforms `(batch, samples)` to features `(batch, frames, bins)`.
+Each function takes a configuration and returns a layer from waveforms `(batch, samples)` to features
+`(batch, frames, bins)`.
 
 A configuration has `sample_rate`, `n_fft`, `win_length`, `hop_length`, `num_mels` and `num_mfcc`; see
-`common.encoders.config.ClassifierConfig`. Keras is imported when a layer is made: the names are known without it.
+`common.encoders.config.ClassifierConfig`. Keras is imported only when a layer is created.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ from common import features
 
 
 def log_mel(config: Any) -> Any:
-    """Logarithms of mel bands."""
+    """Log mel spectrogram."""
     return features.LogMel(sample_rate=config.sample_rate, num_mels=config.num_mels, **_frames(config))
 
 
@@ -24,12 +25,12 @@ def mfcc(config: Any) -> Any:
 
 
 def spectrogram_db(config: Any) -> Any:
-    """Decibels of linear frequencies."""
+    """Spectrogram in decibels, linear frequency."""
     return features.Spectrogram(output="db", **_frames(config))
 
 
 def magnitude(config: Any) -> Any:
-    """Magnitudes of linear frequencies, of every clip with mean 0 and deviation 1: what is left says nothing about its level."""
+    """Magnitude spectrogram, linear frequency, standardized per clip, so that it does not depend on the level."""
     import keras
 
     layer = features.Spectrogram(output="magnitude", **_frames(config))

@@ -1,4 +1,4 @@
-"""Fourier transforms of real frames as pairs of real tensors, which LiteRT runs too.
+"""Fourier transforms of real frames, with real and imaginary parts as separate tensors, which LiteRT supports.
 
 Example:
     >>> import tensorflow as tf
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from common.features.framing import cut
 
-# Transforms of other lengths than a power of two are matrix products up to this length: LiteRT has no other way.
+# Up to this length, transforms whose length is not a power of two are matrix products, the only form LiteRT can run.
 MAX_MATRIX_LENGTH = 1024
 
 
@@ -30,21 +30,21 @@ def rfft(frames):
 
 def irfft(real, imaginary, n_fft):
     """Transform half spectra (..., 1 + n_fft // 2) back to real frames (..., n_fft)."""
-    # All other bins of the half stand for two of the whole.
+    # All other bins of the half spectrum represent two bins of the full spectrum.
     single = [0] if n_fft % 2 else [0, -1]
     if _as_matrix(n_fft):
         cosines, sines = _fourier_matrices(n_fft)
         weights = np.full((n_fft // 2 + 1, 1), 2 / n_fft, np.float32)
         weights[single] = 1 / n_fft
         return project(real, weights * cosines.T) - project(imaginary, weights * sines.T)
-    # LiteRT lacks the inverse. The Hartley transform is its own inverse, and comes of the transform that LiteRT has.
+    # LiteRT has no inverse FFT. The Hartley transform is its own inverse and can be computed with the forward FFT.
     paired = np.ones(n_fft // 2 + 1, np.float32)
     paired[single] = 0
     return _hartley(*rfft(_hartley(real, imaginary * paired, n_fft)), n_fft) / n_fft
 
 
 def _hartley(real, imaginary, n_fft):
-    """Unfold a half spectrum (..., 1 + n_fft // 2) to real minus imaginary part of the whole, (..., n_fft)."""
+    """Expand a half spectrum (..., 1 + n_fft // 2) to the full real minus imaginary part, (..., n_fft)."""
     mirrored = tf.reverse(cut(real + imaginary, 1, (n_fft + 1) // 2 - 1), axis=[-1])
     return tf.concat([real - imaginary, mirrored], axis=-1)
 
@@ -62,5 +62,5 @@ def _fourier_matrices(n_fft):
 
 
 def project(values, matrix):
-    """Multiply (..., rows) by (rows, columns) as one product of matrices, not as one for each clip."""
+    """Multiply (..., rows) by (rows, columns) in a single matrix product, not one per clip."""
     return tf.tensordot(values, matrix, axes=1)

@@ -1,7 +1,7 @@
-"""Frames of waveforms: cut out, counted, and added up again.
+"""Cut waveforms into frames, and overlap-add frames.
 
-All that is cut here is cut by `tf.slice`: the gradient of an index like `[..., 5:9]` took ten times as long (TensorFlow 2.21, a
-CPU), which made a training step of separation's `default` 8 % longer.
+Slices use `tf.slice`: the gradient of an index like `[..., 5:9]` took ten times as long (TensorFlow 2.21, CPU), which
+made a training step of separation's `default` 8 % slower.
 """
 
 import tensorflow as tf
@@ -10,16 +10,16 @@ from common.features import lengths
 
 
 def frame(waveform, frame_length: int, hop_length: int):
-    """Cut a waveform into frames that overlap.
+    """Cut a waveform into overlapping frames.
 
     Args:
         waveform: Shape (..., samples), with at least `frame_length` samples.
         frame_length: Length of a frame in samples.
-        hop_length: Distance from one frame to the next in samples.
+        hop_length: Hop between frames in samples.
 
     Returns:
-        Shape (..., frames, frame_length) with frames = 1 + (samples - frame_length) // hop_length; samples that fill no
-        frame are left out.
+        Shape (..., frames, frame_length) with frames = 1 + (samples - frame_length) // hop_length; samples after the
+        last full frame are dropped.
 
     Raises:
         UserError: The waveform is shorter than one frame.
@@ -28,7 +28,7 @@ def frame(waveform, frame_length: int, hop_length: int):
         lengths.num_frames(waveform.shape[-1], frame_length, hop_length, center=False)
     if frame_length % hop_length:
         return tf.signal.frame(waveform, frame_length, hop_length)
-    # Frames of whole hops are slices of one array, which under XLA halves the time of the general way.
+    # If the frame length is a multiple of the hop, frames are slices of one array, which halves the time under XLA.
     *leading, samples = static_shape(waveform)
     num_hops, hops_per_frame = samples // hop_length, frame_length // hop_length
     frames = num_hops - hops_per_frame + 1
@@ -37,11 +37,11 @@ def frame(waveform, frame_length: int, hop_length: int):
 
 
 def overlap_and_add(frames, hop_length: int):
-    """Undo `frame` but for adding what overlaps, `tf.signal.overlap_and_add`.
+    """Add overlapping frames to a waveform, as `tf.signal.overlap_and_add`.
 
     Args:
         frames: Shape (..., frames, frame_length).
-        hop_length: Distance from one frame to the next in samples.
+        hop_length: Hop between frames in samples.
 
     Returns:
         Shape (..., (frames - 1) * hop_length + frame_length).
@@ -49,7 +49,7 @@ def overlap_and_add(frames, hop_length: int):
     *leading, num, frame_length = static_shape(frames)
     if frame_length % hop_length:
         return tf.signal.overlap_and_add(frames, hop_length)
-    # Frames of whole hops are added as shifted slices, several times as fast as the general way.
+    # If the frame length is a multiple of the hop, adding shifted slices is several times as fast.
     hops_per_frame = frame_length // hop_length
     around = [[0, 0]] * len(leading)
     hops = tf.add_n(
@@ -62,11 +62,11 @@ def overlap_and_add(frames, hop_length: int):
 
 
 def cut(tensor, start, size, axis: int = -1):
-    """Take `size` values from `start` on, along one axis."""
+    """Return `size` values from `start` on, along one axis."""
     begin, sizes = [0] * tensor.shape.rank, [-1] * tensor.shape.rank
     begin[axis], sizes[axis] = start, size
     found = tf.slice(tensor, begin, sizes)
-    # Where one place or size is known only later, TensorFlow forgets those that are known.
+    # With a dynamic start or size TensorFlow loses the static shape.
     shape = tensor.shape.as_list()
     shape[axis] = size if isinstance(size, int) and size >= 0 else None
     found.set_shape(shape)
@@ -74,6 +74,6 @@ def cut(tensor, start, size, axis: int = -1):
 
 
 def static_shape(tensor) -> list:
-    """Return the shape, as plain integers where they are known."""
+    """Return the shape, with Python integers for static sizes."""
     dynamic = tf.shape(tensor)
     return [dynamic[axis] if size is None else size for axis, size in enumerate(tensor.shape)]

@@ -1,8 +1,8 @@
-"""From mel spectrograms back to waveforms, as pure TensorFlow functions: `(..., frames, bands)` to `(..., samples)`.
+"""Convert mel spectrograms to waveforms, as pure TensorFlow functions: `(..., frames, bands)` to `(..., samples)`.
 
-Every function runs eagerly, in a graph with any number of clips and frames, and in a SavedModel; the same seed gives the
-same waveform, and a clip the same one alone and in any batch. `spectral.griffin_lim` is for LiteRT as well, where Fourier
-transforms of 400 samples are matrix products; the one here takes 0.6 times as long at that length.
+Every function runs eagerly, in a graph with any number of clips and frames, and in a SavedModel. The same seed gives
+the same waveform, and a clip gives the same waveform alone and in any batch. `spectral.griffin_lim` also runs in
+LiteRT, with matrix products for transforms of 400 samples; `griffin_lim` here takes 0.6 times as long at that length.
 
 Example:
     >>> import tensorflow as tf
@@ -22,26 +22,26 @@ from common.errors import UserError
 from common.features import checks, spectral
 from common.features.framing import frame, overlap_and_add
 
-# Silence has this power in decibels, the `amin` of `spectral.power_to_db`.
+# Power of silence in decibels, from the `amin` of `spectral.power_to_db`.
 FLOOR_DB = -100.0
 
-# Of the logarithm of power in an update: what tends to 0 does so in large steps.
+# Limit for the change of log power in one update; values that tend to 0 would take very large steps.
 _LARGEST_STEP = math.log(10.0)
 
 
 def mel_to_power(mel, sample_rate: int, num_mels: int = 128, n_fft: int = 2048, num_iterations: int = 20, **bands):
-    """Find a power spectrogram, not negative anywhere, that has the mel spectrogram given.
+    """Find a nonnegative power spectrogram with the given mel spectrogram.
 
-    Many have: this one is as flat within a band as the bands beside it allow. From a flat start, multiplicative updates
-    minimise the Kullback-Leibler divergence, in which a quiet band is met as closely as a loud one; the least squares
-    of `librosa.feature.inverse.mel_to_stft` see loud bands only. Every update begins further on in the direction of
-    the last: 20 come as close as about 100 without.
+    The solution is not unique; this one is as flat within a band as the neighbouring bands allow. It starts flat, and
+    multiplicative updates minimise the Kullback-Leibler divergence, which fits quiet bands as closely as loud ones. The
+    least squares of `librosa.feature.inverse.mel_to_stft` fit only loud bands. The updates use momentum: 20 of them
+    come as close as about 100 without.
 
     Lee and Seung, "Algorithms for non-negative matrix factorization" (2001), with the factor of the filters fixed;
     Nesterov, "A method of solving a convex programming problem with convergence rate O(1/k^2)" (1983), on logarithms.
 
     Args:
-        mel: Power in mel bands, shape (..., frames, num_mels); what is negative counts as 0.
+        mel: Power in mel bands, shape (..., frames, num_mels); negative values count as 0.
         sample_rate: In Hz.
         num_mels: Number of bands.
         n_fft: Length of the Fourier transform in samples.
@@ -49,7 +49,7 @@ def mel_to_power(mel, sample_rate: int, num_mels: int = 128, n_fft: int = 2048, 
         **bands: Further arguments of `spectral.mel_filterbank`.
 
     Returns:
-        float32 of shape (..., frames, 1 + n_fft // 2); 0 in bins that no band reaches.
+        float32 of shape (..., frames, 1 + n_fft // 2); 0 in bins outside all bands.
 
     Raises:
         UserError: The last axis of `mel` is not `num_mels`.
@@ -79,24 +79,24 @@ def mel_to_power(mel, sample_rate: int, num_mels: int = 128, n_fft: int = 2048, 
 
 
 def griffin_lim(magnitude, hop_length: int = 512, num_iterations: int = 64, momentum: float = 0.99, seed=0):
-    """Find a waveform for a magnitude spectrogram of centred Hann windows, `librosa.griffinlim`.
+    """Find a waveform for a magnitude spectrogram with centred Hann windows, as `librosa.griffinlim`.
 
-    Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm" (2013). All clips of a batch begin with the same
+    Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm" (2013). All clips of a batch start from the same
     random phases, those of `spectral.griffin_lim`.
 
     Args:
-        magnitude: Not negative, shape (..., frames, 1 + n_fft // 2), `n_fft` even.
-        hop_length: Distance from one frame to the next in samples, less than `n_fft`.
-        num_iterations: Number of times to go to the waveform and back.
+        magnitude: Nonnegative, shape (..., frames, 1 + n_fft // 2), `n_fft` even.
+        hop_length: Hop between frames in samples, less than `n_fft`.
+        num_iterations: Number of iterations.
         momentum: 0 for the algorithm of Griffin and Lim (1984); below 1.
-        seed: Draws the phases to begin with: a whole number, or a scalar tensor of one.
+        seed: Seed of the initial phases: an integer, or a scalar integer tensor.
 
     Returns:
         float32 of shape (..., hop_length * (frames - 1)).
 
     Raises:
         UserError: `hop_length` leaves gaps between the windows.
-        UserError: `num_iterations` is below 1, or `momentum` is out of its range.
+        UserError: `num_iterations` is below 1, or `momentum` is out of range.
     """
     magnitude = tf.cast(magnitude, tf.float32)
     n_fft = 2 * (magnitude.shape[-1] - 1)
@@ -108,12 +108,12 @@ def griffin_lim(magnitude, hop_length: int = 512, num_iterations: int = 64, mome
     def improve(index, spectrum, last):
         new = to_spectrum(to_waveform(spectrum))
         ahead = new - weight * last
-        # `tf.abs` of complex numbers guards against overflow, value by value: the whole loop took 1.4 times as long.
+        # `tf.abs` of complex numbers checks each value for overflow, which makes the whole loop 1.4 times as slow.
         real, imaginary = tf.math.real(ahead), tf.math.imag(ahead)
         scale = magnitude / (tf.sqrt(tf.square(real) + tf.square(imaginary)) + 1e-16)
         return index + 1, tf.ensure_shape(tf.complex(scale * real, scale * imaginary), magnitude.shape), new
 
-    # XLA would choose another generator than the rest, and so begin with other phases.
+    # XLA uses another generator by default, which would give other phases.
     seeds = tf.stack([tf.cast(seed, tf.int64), 0])
     phase = tf.random.stateless_uniform(tf.shape(magnitude)[-2:], seeds, 0.0, 2 * np.pi, alg="philox")
     spectrum = tf.complex(magnitude * tf.cos(phase), magnitude * tf.sin(phase))
@@ -130,32 +130,32 @@ def mel_db_to_waveform(
     seed=0,
     **mel,
 ):
-    """Find a waveform for a mel spectrogram in decibels: `mel_to_power`, then `griffin_lim`.
+    """Find a waveform for a mel spectrogram in decibels with `mel_to_power` and `griffin_lim`.
 
     Args:
-        mel_db: 10 * log10(max(power, 1e-10)) in mel bands, shape (..., frames, num_mels). `FLOOR_DB` and below is
+        mel_db: 10 * log10(max(power, 1e-10)) in mel bands, shape (..., frames, num_mels). `FLOOR_DB` and below are
             silence.
         sample_rate: In Hz.
         hop_length, num_iterations, momentum, seed: As in `griffin_lim`.
-        **mel: `num_mels`, `n_fft` and further arguments of `spectral.mel_filterbank`, as the spectrogram was made.
+        **mel: `num_mels`, `n_fft` and further arguments of `spectral.mel_filterbank` that made the spectrogram.
 
     Returns:
-        float32 of shape (..., hop_length * (frames - 1)); it may leave [-1, 1].
+        float32 of shape (..., hop_length * (frames - 1)); it may exceed [-1, 1].
 
     Raises:
         UserError: As `mel_to_power` and `griffin_lim`.
     """
     mel_db = tf.cast(mel_db, tf.float32)
-    # What was cut off at the floor comes back from the logarithm with a rounding error.
+    # Values at the floor have a rounding error from the logarithm.
     power = tf.where(mel_db > FLOOR_DB + 1e-3, tf.pow(10.0, mel_db / 10), 0.0)
     magnitude = tf.sqrt(mel_to_power(power, sample_rate, **mel))
     return griffin_lim(magnitude, hop_length, num_iterations, momentum, seed)
 
 
 def _transforms(n_fft, hop_length, num_frames):
-    """Return `spectral.istft` and `spectral.stft`, made fast for repeated use on centred Hann windows.
+    """Return faster versions of `spectral.istft` and `spectral.stft` for repeated use with centred Hann windows.
 
-    The Fourier transform is the fast one at every length, and what the windows add up to is computed once.
+    They use the FFT at every length, and compute the sum of the squared windows once.
     """
     window = spectral.window_samples("hann", None, n_fft)
     margin = n_fft // 2

@@ -1,10 +1,10 @@
-"""Spectral features as Keras layers, thin over `common.features.spectral`.
+"""Spectral features as Keras layers, thin wrappers of `common.features.spectral`.
 
-A layer gives a clip the same values alone and in any batch, eagerly, in `tf.data`, under XLA, saved, and in LiteRT. It
-computes in float32 whatever its policy, because a waveform cut to half precision is already noise, and only its output
-has the policy's compute type; what half precision cannot hold becomes its largest value.
+A layer gives the same values for a clip alone and in any batch, eagerly, in `tf.data`, under XLA, after saving, and in
+LiteRT. It computes in float32 under every policy, because rounding a waveform to half precision adds noise. Only the
+output has the compute type of the policy; values too large for half precision become its largest value.
 
-LiteRT runs transforms whose length is a power of two, or at most `common.features.fourier.MAX_MATRIX_LENGTH`.
+LiteRT supports transforms whose length is a power of two, or at most `common.features.fourier.MAX_MATRIX_LENGTH`.
 
 Example:
     >>> import keras
@@ -21,19 +21,19 @@ from common.features import checks, lengths, spectral
 
 
 class FramedLayer(keras.layers.Layer):
-    """What the feature layers have in common: how a waveform is cut into frames.
+    """Base class of the feature layers, with the framing arguments.
 
     Args:
         n_fft: Length of the Fourier transform in samples.
-        hop_length: Distance from one frame to the next in samples.
-        win_length: Length of the window in samples, at most `n_fft`, which it is by default.
+        hop_length: Hop between frames in samples.
+        win_length: Length of the window in samples, at most `n_fft`; `n_fft` by default.
         window: Name of a window in `scipy.signal`, in its periodic form.
-        center: Whether frame t is centred at sample t * hop_length; else it begins there.
-        pad_mode: What lies beyond the ends when `center` is set: "constant" (zeros) or "reflect".
-        **kwargs: Of `keras.layers.Layer`: `name`, `dtype`.
+        center: Whether frame t is centred at sample t * hop_length; otherwise it begins there.
+        pad_mode: Padding at the ends with `center`: "constant" (zeros) or "reflect".
+        **kwargs: Arguments of `keras.layers.Layer`: `name`, `dtype`.
 
     Raises:
-        UserError: An argument is out of its range.
+        UserError: An argument is out of range.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class FramedLayer(keras.layers.Layer):
 
     @property
     def framing(self) -> dict:
-        """The arguments that `spectral.stft` takes."""
+        """The arguments for `spectral.stft`."""
         names = ("n_fft", "hop_length", "win_length", "window", "center", "pad_mode")
         return {name: getattr(self, name) for name in names}
 
@@ -69,7 +69,7 @@ class FramedLayer(keras.layers.Layer):
         return {**config, **self.framing}
 
     def build(self, input_shape):
-        """Refuse inputs that do not fit, before any arithmetic; there is nothing to create."""
+        """Check the input shape; there are no weights to create."""
         self.compute_output_shape(input_shape)
         self.built = True
 
@@ -95,16 +95,16 @@ class FramedLayer(keras.layers.Layer):
 class Spectrogram(FramedLayer):
     """Short-time spectrum of a waveform, as `librosa.stft`.
 
-    Takes (..., samples) and gives (..., frames, bins), bins = 1 + n_fft // 2; with output "complex", (..., frames,
-    bins, 2), the real and the imaginary part, which `InverseSpectrogram` takes.
+    Maps (..., samples) to (..., frames, bins) with bins = 1 + n_fft // 2. With output "complex" the shape is (...,
+    frames, bins, 2), real and imaginary part, as `InverseSpectrogram` expects.
 
     Args:
         output: "magnitude", "power", "db" (decibels of the magnitude, 0 dB at 1) or "complex".
-        top_db: With "db", values further below the clip's largest are raised to that; None leaves them.
-        **kwargs: Of `FramedLayer`.
+        top_db: With "db", values are clipped to this many dB below the maximum of the clip; None turns clipping off.
+        **kwargs: Arguments of `FramedLayer`.
 
     Raises:
-        UserError: An argument is out of its range, or a waveform is too short.
+        UserError: An argument is out of range, or a waveform is too short.
 
     Example:
         >>> Spectrogram(output="db", n_fft=512, hop_length=160)(keras.ops.ones((1, 16000))).shape
@@ -119,7 +119,7 @@ class Spectrogram(FramedLayer):
         checks.decibels(top_db=top_db)
 
     def call(self, inputs):
-        """Turn waveforms (..., samples) into spectrograms (..., frames, bins)."""
+        """Convert waveforms (..., samples) to spectrograms (..., frames, bins)."""
         real, imaginary = spectral.stft_parts(inputs, **self.framing)
         if self.output_type == "complex":
             return self._output(tf.stack([real, imaginary], axis=-1))
@@ -129,7 +129,7 @@ class Spectrogram(FramedLayer):
         return self._output(power if self.output_type == "power" else spectral.power_to_db(power, top_db=self.top_db))
 
     def compute_output_shape(self, input_shape):
-        """Return (..., frames, bins), with a last 2 for complex output."""
+        """Return (..., frames, bins), or (..., frames, bins, 2) for complex output."""
         shape = self._spectrogram_shape(input_shape, 1 + self.n_fft // 2)
         return (*shape, 2) if self.output_type == "complex" else shape
 
@@ -139,20 +139,20 @@ class Spectrogram(FramedLayer):
 
 
 class MelLayer(FramedLayer):
-    """What the layers on mel bands have in common.
+    """Base class of the layers with mel bands.
 
     Args:
-        sample_rate: Of the waveforms, in Hz.
+        sample_rate: Sample rate of the waveforms in Hz.
         num_mels: Number of mel bands.
         fmin_hz: Lower edge of the lowest band in Hz.
         fmax_hz: Upper edge of the highest band in Hz; half the sample rate by default.
-        htk: Whether to use the mel scale of HTK in place of Slaney's.
+        htk: Whether to use the HTK mel scale instead of Slaney's.
         norm: "slaney" gives every band the same area, None the same height.
-        top_db: Decibels further below the clip's largest are raised to that; None leaves them.
-        **kwargs: Of `FramedLayer`.
+        top_db: Decibels are clipped to this far below the maximum of the clip; None turns clipping off.
+        **kwargs: Arguments of `FramedLayer`.
 
     Raises:
-        UserError: An argument is out of its range.
+        UserError: An argument is out of range.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class MelLayer(FramedLayer):
 
     @property
     def mel(self) -> dict:
-        """The arguments that `spectral.mel_filterbank` takes, but for `n_fft`."""
+        """The arguments for `spectral.mel_filterbank`, without `n_fft`."""
         names = ("sample_rate", "num_mels", "fmin_hz", "fmax_hz", "htk", "norm")
         return {name: getattr(self, name) for name in names}
 
@@ -190,20 +190,20 @@ class MelLayer(FramedLayer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class LogMel(MelLayer):
-    """Logarithm of the power in mel bands, `librosa.feature.melspectrogram`.
+    """Log mel power spectrogram, the logarithm of `librosa.feature.melspectrogram`.
 
-    Takes (..., samples) and gives (..., frames, num_mels). The defaults, at 16 kHz, are the features of BC-ResNet: 40
+    Maps (..., samples) to (..., frames, num_mels). The defaults, at 16 kHz, are the features of BC-ResNet: 40
     bands, windows of 30 ms, hops of 10 ms, the natural logarithm.
 
     Args:
         sample_rate, num_mels: As in `MelLayer`.
         scale: "natural" for log(power + offset), "db" for `librosa.power_to_db` with 0 dB at 1.
-        offset: Added to the power before the natural logarithm; above 0.
+        offset: Value above 0 that is added to the power before the natural logarithm.
         n_fft, hop_length, win_length: As in `FramedLayer`.
-        **kwargs: Of `MelLayer` and `FramedLayer`.
+        **kwargs: Arguments of `MelLayer` and `FramedLayer`.
 
     Raises:
-        UserError: An argument is out of its range, or a waveform is too short.
+        UserError: An argument is out of range, or a waveform is too short.
 
     Example:
         >>> LogMel()(keras.ops.ones((1, 16000))).shape
@@ -233,10 +233,12 @@ class LogMel(MelLayer):
         self.offset = offset
         checks.choice("scale", scale, ("natural", "db"))
         if not offset > 0:
-            raise UserError(f"offset is {offset}, but silence has no logarithm without one; use for example 1e-6")
+            raise UserError(
+                f"offset is {offset}; use a number above 0 so that silence has a logarithm, for example 1e-6"
+            )
 
     def call(self, inputs):
-        """Turn waveforms (..., samples) into spectrograms (..., frames, num_mels)."""
+        """Convert waveforms (..., samples) to spectrograms (..., frames, num_mels)."""
         power = spectral.mel_spectrogram(inputs, **self.mel, **self.framing)
         if self.scale == "natural":
             return self._output(tf.math.log(power + self.offset))
@@ -253,17 +255,17 @@ class LogMel(MelLayer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class MFCC(MelLayer):
-    """Mel-frequency cepstral coefficients, `librosa.feature.mfcc`.
+    """Mel-frequency cepstral coefficients, as `librosa.feature.mfcc`.
 
-    Takes (..., samples) and gives (..., frames, num_mfcc). The defaults are librosa's.
+    Maps (..., samples) to (..., frames, num_mfcc). The defaults are librosa's.
 
     Args:
         sample_rate, num_mels: As in `MelLayer`.
         num_mfcc: Number of coefficients, at most `num_mels`.
-        **kwargs: Of `MelLayer` and `FramedLayer`.
+        **kwargs: Arguments of `MelLayer` and `FramedLayer`.
 
     Raises:
-        UserError: An argument is out of its range, or a waveform is too short.
+        UserError: An argument is out of range, or a waveform is too short.
 
     Example:
         >>> MFCC()(keras.ops.ones((1, 22050))).shape
@@ -276,7 +278,7 @@ class MFCC(MelLayer):
         checks.count("num_mfcc", num_mfcc, maximum=num_mels, why=f"num_mels is {num_mels}")
 
     def call(self, inputs):
-        """Turn waveforms (..., samples) into coefficients (..., frames, num_mfcc)."""
+        """Convert waveforms (..., samples) to coefficients (..., frames, num_mfcc)."""
         power = spectral.mel_spectrogram(inputs, **self.mel, **self.framing)
         return self._output(spectral.mfcc(power, self.num_mfcc, self.top_db))
 
@@ -291,16 +293,16 @@ class MFCC(MelLayer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class InverseSpectrogram(FramedLayer):
-    """The waveform of a complex spectrogram, `librosa.istft`; undoes `Spectrogram(output="complex")`.
+    """Inverse of `Spectrogram(output="complex")`, as `librosa.istft`.
 
-    Takes (..., frames, 1 + n_fft // 2, 2), the real and the imaginary part, and gives (..., samples).
+    Maps (..., frames, 1 + n_fft // 2, 2), real and imaginary part, to (..., samples).
 
     Args:
-        length: Number of samples to give, cut or filled up with zeros; by default what the frames cover.
-        **kwargs: Of `FramedLayer`, as the spectrogram was made.
+        length: Number of output samples, cut or padded with zeros; by default the length that the frames cover.
+        **kwargs: Arguments of `FramedLayer` that made the spectrogram.
 
     Raises:
-        UserError: An argument is out of its range, or the number of bins is not that of `n_fft`.
+        UserError: An argument is out of range, or the number of bins does not match `n_fft`.
 
     Example:
         >>> spectrogram = Spectrogram(output="complex")(keras.ops.ones((1, 16000)))
@@ -314,7 +316,7 @@ class InverseSpectrogram(FramedLayer):
         checks.count("length", 1 if length is None else length)
 
     def call(self, inputs):
-        """Turn complex spectrograms (..., frames, bins, 2) into waveforms (..., samples)."""
+        """Convert complex spectrograms (..., frames, bins, 2) to waveforms (..., samples)."""
         parts = tf.unstack(tf.cast(inputs, tf.float32), num=2, axis=-1)
         framing = {name: value for name, value in self.framing.items() if name != "pad_mode"}
         return self._output(spectral.istft_parts(parts, **framing, length=self.length))
@@ -330,21 +332,21 @@ class InverseSpectrogram(FramedLayer):
 
 @keras.saving.register_keras_serializable(package="quartet")
 class GriffinLim(FramedLayer):
-    """A waveform for a magnitude spectrogram, `librosa.griffinlim`; the same one every time.
+    """Estimate a waveform from a magnitude spectrogram, as `librosa.griffinlim`; deterministic.
 
-    Takes (..., frames, 1 + n_fft // 2) and gives (..., samples).
+    Maps (..., frames, 1 + n_fft // 2) to (..., samples).
 
     Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm" (2013).
 
     Args:
-        num_iterations: Number of times to go to the waveform and back.
+        num_iterations: Number of iterations.
         momentum: 0 for the algorithm of Griffin and Lim (1984); below 1.
-        length: Number of samples to give, cut or filled up with zeros; by default what the frames cover.
-        seed: Draws the phases to begin with.
-        **kwargs: Of `FramedLayer`, as the spectrogram was made.
+        length: Number of output samples, cut or padded with zeros; by default the length that the frames cover.
+        seed: Seed of the initial phases.
+        **kwargs: Arguments of `FramedLayer` that made the spectrogram.
 
     Raises:
-        UserError: An argument is out of its range, or the number of bins is not that of `n_fft`.
+        UserError: An argument is out of range, or the number of bins does not match `n_fft`.
 
     Example:
         >>> spectrogram = Spectrogram()(keras.ops.ones((1, 16000)))
@@ -364,7 +366,7 @@ class GriffinLim(FramedLayer):
         checks.griffin_lim(num_iterations, momentum)
 
     def call(self, inputs):
-        """Turn magnitude spectrograms (..., frames, bins) into waveforms (..., samples)."""
+        """Convert magnitude spectrograms (..., frames, bins) to waveforms (..., samples)."""
         return self._output(
             spectral.griffin_lim(
                 inputs,
@@ -387,7 +389,7 @@ class GriffinLim(FramedLayer):
 
 
 def in_type(values, dtype: str):
-    """Turn float32 into a layer's compute type; what half precision cannot hold becomes its largest value.
+    """Cast float32 to the compute type of a layer; values out of range become the largest value of that type.
 
     Example:
         >>> float(in_type(tf.constant(1e6), "float16"))

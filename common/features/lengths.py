@@ -1,13 +1,13 @@
-"""How long features are."""
+"""Number of frames of a waveform."""
 
 from common.errors import UserError
 
 
 def num_frames(samples: int, n_fft: int, hop_length: int, center: bool = True, pad_mode: str = "constant") -> int:
-    """Return how many frames `stft` makes of a waveform.
+    """Return the number of frames of `stft` for a waveform.
 
     Raises:
-        UserError: The waveform is too short for one frame, or to be reflected.
+        UserError: The waveform is too short for one frame or for reflection.
 
     Example:
         >>> num_frames(22050, n_fft=2048, hop_length=512)

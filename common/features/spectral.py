@@ -1,7 +1,7 @@
 """Short-time spectra as pure TensorFlow functions: waveforms `(..., samples)` to spectrograms `(..., frames, bins)`.
 
-Names and definitions are librosa's, with time before frequency. Whatever is relative to a maximum is relative to the
-clip's own, never to the batch's. Every function also runs under XLA and in LiteRT.
+Names and definitions are librosa's, with time before frequency. Maxima are those of the clip, never of the batch. Every
+function also runs under XLA and in LiteRT.
 
 Example:
     >>> import tensorflow as tf
@@ -36,30 +36,30 @@ def stft(
     center: bool = True,
     pad_mode: str = "constant",
 ):
-    """Compute the short-time Fourier transform, `librosa.stft` with time before frequency.
+    """Compute the short-time Fourier transform, as `librosa.stft` with time before frequency.
 
     Args:
         waveform: Shape (..., samples).
         n_fft: Length of the Fourier transform in samples.
-        hop_length: Distance from one frame to the next in samples.
-        win_length: Length of the window in samples, at most `n_fft`, which it is by default; a shorter one stands in
-            the middle of the frame.
+        hop_length: Hop between frames in samples.
+        win_length: Length of the window in samples, at most `n_fft`; `n_fft` by default. A shorter window is centred in
+            the frame.
         window: Name of a window in `scipy.signal`, in its periodic form.
-        center: Whether frame t is centred at sample t * hop_length; else it begins there.
-        pad_mode: What lies beyond the ends when `center` is set: "constant" (zeros) or "reflect".
+        center: Whether frame t is centred at sample t * hop_length; otherwise it begins there.
+        pad_mode: Padding at the ends with `center`: "constant" (zeros) or "reflect".
 
     Returns:
         complex64 of shape (..., frames, 1 + n_fft // 2); frames = 1 + samples // hop_length when centred with even
         `n_fft`, 1 + (samples - n_fft) // hop_length when not centred.
 
     Raises:
-        UserError: An argument is out of its range, or the waveform too short for one frame or for reflection.
+        UserError: An argument is out of range, or the waveform is too short for one frame or for reflection.
     """
     return tf.complex(*stft_parts(waveform, n_fft, hop_length, win_length, window, center, pad_mode))
 
 
 def stft_parts(waveform, n_fft=2048, hop_length=512, win_length=None, window="hann", center=True, pad_mode="constant"):
-    """Compute `stft` as its real and its imaginary part: LiteRT cannot put complex numbers together.
+    """Compute the real and the imaginary part of `stft` separately: LiteRT cannot combine them to complex numbers.
 
     Args and Raises are those of `stft`.
 
@@ -85,22 +85,22 @@ def istft(
     center: bool = True,
     length: int | None = None,
 ):
-    """Compute the waveform whose `stft` comes closest to a spectrum, `librosa.istft`.
+    """Compute the waveform whose `stft` is closest to a spectrum, as `librosa.istft`.
 
-    Without centring the outermost samples carry almost no window; where its squares add up to less than 1e-6 the
-    samples fade out, where librosa magnifies rounding errors.
+    Without centring, the window is almost 0 at the outermost samples. Where the sum of its squares is below 1e-6,
+    samples fade out; librosa amplifies rounding errors there.
 
     Args:
         spectrum: complex64, shape (..., frames, 1 + n_fft // 2).
-        n_fft: Length of the Fourier transform; the number of bins says it for an even one.
+        n_fft: Length of the Fourier transform; by default the even length that matches the number of bins.
         hop_length, win_length, window, center: As in `stft`.
-        length: Number of samples to return, cut or filled up with zeros; by default what the frames cover.
+        length: Number of output samples, cut or padded with zeros; by default the length that the frames cover.
 
     Returns:
         float32 of shape (..., samples); by default samples = hop_length * (frames - 1) when centred with even `n_fft`.
 
     Raises:
-        UserError: An argument is out of its range, or the number of bins is not that of `n_fft`.
+        UserError: An argument is out of range, or the number of bins does not match `n_fft`.
     """
     if n_fft is None:
         n_fft = 2 * (spectrum.shape[-1] - 1)
@@ -109,7 +109,7 @@ def istft(
 
 
 def istft_parts(parts, n_fft=2048, hop_length=512, win_length=None, window="hann", center=True, length=None):
-    """Compute `istft` from what `stft_parts` gives: the real and the imaginary part."""
+    """Compute `istft` from the real and the imaginary part, as returned by `stft_parts`."""
     real, imaginary = parts
     checks.framing(n_fft, hop_length, win_length)
     checks.bins(real.shape[-1], n_fft)
@@ -136,32 +136,32 @@ def griffin_lim(
     pad_mode: str = "constant",
     **framing,
 ):
-    """Find a waveform for a magnitude spectrogram, `librosa.griffinlim`.
+    """Estimate a waveform from a magnitude spectrogram, as `librosa.griffinlim`.
 
-    Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm" (2013). All clips of a batch begin with the same
-    random phases, so that each comes out as it would alone.
+    Perraudin, Balazs and Søndergaard, "A fast Griffin-Lim algorithm" (2013). All clips of a batch start from the same
+    random phases, so that the result does not depend on the batch.
 
     Args:
-        magnitude: Not negative, shape (..., frames, 1 + n_fft // 2).
-        n_fft: Length of the Fourier transform; the number of bins says it for an even one.
+        magnitude: Nonnegative, shape (..., frames, 1 + n_fft // 2).
+        n_fft: Length of the Fourier transform; by default the even length that matches the number of bins.
         length: As in `istft`.
-        num_iterations: Number of times to go there and back.
+        num_iterations: Number of iterations.
         momentum: 0 for the algorithm of Griffin and Lim (1984); below 1.
-        seed: Draws the phases to begin with.
+        seed: Seed of the initial phases.
         pad_mode, **framing: As in `stft`.
 
     Returns:
         float32 of shape (..., samples), as `istft`.
 
     Raises:
-        UserError: An argument is out of its range, or the number of bins is not that of `n_fft`.
+        UserError: An argument is out of range, or the number of bins does not match `n_fft`.
     """
     checks.griffin_lim(num_iterations, momentum)
     magnitude = tf.cast(magnitude, tf.float32)
     *_, frames, bins = static_shape(magnitude)
     if n_fft is None:
         n_fft = 2 * (bins - 1)
-    # XLA would choose another generator than the rest, and so begin with other phases.
+    # XLA uses another generator by default, which would give other phases.
     phase = tf.random.stateless_uniform((frames, bins), (seed, 0), 0.0, 2 * np.pi, alg="philox")
 
     def improve(index, real, imaginary, last_real, last_imaginary):
@@ -184,19 +184,19 @@ def griffin_lim(
 
 
 def power_to_db(power, ref: float | str = 1.0, amin: float = 1e-10, top_db: float | None = 80.0):
-    """Turn power into decibels, `librosa.power_to_db`, clip by clip.
+    """Convert power to decibels per clip, as `librosa.power_to_db`.
 
     Args:
-        power: Not negative, shape (..., frames, bins).
-        ref: The power that is 0 dB, or "max" for each clip's largest.
-        amin: Smaller powers count as this, also as a reference.
-        top_db: Values further below the clip's largest are raised to that; None leaves them.
+        power: Nonnegative, shape (..., frames, bins).
+        ref: The power at 0 dB, or "max" for the maximum of each clip.
+        amin: Lower limit for the power and for the reference.
+        top_db: Values are clipped to this many dB below the maximum of the clip; None turns clipping off.
 
     Returns:
         Decibels of the same shape.
 
     Raises:
-        UserError: An argument is out of its range.
+        UserError: An argument is out of range.
     """
     checks.decibels(ref, amin, top_db)
     if ref == "max":
@@ -208,13 +208,13 @@ def power_to_db(power, ref: float | str = 1.0, amin: float = 1e-10, top_db: floa
 
 
 def amplitude_to_db(amplitude, ref: float | str = 1.0, amin: float = 1e-5, top_db: float | None = 80.0):
-    """Turn amplitudes into decibels, `librosa.amplitude_to_db`; `power_to_db` of the squares of all arguments."""
+    """Convert amplitudes to decibels, as `librosa.amplitude_to_db`; `amplitude`, `ref` and `amin` are amplitudes."""
     checks.decibels(ref, amin, top_db)
     return power_to_db(tf.square(amplitude), ref if ref == "max" else ref**2, amin**2, top_db)
 
 
 def magnitude(real, imaginary):
-    """Return the absolute value of complex numbers, with a gradient of 0, not infinity, where they are 0."""
+    """Return the magnitude of complex numbers; its gradient at 0 is 0, not infinity."""
     power = tf.square(real) + tf.square(imaginary)
     positive = power > 0
     return tf.where(positive, tf.sqrt(tf.where(positive, power, 1.0)), 0.0)
@@ -230,7 +230,7 @@ def mel_filterbank(
     htk: bool = False,
     norm: str | None = "slaney",
 ) -> np.ndarray:
-    """Return the weights of mel bands, `librosa.filters.mel` transposed.
+    """Return the mel filterbank, `librosa.filters.mel` transposed.
 
     Args:
         sample_rate: In Hz.
@@ -238,14 +238,14 @@ def mel_filterbank(
         num_mels: Number of bands.
         fmin_hz: Lower edge of the lowest band in Hz.
         fmax_hz: Upper edge of the highest band in Hz; half the sample rate by default.
-        htk: Whether to use the mel scale of HTK in place of Slaney's.
+        htk: Whether to use the HTK mel scale instead of Slaney's.
         norm: "slaney" gives every band the same area, None the same height.
 
     Returns:
         float32 of shape (1 + n_fft // 2, num_mels).
 
     Raises:
-        UserError: An argument is out of its range.
+        UserError: An argument is out of range.
     """
     checks.count("n_fft", n_fft, minimum=2)
     checks.mel(sample_rate, num_mels, fmin_hz, fmax_hz, htk, norm)
@@ -256,7 +256,7 @@ def mel_filterbank(
 
 
 def mel_spectrogram(waveform, sample_rate: int, num_mels: int = 128, n_fft: int = 2048, **options):
-    """Compute the power in mel bands, `librosa.feature.melspectrogram`.
+    """Compute a mel power spectrogram, as `librosa.feature.melspectrogram`.
 
     Args:
         waveform: Shape (..., samples).
@@ -291,7 +291,7 @@ def dct(values, num_coefficients: int):
         Shape (..., num_coefficients).
 
     Raises:
-        UserError: There are not so many coefficients.
+        UserError: `num_coefficients` is out of range.
     """
     size = values.shape[-1]
     checks.count("num_coefficients", num_coefficients, maximum=size, why=f"the last axis has {size}")
@@ -310,7 +310,7 @@ def mfcc(mel_power, num_mfcc: int = 13, top_db: float | None = 80.0):
         float32 of shape (..., frames, num_mfcc).
 
     Raises:
-        UserError: An argument is out of its range.
+        UserError: An argument is out of range.
     """
     num_mels = mel_power.shape[-1]
     checks.count("num_mfcc", num_mfcc, maximum=num_mels, why=f"num_mels is {num_mels}")
@@ -319,7 +319,7 @@ def mfcc(mel_power, num_mfcc: int = 13, top_db: float | None = 80.0):
 
 @functools.lru_cache(maxsize=32)
 def window_samples(window: str, win_length: int | None, n_fft: int) -> np.ndarray:
-    """Return a periodic window in the middle of a frame, float32 of shape (n_fft,).
+    """Return a periodic window centred in a frame, float32 of shape (n_fft,).
 
     Raises:
         UserError: The window is unknown to `scipy.signal`, or longer than the frame.
@@ -340,7 +340,7 @@ def _dct_matrix(size, num_coefficients):
 
 
 def _project_group(power, filters):
-    """Multiply by neighbouring mel filters over the bins that they reach: most of a whole filterbank is zeros."""
+    """Multiply by a group of adjacent mel filters, only over their nonzero bins: most of a filterbank is zeros."""
     reached = np.flatnonzero(filters.any(axis=1))
     low, high = (reached[0], reached[-1] + 1) if reached.size else (0, 1)
     return project(power[..., low:high], filters[low:high])
@@ -351,8 +351,8 @@ def _decibels(power):
 
 
 def _fit_length(waveform, length):
-    """Cut a waveform to a length, or fill it up with zeros."""
+    """Cut or zero-pad a waveform to a length."""
     samples = static_shape(waveform)[-1]
-    # Plain integers where both are known: nothing is left to do then for most.
+    # Python integers for static lengths: the slice and the padding are then often no-ops.
     kept = min(samples, length) if isinstance(samples, int) and isinstance(length, int) else tf.minimum(samples, length)
     return tf.pad(cut(waveform, 0, kept), [[0, 0]] * (waveform.shape.rank - 1) + [[0, length - kept]])

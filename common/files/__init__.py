@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and read without trust."""
+"""Atomic writing and safe loading of files."""
 
 from common.files.atomic import atomic_folder as atomic_folder
 from common.files.atomic import atomic_path as atomic_path

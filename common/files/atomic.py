@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Atomic writing of files and folders."""
 
 import contextlib
 import errno
@@ -16,32 +16,32 @@ from pathlib import Path
 
 from common.errors import UserError
 
-# What is being written is named so beside its target.
+# Names of temporary files and folders, next to their target.
 _PARTIAL = re.compile(r"\..+\.partial-[0-9a-f]{8}(\.[^.]*)?", re.DOTALL)
-# What most file systems allow a name, in bytes.
+# Longest name on most file systems, in bytes.
 _LONGEST_NAME = 255
-# The temporary name of any target stays below that, and below the 143 bytes of encrypted folders.
+# Limits for temporary names, which stay below that and below the 143 bytes of encrypted folders.
 _LONGEST_STEM, _LONGEST_SUFFIX = 96, 16
-# What a disk that is full, limited or read-only says, as OSError or as text in the errors of TensorFlow and HDF5.
+# Errors of a full, limited or read-only disk, raised as OSError or quoted in errors of TensorFlow and HDF5.
 _REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 _tidied: set[Path] = set()
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` that takes its place when the block ends well.
+    """Yield a temporary path next to `path` that replaces it when the `with` block ends without an error.
 
-    A reader sees the old file or the new one, never a part: renaming within a folder is atomic. The temporary name keeps
-    the suffix, because many writers choose their format by it. What killed processes left in the folder is removed.
+    Readers see the old or the new file, never a partial one: renaming within a folder is atomic. The temporary name
+    keeps the suffix, because many writers choose the format by it. Temporary files of killed processes are removed.
 
     Args:
-        path: The file to write; missing parent folders are made.
+        path: The file to write; missing parent folders are created.
 
     Yields:
-        The path to write to; an empty file is there already.
+        The path to write to; it is an empty file.
 
     Raises:
-        UserError: The folder cannot be made or written to, or the disk is full.
+        UserError: The folder cannot be created or written to, or the disk is full.
     """
     path = Path(path)
     with _explained(path), _claimed(path, is_folder=False) as temporary:
@@ -51,19 +51,19 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path` that takes its place when the block ends well.
+    """Yield a temporary folder next to `path` that replaces it when the `with` block ends without an error.
 
-    Unlike a file, a folder that is there cannot be replaced at once: it is moved away first, so that for a moment there
-    is neither. A half of either is never there.
+    Unlike a file, an existing folder cannot be replaced in one step: it is renamed first, so for a moment neither
+    exists. A partial folder is never visible.
 
     Args:
-        path: The folder to write; missing parent folders are made.
+        path: The folder to write; missing parent folders are created.
 
     Yields:
         The folder to write to, empty.
 
     Raises:
-        UserError: The folder cannot be made or written to, or the disk is full.
+        UserError: The folder cannot be created or written to, or the disk is full.
     """
     path = Path(path)
     with _explained(path), temporary_folder(path) as temporary:
@@ -77,7 +77,10 @@ def atomic_folder(path: str | Path) -> Iterator[Path]:
 
 
 def temporary_folder(path: str | Path) -> contextlib.AbstractContextManager[Path]:
-    """Give an empty folder beside `path` that is gone at the end of the block, or once a killed process is missed."""
+    """Return a context manager for a temporary folder next to `path`, which is removed even if the process is killed.
+
+    After a kill, the next process that writes there removes it.
+    """
     return _claimed(Path(path), is_folder=True)
 
 
@@ -98,7 +101,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _claimed(path: Path, is_folder: bool) -> Iterator[Path]:
-    """Make a temporary file or folder beside a path and hold a lock on it, which ends with the process."""
+    """Create a temporary file or folder next to a path, with a lock that ends with the process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.parent not in _tidied:
         remove_leftovers(path.parent)
@@ -117,7 +120,7 @@ def _claimed(path: Path, is_folder: bool) -> Iterator[Path]:
 
 
 def _create_locked(path: Path, is_folder: bool) -> int | None:
-    """Return the locked descriptor of a new file or folder; None if somebody took it for a leftover before it was locked."""
+    """Create and lock a file or folder; None if another process removed it as a leftover before it was locked."""
     if is_folder:
         path.mkdir()
         try:
@@ -126,7 +129,7 @@ def _create_locked(path: Path, is_folder: bool) -> int | None:
             return None
     else:
         descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    # Some network file systems know no locks; what is left over there stays.
+    # Some network file systems have no locks; leftovers are not removed there.
     with contextlib.suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     if path.exists():
@@ -136,7 +139,7 @@ def _create_locked(path: Path, is_folder: bool) -> int | None:
 
 
 def remove_leftovers(folder: str | Path) -> None:
-    """Remove what killed processes were writing in a folder; what a living one is writing is locked, and stays."""
+    """Remove temporary files of killed processes from a folder; those of running processes are locked and kept."""
     for path in Path(folder).glob(".*.partial-*"):
         if not _PARTIAL.fullmatch(path.name):
             continue
@@ -158,14 +161,14 @@ def _remove(path: Path) -> None:
 
 
 def fitting_name(stem: str, suffix: str = "", room: int = 0) -> str:
-    """Return the name of a file, its stem shortened where the file system would refuse the whole.
+    """Return a file name, with the stem shortened if the name is too long for file systems.
 
-    A shortened stem ends with a hash of the whole, so that names that begin alike stay apart.
+    A shortened stem ends with a hash of the full stem, so that names stay unique.
 
     Args:
-        stem: What the name should be.
-        suffix: Stands at its end, as it is.
-        room: Bytes to leave for what the caller puts around the name.
+        stem: The stem of the name.
+        suffix: The suffix, never shortened.
+        room: Bytes to reserve for additions of the caller.
 
     Example:
         >>> fitting_name("song", ".wav")
@@ -181,7 +184,7 @@ def fitting_name(stem: str, suffix: str = "", room: int = 0) -> str:
 
 
 def beside(stem: str | Path, ending: str) -> Path:
-    """Return the path of a file that is called after another, whose name may be as long as names can be.
+    """Return `stem` with `ending` appended, shortened if the name gets too long.
 
     Example:
         >>> beside("runs/evaluation", "_roc.png").as_posix()
@@ -191,15 +194,15 @@ def beside(stem: str | Path, ending: str) -> Path:
 
 
 def _cut(text: str, num_bytes: int) -> str:
-    """Return as many of the first letters as fit into some bytes of a name."""
+    """Cut a text to at most `num_bytes` bytes."""
     sizes = itertools.accumulate(len(os.fsencode(letter)) for letter in text)
     return text[: sum(size <= num_bytes for size in sizes)]
 
 
 def refusal(error: BaseException) -> str | None:
-    """Say what the disk refused, if that is what an exception comes from: no space, no permission, a limit.
+    """Return the reason if an exception comes from a failed write: no space, no permission or a limit; otherwise None.
 
-    TensorFlow and HDF5 raise errors of their own, which only tell it in their text.
+    Errors of TensorFlow and HDF5 give the reason only in their text.
 
     Example:
         >>> refusal(RuntimeError("a.tfrecord; No space left on device"))
@@ -216,12 +219,12 @@ def refusal(error: BaseException) -> str | None:
 
 
 def check_writable(folder: str | Path) -> None:
-    """Refuse a folder that cannot be written to, before long work is done for it.
+    """Check that a folder can be written to, before long computations.
 
-    A folder that is not there is not made: the nearest one above it is tried.
+    A missing folder is not created; the nearest existing parent is checked instead.
 
     Raises:
-        UserError: It cannot be written to, or is none.
+        UserError: It cannot be written to, or is not a folder.
     """
     folder = Path(folder)
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -230,28 +233,28 @@ def check_writable(folder: str | Path) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all; names of files that are no UTF-8 get their bytes back."""
+    """Write `text` to `path` as UTF-8, atomically; undecodable file names in it become their original bytes."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def write_json(path: str | Path, value: object) -> None:
-    """Write `value` to `path` as indented JSON, whole or not at all.
+    """Write `value` to `path` as indented JSON, atomically.
 
-    Not-a-number and infinity have no place in JSON and become `null`, so that every reader can load the file.
+    NaN and infinity become `null`, because JSON does not allow them.
     """
     write_text(path, json.dumps(_finite(value), indent=2, allow_nan=False, default=_plain) + "\n")
 
 
-def read_json(path: str | Path, way_out: str) -> object:
-    """Read a JSON file that the toolkit wrote once.
+def read_json(path: str | Path, hint: str) -> object:
+    """Read a JSON file of the toolkit.
 
     Args:
         path: The file.
-        way_out: How to mend a damaged one, for the message.
+        hint: How to fix a damaged file, for the message.
 
     Raises:
-        FileNotFoundError: It is missing, which means something else to every caller.
+        FileNotFoundError: It is missing; callers handle this differently.
         UserError: It cannot be read, or is not JSON.
     """
     try:
@@ -259,18 +262,18 @@ def read_json(path: str | Path, way_out: str) -> object:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {error}; {way_out}") from error
+        raise UserError(f"cannot read {path}: {error}; {hint}") from error
     except RecursionError as error:
-        raise UserError(f"cannot read {path}: it is nested too deeply; {way_out}") from error
+        raise UserError(f"cannot read {path}: it is nested too deeply; {hint}") from error
 
 
 def _plain(value: object) -> object:
-    """Turn numpy scalars and arrays into what JSON knows."""
+    """Convert numpy scalars, arrays and paths to JSON types."""
     if hasattr(value, "tolist"):
         return _finite(value.tolist())
     if isinstance(value, Path):
         return str(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def _finite(value: object) -> object:

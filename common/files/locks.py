@@ -1,4 +1,4 @@
-"""One process at a time in a folder: a lock that the kernel takes back from a process that ends, also from a killed one."""
+"""Folder locks that allow one process at a time; the kernel releases them when a process ends or is killed."""
 
 import atexit
 import contextlib
@@ -13,18 +13,18 @@ from pathlib import Path
 from common import files
 from common.errors import UserError
 
-# Of each lock its descriptor, and the folders that were made for it.
+# Descriptor of each lock, and the folders that were created for it.
 _held: dict[Path, tuple[int, list[Path]]] = {}
 
 
 def acquire(folder: str | Path) -> None:
-    """Take the lock of a folder, which need not exist; a process that has it keeps it.
+    """Lock a folder, which need not exist; no effect if this process already holds the lock.
 
-    The lock lies beside the folder, so that the folder can be moved away and made anew. Where no lock can be written, and on
-    file systems that know none, there is none.
+    The lock file is next to the folder, so that the folder can be renamed and created again. Without write permission,
+    and on file systems without locks, nothing is locked.
 
     Raises:
-        UserError: Another process has it.
+        UserError: Another process holds the lock.
     """
     path = _path(folder)
     if path in _held:
@@ -36,7 +36,7 @@ def acquire(folder: str | Path) -> None:
         descriptor = _open_locked(path)
     except BlockingIOError as error:
         raise UserError(
-            f"{folder} is in use by {_holder(path)}; wait for it or end it, or give another folder"
+            f"{folder} is in use by {_holder(path)}; wait for it, stop it, or use another folder"
         ) from error
     except OSError:
         return
@@ -48,7 +48,7 @@ def acquire(folder: str | Path) -> None:
 
 
 def release(folder: str | Path) -> None:
-    """Give the lock of a folder back, if this process has it."""
+    """Release the lock of a folder if this process holds it."""
     _release(_path(folder))
 
 
@@ -58,13 +58,20 @@ def _release_at_exit() -> None:
 
 
 def release_all() -> None:
-    """Give all locks back."""
+    """Release all locks."""
     for path in list(_held):
         _release(path)
 
 
+def release_within(folder: str | Path) -> None:
+    """Release the locks of a folder and of all folders in it."""
+    folder = Path(os.path.realpath(folder))
+    for path in [_path(folder), *(path for path in _held if folder in path.parents)]:
+        _release(path)
+
+
 def _path(folder: str | Path) -> Path:
-    """Return where the lock of a folder lies: beside it, or in it where nothing can be written beside it."""
+    """Return the lock file of a folder: next to it, or inside if the parent folder is not writable."""
     folder = Path(os.path.realpath(folder))
     beside = folder.with_name(files.fitting_name(f".{folder.name}", ".lock"))
     if beside.exists() or os.access(folder.parent, os.W_OK) or not folder.is_dir():
@@ -77,10 +84,10 @@ def _open_locked(path: Path) -> int:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         except PermissionError:
-            descriptor = os.open(path, os.O_RDONLY)  # somebody else made it
+            descriptor = os.open(path, os.O_RDONLY)  # created by another user
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Who had it may have removed it in between: then the lock is of a file that nobody else will find.
+            # The previous holder may have removed the file meanwhile; the lock is then useless, so try again.
             if path.exists() and os.path.samestat(os.fstat(descriptor), os.stat(path)):
                 return descriptor
         except BaseException:
@@ -101,7 +108,7 @@ def _release(path: Path) -> None:
 
 
 def _holder(path: Path) -> str:
-    """Say who holds a lock."""
+    """Describe the process that holds a lock."""
     try:
         holder = json.loads(path.read_text(encoding="utf-8"))
         return f"process {int(holder['pid'])} on {holder['host']} since {holder['since']}"

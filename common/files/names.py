@@ -1,15 +1,15 @@
-"""Names of files and folders, and of what they stand for."""
+"""Normalized names of files and folders."""
 
 import unicodedata
 
-# Characters that would break a line, or are bytes of no encoding.
+# Unicode categories of control characters, surrogates (undecodable bytes) and line separators.
 _UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 
 
 def plain_name(name: str) -> str:
-    """Return a name of a file or folder as it is compared and shown: composed (NFC), on one line.
+    """Normalize the name of a file or folder for comparison and display: composed (NFC), on one line.
 
-    Bytes that are no UTF-8 and control characters are shown by their codes.
+    Control characters and bytes that are not UTF-8 are escaped.
 
     Example:
         >>> plain_name("cafe\\u0301"), plain_name("caf\\udce9"), plain_name("two\\nlines")

@@ -1,4 +1,4 @@
-"""CSV tables: those that somebody else may have written, and those that name files."""
+"""Read and write CSV tables, also malformed ones and those with unusual file names."""
 
 import csv
 import itertools
@@ -13,20 +13,20 @@ _MOST_COLUMNS = 1000
 
 
 def read(path: str | Path, **options: Any) -> pd.DataFrame:
-    """Read a CSV file whose first line names its columns.
+    """Read a CSV file with a header line.
 
     Args:
         path: The file.
-        options: As `pandas.read_csv` takes them.
+        options: Options of `pandas.read_csv`.
 
     Raises:
-        ValueError: It is no CSV, or has more columns than any table here; pandas takes minutes over a hundred thousand.
+        ValueError: It is not CSV, or has more than 1000 columns; pandas takes minutes for a hundred thousand.
         OSError: It cannot be read.
     """
     with open(path, newline="", encoding=options.get("encoding", "utf-8"), errors="replace") as file:
         rows = (row for row in csv.reader(file) if row)
         try:
-            # From the header and the first line below it pandas takes the number of columns; longer lines it refuses.
+            # pandas takes the number of columns from the first two lines, and rejects longer lines.
             num_columns = max(map(len, itertools.islice(rows, 2)), default=0)
         except csv.Error as error:
             raise ValueError(str(error)) from error
@@ -36,22 +36,22 @@ def read(path: str | Path, **options: Any) -> pd.DataFrame:
 
 
 def write(table: pd.DataFrame, path: str | Path, **options: object) -> None:
-    """Write a CSV file, whole or not at all; names of files that are no UTF-8 come back by `surrogateescape`.
+    """Write a CSV file atomically; file names that are not UTF-8 are written as their original bytes.
 
     Args:
-        table: What to write; its index is left out unless `options` say otherwise.
+        table: The table; without its index by default.
         path: The file.
-        **options: Those of pandas' `to_csv`.
+        **options: Options of `DataFrame.to_csv`.
     """
     options = {"index": False, **options}
     text = table.to_csv(**options)
     if "\r" in text:
-        # The csv module quotes this end of a line only where it quotes everything.
+        # The csv module does not quote fields with this line ending unless it quotes all text.
         text = table.to_csv(**{**options, "quoting": csv.QUOTE_NONNUMERIC})
     try:
         content = text.encode(errors="surrogateescape")
     except UnicodeEncodeError:
-        # Text of a damaged file, quoted in the reason.
+        # Text that is not valid Unicode, such as a quote from a damaged file.
         content = text.encode(errors="backslashreplace")
     with files.atomic_path(path) as temporary:
         temporary.write_bytes(content)

@@ -1,1 +1,1 @@
-"""What people look at: metrics, plots and TensorBoard."""
+"""Reports: metrics, plots and TensorBoard."""

@@ -1,4 +1,4 @@
-"""What cannot be drawn ends nothing: a picture that says so takes its place, and the log has a line."""
+"""Failures in plotting do not stop a run: the plot is replaced by an error message, with a warning in the log."""
 
 import contextlib
 import functools
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from common.errors import reason
 from common.reporting import lettering
 
-# Of the longer side: a larger picture takes gigabytes, and few programs open it.
+# Limit of the longer side: a larger image takes gigabytes, and few programs can open it.
 _MOST_PIXELS = 6000
 _LONGEST_REASON = 300
 
@@ -23,7 +23,7 @@ Arguments = ParamSpec("Arguments")
 
 
 def guarded(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
-    """Have a function that draws give a picture which says why, where it would raise."""
+    """Decorate a plotting function: instead of raising an error, return a figure with the error message."""
 
     @functools.wraps(draw)
     def guard(*arguments: Arguments.args, **options: Arguments.kwargs) -> Figure:
@@ -37,15 +37,15 @@ def guarded(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
 
 
 def render(figure: Figure, name: str, pixels_per_inch: float) -> FigureCanvasAgg:
-    """Draw a figure, or why it cannot be drawn.
+    """Render a figure, or the error message if that fails.
 
     Args:
-        figure: It is used up.
-        name: What the log calls it.
-        pixels_per_inch: The resolution; less where the picture would be larger than `_MOST_PIXELS`.
+        figure: The figure; it must not be used afterwards.
+        name: Name of the figure in the log.
+        pixels_per_inch: The resolution; reduced if the image would be larger than `_MOST_PIXELS`.
 
     Returns:
-        A canvas, whose `buffer_rgba()` has the pixels.
+        A canvas; `buffer_rgba()` returns the pixels.
     """
     try:
         return _canvas(figure, pixels_per_inch)
@@ -54,7 +54,7 @@ def render(figure: Figure, name: str, pixels_per_inch: float) -> FigureCanvasAgg
     try:
         return _canvas(note, pixels_per_inch)
     except Exception:
-        # It is text that cannot be drawn here.
+        # Text itself cannot be rendered.
         return _canvas(Figure(), pixels_per_inch)
 
 
@@ -68,19 +68,19 @@ def _canvas(figure: Figure, pixels_per_inch: float) -> FigureCanvasAgg:
 
 
 def _note(name: str, error: Exception) -> Figure:
-    """Log that something could not be drawn, and return a picture that says it."""
+    """Log a plotting error, and return a figure with the error message."""
     why = lettering.shortened(lettering.printable(f"{type(error).__name__}: {reason(error)}"), _LONGEST_REASON)
     name = lettering.printable(name)
-    logging.warning("the picture %s could not be drawn (%s); one that says so stands in its place", name, why)
+    logging.warning("the plot %s could not be drawn (%s); it is replaced by the error message", name, why)
     figure = Figure(figsize=(6.5, 3))
-    for number, line in enumerate(["This picture could not be drawn:", *textwrap.wrap(why, 70)]):
+    for number, line in enumerate(["This plot could not be drawn:", *textwrap.wrap(why, 70)]):
         figure.text(0.05, 0.85 - 0.09 * number, line, parse_math=False)
     return figure
 
 
 @contextlib.contextmanager
 def _plain() -> Iterator[None]:
-    """Have no text set by TeX, and nothing said of glyphs and layouts, which nobody who gave a recording can mend."""
+    """Disable TeX, and hide warnings about glyphs and layouts, which users cannot fix."""
     with rc_context({"text.usetex": False}), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         yield

@@ -1,4 +1,4 @@
-"""Text in pictures as it is: no mathematics, no bytes that cannot be drawn, fonts that have its letters."""
+"""Literal text in plots: no math mode, escaped control characters, and fallback fonts for missing letters."""
 
 import contextlib
 import functools
@@ -13,18 +13,18 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
 
-# Letters of a name along an axis or in a legend, and of a title; the middle of a longer one is left out.
+# Largest width of tick labels and legend entries, and of titles, in letters; longer ones are abbreviated in the middle.
 _LONGEST_NAME, _LONGEST_TITLE = 40, 200
 _ALWAYS_FITS = 10
 _NORMAL_WEIGHT = 400
-# Control characters, surrogates, and what separates lines and paragraphs.
+# Control characters, surrogates, and line and paragraph separators.
 _NO_LETTERS = ("Cc", "Cs", "Zl", "Zp")
-# What each letter is drawn with that the usual font lacks: a family of this machine's fonts, None if none has it.
+# The fallback font family for each letter that the default font lacks; None if no installed font has it.
 _families: dict[str, str | None] = {}
 
 
 def printable(text: str) -> str:
-    r"""Write what is no letter as Python would: control characters, line breaks, bytes of a name that is no UTF-8.
+    r"""Escape control characters, line breaks and non-UTF-8 bytes of a file name, as Python does.
 
     Example:
         >>> printable("caf\udce9\n"), printable("adiós, 你好")
@@ -34,18 +34,18 @@ def printable(text: str) -> str:
 
 
 def _escaped(letter: str) -> str:
-    # So Python keeps a byte of a file's name.
+    # The surrogate escape of Python for an undecodable byte of a file name.
     if "\udc80" <= letter <= "\udcff":
         return f"\\x{ord(letter) - 0xDC00:02x}"
     return letter.encode("unicode_escape").decode()
 
 
 def shortened(text: str, num_columns: int) -> str:
-    """Leave out the middle of a text that is too long.
+    """Abbreviate a long text in the middle.
 
     Args:
         text: One line.
-        num_columns: How much is kept, in Latin letters; a Chinese one counts as two.
+        num_columns: Largest width in Latin letters; a Chinese character counts as two.
 
     Example:
         >>> shortened("a very long name", 9)
@@ -62,7 +62,7 @@ def _width(text: str) -> int:
 
 
 def _first(text: str, num_columns: int) -> str:
-    # Not letter by letter from the whole: what is kept is short, what is given may be long.
+    # Cut to `num_columns` letters first, since the text may be very long.
     kept = text[:num_columns]
     while _width(kept) > num_columns:
         kept = kept[:-1]
@@ -70,9 +70,9 @@ def _first(text: str, num_columns: int) -> str:
 
 
 def apply(figure: Figure) -> None:
-    """Have a finished figure draw every text as it is: titles, labels, legends, names along the axes.
+    """Make a finished figure show all texts literally: titles, labels, legends and tick labels.
 
-    Only the figure is changed, no setting of matplotlib. Numbers along the axes stay as matplotlib writes them.
+    Only the figure is changed, not the settings of matplotlib. Numeric tick labels are not changed.
     """
     titles, labels = list(_titles(figure)), list(_labels(figure))
     for text in (title for title, _ in titles):
@@ -80,7 +80,7 @@ def apply(figure: Figure) -> None:
     for text in labels:
         text.set_text(shortened(printable(text.get_text()), _LONGEST_NAME))
     for axes in figure.axes:
-        labels += [text for axis in (axes.xaxis, axes.yaxis) for text in _names_along(axis)]
+        labels += [text for axis in (axes.xaxis, axes.yaxis) for text in _tick_labels(axis)]
     texts = [*(title for title, _ in titles), *labels]
     for text in texts:
         text.set_parse_math(False)
@@ -90,12 +90,12 @@ def apply(figure: Figure) -> None:
 
 
 def _titles(figure: Figure) -> Iterator[tuple[Text, float]]:
-    """Yield what stands above a figure and in or above its axes, with the inches that there are for it."""
+    """Yield the titles and texts of a figure and its axes, with the available width in inches."""
     for text in figure.texts:
         yield text, 0.95 * figure.get_figwidth()
     for axes in figure.axes:
         cell = axes.get_subplotspec()
-        # As wide as axes are, or will be about when the layout is done.
+        # The width of the axes, or an estimate if the layout is not computed yet.
         share = max(axes.get_position().width, 0.8 / cell.get_gridspec().ncols if cell else 0)
         yield from ((text, share * figure.get_figwidth()) for text in (axes.title, *axes.texts))
 
@@ -108,9 +108,9 @@ def _labels(figure: Figure) -> Iterator[Text]:
 
 
 def _fit(title: Text, inches: float) -> None:
-    """Leave out so much of the middle of a title that the rest is no wider than some inches."""
+    """Abbreviate a title in the middle to fit a width in inches."""
     whole, num_columns = title.get_text(), _width(title.get_text())
-    # Measuring takes time, and figures have thousands of short ones.
+    # Measuring is slow, and figures can have thousands of short texts.
     while num_columns > _ALWAYS_FITS:
         wanted = inches * title.figure.dpi / max(title.get_window_extent().width, 1)
         if wanted >= 1:
@@ -119,22 +119,22 @@ def _fit(title: Text, inches: float) -> None:
         title.set_text(shortened(whole, num_columns))
 
 
-def _names_along(axis: Axis) -> list[Text]:
-    """Return the names that somebody gave an axis in place of numbers, as they are to be drawn."""
+def _tick_labels(axis: Axis) -> list[Text]:
+    """Return the shortened tick labels of an axis with names instead of numbers; empty for numbers."""
     named = isinstance(axis.get_major_formatter(), FixedFormatter | FuncFormatter)
     if not named or not isinstance(axis.get_major_locator(), FixedLocator):
         return []
-    axis.get_ticklabels()  # makes the ticks; of those that a neighbour shares it returns none
+    axis.get_ticklabels()  # creates the ticks; it does not return those of shared axes
     names = [tick.label1.get_text() for tick in axis.get_major_ticks()]
-    # A tick takes its text from the axis anew whenever it is drawn.
+    # Set the labels on the axis, since ticks take their text from it whenever they are drawn.
     return axis.set_ticklabels([shortened(printable(name), _LONGEST_NAME) for name in names])
 
 
 def _use_other_fonts(texts: Iterable[Text]) -> None:
-    """Give texts that have letters which their font lacks other fonts beside it."""
+    """Add fallback fonts to texts with letters that their font lacks."""
     texts = [text for text in texts if not text.get_text().isascii()]
     lacking = {text: _lacking(text) for text in texts}
-    _look_up(set().union(*lacking.values()) - _families.keys())
+    _find_fonts(set().union(*lacking.values()) - _families.keys())
     for text, letters in lacking.items():
         families = dict.fromkeys(_families[letter] for letter in sorted(letters) if _families[letter])
         if families:
@@ -147,18 +147,18 @@ def _lacking(text: Text) -> set[str]:
     return {letter for letter in letters if not font.get_char_index(ord(letter))}
 
 
-def _look_up(letters: set[str]) -> None:
-    """Find which of the machine's fonts have some letters, and say it the first time that none has."""
+def _find_fonts(letters: set[str]) -> None:
+    """Find an installed font for each letter, and warn the first time that there is none."""
     missing = set(letters)
     for entry in _fonts() if missing else ():
         if not missing:
             break
-        found = _had(entry, missing)
+        found = _supported(entry, missing)
         _families.update(dict.fromkeys(found, entry.name))
         missing -= found
     if missing and None not in _families.values():
         logging.warning(
-            "no font of this machine has %s: pictures show boxes in their place; install a font that has them, "
+            "no installed font has %s: plots show boxes instead; install a font that has them, "
             "for example of the Noto family",
             ", ".join(f"{letter} (U+{ord(letter):04X})" for letter in sorted(missing)[:5]),
         )
@@ -167,10 +167,10 @@ def _look_up(letters: set[str]) -> None:
 
 @functools.cache
 def _fonts() -> list[font_manager.FontEntry]:
-    """Return the fonts of this machine, also those that came after matplotlib looked; upright ones first."""
+    """Return the installed fonts, including those newer than the font cache of matplotlib; upright fonts first."""
     manager = font_manager.fontManager
     for path in set(font_manager.findSystemFonts()) - {entry.fname for entry in manager.ttflist}:
-        # Some are damaged, or of a kind that matplotlib does not know.
+        # Some fonts are damaged or not supported by matplotlib.
         with contextlib.suppress(Exception):
             manager.addfont(path)
     return sorted(manager.ttflist, key=_oddness)
@@ -181,9 +181,9 @@ def _oddness(entry: font_manager.FontEntry) -> tuple:
     return entry.style != "normal", abs(weight - _NORMAL_WEIGHT), entry.name
 
 
-def _had(entry: font_manager.FontEntry, letters: set[str]) -> set[str]:
-    """Return which of some letters a font can draw: none if it holds pictures of one size, or is damaged or gone."""
-    # The fonts of last resort draw boxes for whatever there is.
+def _supported(entry: font_manager.FontEntry, letters: set[str]) -> set[str]:
+    """Return the letters that a font can draw: none if it is a bitmap font, damaged or missing."""
+    # Last-resort fonts draw boxes for all letters.
     if "lastresort" in entry.name.lower().replace(" ", ""):
         return set()
     try:

@@ -1,4 +1,4 @@
-"""Figures that more than one task reports."""
+"""Metrics that are shared by several tasks."""
 
 import dataclasses
 from typing import Self
@@ -8,34 +8,34 @@ import pandas as pd
 from scipy import stats
 from sklearn import metrics
 
-# Keras keeps probabilities this far from 0 and 1 (keras.config.epsilon).
+# As in Keras, probabilities are clipped to this distance from 0 and 1 (keras.config.epsilon).
 _EPSILON = 1e-7
 
 
 @dataclasses.dataclass(frozen=True)
 class Metrics:
-    """What a model reaches on a split, as attributes; each task has its own, with those that matter most.
+    """The metrics of a model on a split; each task adds its most important metrics as attributes.
 
     Attributes:
-        everything: All that `metrics.json` and `evaluation.json` hold.
+        everything: All metrics, as in `metrics.json` and `evaluation.json`.
     """
 
     everything: dict = dataclasses.field(repr=False)
 
     @classmethod
     def of(cls, figures: dict) -> Self:
-        """Take what belongs to a class from what `evaluate_split` gives; what is not there is None."""
+        """Create an instance from the result of `evaluate_split`; missing metrics are None."""
         names = [item.name for item in dataclasses.fields(cls) if item.name != "everything"]
         return cls(figures, **{name: figures.get(name) for name in names})
 
 
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the Wilson score interval of a proportion, which holds for few examples and near 0 and 1 (Wilson 1927).
+    """Return the Wilson score interval of a proportion (Wilson 1927), valid for few examples and near 0 and 1.
 
     Args:
-        correct: Successes.
-        total: Trials, at least 1.
-        confidence: Probability that the interval covers.
+        correct: Number of successes.
+        total: Number of trials, at least 1.
+        confidence: Confidence level of the interval.
 
     Returns:
         Lower and upper bound.
@@ -49,14 +49,15 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
 
 
 def proportion(count: int, total: int) -> dict:
-    """Describe a share of examples that are taken as independent.
+    """Describe a fraction of independent examples.
 
     Args:
-        count: How many of them.
-        total: Of how many.
+        count: Numerator.
+        total: Denominator.
 
     Returns:
-        `share`, `count`, `total`, and the share's 95 % `interval` (Wilson); of nothing share and interval are None.
+        `share` (the fraction), `count`, `total`, and the 95 % Wilson `interval`; for a total of 0, `share` and
+        `interval` are None.
 
     Example:
         >>> proportion(90, 100)["share"]
@@ -68,7 +69,7 @@ def proportion(count: int, total: int) -> dict:
 
 
 def format_proportion(value: dict) -> str:
-    """Write what `proportion` gave on a line.
+    """Format the result of `proportion` as a line.
 
     Example:
         >>> format_proportion(proportion(90, 100))
@@ -79,7 +80,7 @@ def format_proportion(value: dict) -> str:
 
 
 def pool_proportions(values: list[dict]) -> dict:
-    """Add up what `proportion` gave of examples that have none in common.
+    """Pool the results of `proportion` for disjoint sets of examples.
 
     Example:
         >>> pool_proportions([proportion(1, 2), proportion(2, 2)])["share"]
@@ -89,7 +90,7 @@ def pool_proportions(values: list[dict]) -> dict:
 
 
 def classification(targets: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]) -> dict:
-    """Compute what a classifier's report shows.
+    """Compute the metrics of a classifier.
 
     Args:
         targets: True class indices, shape `(examples,)`.
@@ -97,9 +98,9 @@ def classification(targets: np.ndarray, probabilities: np.ndarray, labels: tuple
         labels: Names of the classes, in the order of the outputs.
 
     Returns:
-        `accuracy`, its 95 % `accuracy_interval`, `num_examples`, `cross_entropy` in nats, as Keras' loss has it without
-        label smoothing, and for each label its `precision`, `recall`, `f1`, `auc` (one against the rest; None where
-        undefined) and `support`.
+        `accuracy`, its 95 % `accuracy_interval`, `num_examples`, `cross_entropy` in nats, as the Keras loss without
+        label smoothing, and for each label `precision`, `recall`, `f1`, `auc` (one-vs-rest; None if undefined) and
+        `support`.
     """
     predictions = probabilities.argmax(axis=1)
     correct = int((predictions == targets).sum())
@@ -136,11 +137,11 @@ def roc(targets: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
     """Return the receiver operating characteristic of a score.
 
     Args:
-        targets: Booleans, shape `(examples,)`; both values occur.
-        scores: Larger means more likely true, shape `(examples,)`.
+        targets: Booleans, shape `(examples,)`; both values must occur.
+        scores: Scores, higher for positive examples, shape `(examples,)`.
 
     Returns:
-        A table `threshold`, `false_positive_rate`, `true_positive_rate`, from the strictest threshold to the loosest.
+        A table `threshold`, `false_positive_rate`, `true_positive_rate`, ordered by decreasing threshold.
     """
     false_positive_rate, true_positive_rate, thresholds = metrics.roc_curve(targets, scores)
     return pd.DataFrame(
@@ -149,7 +150,7 @@ def roc(targets: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
 
 
 def roc_auc(targets: np.ndarray, scores: np.ndarray) -> float | None:
-    """Return the area under the receiver operating characteristic; None where only one value of `targets` occurs.
+    """Return the area under the receiver operating characteristic; None if all targets are equal.
 
     Example:
         >>> roc_auc(np.array([True, False, True]), np.array([0.9, 0.5, 0.4]))

@@ -1,6 +1,7 @@
-"""Pictures for reports and dashboards. Each function returns a matplotlib figure; `save` and `to_image` use it up.
+"""Plots for reports and dashboards. Each function returns a matplotlib figure for `save` or `to_image`.
 
-None of them raises because of what it should draw: see `common.reporting.drawing`. Text is drawn as it is: see `common.reporting.lettering`.
+Plotting errors are not raised, see `common.reporting.drawing`. Text is shown literally, see
+`common.reporting.lettering`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,28 +19,28 @@ from common import files
 from common.reporting import drawing
 
 _HALF = 0.5
-# Inches of a cell in a confusion matrix.
+# Size of a cell of a confusion matrix in inches.
 _LARGEST_CELL, _SMALLEST_CELL = 0.42, 0.14
-# Points: smaller numbers cannot be read.
+# Smallest readable font size in points.
 _SMALLEST_NUMBER = 5
 
 
 @drawing.guarded
 def confusion(counts: pd.DataFrame, title: str = "") -> Figure:
-    """Draw a confusion matrix, each row coloured by its shares.
+    """Draw a confusion matrix; the colours are normalised by row.
 
     Args:
-        counts: True labels in rows, predicted ones in columns.
-        title: Stands above.
+        counts: True labels in rows, predicted labels in columns.
+        title: Title of the plot.
     """
-    # Of many classes all is drawn, smaller, down to what can just be read.
+    # Cells shrink with the number of classes, down to the smallest readable size.
     cell = np.clip(25 / max(len(counts), 1), _SMALLEST_CELL, _LARGEST_CELL)
     size = max(4.0, cell * len(counts) + 1.6 + 0.05 * _longest(counts.index))
     figure = Figure(figsize=(size + 0.8, size), layout="constrained")
     axes = figure.add_subplot()
     shares = counts.to_numpy() / np.maximum(counts.to_numpy().sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="fraction of true class", shrink=0.8)
     font_size = min(10, 50 * cell)
     axes.set_xticks(range(len(counts)), counts.columns, rotation=45, ha="right", fontsize=font_size)
     axes.set_yticks(range(len(counts)), counts.index, fontsize=font_size)
@@ -67,12 +68,12 @@ def roc(
     labels: tuple[str, str] = ("false positive rate", "true positive rate"),
     marks: Sequence[tuple[float, float]] = (),
 ) -> Figure:
-    """Draw ROC curves with a logarithmic axis of false positives, where a spotter lives.
+    """Draw ROC curves with a logarithmic axis of false positives, to show the low rates relevant for keyword spotting.
 
     Args:
         curves: A table from `common.reporting.metrics.roc` for each name.
-        title: Stands above.
-        labels: What the axes are called.
+        title: Title of the plot.
+        labels: Labels of the axes.
         marks: Points to mark, false and true positive rate.
     """
     figure = Figure(figsize=(6.5, 5), layout="constrained")
@@ -92,12 +93,12 @@ def roc(
 
 @drawing.guarded
 def history(table: pd.DataFrame, names: tuple[str, ...], title: str = "") -> Figure:
-    """Draw training and validation curves side by side, one panel a quantity.
+    """Draw training and validation curves, one panel per quantity.
 
     Args:
-        table: The run's history, with a column `epoch`.
-        names: Columns to draw; `val_` before one gives its validation column.
-        title: Stands above.
+        table: The history of the run, with a column `epoch`.
+        names: Columns to draw; the validation column has the prefix `val_`.
+        title: Title of the plot.
     """
     figure = Figure(figsize=(5 * len(names), 3.6), layout="constrained")
     for axes, name in zip(np.atleast_1d(figure.subplots(1, len(names))), names, strict=True):
@@ -114,13 +115,13 @@ def history(table: pd.DataFrame, names: tuple[str, ...], title: str = "") -> Fig
 
 @drawing.guarded
 def grid(table: pd.DataFrame, marks: pd.DataFrame, marks_name: str, title: str = "") -> Figure:
-    """Draw the curves of several trainings: a column of panels each, a row a quantity, and points to compare with.
+    """Draw the curves of several trainings in a grid, one column per panel and one row per quantity.
 
     Args:
-        table: Columns `panel`, `quantity`, `curve`, `epoch` and `value`; a curve of one epoch is drawn as a dot.
-        marks: The same columns; drawn as crosses in the colour of their curve.
-        marks_name: What the crosses are called.
-        title: Stands above.
+        table: Columns `panel`, `quantity`, `curve`, `epoch` and `value`; a curve with a single epoch is drawn as a dot.
+        marks: Points for comparison, with the same columns; drawn as crosses in the colour of their curve.
+        marks_name: Name of the crosses in the legend.
+        title: Title of the plot.
     """
     panels, quantities, curves = (list(dict.fromkeys(table[name])) for name in ("panel", "quantity", "curve"))
     size = (max(7.0, 2.6 * len(panels)), 2.6 * len(quantities) + 1)
@@ -150,13 +151,13 @@ def grid(table: pd.DataFrame, marks: pd.DataFrame, marks_name: str, title: str =
 
 @drawing.guarded
 def panels(table: pd.DataFrame, x_name: str | None = None, y_name: str | None = None, title: str = "") -> Figure:
-    """Draw curves side by side, in panels.
+    """Draw curves in panels side by side.
 
     Args:
         table: Columns `panel`, `curve`, `x` and `y`.
-        x_name: What all horizontal axes are called; None if each is called what its panel is.
-        y_name: The same for the vertical axes, which then are shares from 0 to 1.
-        title: Stands above.
+        x_name: Label of all horizontal axes; None for the name of each panel.
+        y_name: Label of all vertical axes, which are then limited to 0 to 1; None for the name of each panel.
+        title: Title of the plot.
     """
     names = list(dict.fromkeys(table["panel"]))
     figure = Figure(figsize=(4.6 * len(names), 3.6), layout="constrained")
@@ -182,10 +183,10 @@ def bars(table: pd.DataFrame, quantity: str, title: str = "", *, stacked: bool =
     """Draw groups of bars.
 
     Args:
-        table: A row a group, whose index is called what the horizontal axis is, a column a bar.
-        quantity: What the vertical axis is called.
-        title: Stands above.
-        stacked: Whether the bars of a group stand on one another; else side by side.
+        table: One row per group and one column per bar; the name of the index is the label of the horizontal axis.
+        quantity: Label of the vertical axis.
+        title: Title of the plot.
+        stacked: Whether the bars of a group are stacked instead of side by side.
     """
     figure = Figure(figsize=(max(5.0, 1.2 * len(table) + 3), 3.6), layout="constrained")
     axes = figure.add_subplot()
@@ -205,15 +206,15 @@ def bars(table: pd.DataFrame, quantity: str, title: str = "", *, stacked: bool =
 
 @drawing.guarded
 def dots(table: pd.DataFrame, group: str, series: str, value: str, quantity: str, title: str = "") -> Figure:
-    """Draw every value as a dot, with the median of each series in each group as a line.
+    """Draw every value as a dot, and the median of each series in each group as a line.
 
     Args:
-        table: A row a value.
-        group: The column that the horizontal axis is divided by.
-        series: The column that stands side by side, in colours, within a group.
-        value: The column of the values; those that are not finite are left out.
-        quantity: What the vertical axis is called.
-        title: Stands above.
+        table: One row per value.
+        group: Column of the groups on the horizontal axis.
+        series: Column of the series, shown side by side in different colours within a group.
+        value: Column of the values; values that are not finite are left out.
+        quantity: Label of the vertical axis.
+        title: Title of the plot.
     """
     groups, names = (list(dict.fromkeys(table[column])) for column in (group, series))
     figure = Figure(figsize=(max(5.0, 0.7 * len(groups) * len(names) + 3), 3.6), layout="constrained")
@@ -226,7 +227,7 @@ def dots(table: pd.DataFrame, group: str, series: str, value: str, quantity: str
             if not len(values):
                 continue
             middle = place + width * (number - (len(names) - 1) / 2)
-            # Neighbours in height stand apart, each always at the same place.
+            # Deterministic jitter separates dots of similar height.
             apart = 0.6 * width * (np.arange(len(values)) * 0.618 % 1 - 0.5)
             axes.plot(middle + apart, values, ".", color=f"C{number}", alpha=0.6)
             axes.hlines(np.median(values), middle - 0.4 * width, middle + 0.4 * width, color=f"C{number}", lw=2)
@@ -243,8 +244,8 @@ def examples(clips: dict[str, tuple[np.ndarray, np.ndarray]], sample_rate: int) 
     """Draw waveforms, each above its spectrogram.
 
     Args:
-        clips: By title a waveform `(samples,)` and its decibels `(frames, bins)`.
-        sample_rate: In hertz.
+        clips: For each title a waveform `(samples,)` and its spectrogram in decibels `(frames, bins)`.
+        sample_rate: Sample rate in Hz.
     """
     figure = Figure(figsize=(3.2 * len(clips), 4.6), layout="constrained")
     rows = figure.subplots(2, len(clips), squeeze=False, sharex=True, height_ratios=(1, 2))
@@ -265,19 +266,19 @@ def examples(clips: dict[str, tuple[np.ndarray, np.ndarray]], sample_rate: int) 
 
 @drawing.guarded
 def timeline(edges: np.ndarray, curves: pd.DataFrame, quantity: str, title: str = "") -> Figure:
-    """Draw whole numbers that change over time, as steps.
+    """Draw integers over time as step curves.
 
     Args:
-        edges: Where stretches begin and the last one ends, in seconds, shape `(stretches + 1,)`.
-        curves: A column a curve, a row a stretch.
-        quantity: What the vertical axis is called.
-        title: Stands above.
+        edges: Boundaries of the segments in seconds, shape `(segments + 1,)`.
+        curves: One column per curve, one row per segment.
+        quantity: Label of the vertical axis.
+        title: Title of the plot.
     """
     figure = Figure(figsize=(10, 3), layout="constrained")
     axes = figure.add_subplot()
     steps = {}
     for number, name in enumerate(curves):
-        # A little apart, so that equal curves do not hide one another.
+        # A small offset, so that equal curves do not hide each other.
         steps[name] = axes.stairs(curves[name] + 0.04 * number, edges, baseline=None, linewidth=1.6)
     axes.set(xlim=(edges[0], edges[-1]), ylim=(-0.1, highest(curves.to_numpy()) + 0.5))
     axes.set(xlabel="time in s", ylabel=quantity, title=title)
@@ -297,24 +298,25 @@ def pictures(
     range_db: float | None = None,
     names: Sequence[str] = (),
 ) -> Figure:
-    """Draw spectrograms in decibels as a grid, all in one scale of colours.
+    """Draw spectrograms in decibels as a grid with a common colour scale.
 
     Args:
-        values_db: Shape `(pictures, frames, bands)`.
-        titles: One a picture.
+        values_db: Shape `(spectrograms, frames, bands)`.
+        titles: Title of each spectrogram.
         hop_seconds: Time between frames.
-        num_columns: Pictures side by side.
-        highest_hz: Frequency of the last bin, where bands are the bins of a Fourier transform.
-        range_db: How far below the loudest of all the colours reach; to the first percentile unless given.
-        names: Stand below the titles, one a picture, if there are any.
+        num_columns: Number of columns of the grid.
+        highest_hz: Frequency of the last bin, if the bands are bins of a Fourier transform.
+        range_db: Range of the colour scale below the maximum, in dB; by default to the first percentile.
+        names: Optional second title line of each spectrogram.
     """
     num_columns = min(num_columns, len(values_db))
     num_rows = -(-len(values_db) // num_columns)
-    # What lasts long is drawn wide.
+    # Long clips get wide panels.
     panel_width = np.clip(0.5 * values_db.shape[1] * hop_seconds, 3.1, 12)
     width, height = 1.4 + panel_width * num_columns, 0.9 + 1.6 * num_rows
     figure = Figure(figsize=(width, height))
-    # Many are drawn while a model trains: a layout that is worked out anew takes longer than all the rest.
+    # Fixed margins, since a constrained layout takes longer than all the rest, and many grids are drawn during
+    # training.
     edges = {"left": 0.5 / width, "right": 1 - 0.9 / width, "bottom": 0.45 / height, "top": 1 - 0.7 / height}
     axes = figure.subplots(
         num_rows,
@@ -352,17 +354,17 @@ def highest(values: np.ndarray) -> float:
 
 
 def _longest(names: Iterable[object]) -> int:
-    """Return how many letters of the longest name are drawn."""
+    """Return the number of letters of the longest name, at most 40."""
     return min(40, max((len(str(name)) for name in names), default=0))
 
 
 def _tilted(names: Iterable[object]) -> dict:
-    """Say how names stand below an axis, so that long ones do not run into each other."""
+    """Return options that rotate long tick labels, so that they do not overlap."""
     return {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if _longest(names) > 12 else {}
 
 
 def _legend(owner: Axes | Figure, handles: Mapping[str, Artist], **options: object) -> None:
-    """Name what is drawn; matplotlib itself would leave names out that begin with an underscore."""
+    """Add a legend; by default, matplotlib omits names that start with an underscore."""
     if handles:
         legend = owner.legend(list(handles.values()), [" "] * len(handles), **options)
         for text, name in zip(legend.get_texts(), handles, strict=True):
@@ -370,10 +372,10 @@ def _legend(owner: Axes | Figure, handles: Mapping[str, Artist], **options: obje
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG, whole or not at all.
+    """Write a figure as PNG, atomically.
 
     Raises:
-        UserError: The disk refuses. What cannot be drawn raises nothing: the picture says why, and so does the log.
+        UserError: The file cannot be written. Plotting errors are not raised, but shown in the image and logged.
     """
     canvas = drawing.render(figure, str(path), 110)
     with files.atomic_path(path) as temporary:
@@ -381,8 +383,8 @@ def save(figure: Figure, path: str | Path) -> None:
 
 
 def to_image(figure: Figure) -> np.ndarray:
-    """Render a figure to pixels, shape `(1, height, width, 3)` uint8, as `tf.summary.image` takes them.
+    """Render a figure to pixels for `tf.summary.image`, shape `(1, height, width, 3)` uint8.
 
-    What cannot be drawn becomes a picture that says why.
+    After a plotting error, the image shows the error message.
     """
     return np.asarray(drawing.render(figure, "for TensorBoard", 100).buffer_rgba())[None, :, :, :3].copy()

@@ -1,4 +1,4 @@
-"""What TensorBoard shows beside scalars: what training hears, confusion, the worst mistakes, plots, hyper-parameters."""
+"""TensorBoard: training clips, confusion matrices, the worst mistakes, plots and hyper-parameters."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -15,41 +15,41 @@ from common.reporting import lettering, metrics, plots
 
 _N_FFT, _HOP_LENGTH = 512, 128
 _RANGE_DB = 80
-# Of the loudest bin: what never reaches it is shown as the silence that it is.
+# Lower limit of the reference power, so that silent clips are not amplified.
 _QUIETEST_POWER = 1e-2
 _NUM_COLUMNS = 3
-# How many clips are shown, of training and of the worst.
+# Number of training clips, and of the worst validation clips.
 _NUM_CLIPS = 6
-# At least so many times panels are shown in a training that is long enough.
-_NUM_LOOKS = 5
+# Panels are written about this many times per training.
+_NUM_UPDATES = 5
 
 
 class Scalars(keras.callbacks.TensorBoard):
-    """Keras' own, without what an epoch did not measure: TensorBoard would mark each such epoch in the curve."""
+    """The Keras callback without NaN values, which TensorBoard would mark in the curve."""
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Write the figures of an epoch that are numbers."""
+        """Write the finite metrics of an epoch."""
         super().on_epoch_end(epoch, {name: value for name, value in (logs or {}).items() if np.isfinite(value)})
 
 
 def is_shown(epoch: int, num_epochs: int) -> bool:
-    """Say whether panels show an epoch, which counts from 0: each fifth of a training, and the last.
+    """Whether to write panels after an epoch, counted from 0: every fifth of a training, and the last one.
 
     Example:
         >>> [epoch for epoch in range(12) if is_shown(epoch, 12)]
         [1, 3, 5, 7, 9, 11]
     """
-    return (epoch + 1) % max(1, num_epochs // _NUM_LOOKS) == 0 or epoch + 1 == num_epochs
+    return (epoch + 1) % max(1, num_epochs // _NUM_UPDATES) == 0 or epoch + 1 == num_epochs
 
 
 class ClassificationPanels(keras.callbacks.Callback):
-    """Show what a classifier hears in training, its confusion matrix and its worst mistakes on the validation split.
+    """Show training clips, and the confusion matrix and the worst mistakes on the validation split.
 
-    Of the first training batch some clips stand as audio and as spectrograms, as augmentation of the waveform left them:
-    that is where one hears noise too loud or words cut off.
+    Some clips of the first training batch are shown as audio and as spectrograms, after augmentation of the waveform.
+    They reveal problems such as noise that is too loud or words that are cut off.
 
-    The worst mistakes are the clips whose true label got the least probability: they stand as audio to play, with their
-    spectrograms, true and predicted labels. They show mislabelled recordings as well as a model's weakness.
+    The worst mistakes are the clips with the lowest probability of the true label. They are shown as audio and as
+    spectrograms, with true and predicted labels. They reveal mislabelled recordings as well as weaknesses of the model.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class ClassificationPanels(keras.callbacks.Callback):
         """Create the callback.
 
         Args:
-            log_dir: The run's TensorBoard folder.
+            log_dir: The TensorBoard folder of the run.
             train: Batches of (waveform, one-hot or soft label), augmented.
             validation: Batches of (waveform, one-hot label).
             labels: Names of the classes.
-            sample_rate: In hertz.
-            names: What to call each clip of `validation`, if more is known than its label.
+            sample_rate: Sample rate in Hz.
+            names: Optional names of the clips of `validation`.
         """
         super().__init__()
         self.writer = tf.summary.create_file_writer(str(Path(log_dir) / "validation"))
@@ -82,11 +82,11 @@ class ClassificationPanels(keras.callbacks.Callback):
         self.names = names
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Write the clips that training begins with."""
+        """Write clips of the first training batch."""
         waveforms, targets = (tensor[:_NUM_CLIPS].numpy() for tensor in next(iter(self.train)))
         titles = [f'"{self.labels[target.argmax()]}" ({target.max():.2f})' for target in targets]
         with self.train_writer.as_default(step=0):
-            self._show_clips("training", waveforms, titles, "as training hears them")
+            self._show_clips("training", waveforms, titles, "augmented training clips")
         self.train_writer.flush()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -102,9 +102,9 @@ class ClassificationPanels(keras.callbacks.Callback):
             tf.summary.image("confusion", plots.to_image(plots.confusion(counts, f"validation, epoch {epoch + 1}")))
             titles = []
             for index in worst:
-                truth, answer = self.labels[targets[index]], self.labels[probabilities[index].argmax()]
+                truth, predicted = self.labels[targets[index]], self.labels[probabilities[index].argmax()]
                 titles.append(
-                    f'true "{truth}" ({true_probability[index]:.2f}), predicted "{answer}" ({probabilities[index].max():.2f})'
+                    f'true "{truth}" ({true_probability[index]:.2f}), predicted "{predicted}" ({probabilities[index].max():.2f})'
                 )
             names = [self.names[index] for index in worst] if len(self.names) else ()
             clips = np.stack(self._waveforms(worst))
@@ -114,9 +114,9 @@ class ClassificationPanels(keras.callbacks.Callback):
     def _show_clips(
         self, kind: str, waveforms: np.ndarray, titles: Sequence[str], title: str, names: Sequence[str] = ()
     ) -> None:
-        """Write clips `(clips, samples)` to hear, and all of them in one picture."""
+        """Write clips `(clips, samples)` as audio, and their spectrograms as one image."""
         for rank, (waveform, *lines) in enumerate(zip(waveforms, titles, *([names] if names else []), strict=True), 1):
-            # Augmentation may leave [-1, 1], where players would clip.
+            # Augmented clips may exceed [-1, 1], where players would clip.
             audible = waveform / max(1.0, np.abs(waveform).max())
             tf.summary.audio(
                 f"{kind}_clips/{rank}",
@@ -135,7 +135,7 @@ class ClassificationPanels(keras.callbacks.Callback):
         tf.summary.image(f"{kind}_spectrograms", plots.to_image(figure))
 
     def _waveforms(self, indices: np.ndarray) -> list[np.ndarray]:
-        """Pick clips by their position, keeping one batch in memory at a time."""
+        """Return the clips at some positions, with only one batch in memory at a time."""
         found, position = {}, 0
         for waveforms, _ in self.validation:
             for index in indices[(indices >= position) & (indices < position + len(waveforms))]:
@@ -148,7 +148,7 @@ def write_plots(log_dir: str | Path, paths: Iterable[Path]) -> None:
     """Show PNG files; `test_roc.png` becomes `roc` in the group `test`.
 
     Args:
-        log_dir: The run's TensorBoard folder.
+        log_dir: The TensorBoard folder of the run.
         paths: The files.
     """
     with tf.summary.create_file_writer(str(Path(log_dir) / "test")).as_default(step=0):
@@ -157,15 +157,15 @@ def write_plots(log_dir: str | Path, paths: Iterable[Path]) -> None:
 
 
 def pixels(path: Path) -> tf.Tensor:
-    """Read a PNG as `tf.summary.image` takes it: what was saved need not be drawn again."""
+    """Read a PNG file as input of `tf.summary.image`."""
     return tf.io.decode_png(path.read_bytes(), channels=3)[tf.newaxis]
 
 
 def write_hyper_parameters(log_dir: str | Path, config: dict[str, Any], figures: dict[str, float]) -> None:
-    """Write a run's configuration with its final figures, for the HPARAMS page that compares runs.
+    """Write the configuration and the final metrics of a run, for comparing runs on the HPARAMS page.
 
     Args:
-        log_dir: The run's TensorBoard folder.
+        log_dir: The TensorBoard folder of the run.
         config: Field names and values; lists are shown as text.
         figures: Names and values of the final metrics.
     """
@@ -173,7 +173,7 @@ def write_hyper_parameters(log_dir: str | Path, config: dict[str, Any], figures:
         name: value if isinstance(value, bool | int | float) else lettering.printable(_text(value))
         for name, value in config.items()
     }
-    # A run of its own: in the folder's root the HPARAMS page does not find the figures.
+    # A separate TensorBoard run, since the HPARAMS page does not find metrics in the root of the folder.
     with tf.summary.create_file_writer(str(Path(log_dir) / "test")).as_default(step=0):
         hparams_api.hparams(shown, trial_id=lettering.printable(str(Path(log_dir).resolve().parent)))
         for name, value in figures.items():
@@ -185,5 +185,5 @@ def _text(value: str | Iterable[str]) -> str:
 
 
 def _markdown(text: str) -> str:
-    """Write a text so that TensorBoard, which takes descriptions for Markdown, shows it as it is."""
+    """Escape a text, since TensorBoard renders descriptions as Markdown."""
     return re.sub(r"[\\`*_{}\[\]<>#&!|~]", lambda found: f"&#{ord(found[0])};", lettering.printable(text))

@@ -1,1 +1,1 @@
-"""Speech and music that are made on the spot."""
+"""Synthetic speech and music."""

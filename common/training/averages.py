@@ -1,8 +1,8 @@
-"""Averaged weights that also know their statistics.
+"""EMA weights with matching statistics of batch normalisation.
 
-Keras averages what is trained. The means and variances of batch normalisation belong to other weights then: to those of the
-last steps. So they are taken anew, from training batches that pass through the averaged network before it is validated.
-Without, a speaker counter of 90.7 % was validated at 57.7 %, its last weights at 87.3 %.
+Keras averages the trainable weights only. The means and variances of batch normalisation still belong to the weights of
+the last steps. They are therefore computed again before validation, from training batches with the EMA weights. Without
+this, a speaker counter with an accuracy of 90.7 % was validated at 57.7 %; its last weights reached 87.3 %.
 
 P. Izmailov et al., "Averaging weights leads to wider optima and better generalization", UAI 2018, section 3.1.
 """
@@ -17,26 +17,26 @@ NUM_BATCHES = 20
 
 
 class AveragedWeights(keras.callbacks.SwapEMAWeights):
-    """Exchange the weights for their moving average around every validation, with statistics that fit."""
+    """Use the EMA weights in every validation, with matching statistics of batch normalisation."""
 
     def __init__(self, batches: tf.data.Dataset):
         """Create the callback.
 
         Args:
-            batches: Training batches; the first `NUM_BATCHES`, always the same, give the statistics.
+            batches: Training batches; the statistics are computed from the first `NUM_BATCHES`, the same every time.
         """
         super().__init__()
         self.batches = batches
         self.step = -1
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Keep the batches, and find the layers that have statistics."""
+        """Store the batches, and find the layers with moving statistics."""
         self.kept = [inputs for inputs, *_ in self.batches.take(NUM_BATCHES)]
         self.layers = [layer for layer in self.model._flatten_layers() if hasattr(layer, "moving_variance")]
         self.propagate = tf.function(lambda inputs: self.model(inputs, training=True))
 
     def on_test_begin(self, logs: dict | None = None) -> None:
-        """Put the averages in place, once a step with new statistics."""
+        """Switch to the EMA weights; compute the statistics once per step."""
         super().on_test_begin(logs)
         step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         if step != self.step and self.layers:
@@ -44,11 +44,11 @@ class AveragedWeights(keras.callbacks.SwapEMAWeights):
         self.step = step
 
     def _measure(self) -> None:
-        """Average the batches' own means and variances, over all workers."""
+        """Set the statistics to the mean over the batches and over all workers."""
         variables = [variable for layer in self.layers for variable in (layer.moving_mean, layer.moving_variance)]
         sums = [np.zeros(variable.shape, np.float64) for variable in variables]
         momenta = [layer.momentum for layer in self.layers]
-        # With a momentum of 0 a layer's statistics are those of the last batch. Only this function is traced so.
+        # With a momentum of 0, the moving statistics are those of the last batch. Only this function is traced with it.
         for layer in self.layers:
             layer.momentum = 0.0
         for inputs in self.kept:

@@ -1,4 +1,4 @@
-"""Training: what every task does between its dataset, its model and its run directory."""
+"""The training loop, shared by all tasks."""
 
 import dataclasses
 import logging
@@ -23,38 +23,38 @@ from common.training.options import Options
 
 
 def prepare(config: TrainingConfig) -> None:
-    """Seed every random generator and set the precision, before anything is built.
+    """Seed all random generators and set the precision; call it before building anything.
 
     Raises:
-        UserError: XLA was asked for, which does not compile what several workers exchange.
+        UserError: `--jit_compile` is set with several workers.
     """
     if config.jit_compile and workers.num_workers() > 1:
-        # The attempt would crash at the end of the process.
-        raise UserError("--jit_compile: XLA does not compile what several workers exchange; leave it out")
+        # An attempt would crash at the end of the process.
+        raise UserError("--jit_compile: XLA does not support several workers; leave it out")
     keras.utils.set_random_seed(config.seed)
-    # What is not chosen yet is float32: data and refusals come before the choice.
+    # With --precision=auto, use float32 until the precision is chosen.
     keras.config.set_dtype_policy("float32" if config.precision == AUTO else config.precision)
 
 
 def announce(name: str, *facts: str) -> None:
-    """Log in one line what is about to be trained on what."""
+    """Log one line about the model and the data of a training."""
     logging.info("%s: %s", name, "; ".join(facts))
 
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """What is trained, and on what.
+    """The model and the data of a training.
 
     Attributes:
         model: A compiled model.
-        train: Gives the training batches without end, from the step on that it is asked for; told `num_batches` too, such
-            as other machines can make.
+        train: Returns an endless dataset of training batches, starting at the given step; with `num_batches`, one that
+            works in a `tf.data` service.
         validation: Batches of the validation split.
-        steps_per_epoch: Batches of `train` that make an epoch.
-        monitor: The metric that chooses the epoch to keep; an epoch in which it is not a number is not kept.
-        mode: `max` if larger values of it are better, `min` if smaller ones are.
-        callbacks: The task's own; their logs reach TensorBoard and the history.
-        batch_files: Says what each example of the training batch of a number was read from.
+        steps_per_epoch: Number of training batches per epoch.
+        monitor: The metric that selects the best epoch; epochs in which it is not finite are not selected.
+        mode: `max` if larger values are better, `min` if smaller values are better.
+        callbacks: Callbacks of the task; their logs are written to TensorBoard and the history.
+        batch_files: Returns the source files of each example of the training batch with the given number.
     """
 
     model: keras.Model
@@ -68,18 +68,18 @@ class Setup:
 
 
 def fit(run: Run, setup: Setup, options: Options) -> None:
-    """Train a compiled model to the run's last epoch, from wherever the run stands.
+    """Train a compiled model, starting from the current epoch of the run.
 
-    The best epoch by `monitor` (of equals the later), or with `keep_epoch="last"` the last one, is kept in `model.keras`,
-    every epoch is backed up, and the model is left with the weights that are kept.
+    `model.keras` gets the best epoch by `monitor` (the later one of equal epochs), or the last epoch with
+    `keep_epoch="last"`. Every epoch is backed up. At the end, the model has the weights of `model.keras`.
 
     Args:
         run: The run directory, from `runs.start`.
-        setup: What is trained.
-        options: What to do when the loss is not a number, and who makes the training batches.
+        setup: The model and the data.
+        options: Options such as the reaction to a NaN loss and the address of a `tf.data` service.
 
     Raises:
-        UserError: The backup is damaged, or the loss is not a number.
+        UserError: The backup is damaged, or the loss is not finite or explodes.
     """
     model, train, steps_per_epoch = setup.model, setup.train, setup.steps_per_epoch
 
@@ -91,10 +91,11 @@ def fit(run: Run, setup: Setup, options: Options) -> None:
         return service.distribute(train(first_step, num_batches=num_batches), options.data_service)
 
     def fit_on() -> None:
-        # Variables that a first step creates have TensorFlow trace that step twice: seconds before anything is learnt.
+        # If the first step created the variables of the optimizer, TensorFlow would trace it twice, which takes
+        # seconds.
         runs.build_optimizer(model)
         board = tensorboard.Scalars(str(run.folder / "tensorboard"), write_graph=False)
-        # Under mixed_float16 Keras puts an optimizer that scales losses around the one that averages.
+        # With mixed_float16, Keras wraps the optimizer in one for loss scaling.
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         averages = AveragedWeights(train(run.clean_from)) if optimizer.use_ema else keras.callbacks.Callback()
         model.fit(
@@ -112,7 +113,7 @@ def fit(run: Run, setup: Setup, options: Options) -> None:
                 board,
                 CheckpointKeeper(run, setup.monitor, setup.mode, averages),
             ],
-            # A bar that redraws itself is for a terminal; in a log each epoch gets one line.
+            # A progress bar on a terminal, else one line per epoch.
             verbose=1 if sys.stdout.isatty() else 2,
         )
 
@@ -125,14 +126,14 @@ def fit(run: Run, setup: Setup, options: Options) -> None:
 def conclude(
     run: Run, figures: dict, pictures: Sequence[Path], history: plots.Figure, compared: dict[str, float]
 ) -> None:
-    """Draw the history of a trained run, show what was found in TensorBoard, and mark the run complete.
+    """Save the history plot of a trained run, write plots and metrics to TensorBoard, and mark the run as complete.
 
     Args:
-        run: The run, trained; all its other files are written.
-        figures: The metrics to keep.
-        pictures: Files to show; those that are no PNG are left out.
-        history: To save as `history.png`.
-        compared: The figures by which TensorBoard compares runs.
+        run: The trained run; all its other files are written.
+        figures: The metrics to save.
+        pictures: Plots to show in TensorBoard; files other than PNG are ignored.
+        history: The plot to save as `history.png`.
+        compared: The metrics for comparing runs in TensorBoard.
     """
     dashboard = run.folder / "tensorboard"
     plots.save(history, run.folder / "history.png")

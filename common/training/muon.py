@@ -1,8 +1,8 @@
-"""Muon for networks of convolutions: each kernel moves by the nearest orthogonal matrix to its momentum.
+"""Muon for convolutional networks: the update of a kernel is the nearest orthogonal matrix to its momentum.
 
-K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024 (kellerjordan.github.io/posts/muon); scaled
-as in J. Liu et al., "Muon is scalable for LLM training", 2025 (arXiv 2502.16982), so that it takes the learning rates and the
-weight decay of AdamW.
+K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024 (kellerjordan.github.io/posts/muon).
+The update is scaled as in J. Liu et al., "Muon is scalable for LLM training", 2025 (arXiv 2502.16982), so learning
+rates and weight decay of AdamW can be used.
 """
 
 from types import SimpleNamespace
@@ -13,13 +13,14 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="quartet")
 class Muon(keras.optimizers.Muon):
-    """Keras' Muon, which knows matrices only, for kernels of convolutions too, as in its authors' own.
+    """Muon of Keras, which supports matrices only, extended to convolution kernels as in the original code.
 
-    A kernel `(…, inputs, outputs)` is taken as the matrix `(… * inputs, outputs)`. AdamW, with the same learning rate and
-    decay, moves what is no such matrix: biases, scales, and kernels with a single output, to which depthwise ones belong;
-    and what `exclude_layers` and `exclude_embeddings` name.
+    A kernel `(…, inputs, outputs)` is reshaped to the matrix `(… * inputs, outputs)`. Other variables are updated by
+    AdamW with the same learning rate and decay: biases, scales, kernels with a single output (including depthwise
+    kernels), and the variables of `exclude_layers` and `exclude_embeddings`.
 
-    Takes the arguments of `keras.optimizers.Muon`; `weight_decay` is of what Muon moves, `adam_weight_decay` of the rest.
+    The arguments are those of `keras.optimizers.Muon`; `weight_decay` is for the variables updated by Muon,
+    `adam_weight_decay` for the others.
 
     Example:
         >>> model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
@@ -29,20 +30,20 @@ class Muon(keras.optimizers.Muon):
     def _should_use_adamw(self, variable):
         if len(variable.shape) < 2 or variable.shape[-1] == 1:
             return True
-        # Keras asks whether it is a matrix, which is answered above, and then for the names that are left out.
+        # The shape is already checked, so the parent class gets a matrix shape and only checks the excluded names.
         return super()._should_use_adamw(SimpleNamespace(shape=(2, 2), path=variable.path))
 
     def zeropower_via_newtonschulz5(self, x, steps):
-        """Return about the nearest matrix whose singular values are all 1, in the shape of `x`."""
+        """Return the approximately nearest matrix with all singular values equal to 1, in the shape of `x`."""
         return _as_matrix(lambda matrix: super(Muon, self).zeropower_via_newtonschulz5(matrix, steps), x)
 
     def lr_adjust(self, x):
-        """Give every element the mean square that AdamW's steps have, whatever the shape."""
+        """Scale the update to the RMS of AdamW updates, independent of the shape."""
         return _as_matrix(super().lr_adjust, x)
 
     def _apply_weight_decay(self, variables):
-        # Keras 3.15 computes the learning rate anew for every variable: with a schedule a seventh of what tracing a
-        # training of `separation` costs.
+        # Keras 3.15 computes the learning rate for every variable; with a schedule this takes a seventh of the tracing
+        # time of a `separation` training.
         rate = self.learning_rate
         for variable in variables:
             decay = self.adam_weight_decay if self._should_use_adamw(variable) else self.weight_decay

@@ -1,4 +1,4 @@
-"""Optimizers and learning rates that a configuration names, and how many steps a call of the training loop runs."""
+"""Optimizers, learning-rate schedules, and the number of steps per execution."""
 
 import keras
 import tensorflow as tf
@@ -7,16 +7,16 @@ from common.config import OptimizerConfig
 from common.training.muon import Muon
 
 _MOMENTUM = 0.9
-# A training is at least so many times as long as its moving average of the weights reaches back.
+# The span of the EMA of the weights is at most the length of the training divided by this number.
 _AVERAGE_SPANS = 5
 _MAX_STEPS_PER_EXECUTION = 10
 
 
 def build_optimizer(config: OptimizerConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """Return the optimizer and learning-rate schedule that a configuration names.
+    """Return the optimizer of a configuration, with its learning-rate schedule.
 
-    The schedule counts the optimizer's own steps, so a resumed training continues it. An average that reaches back over
-    more than a fifth of a training would still hold the weights that it began with: of a short one it reaches less far.
+    The schedule depends on the step count of the optimizer, so a resumed training continues it. For short trainings the
+    EMA decay is reduced, so that the EMA spans at most a fifth of the training and forgets the initial weights.
     """
     total_steps = config.epochs * steps_per_epoch
     warmup_steps = min(round(config.warmup_epochs * steps_per_epoch), total_steps - 1)
@@ -36,21 +36,21 @@ def build_optimizer(config: OptimizerConfig, steps_per_epoch: int) -> keras.opti
         return keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay, **averages)
     if config.optimizer == "muon":
         decay = {"weight_decay": config.weight_decay, "adam_weight_decay": config.weight_decay}
-        # No network here looks words up in a table: what Keras would leave out is a network taken over by --embedding.
+        # There are no embedding tables; by default, Keras would exclude a network named "embedding" (--embedding).
         return Muon(learning_rate, exclude_embeddings=False, **decay, **averages)
     if config.optimizer == "sgd":
-        # Papers add L2 to the gradient, where the momentum of 0.9 makes it ten times as strong; Keras decouples it.
+        # Papers add L2 to the gradient, which a momentum of 0.9 amplifies tenfold; in Keras, weight decay is decoupled.
         decay = config.weight_decay / (1 - _MOMENTUM) or None
         return keras.optimizers.SGD(learning_rate, momentum=_MOMENTUM, weight_decay=decay, **averages)
     return keras.optimizers.Adam(learning_rate, **averages)
 
 
 def steps_per_execution(steps_per_epoch: int) -> int:
-    """Return how many steps one call of the compiled loop runs: the largest number up to ten that divides an epoch.
+    """Return the number of steps per execution: the largest divisor of the steps per epoch, at most ten.
 
-    Each call costs a fixed overhead, 10 to 15 % of the time of small networks; one that does not divide the epoch would
-    run into the next. On several devices it is one: there Keras 3.15's loop over steps fails ("You must feed a value for
-    placeholder").
+    Each execution has a fixed overhead, 10 to 15 % of the time for small networks. A number that does not divide the
+    epoch would run into the next epoch. On several devices it is one, because several steps per execution fail in Keras
+    3.15 ("You must feed a value for placeholder").
     """
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
         return 1

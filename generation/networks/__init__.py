@@ -1,1 +1,1 @@
-"""The pairs of networks: a generator and a discriminator each."""
+"""Network architectures; each module has a generator and a discriminator."""

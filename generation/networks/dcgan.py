@@ -1,7 +1,7 @@
-"""The networks of the student report: a DCGAN of 32×32 pictures.
+"""The networks of the student report: a DCGAN for 32×32 spectrograms.
 
-After A. Radford et al., "Unsupervised representation learning with deep convolutional generative adversarial networks",
-ICLR 2016 (arXiv 1511.06434), with the report's order and sizes.
+Based on A. Radford et al., "Unsupervised representation learning with deep convolutional generative adversarial
+networks", ICLR 2016 (arXiv 1511.06434), with the layer order and sizes of the report.
 """
 
 import keras
@@ -14,15 +14,15 @@ _GENERATOR_CHANNELS = (512, 256, 128)
 _DISCRIMINATOR_CHANNELS = (64, 128, 256)
 _NORMALIZED = 2
 _SLOPE = 0.2
-# As PyTorch counts: what is kept of the moving statistics.
+# Batch normalisation of PyTorch; its momentum of 0.1 is 0.9 in Keras.
 _MOMENTUM, _EPSILON = 0.9, 1e-5
 
 
 def generator(config: Config) -> keras.Model:
-    """Build the generator: noise `(batch, 1, noise_dim)` to pictures `(batch, 32, 32, 1)` in [-1, 1].
+    """Build the generator: noise `(batch, 1, noise_dim)` to spectrograms `(batch, 32, 32, 1)` in [-1, 1].
 
-    Transposed convolutions of 4×4: 512 channels on 4×4, 256 on 8×8, 128 on 16×16, one on 32×32; ReLU after each but the
-    last, which has tanh, and batch normalisation after the first two.
+    Transposed 4×4 convolutions: 512 channels at 4×4, 256 at 8×8, 128 at 16×16, one at 32×32. ReLU follows all but the
+    last, which has tanh; batch normalisation follows the first two.
     """
     noise = keras.Input((1, config.noise_dim), name="noise")
     x = layers.Reshape((1, 1, config.noise_dim), name="start")(noise)
@@ -37,7 +37,7 @@ def generator(config: Config) -> keras.Model:
 
 
 def discriminator(config: Config) -> keras.Model:
-    """Build the discriminator: pictures `(batch, frames, bands, 1)` of any size to one logit `(batch, 1)`."""
+    """Build the discriminator: spectrograms `(batch, frames, bands, 1)` of any size to one logit `(batch, 1)`."""
     picture = keras.Input((*config.judged_size, 1), name="spectrogram")
     x = picture
     for index, channels in enumerate(_DISCRIMINATOR_CHANNELS):

@@ -1,10 +1,10 @@
-"""A generator and a discriminator of mel spectrograms at their own size, built to be stable on a CPU.
+"""A generator and a discriminator for spectrograms at full size, designed for stable training on a CPU.
 
-The generator is convolutional along time: noise of any number of steps becomes so many times 32 frames, and every part of
-a piece is made alike, so that a long piece has no joins. Upsampling by nearest neighbours before convolutions leaves no
-checkerboard (A. Odena et al., "Deconvolution and checkerboard artifacts", Distill 2016); pixel normalisation and the
-deviation over the batch come from T. Karras et al., "Progressive growing of GANs", ICLR 2018 (arXiv 1710.10196), spectral
-normalisation from T. Miyato et al., ICLR 2018 (arXiv 1802.05957).
+The generator is convolutional along time: each step of noise gives 32 frames, so pieces of any length have no joins.
+Nearest-neighbour upsampling before convolutions avoids checkerboard artifacts (A. Odena et al., "Deconvolution and
+checkerboard artifacts", Distill 2016). Pixel normalisation and the standard deviation over the batch are from T. Karras
+et al., "Progressive growing of GANs", ICLR 2018 (arXiv 1710.10196), spectral normalisation from T. Miyato et al., ICLR
+2018 (arXiv 1802.05957).
 """
 
 import keras
@@ -14,7 +14,7 @@ from generation.config import Config
 from generation.layers import BatchDeviation, DepthToSpace, PixelNormalization, SpectralConv2D
 from generation.noise import FRAMES_PER_STEP, MARGIN_STEPS
 
-# Channels of each level, from the coarsest, in widths.
+# Channels of each level as multiples of `width`, from the coarsest level to the finest.
 _WIDTHS = (8, 6, 4, 2, 1)
 _DISCRIMINATOR_WIDTHS = (1, 2, 4, 6, 8)
 _SLOPE = 0.2
@@ -24,7 +24,7 @@ _NOISE_CHANNELS = 4
 def generator(config: Config) -> keras.Model:
     """Build the generator: noise `(batch, steps, noise_dim)` to spectrograms `(batch, frames, bands, 1)` in [-1, 1].
 
-    `steps` times 32 frames come out, less a step at either end.
+    The output has 32 frames per step, without the first and the last step.
     """
     noise = keras.Input((None, config.noise_dim), name="noise")
     first_bands = config.bands // FRAMES_PER_STEP
@@ -42,7 +42,7 @@ def generator(config: Config) -> keras.Model:
                 config.width * width, 3, padding="same", kernel_initializer="he_normal", name=f"level_{index}_{number}"
             )(x)
             x = _styled(_activated(x, f"level_{index}_{number}"), style, f"level_{index}_{number}")
-    # The last doubling: each value's four neighbours as channels, at a quarter of the price of two more convolutions.
+    # The last upsampling uses depth-to-space, which costs a quarter of two more convolutions at full size.
     x = layers.Conv2D(4, 3, padding="same", name="picture")(x)
     x = DepthToSpace(2, name="picture_doubled")(x)
     margin = MARGIN_STEPS * FRAMES_PER_STEP
@@ -51,7 +51,7 @@ def generator(config: Config) -> keras.Model:
 
 
 def _styled(x: keras.KerasTensor, style: keras.KerasTensor | None, name: str) -> keras.KerasTensor:
-    """Scale and shift every channel as the piece's style says, through all of the piece alike.
+    """Scale and shift every channel by a function of the style (FiLM).
 
     E. Perez et al., "FiLM: visual reasoning with a general conditioning layer", AAAI 2018 (arXiv 1709.07871).
     """
@@ -69,10 +69,10 @@ def _styled(x: keras.KerasTensor, style: keras.KerasTensor | None, name: str) ->
 
 
 def _noise_at(noise: keras.KerasTensor, level: int, bands: int) -> keras.KerasTensor:
-    """Turn each step of noise into a picture of the level's own size: chance reaches every level without passing all before.
+    """Project each step of noise to the size of a level, so that every level gets noise directly.
 
-    As the hierarchical noise of A. Brock et al., "Large scale GAN training for high fidelity natural image synthesis", ICLR
-    2019 (arXiv 1809.11096).
+    Similar to the hierarchical noise of A. Brock et al., "Large scale GAN training for high fidelity natural image
+    synthesis", ICLR 2019 (arXiv 1809.11096).
     """
     values = layers.Dense(2**level * bands * _NOISE_CHANNELS, name=f"noise_{level}")(noise)
     return layers.Reshape((-1, bands, _NOISE_CHANNELS), name=f"noise_{level}_picture")(values)

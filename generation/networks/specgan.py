@@ -1,4 +1,4 @@
-"""SpecGAN: C. Donahue et al., "Adversarial audio synthesis", ICLR 2019 (arXiv 1802.04208), for spectrograms of 128×128."""
+"""SpecGAN for 128×128 spectrograms: C. Donahue et al., "Adversarial audio synthesis", ICLR 2019 (arXiv 1802.04208)."""
 
 import keras
 from keras import layers
@@ -11,7 +11,7 @@ _SLOPE = 0.2
 
 
 def generator(config: Config) -> keras.Model:
-    """Build the generator: noise `(batch, 1, noise_dim)` to pictures `(batch, 128, 128, 1)` in [-1, 1]."""
+    """Build the generator: noise `(batch, 1, noise_dim)` to spectrograms `(batch, 128, 128, 1)` in [-1, 1]."""
     noise = keras.Input((1, config.noise_dim), name="noise")
     x = layers.Dense(_SIDE * _SIDE * _CHANNELS[0], name="start")(noise)
     x = layers.Reshape((_SIDE, _SIDE, _CHANNELS[0]), name="start_picture")(x)
@@ -22,7 +22,7 @@ def generator(config: Config) -> keras.Model:
 
 
 def discriminator(config: Config) -> keras.Model:
-    """Build the discriminator: pictures `(batch, 128, 128, 1)` to one logit `(batch, 1)`."""
+    """Build the discriminator: spectrograms `(batch, 128, 128, 1)` to one logit `(batch, 1)`."""
     picture = keras.Input((*config.judged_size, 1), name="spectrogram")
     x = picture
     for index, channels in enumerate(reversed(_CHANNELS)):

@@ -1,1 +1,1 @@
-"""The networks that estimate masks or spectra of stems."""
+"""Networks that estimate the masks or spectra of the stems."""

@@ -1,9 +1,9 @@
-"""A small U-Net of convolutions in time and frequency and of dense layers over all frequencies of a frame: TFC-TDF.
+"""TFC-TDF: a small U-Net of time-frequency convolutions and of dense layers over the frequencies of a frame.
 
 W. Choi et al., "Investigating U-Nets with various intermediate blocks for spectrogram-based singing voice separation",
-ISMIR 2020; M. Kim et al., "Sound demixing challenge 2023: TFC-TDF-UNet v3" (arXiv 2306.09382), from which come the bands of the
-spectrum as channels and the order within a block. Batch normalisation stands for instance normalisation here: its
-statistics cost nothing once the network is trained.
+ISMIR 2020; M. Kim et al., "Sound demixing challenge 2023: TFC-TDF-UNet v3" (arXiv 2306.09382). The subbands as channels
+and the order of layers in a block are those of v3. Batch normalisation replaces instance normalisation, because its
+statistics are fixed at inference and cost nothing.
 """
 
 import keras
@@ -20,7 +20,7 @@ def tfc_tdf(config: Config, features: keras.KerasTensor, num_answers: int) -> ke
     Args:
         config: Gives `depth`, `width`, `growth`, `blocks`, `subbands`, `bottleneck` and `dropout`.
         features: Shape `(batch, frames, bins, features)`.
-        num_answers: Number of values for each frame and bin.
+        num_answers: Number of output channels, i.e. values per frame and bin.
 
     Returns:
         Shape `(batch, frames, bins, num_answers)`.
@@ -51,7 +51,7 @@ def tfc_tdf(config: Config, features: keras.KerasTensor, num_answers: int) -> ke
     x = layers.Concatenate(name="with_mixture")([folded, x])
     x = layers.Conv2D(config.width, 1, use_bias=False, name="head")(x)
     x = layers.Activation("gelu", name="head_gelu")(x)
-    # Masks begin near silence: from the usual weights the mixture would come out many times too loud.
+    # Masks start close to 0. With the default initialisation the estimates would be far too loud.
     small = keras.initializers.RandomNormal(stddev=0.01)
     x = layers.Conv2D(bands * num_answers, 1, kernel_initializer=small, name="answers")(x)
     x = layers.Reshape((frames, bins // bands, bands, num_answers), name="answers_by_band")(x)
@@ -66,7 +66,7 @@ def _blocks(config: Config, x: keras.KerasTensor, width: int, name: str) -> kera
 
 
 def _block(config: Config, x: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
-    """Convolve, mix all frequencies of a frame, convolve; what comes in is added to what goes out."""
+    """Convolution, dense layers over frequency, convolution, and a residual connection around them."""
     shortcut = x if x.shape[-1] == width else layers.Conv2D(width, 1, use_bias=False, name=f"{name}_shortcut")(x)
     x = layers.Conv2D(width, 3, padding="same", use_bias=False, name=f"{name}_tfc_0")(_activated(x, f"{name}_tfc_0"))
     bins = x.shape[2]

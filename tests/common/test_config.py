@@ -76,7 +76,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_name(tmp_path):
     ("text", "expected"),
     [
         ("{", "cannot read"),
-        ("[]", "no configuration of a run"),
+        ("[]", "is not the configuration of a run"),
         ('{"task": "counting", "config": {}}', 'belongs to the task "counting", not "kws"'),
         ('{"task": "kws", "config": {"num_mels": 0}}', "expected at least 1"),
     ],

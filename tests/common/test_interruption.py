@@ -70,7 +70,7 @@ def test_a_signal_ends_a_program_whatever_it_does(kind, number, exit_code):
     process.send_signal(number)
     _, error = process.communicate(timeout=patience.SECONDS)
     assert process.returncode == exit_code
-    assert error == "interrupted; what was complete is kept, and the same command goes on\n"
+    assert error == "interrupted; finished work is kept, run the same command to resume\n"
 
 
 def test_impatience_changes_nothing():
@@ -100,7 +100,7 @@ def test_control_c_while_tensorflow_loads_is_no_traceback():
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=patience.SECONDS)
     assert process.returncode == 130
-    assert error == "interrupted; what was complete is kept, and the same command goes on\n"
+    assert error == "interrupted; finished work is kept, run the same command to resume\n"
 
 
 def test_handlers_are_as_they_were_after_the_block():

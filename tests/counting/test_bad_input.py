@@ -1,4 +1,4 @@
-"""What a user can get wrong is one line and exit code 2, and a stopped run goes on."""
+"""What a user can get wrong is one line and exit code 2, and a stopped run resumes."""
 
 import pandas as pd
 import pytest
@@ -37,14 +37,14 @@ def silent_dir(tmp_path_factory):
     ("flags", "message"),
     [
         (["--max_speakers=7"], "the validation split has 6 speakers"),
-        (["--clip_seconds=4"], "voiced cuts of 4.61 s, too few for --max_speakers=2"),
+        (["--clip_seconds=4"], "voiced excerpts of 4.61 s, expected at least --max_speakers=2"),
         (["--max_speakers=1"], "--max_speakers: expected more than --min_speakers=1"),
         (["--corpus=libri"], "--corpus: expected one of synthetic, librispeech, folder, prepared"),
         (["--corpus=folder", "--data_dir="], "--corpus=folder needs --data_dir"),
         (["--data_dir=/nowhere"], "/nowhere"),
         (
             ["--model=countnet", "--clip_seconds=0.2", "--features=magnitude"],
-            "--model=countnet does not take clips of 0.2",
+            "--model=countnet does not support clips of 0.2",
         ),
         (["--heads=sex"], "did you mean: head"),
         (["--model=embedding"], "--model=embedding needs --embedding"),
@@ -61,13 +61,13 @@ def test_flags_that_cannot_be_are_one_line(flags, message, counting_flags, tmp_p
 def test_unknown_sexes_are_one_line_and_can_be_counted(anonymous_dir, counting_flags, tmp_path, capsys):
     flags = [*counting_flags, f"--data_dir={anonymous_dir}", f"--run_dir={tmp_path / 'run'}"]
     assert run(train, *flags) == 2
-    assert "count only: --head=class" in capsys.readouterr().err
+    assert "use --head=class" in capsys.readouterr().err
     assert run(train, *flags, "--head=class", "--epochs=1", "--epoch_examples=16") == 0
 
 
 def test_silence_only_is_one_line(silent_dir, counting_flags, tmp_path, capsys):
     assert run(train, *counting_flags, f"--data_dir={silent_dir}", f"--run_dir={tmp_path / 'run'}") == 2
-    assert "0 speakers with voiced cuts" in capsys.readouterr().err
+    assert "0 speakers with voiced excerpts" in capsys.readouterr().err
 
 
 def test_predict_says_what_it_needs(counting_run, tmp_path, capsys):

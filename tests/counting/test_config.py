@@ -30,7 +30,7 @@ def test_the_report_is_as_published():
         ({"min_level_db": -10.0}, "--min_level_db"),
         ({"min_rt60_seconds": 1.0}, "--min_rt60_seconds"),
         ({"head": "sexes"}, "--head"),
-        ({"corpus": "folder", "subsets": ("dev-clean",)}, "--subsets are those of --corpus=librispeech"),
+        ({"corpus": "folder", "subsets": ("dev-clean",)}, "--subsets: only for --corpus=librispeech"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(changes, message):

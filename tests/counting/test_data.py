@@ -53,7 +53,7 @@ def test_no_speaker_is_in_two_splits(corpus):
 
 
 def test_a_count_outside_the_range_is_one_line(corpus):
-    with pytest.raises(UserError, match="a mixture of 3 speakers is outside the model's range of 1 to 2"):
+    with pytest.raises(UserError, match="a mixture has 3 speakers, expected 1 to 2"):
         data.label_indices(corpus.config, np.array([[1, 0], [1, 2]]))
 
 

@@ -77,7 +77,7 @@ def test_evaluate_repeats_training_and_adds_conditions(counting_run, shards_dir,
     assert (tmp_path / "test_conditions.png").exists()
     table = capsys.readouterr().out
     assert "speakers ± 6 dB" in table
-    assert "women and men both right" in table
+    assert "women and men both correct" in table
 
 
 def test_evaluate_takes_another_split_and_size(counting_run, shards_dir, tmp_path):
@@ -157,7 +157,7 @@ def test_predict_goes_on_where_a_picture_cannot_be_written(counting_run, tmp_pat
     output = capsys.readouterr()
     assert [row["path"][-5:] for row in json.loads(output.out)] == ["b.wav", "a.wav"]
     assert [line.startswith("error: ") for line in output.err.splitlines()] == [True] * 3
-    assert output.err.endswith("2 of the recordings could not be answered; the lines above say why\n")
+    assert output.err.endswith("2 of the recordings could not be processed; the lines above say why\n")
     assert not (tmp_path / "plots").exists()
 
 

@@ -159,8 +159,8 @@ def test_active_speakers_are_counted_where_most_speak_at_once():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"max_speakers": 7}, r"the train split has 6 speakers .* too few for --max_speakers=7"),
-        ({"clip_seconds": 5.0}, r"0 speakers with voiced cuts of 5 s.*longest recording lasts 3 s"),
+        ({"max_speakers": 7}, r"the train split has 6 speakers .* expected at least --max_speakers=7"),
+        ({"clip_seconds": 5.0}, r"0 speakers with voiced excerpts of 5 s.*longest recording lasts 3 s"),
     ],
 )
 def test_too_few_speakers_is_one_line(changes, message):
@@ -171,13 +171,13 @@ def test_too_few_speakers_is_one_line(changes, message):
 
 def test_silence_has_no_voiced_cuts():
     bank = make_bank(active=np.zeros(6 * 300, bool))
-    with pytest.raises(UserError, match="0 speakers with voiced cuts"):
+    with pytest.raises(UserError, match="0 speakers with voiced excerpts"):
         mixing.open_source(Config(), bank, "test")
 
 
 def test_unknown_sexes_are_refused_where_they_are_asked_for():
     bank = make_bank()
     bank = dataclasses.replace(bank, table=bank.table.assign(sex=["F", "M", "", "M", "F", "M"]))
-    with pytest.raises(UserError, match=r"head=sex needs .* speaker2 is not known .*head=class"):
+    with pytest.raises(UserError, match=r"head=sex needs .* speaker2 is unknown .*head=class"):
         mixing.open_source(Config(), bank, "train")
     assert mixing.open_source(Config(head="class"), bank, "train").sexes[2] == ""

@@ -90,7 +90,7 @@ def test_other_recordings_are_refused(voices_dir, shards_dir, tmp_path, capsys):
 def test_somebody_elses_folder_is_left_alone(name, flags, tmp_path, capsys):
     (tmp_path / name).write_text("mine")
     assert run(prepare, *flags, f"--output_dir={tmp_path}") == 2
-    assert f"{name} is of somebody else" in capsys.readouterr().err
+    assert f"{name} was not written by this command" in capsys.readouterr().err
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "mine"}
 
 
@@ -99,7 +99,7 @@ def test_mixtures_do_not_become_recordings(place, voices_dir, shards_dir, tmp_pa
     (tmp_path / "link").symlink_to(voices_dir)
     flags = ["--corpus=folder", f"--data_dir={voices_dir}", f"--shards_dir={shards_dir}"]
     assert run(prepare, *flags, f"--output_dir={tmp_path / 'link' / place}") == 2
-    assert "lies in --data_dir" in capsys.readouterr().err
+    assert "is inside --data_dir" in capsys.readouterr().err
 
 
 def test_a_larger_set_begins_with_the_smaller_one(folder, flags, tmp_path):
@@ -114,7 +114,7 @@ def test_a_larger_set_begins_with_the_smaller_one(folder, flags, tmp_path):
 def test_clips_of_another_length_are_refused(folder, shards_dir, tmp_path, capsys):
     flags = ["--variant=tiny", "--corpus=prepared", f"--data_dir={folder}", f"--shards_dir={shards_dir}"]
     assert run(train, *flags, "--clip_seconds=2", f"--run_dir={tmp_path / 'run'}") == 2
-    assert "lasts 1 s, and --clip_seconds=2" in capsys.readouterr().err
+    assert "lasts 1 s, but --clip_seconds=2" in capsys.readouterr().err
 
 
 def test_the_command_to_train_names_what_is_not_usual():
@@ -135,8 +135,8 @@ def test_a_counter_is_trained_from_the_folder(folder, shards_dir, tmp_path):
     ("changes", "message"),
     [
         ([], "--output_dir is missing"),
-        (["--output_dir=x", "--sizes=5,5"], "--sizes: expected three whole numbers"),
-        (["--output_dir=x", "--corpus=prepared"], "is what this command makes"),
+        (["--output_dir=x", "--sizes=5,5"], "--sizes: expected three positive integers"),
+        (["--output_dir=x", "--corpus=prepared"], "expected a corpus of speakers"),
     ],
 )
 def test_bad_flags_are_one_line(changes, message, flags, tmp_path, monkeypatch, capsys):

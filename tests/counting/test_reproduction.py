@@ -22,7 +22,7 @@ def test_two_networks_stand_beside_the_published_figures(voices_dir, shards_dir,
     assert table.loc["m3", "published_val_accuracy"] == 0.7395
     assert table[["accuracy", "val_accuracy", "test_accuracy", "minutes"]].notna().all().all()
     assert "| M3 | published | 5,923 | 0.573, 74.89 | 0.631, 73.95 |" in (tmp_path / "table.md").read_text()
-    assert "33 mixtures of speakers that training never heard" in capsys.readouterr().out
+    assert "33 mixtures of speakers not in training" in capsys.readouterr().out
     report = json.loads((tmp_path / "report.json").read_text())
     assert [row["network"] for row in report["rows"]] == ["m3", "cnn_2d_1"]
     for name in ("curves.png", "cuts.png"):

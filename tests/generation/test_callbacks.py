@@ -80,11 +80,11 @@ def test_between_looks_the_history_has_gaps(watcher):
     ("history", "look", "fault"),
     [
         ([], GOOD, ""),
-        ([GOOD], GOOD | {"spread_ratio": 0.1}, "it has collapsed"),
+        ([GOOD], GOOD | {"spread_ratio": 0.1}, "samples collapsed, spread is 0.10 times that of recordings"),
         ([GOOD], GOOD | {"spread_ratio": 0.4}, ""),
-        ([GOOD], GOOD | {"frechet_distance": 9.0}, "9.0 times as far from recordings as at best"),
+        ([GOOD], GOOD | {"frechet_distance": 9.0}, "samples diverged, Fréchet distance is 9.0 times the best one"),
         ([GOOD], GOOD | {"frechet_distance": 2.0}, ""),
-        ([GOOD], GOOD | {"replays": 0.5}, "50% of its samples are training excerpts played again"),
+        ([GOOD], GOOD | {"replays": 0.5}, "50% of samples are copies of training excerpts"),
         # An untrained generator makes one thing only: that is no collapse yet.
         ([{"frechet_distance": 50.0, "spread_ratio": 0.02}], GOOD | {"spread_ratio": 0.1}, ""),
     ],
@@ -105,14 +105,14 @@ def test_a_discriminator_that_tells_nothing_is_a_fault_unless_samples_are_near(j
     judge.run.history.append(GOOD)
     look = GOOD | {"frechet_distance": distance, "fake_logit": 0.49}
     assert judge._fault(5, look) == ""
-    assert ("its discriminator does not tell" in judge._fault(15, look)) == is_fault
+    assert ("discriminator does not separate" in judge._fault(15, look)) == is_fault
     assert judge._fault(15, look | {"fake_logit": 0.3}) == ""
 
 
 def test_what_is_no_nearer_after_a_quarter_of_the_training_does_not_learn(judge):
     judge.run.history.append(GOOD)
     no_nearer = GOOD | {"frechet_distance": 1.2 * GOOD["frechet_distance"]}
-    assert judge._fault(5, no_nearer) == "" and "does not learn" in judge._fault(15, no_nearer)
+    assert judge._fault(5, no_nearer) == "" and "do not improve" in judge._fault(15, no_nearer)
     assert judge._fault(15, GOOD | {"frechet_distance": 0.9 * GOOD["frechet_distance"]}) == ""
 
 
@@ -124,21 +124,21 @@ def test_restoring_goes_back_and_slows_down(watcher, caplog):
         network.set_weights([value + 1 for value in network.get_weights()])
     rates = [float(optimizer.learning_rate.numpy()) for optimizer in model.optimizers()]
     with caplog.at_level(logging.WARNING):
-        watcher._answer(9, "it has collapsed")
+        watcher._answer(9, "samples collapsed")
     for network in (model.generator, model.average):
         for value, expected in zip(network.get_weights(), good, strict=True):
             np.testing.assert_array_equal(value, expected)
     assert [float(optimizer.learning_rate.numpy()) for optimizer in model.optimizers()] == pytest.approx(
         [rate / 2 for rate in rates]
     )
-    assert "back to the best averaged weights" in caplog.text and int(model.restores.numpy()) == 1
+    assert "restored the best averaged weights" in caplog.text and int(model.restores.numpy()) == 1
     assert not model.stop_training
 
 
 def test_restoring_too_often_stops(watcher):
     watcher.model.save(watcher.run.model_path)
     for number in range(5):
-        watcher._answer(9 + number, "it has collapsed")
+        watcher._answer(9 + number, "samples collapsed")
     assert watcher.model.stop_training
 
 
@@ -147,8 +147,8 @@ def test_restoring_too_often_stops(watcher):
 )
 def test_stopping_and_ignoring(watcher, stops, caplog):
     with caplog.at_level(logging.WARNING):
-        watcher._answer(9, "it has collapsed")
-    assert watcher.model.stop_training is stops and "it has collapsed" in caplog.text
+        watcher._answer(9, "samples collapsed")
+    assert watcher.model.stop_training is stops and "samples collapsed" in caplog.text
 
 
 def test_samples_that_are_no_numbers_are_answered(watcher, caplog):
@@ -157,5 +157,5 @@ def test_samples_that_are_no_numbers_are_answered(watcher, caplog):
     logs = {"loss": float("nan")}
     with caplog.at_level(logging.WARNING):
         watcher.on_epoch_end(3, logs)
-    assert "no numbers" in caplog.text and np.isnan(logs["frechet_distance"])
+    assert "samples contain NaN or infinite values" in caplog.text and np.isnan(logs["frechet_distance"])
     assert np.all(np.isfinite(callbacks.sample(watcher.model, 2)))

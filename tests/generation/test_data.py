@@ -84,7 +84,7 @@ def test_tracks_shorter_than_an_excerpt_are_left_out(config, tmp_path):
     split = data.prepare_split(data.load_corpus(config, tmp_path / "shards"), "train")
     assert len(split.bank.tracks) == 4 == len(split.bank.pcm)
     assert len(split.bank.rejected) == 4 and "shorter than an excerpt of 1 s" in split.bank.rejected["reason"].iloc[0]
-    with pytest.raises(UserError, match="4 of 8 tracks cannot be used: 50% .* shorter than an excerpt"):
+    with pytest.raises(UserError, match="4 of 8 tracks cannot be used: 50%.* shorter than an excerpt"):
         strict = dataclasses.replace(config, max_rejected=0.05)
         data.prepare_split(data.load_corpus(strict, tmp_path / "shards"), "train")
 

@@ -169,11 +169,11 @@ def test_what_cannot_be_embedded_is_refused(excerpts):
         broken[3, 4, 5] = value
         with pytest.raises(UserError, match="NaN or infinite"):
             embedding(broken)
-    with pytest.raises(UserError, match="expected excerpts as long"):
+    with pytest.raises(UserError, match="expected excerpts of the same length"):
         embedding(excerpts[:, :50])
     with pytest.raises(UserError, match="received 1 excerpts"):
         TextureEmbedding.fit(excerpts[:1], RATE, HOP)
-    with pytest.raises(UserError, match="all alike"):
+    with pytest.raises(UserError, match="all reference excerpts are equal"):
         TextureEmbedding.fit(np.repeat(excerpts[:1], 4, axis=0), RATE, HOP)
 
 

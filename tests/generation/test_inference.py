@@ -112,7 +112,7 @@ def test_cross_fading_joins_without_a_step():
 def test_a_piece_is_saved_and_says_what_it_is(tmp_path):
     generator, _ = recording()
     piece = generator.generate(2, 1.5)
-    assert repr(generator) == "MusicGenerator(1 s unless told, 1000 Hz)" and repr(piece) == "Piece(1.50 s, 1000 Hz)"
+    assert repr(generator) == "MusicGenerator(1 s by default, 1000 Hz)" and repr(piece) == "Piece(1.50 s, 1000 Hz)"
     piece.save(tmp_path / "piece.flac")
     written, rate = soundfile.read(tmp_path / "piece.flac")
     assert rate == 1000

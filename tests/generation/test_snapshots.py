@@ -21,11 +21,11 @@ def test_an_earlier_epoch_comes_back(tmp_path):
 
 
 def test_an_epoch_that_is_not_there_or_of_another_network(tmp_path):
-    with pytest.raises(UserError, match="epoch: there is no snapshot of epoch 7, only of none"):
+    with pytest.raises(UserError, match="epoch: no snapshot of epoch 7, expected one of the saved epochs: none"):
         snapshots.check(tmp_path, 7)
     snapshots.save(network(), tmp_path, 2)
     snapshots.check(tmp_path, 2)
-    with pytest.raises(UserError, match="no snapshot of epoch 7, only of 2"):
+    with pytest.raises(UserError, match="no snapshot of epoch 7, expected one of the saved epochs: 2"):
         snapshots.load(network(), tmp_path, 7)
     with pytest.raises(UserError, match=r"cannot read .*epoch_0002\.npz: .*; choose another epoch"):
         snapshots.load(network(4), tmp_path, 2)

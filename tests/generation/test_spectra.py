@@ -88,7 +88,7 @@ def test_the_graph_of_sound_follows_the_scale_and_takes_any_length(config, wavef
 
 
 def test_excerpts_without_music_are_refused(config):
-    with pytest.raises(UserError, match="hold no music"):
+    with pytest.raises(UserError, match="contain no music"):
         Spectra(config).adapt([tf.zeros((2, config.num_samples))])
 
 

@@ -17,7 +17,7 @@ def test_the_threshold_is_the_largest_that_keeps_the_share(keep, expected):
 def test_a_run_without_a_stored_threshold_still_has_one(tmp_path, caplog):
     caplog.set_level("INFO")
     assert acceptance.load_threshold(tmp_path) == 0.7
-    assert "threshold.json does not exist, so the threshold is 0.7" in caplog.text
+    assert "threshold.json does not exist; using the threshold 0.7" in caplog.text
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"threshold": "high"}', '{"threshold": 1.5}'])

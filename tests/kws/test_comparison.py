@@ -69,7 +69,7 @@ def test_every_encoder_has_a_variant_of_its_name():
     ("arguments", "expected"),
     [
         (["--variants=res_cn"], 'Did you mean "res_cnn"?'),
-        (["--model=m5"], "--model: the variants choose it"),
+        (["--model=m5"], "--model: each variant sets its own"),
         (["--variants=embedding"], "--variants=embedding alone needs --embedding"),
     ],
 )

@@ -23,7 +23,7 @@ def test_twelve_labels_are_ten_words_silence_and_unknown():
         ({"win_length": 1024}, "--win_length: expected at most --n_fft=512, got 1024"),
         ({"num_mfcc": 41}, "--num_mfcc: expected at most --num_mels=40, got 41"),
         ({"min_snr_db": 50.0}, "--min_snr_db: expected at most --max_snr_db=40.0, got 50.0"),
-        ({"words": ("yes", "no", "yes")}, "--words: yes stands there twice"),
+        ({"words": ("yes", "no", "yes")}, "--words: yes is listed twice"),
         ({"fold": 5}, "--fold: expected at most 4 with --num_folds=5"),
         ({"words": ("yes",), "unseen_words": ("bed", "yes")}, "--unseen_words: yes is one of --words"),
         ({"corpus": "synthetic,gtzan"}, "--corpus: expected one or several of"),

@@ -59,4 +59,4 @@ def test_the_same_command_again_trains_nothing(folds):
 @pytest.mark.parametrize("flag", ["--fold=1", "--split_rule=official", "--unseen_words=trill"])
 def test_what_cross_validation_decides_is_refused(folds, flag, capsys):
     assert run(*folds[0], flag) == 2
-    assert "cross-validation sets it itself" in capsys.readouterr().err
+    assert "cross-validation sets it for each fold" in capsys.readouterr().err

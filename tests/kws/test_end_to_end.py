@@ -251,9 +251,9 @@ def test_the_saved_model_answers_by_the_threshold_as_predict_does():
 
 
 def test_an_export_that_differs_is_an_error():
-    with pytest.raises(UserError, match="answers differ .* by 0.01, allowed 0.0001"):
+    with pytest.raises(UserError, match="outputs differ .* by 0.01, allowed 0.0001"):
         graphs.compare("litert", np.zeros((2, 3)), np.full((2, 3), 0.01), 1e-4)
-    with pytest.raises(UserError, match="answers differ"):
+    with pytest.raises(UserError, match="outputs differ"):
         graphs.compare("litert", np.zeros((2, 3)), np.full((2, 3), np.nan), 1e-4)
 
 

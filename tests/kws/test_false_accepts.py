@@ -55,7 +55,7 @@ def test_keywords_are_found_in_a_stream_of_clips(run_dir, shards_dir):
 
 def test_folders_without_recordings_are_refused(run_dir, tmp_path):
     spotter = load_for_inference(run_dir, 0.5)
-    with pytest.raises(UserError, match="holds no audio files"):
+    with pytest.raises(UserError, match="has no audio files"):
         false_accepts.false_accepts(spotter, tmp_path)
     (tmp_path / "a.wav").write_bytes(b"")
     with pytest.raises(UserError, match="none of the 1 recordings .* can be read"):
@@ -68,5 +68,5 @@ def test_evaluate_reports_false_accepts_an_hour(run_dir, shards_dir, radio_dir, 
     figures = json.loads((tmp_path / "out.json").read_text())["background"]
     assert figures["protocol"]["threshold"] == json.loads((run_dir / "threshold.json").read_text())["threshold"]
     shown = capsys.readouterr().out
-    assert "false accepts an hour" in shown
-    assert "keywords found right" in shown
+    assert "false accepts per hour" in shown
+    assert "keywords found and correct" in shown

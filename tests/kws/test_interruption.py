@@ -88,7 +88,7 @@ def test_a_training_that_was_killed_again_and_again_gives_the_same_weights(train
     before = pd.read_csv(history)
     result = subprocess.run(command, capture_output=True, text=True, timeout=patience.SECONDS)
     assert result.returncode == 0, result.stderr[-2000:]
-    assert f"going on after epoch {len(before)}" in result.stderr
+    assert f"resuming after epoch {len(before)}" in result.stderr
     pd.testing.assert_frame_equal(pd.read_csv(history).head(len(before)), before)
     assert undisturbed.wait(timeout=patience.SECONDS) == 0
     assert readable.differences(tmp_path / "undisturbed" / "run", folder / "run") == []

@@ -43,7 +43,7 @@ def test_twelve_label_operation_adds_unknown_and_silence_about_as_often_as_a_wor
     assert unknown["path"].str.contains("rising").all()
 
 
-def test_cuts_of_speech_fill_up_the_unknown_words_of_training(commands_config, shards_dir, tmp_path, rng):
+def test_excerpts_of_speech_fill_up_the_unknown_words_of_training(commands_config, shards_dir, tmp_path, rng):
     (tmp_path / "speech").mkdir()
     soundfile.write(tmp_path / "speech" / "talk.wav", rng.normal(0, 0.1, 60 * RATE), RATE)
     changes = {"unknown": True, "unknown_ratio": 2.0, "speech_dir": str(tmp_path / "speech")}
@@ -103,10 +103,10 @@ def test_unseen_words_are_not_heard_from_synthetic_voices_either():
     rows = [("a/bed/1.wav", "_unknown_", "synthetic"), ("a/cat/1.wav", "_unknown_", "synthetic")]
     rows += [("b/bed/1.wav", "bed", "folder"), ("b/cat/1.wav", "cat", "folder")]
     others = pd.DataFrame(rows, columns=["path", "label", "corpus"]).assign(split="train")
-    assert recordings._is_kept_out(config, others).tolist() == [True, False, True, False]
-    assert not recordings._is_kept_out(config, others.assign(split="test")).any()
+    assert recordings._is_excluded(config, others).tolist() == [True, False, True, False]
+    assert not recordings._is_excluded(config, others.assign(split="test")).any()
     at_random = dataclasses.replace(config, split_rule="random")
-    assert recordings._is_kept_out(at_random, others.assign(split="test")).tolist() == [True, False, True, False]
+    assert recordings._is_excluded(at_random, others.assign(split="test")).tolist() == [True, False, True, False]
 
 
 def test_folds_hold_each_speaker_and_each_other_word_out_once(many_words_config, shards_dir):
@@ -163,7 +163,7 @@ def test_a_comma_belongs_to_the_name_of_a_folder_that_is_there(tmp_path):
     assert recordings.folders_of(f",{one}", ["synthetic", "folder"]) == ["", one]
     assert recordings.folders_of("", ["synthetic", "folder"]) == ["", ""]
     assert recordings.folders_of("x,y", ["speech_commands", "folder"]) == ["x", "y"]
-    with pytest.raises(UserError, match="expected 2 folders, one for each corpus, got 3"):
+    with pytest.raises(UserError, match="expected 2 folders, one per corpus, got 3"):
         recordings.folders_of("x,y,z", ["speech_commands", "folder"])
 
 
@@ -180,7 +180,7 @@ def test_folders_with_a_comma_and_decomposed_accents_are_read(tmp_path, shards_d
 
 
 def test_a_classifier_of_one_class_is_refused(corpus_config, shards_dir):
-    with pytest.raises(UserError, match='the only class is "low"; a classifier needs at least two'):
+    with pytest.raises(UserError, match='the only class is "low", expected at least two'):
         data.load_corpus(dataclasses.replace(corpus_config, words=("low",)), shards_dir)
 
 

@@ -71,7 +71,7 @@ def test_the_figures_follow_from_the_probabilities(judged):
 def test_the_table_and_the_plot_show_every_group(judged, tmp_path):
     _, _, figures, scores = judged
     shown = rejection.format_table(figures)
-    for name in ("keywords kept and right", "noise rejected", "unseen words, speakers of test rejected"):
+    for name in ("keywords accepted and correct", "noise rejected", "unseen words, speakers of test rejected"):
         assert shown.count(name) == 2, name
     assert rejection.save_plot(scores, figures, tmp_path / "plot.png") == [tmp_path / "plot.png"]
     assert rejection.save_plot({"keywords": scores["keywords"]}, figures, tmp_path / "none.png") == []
@@ -84,7 +84,7 @@ def test_pooled_figures_add_the_counts_up(judged):
         for name, rate in figures[point]["rejected"].items():
             assert pooled[point]["rejected"][name]["count"] == 2 * rate["count"]
         assert pooled[point]["keywords_kept"]["share"] == figures[point]["keywords_kept"]["share"]
-    assert "keywords kept" in rejection.format_table(pooled)
+    assert "keywords accepted" in rejection.format_table(pooled)
 
 
 def test_older_configurations_keep_the_usual_share(tmp_path):

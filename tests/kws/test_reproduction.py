@@ -59,7 +59,7 @@ def test_a_row_is_trained_on_both_splits_and_stands_beside_the_published_one(rep
         assert row["test_accuracy_low"] <= row["test_accuracy"] == figures["accuracy"] <= row["test_accuracy_high"]
     assert table["test_speakers_trained_on"].tolist()[1] > 0 == table["test_speakers_trained_on"].tolist()[2]
     assert (folder / "table.md").read_text() in shown
-    assert "80 clips of the ten words by 8 speakers, 70 of them of a full 1 s" in shown
+    assert "80 clips of the ten words by 8 speakers, 70 of them at least 1 s long" in shown
     assert "| 5 × 128 | published | 1.2394, 57.21 | 1.1219, 63.82 | 1.1008, 66.46 |" in shown
     assert "80 clips, quick: a fifth of the epochs" in shown
     assert json.loads((folder / "report.json").read_text())["rows"][0]["test_loss"] == 1.1008
@@ -111,7 +111,7 @@ def test_rows_are_those_of_the_report_and_full_length_unless_quick():
     [
         ("--rows=5x64", "--rows: expected any of 5x128, 10x64, 20x64, 30x64, 40x64, 40x32, got '5x64'"),
         ("--rows=", "--rows: expected any of"),
-        ("--seeds=0,-1", "--seeds: expected whole numbers from 0 separated by commas, got '0,-1'"),
+        ("--seeds=0,-1", "--seeds: expected non-negative integers separated by commas, got '0,-1'"),
         ("--data_dir=nowhere", "nowhere is not a folder"),
     ],
 )

@@ -87,7 +87,7 @@ def test_a_random_split_divides_windows_and_no_window_is_in_two(load):
     assert not windows[0] & windows[1] and not windows[0] & windows[2] and not windows[1] & windows[2]
     sizes = np.array([len(each) for each in windows])
     np.testing.assert_allclose(sizes / sizes.sum(), [0.81, 0.09, 0.1], atol=0.02)
-    assert "windows its own" in data.describe(splits[0])
+    assert "windows in this one" in data.describe(splits[0])
     assert data.steps_per_epoch(dataclasses.replace(corpus.config, epoch_examples=0), splits[0]) == sizes[0] // 4
     drawn = next(iter(data.build_dataset(corpus.config, splits[0], training=True)))
     assert drawn[0].shape[0] == 4

@@ -197,12 +197,12 @@ def test_stems_are_saved_and_say_what_they_are(tmp_path, rng):
 @pytest.mark.parametrize(
     ("source", "rate", "line"),
     [
-        (np.zeros((9, 6)), None, "the song has 6 channels, the model takes one or two"),
+        (np.zeros((9, 6)), None, "the song has 6 channels, expected one or two"),
         (np.zeros(0), None, "the waveform has no samples"),
         (np.array([0.1, np.nan]), None, "contains NaN or infinite samples"),
         (np.zeros(9, np.int64), None, "samples of type int64"),
         (np.zeros(9), 12.5, "sample_rate: expected a whole number"),
-        ("song.wav", 8000, "sample_rate is that of a waveform in memory"),
+        ("song.wav", 8000, "sample_rate is only for waveforms in memory"),
         ("nowhere.wav", None, "nowhere.wav does not exist"),
         ([0.1, 0.2], None, "expected a path, a binary file or a NumPy waveform, got list"),
     ],

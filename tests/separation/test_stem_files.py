@@ -62,7 +62,7 @@ def test_an_excerpt_and_what_was_not_named(separator, song):
 def test_more_channels_than_a_stereo_model_takes(separator, tmp_path):
     six = tmp_path / "six.wav"
     soundfile.write(six, np.zeros((RATE, 6)), RATE)
-    with pytest.raises(UserError, match=r"six\.wav has 6 channels, the model takes one or two"):
+    with pytest.raises(UserError, match=r"six\.wav has 6 channels, expected one or two"):
         separate(separator, six, ["vocals"])
     assert not (tmp_path / "vocals.wav").exists()
 
@@ -78,8 +78,8 @@ def test_stems_are_chosen_by_name():
     ("wanted", "line"),
     [
         (["vocal"], "stems: expected any of vocals, drums, accompaniment, got 'vocal'. Did you mean \"vocals\"?"),
-        (["drums", "drums"], "stems: a stem stands there twice"),
-        (["drums", "vocals", "accompaniment"], "stems: nothing is left for accompaniment"),
+        (["drums", "drums"], "stems: expected each stem once, got drums,drums"),
+        (["drums", "vocals", "accompaniment"], "stems: no stem is left for accompaniment"),
     ],
 )
 def test_stems_that_cannot_be(wanted, line):

@@ -1,8 +1,8 @@
-"""What a file of audio really holds, whatever its header says.
+"""Find the audio streams in a file and their real length, whatever the header says.
 
-Recorders lose power before they write a length, programs that write into a pipe do not know it, disks and networks cut
-files short, and people join files with `cat`. `examine` finds the streams in a file and how far each one goes; opened as
-a `PartFile`, libsndfile reads each one to its end. Nothing is decoded here, and a file is not changed.
+Headers are often wrong: recorders lose power before they write a length, programs that write to a pipe do not know it,
+files are truncated, and people join files with `cat`. `examine` finds the streams in a file and where each one ends.
+libsndfile reads a stream to its end through a `PartFile`. Nothing is decoded here, and files are not changed.
 
 | module | formats |
 |---|---|
@@ -22,19 +22,19 @@ from common.audio.containers.content import Content, Part
 
 __all__ = ["Content", "Part", "PartFile", "examine"]
 
-# Each takes the content and where a stream may begin, and returns the stream, or None where it is of another format.
+# Each function takes the content and a start position, and returns the stream there, or None for another format.
 FORMATS: tuple[Callable[[Content, int], Part | None], ...] = (chunks.part, flac.part, ogg.part, boxes.part, mpeg.part)
 _ID3_HEADER = 10
 
 
 def examine(file: BinaryIO) -> list[Part]:
-    """Find the streams in a file: more than one where files were joined.
+    """Find the streams in a file; joined files have more than one.
 
     Args:
         file: Seekable.
 
     Returns:
-        The streams in order; none where the file is of no format that is known here.
+        The streams in order; empty for unknown formats.
     """
     content = Content(file)
     found: list[Part] = []
@@ -49,7 +49,7 @@ def examine(file: BinaryIO) -> list[Part]:
 
 
 def _skip_padding(content: Content, position: int) -> int:
-    """Return where something begins that is neither zero bytes nor an ID3 tag, which stand before streams of any format."""
+    """Return the first position after zero bytes and ID3 tags, which may precede streams of any format."""
     while True:
         start = content.first_nonzero(position)
         if content.read(start, 3) == b"ID3":
@@ -66,16 +66,16 @@ def _skip_padding(content: Content, position: int) -> int:
 
 
 class PartFile:
-    """A stream of a file as a file of its own, read-only, as libsndfile reads it.
+    """A read-only file object for one stream of a file, for libsndfile.
 
     Args:
-        file: The file that the stream is in.
+        file: The file that contains the stream.
         part: The stream.
     """
 
     def __init__(self, file: BinaryIO, part: Part):
         self._file = file
-        self._pieces: list[tuple[int, int, bytes | int]] = []  # first byte, end, and what is there or where it is
+        self._pieces: list[tuple[int, int, bytes | int]] = []  # begin, end, and the bytes or their position in `file`
         size = 0
         for piece in part.pieces:
             length = len(piece) if isinstance(piece, bytes) else piece[1] - piece[0]
@@ -86,31 +86,31 @@ class PartFile:
         self._current = 0
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a byte; a place outside the stream, where damaged headers lead, changes nothing."""
+        """Seek; positions outside the stream, as from damaged headers, are ignored."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if 0 <= base + offset <= self._size:
             self._position = base + offset
         return self._position
 
     def tell(self) -> int:
-        """Return the next byte to read."""
+        """Return the position of the next byte."""
         return self._position
 
     def read(self, num_bytes: int = -1) -> bytes:
-        """Read on."""
+        """Read from the current position."""
         wanted = self._size - self._position if num_bytes < 0 else num_bytes
         parts = []
         while wanted > 0 and self._position < self._size:
             data = self._read_from_piece(wanted)
             if not data:
-                break  # The file became shorter meanwhile.
+                break  # The file was truncated meanwhile.
             parts.append(data)
             self._position += len(data)
             wanted -= len(data)
         return b"".join(parts)
 
     def _read_from_piece(self, wanted: int) -> bytes:
-        # Streams of many pieces are read in order, almost always.
+        # Pieces are almost always read in order, so the current one is tried first.
         if not self._pieces[self._current][0] <= self._position < self._pieces[self._current][1]:
             self._current = next(
                 index for index, (first, end, _) in enumerate(self._pieces) if first <= self._position < end

@@ -1,6 +1,6 @@
-"""MP4 and M4A, WMA, WebM and Matroska: where one ends and another begins, for FFmpeg, which reads one, from its first byte.
+"""MP4 and M4A, WMA, WebM and Matroska: find the end of a recording, because FFmpeg reads only one, from its first byte.
 
-How long they are FFmpeg says; see `common.audio.ffmpeg`.
+FFmpeg gives their length; see `common.audio.ffmpeg`.
 """
 
 import struct
@@ -11,15 +11,15 @@ from common.audio.containers.content import Content, Part
 _ASF_HEADER = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"
 _ASF_DATA = b"\x36\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"
 _ASF_OBJECT_BYTES = 24
-# What may be cut off by the end of the file; other boxes that go beyond it are none.
+# Boxes that may be truncated at the end of the file; other boxes that exceed it are invalid.
 _LONG = (b"mdat", b"moov", b"moof", _ASF_DATA)
 _EBML = b"\x1a\x45\xdf\xa3"
 
 
 def part(content: Content, begin: int) -> Part | None:
-    """Return the recording that begins at `begin`, or None if it is of none of these formats."""
+    """Return the recording that begins at `begin`, or None for other formats."""
     if content.read(begin, len(_EBML)) == _EBML:
-        return Part(((begin, content.size),), content.size)  # FFmpeg reads on where another one follows.
+        return Part(((begin, content.size),), content.size)  # FFmpeg continues with an appended recording.
     if is_mp4(content, begin):
         return _boxes(content, begin, _mp4_box)
     if content.read(begin, len(_ASF_HEADER)) == _ASF_HEADER:
@@ -28,12 +28,12 @@ def part(content: Content, begin: int) -> Part | None:
 
 
 def is_mp4(content: Content, position: int) -> bool:
-    """Whether an MP4 begins here; its first bytes, a size, are zeros mostly."""
+    """Whether an MP4 begins here; it starts with a size, whose bytes are mostly zero."""
     return content.read(position + 4, 4) == b"ftyp"
 
 
 def _boxes(content: Content, begin: int, read: Callable[[Content, int], tuple[bytes, int] | None]) -> Part:
-    """Follow boxes to the end of the file, or to one that begins another recording."""
+    """Follow boxes to the end of the file or to the first box of another recording."""
     position, first = begin, None
     while (box := read(content, position)) is not None:
         name, size = box
@@ -49,7 +49,7 @@ def _boxes(content: Content, begin: int, read: Callable[[Content, int], tuple[by
 
 
 def _mp4_box(content: Content, position: int) -> tuple[bytes, int] | None:
-    """Return the name of a box and its size; None if this is none."""
+    """Return the name and size of a box; None if there is no box here."""
     head = content.read(position, 16)
     if len(head) < 8 or not all(32 <= letter < 127 for letter in head[4:8]):
         return None

@@ -1,7 +1,7 @@
-"""Formats of chunks, each with its size: WAV, RF64, W64, AIFF, CAF; and AU, which is a header and samples.
+"""Chunk formats: WAV, RF64, W64, AIFF and CAF; and AU, which has one header and the samples.
 
-Whether the size of the samples can be believed shows in what follows them: another chunk, another recording, zeros, or the
-end of the file. Else they go on to the end of the file.
+The stated size of the samples is trusted if another chunk, another recording, zeros or the end of the file follows
+them. Otherwise the samples extend to the end of the file.
 """
 
 import dataclasses
@@ -13,26 +13,26 @@ from common.audio.containers.content import RECORDINGS, Content, Part
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _LARGEST = 2**32 - 1
-# Sizes of 32 bits from here on are what programs write that do not know them.
+# 32-bit sizes from here on are placeholders of programs that do not know the size.
 _UNKNOWN_FROM = 2**31 - 2**16
 _LONGEST_HEADER = 2**24
 _SEARCHED = 2**16
-# Formats of WAV whose samples are all of one size: integers, floating point, A-law, mu-law, and what names them elsewhere.
+# WAV formats with a fixed sample size: integer, floating point, A-law, mu-law, and the extensible format.
 _PLAIN = (1, 3, 6, 7, 0xFFFE)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Layout:
-    """How a format lays its chunks out.
+    """The chunk layout of a format.
 
     Attributes:
-        first: Where the first chunk is, from the beginning of the file.
-        header: Identifier and size of a chunk, as `struct` packs them.
-        data: Identifier of the samples.
+        first: Offset of the first chunk from the beginning of the file.
+        header: `struct` format of a chunk header, identifier and size.
+        data: Identifier of the chunk of samples.
         alignment: Chunks begin at multiples of this.
-        counts_header: Whether a chunk's size counts its header.
-        signature: What a file of the format begins with, and where that stands.
-        before_samples: Bytes of the samples' chunk that are none.
+        counts_header: Whether the size of a chunk includes its header.
+        signature: Bytes that identify the format, and their offset.
+        before_samples: Bytes in the chunk of samples before the first sample.
     """
 
     first: int
@@ -48,7 +48,7 @@ class _Layout:
         return struct.calcsize(self.header)
 
     def size_of(self, stated: int) -> int:
-        """Return the size of a chunk's content."""
+        """Return the size of the content of a chunk."""
         return stated - self.header_bytes if self.counts_header else stated
 
 
@@ -57,7 +57,7 @@ _BIG = _Layout(12, ">4sI", b"data", (b"WAVE", 8))
 _AIFF = _Layout(12, ">4sI", b"SSND", (b"AIF", 8), before_samples=8)
 _CAF = _Layout(8, ">4sQ", b"data", (b"caff\x00\x01\x00\x00desc", 0), alignment=1, before_samples=4)
 _W64 = _Layout(40, "<16sQ", _W64_DATA, (_W64_RIFF, 0), alignment=8, counts_header=True)
-# Chunks that programs write behind the samples, in lower case.
+# Chunks that programs write after the samples, in lower case.
 _BEHIND = (
     *(
         b"list",
@@ -109,7 +109,7 @@ _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
 
 def part(content: Content, begin: int) -> Part | None:
-    """Return the recording that begins at `begin`, or None if it is of none of these formats."""
+    """Return the recording that begins at `begin`, or None for other formats."""
     head = content.read(begin, 16)
     if head[:4] == b".snd":
         return _au(content, begin)
@@ -147,7 +147,7 @@ def _layout(head: bytes) -> _Layout | None:
 
 
 def _find_samples(content: Content, begin: int, layout: _Layout) -> tuple[int, int] | None:
-    """Return where the chunk of samples is, and the size that it states."""
+    """Return the position of the chunk of samples, and its stated size."""
     position = begin + layout.first
     wide_size = None
     while (chunk := _chunk(content, layout, position, begin)) is not None:
@@ -161,9 +161,9 @@ def _find_samples(content: Content, begin: int, layout: _Layout) -> tuple[int, i
 
 
 def _chunk(content: Content, layout: _Layout, position: int, begin: int = 0) -> tuple[bytes, int, int] | None:
-    """Return name and size of a chunk, and where the next one is; None if there is no chunk that can be believed.
+    """Return the name and size of a chunk, and the position of the next one; None if there is no plausible chunk.
 
-    The samples' own size is not checked: it is what this module is about.
+    The size of the chunk of samples is not checked here.
     """
     head = content.read(position, layout.header_bytes)
     if len(head) < layout.header_bytes:
@@ -180,7 +180,7 @@ def _chunk(content: Content, layout: _Layout, position: int, begin: int = 0) -> 
 
 
 def _end_of_samples(content: Content, layout: _Layout, begin: int, first: int, stated: int) -> tuple[int, int]:
-    """Return where the samples end, and where what belongs to the recording does."""
+    """Return the end of the samples, and the end of the recording."""
     end = first + stated
     if not _is_unknown(layout, stated) and end <= content.size and (stated or first == content.size):
         for padding in range(layout.alignment if layout.alignment > 1 else 1):
@@ -189,21 +189,21 @@ def _end_of_samples(content: Content, layout: _Layout, begin: int, first: int, s
                 return end, after
         following = _next_recording(content, layout, first)
         if following < end:
-            return following, following  # This one was cut off, and another one joined.
+            return following, following  # This recording was truncated, and another one appended.
         whole = _end_of_container(content, layout, begin)
         if whole in range(end, end + layout.alignment):
-            return end, end  # Two sizes that agree are believed: what follows is somebody else's.
+            return end, end  # Both stated sizes agree: what follows is not part of the recording.
         if whole is not None and _reaches(content, layout, end, whole):
             return end, whole
     elif not stated and _end_of_chunks(content, layout, first) == content.size:
         return first, content.size
-    # Nobody knows: to the end of the file, or to where the next recording begins.
+    # The size is unknown: read to the end of the file or to the next recording.
     following = _next_recording(content, layout, first)
     return _before_chunks(content, layout, first, following), following
 
 
 def _next_recording(content: Content, layout: _Layout, position: int) -> int:
-    """Return where the next recording of the format begins, or the end of the file."""
+    """Return the position of the next recording of the format, or the end of the file."""
     signature, offset = layout.signature
     position += offset
     while (position := content.find(signature, position)) >= 0:
@@ -214,7 +214,7 @@ def _next_recording(content: Content, layout: _Layout, position: int) -> int:
 
 
 def _end_of_container(content: Content, layout: _Layout, begin: int) -> int | None:
-    """Return where the recording ends by the size that its beginning states; None where that is none."""
+    """Return the end of the recording by the size in its first header; None if that size is missing or invalid."""
     if layout is _CAF:
         return None
     if layout is _W64:
@@ -227,7 +227,7 @@ def _end_of_container(content: Content, layout: _Layout, begin: int) -> int | No
 
 
 def _reaches(content: Content, layout: _Layout, position: int, end: int) -> bool:
-    """Whether chunks of any name follow each other to just where the recording ends."""
+    """Whether consecutive chunks of any name end exactly at the end of the recording."""
     while position < end:
         head = content.read(position, layout.header_bytes)
         if len(head) < layout.header_bytes or not any(head):
@@ -240,7 +240,7 @@ def _reaches(content: Content, layout: _Layout, position: int, end: int) -> bool
 
 
 def _before_chunks(content: Content, layout: _Layout, first: int, end: int) -> int:
-    """Return where chunks begin that end with the recording, if there are any: they are no samples."""
+    """Return the position of the chunks after the samples, at the end of the recording; `end` if there are none."""
     begin = max(first, end - _SEARCHED)
     window = content.read(begin, end - begin).lower()
     found = (window.find(name) for name in _BEHIND)
@@ -251,7 +251,7 @@ def _before_chunks(content: Content, layout: _Layout, first: int, end: int) -> i
 
 
 def _end_of_chunks(content: Content, layout: _Layout, position: int) -> int | None:
-    """Follow chunks to the end of the recording; None if what is here is no chunk, and so may be samples."""
+    """Follow chunks to the end of the recording; None if there is no chunk at `position`, so it may be samples."""
     known = False
     while position < content.size:
         if content.read(position, 4) in RECORDINGS or content.read(position, 11).startswith(_TAGS):
@@ -262,21 +262,21 @@ def _end_of_chunks(content: Content, layout: _Layout, position: int) -> int | No
         known = known or content.read(position, 4).lower() in _BEHIND
         chunk = _chunk(content, layout, position)
         if chunk is None or chunk[0] == layout.data:
-            # Behind a chunk that is known for sure others may be cut off, or of a wrong size.
+            # After a known chunk, others may be truncated or have a wrong size.
             return _next_recording(content, layout, position) if known else None
         position = chunk[2]
     return content.size
 
 
 def _is_unknown(layout: _Layout, stated: int, wide: bool = False) -> bool:
-    """Whether a size is one that programs write who do not know it."""
+    """Whether a size is a placeholder of programs that do not know it."""
     if layout.header.endswith("I") and not wide and stated <= _LARGEST:
         return stated >= _UNKNOWN_FROM
     return stated >= 2**62
 
 
 def _with_size(header: bytes, layout: _Layout, size: int, at: int, wide: bool) -> bytes:
-    """Return the bytes before the samples with their true size."""
+    """Return the bytes before the samples with the real size of the samples."""
     counted = size + layout.header_bytes if layout.counts_header else size
     name = header[at : at + layout.header_bytes - struct.calcsize(layout.header[0] + layout.header[-1])]
     if layout is _CAF:
@@ -297,7 +297,7 @@ def _with_size(header: bytes, layout: _Layout, size: int, at: int, wide: bool) -
 
 
 def _rf64(header: bytes, at: int, size: int) -> bytes:
-    """Return the header of a WAV of any length: 64 bits for its sizes, in a chunk of their own."""
+    """Return an RF64 header, which stores 64-bit sizes in a separate chunk."""
     chunks = header[12:at]
     if chunks[:4] == b"ds64":
         chunks = chunks[8 + struct.unpack("<I", chunks[4:8])[0] :]
@@ -307,7 +307,7 @@ def _rf64(header: bytes, at: int, size: int) -> bytes:
 
 
 def _frame_bytes(header: bytes, layout: _Layout) -> int:
-    """Return the bytes of a sample of all channels, 0 where they are packed otherwise."""
+    """Return the bytes per sample over all channels; 0 for compressed encodings."""
     try:
         if layout is _AIFF:
             channels, bits = struct.unpack_from(">h4xh", header, header.index(b"COMM") + 8)

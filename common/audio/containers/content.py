@@ -1,4 +1,4 @@
-"""The bytes of a file, and the streams in it."""
+"""The bytes of a file, and a stream in it."""
 
 import dataclasses
 import io
@@ -8,7 +8,7 @@ from typing import BinaryIO
 _WINDOW = 2**16
 _SEARCHED = 2**20
 _ZEROS = bytes(_WINDOW)
-# What recordings begin with: RIFF, W64, AIFF, CAF, AU, FLAC, Ogg.
+# First bytes of recordings: RIFF, W64, AIFF, CAF, AU, FLAC, Ogg.
 RECORDINGS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff", b".snd", b"fLaC", b"OggS", b"riff")
 
 
@@ -17,12 +17,12 @@ class Part:
     """A stream of a file, in a form that libsndfile reads to its end.
 
     Attributes:
-        pieces: What to read one after another: bytes put in place of a header, or first byte and end in the file.
-        end: Where in the file the next stream may begin.
-        stated_samples: The length that the header states, in samples; 0 where it states none.
-        lacks_end: Whether the end is missing although no header states how much.
-        has_gap: Whether something is missing inside.
-        num_left: Bytes behind the samples that are no part of the recording by its header, and nothing known either.
+        pieces: The stream in order: bytes that replace a header, or (begin, end) positions in the file.
+        end: Position in the file where the next stream may begin.
+        stated_samples: Length in the header, in samples, where it exceeds the real length; 0 otherwise.
+        lacks_end: Whether the end is missing and the length of the missing part is unknown.
+        has_gap: Whether data in the middle is missing.
+        num_left: Bytes after the samples that are neither part of the recording, by its header, nor a known chunk.
     """
 
     pieces: tuple[bytes | tuple[int, int], ...]
@@ -33,7 +33,7 @@ class Part:
     num_left: int = 0
 
     def is_file(self, size: int) -> bool:
-        """Whether the stream is a whole file of that many bytes, as it is."""
+        """Whether the stream is the unchanged whole file of `size` bytes."""
         return self.pieces == ((0, size),)
 
 
@@ -59,7 +59,7 @@ class Content:
         return self._window[offset : offset + num_bytes]
 
     def find(self, wanted: bytes, begin: int, end: int | None = None) -> int:
-        """Return where `wanted` is next, -1 if nowhere before `end`."""
+        """Return the position of the next `wanted` before `end`, or -1."""
         end = self.size if end is None else end
         overlap = len(wanted) - 1
         while begin + overlap < end:
@@ -73,7 +73,7 @@ class Content:
         return -1
 
     def search(self, pattern: re.Pattern[bytes], begin: int, end: int, longest: int = 4) -> int:
-        """Return where a pattern of at most `longest` bytes is next, -1 if nowhere before `end`."""
+        """Return the position of the next match before `end` of a pattern of at most `longest` bytes, or -1."""
         while begin < end:
             window = self.read(begin, min(_WINDOW, end - begin))
             if found := pattern.search(window):
@@ -84,7 +84,7 @@ class Content:
         return -1
 
     def first_nonzero(self, begin: int) -> int:
-        """Return the next byte that is not zero, or the size of the file."""
+        """Return the position of the next nonzero byte, or the size of the file."""
         while begin < self.size:
             window = self.read(begin, _WINDOW)
             if not window:
@@ -95,7 +95,7 @@ class Content:
         return self.size
 
     def last_nonzero(self, begin: int, end: int) -> int:
-        """Return the last byte before `end` that is not zero, or `begin`."""
+        """Return the position of the last nonzero byte before `end`, or `begin`."""
         while end > begin:
             first = max(begin, end - _WINDOW)
             rest = self.read(first, end - first).rstrip(b"\0")

@@ -1,6 +1,6 @@
-"""FLAC: frames that are numbered and carry checksums, so that the last whole one tells how long a stream is.
+"""FLAC: frames are numbered and have checksums, so the last complete frame gives the length of the stream.
 
-libsndfile believes the length in the header, and reads nothing at all near the end of a file that was cut short.
+libsndfile trusts the length in the header, and reads nothing near the end of a truncated file.
 Source: M. van Beurden, A. Weaver, "Free Lossless Audio Codec (FLAC)", RFC 9639, 2024.
 """
 
@@ -26,7 +26,7 @@ _BLOCK_SIZES = {
 
 @dataclasses.dataclass(frozen=True)
 class _Frame:
-    """A frame: where it begins, its first sample, and how many it has."""
+    """Position, first sample and number of samples of a frame."""
 
     position: int
     first_sample: int
@@ -34,13 +34,13 @@ class _Frame:
 
 
 def part(content: Content, begin: int) -> Part | None:
-    """Return the stream that begins at `begin`, or None if it is no FLAC."""
+    """Return the stream that begins at `begin`, or None if it is not FLAC."""
     info = _stream_info(content, begin)
     first = info and _first_frame(content, begin)
     if not first:
         return None
     stated = int.from_bytes(info[21:26], "big") % 2**36
-    # Only reading all of the file tells whether another stream follows: it may be as long as this one.
+    # The whole file is searched, because another stream may follow anywhere.
     limit = _next_stream(content, first)
     end, num_samples = _end(content, first, info, limit, stated)
     if not num_samples:
@@ -69,7 +69,7 @@ def _next_stream(content: Content, position: int) -> int:
 
 
 def _first_frame(content: Content, begin: int) -> int | None:
-    """Return where the blocks of metadata end."""
+    """Return the position after the metadata blocks."""
     position = begin + 4
     while len(head := content.read(position, 4)) == 4:
         position += 4 + int.from_bytes(head[1:], "big")
@@ -79,23 +79,23 @@ def _first_frame(content: Content, begin: int) -> int | None:
 
 
 def _end(content: Content, first: int, info: bytes, limit: int, stated: int) -> tuple[int, int]:
-    """Return where the last whole frame before `limit` ends, and the number of samples up to there."""
+    """Return the end of the last complete frame before `limit`, and the number of samples up to it."""
     last = _last_frame(content, first, limit, int.from_bytes(info[10:12], "big"))
     if last is None:
         return first, 0
     frame = content.read(last.position, min(limit - last.position, _LONGEST_FRAME))
     for length in _possible_lengths(frame):
-        # A checksum over a frame with its own checksum is 0.
+        # The checksum of a frame that includes its checksum is 0.
         if not _checksum(frame[:length]):
             return last.position + length, last.first_sample + last.num_samples
     if last.first_sample + last.num_samples == stated:
-        # Whatever follows: decoding ends with the last sample.
+        # Trailing bytes do not matter: decoding stops after the last sample.
         return limit, stated
     return last.position, last.first_sample
 
 
 def _possible_lengths(frame: bytes) -> Iterator[int]:
-    """List where the last frame of a file may end: before a tag, before zeros, which may be its own, or where the file does."""
+    """Yield possible lengths of the last frame: up to a tag, up to trailing zeros, or up to the end of the file."""
     ends = [len(frame), *(found for tag in _TAGS if (found := frame.find(tag)) > 0)]
     for end in ends:
         bare = len(frame[:end].rstrip(b"\0"))
@@ -104,7 +104,7 @@ def _possible_lengths(frame: bytes) -> Iterator[int]:
 
 def _last_frame(content: Content, first: int, end: int, block_size: int) -> _Frame | None:
     """Find the last frame that begins before `end`."""
-    # Zeros behind the last frame may be many.
+    # Many zeros may follow the last frame.
     reached = end = content.last_nonzero(first, end) + 1
     while reached > max(first, end - _LONGEST_FRAME):
         begin = max(first, reached - _SEARCHED)
@@ -119,7 +119,7 @@ def _last_frame(content: Content, first: int, end: int, block_size: int) -> _Fra
 
 
 def _frame(head: bytes, position: int, block_size: int) -> _Frame | None:
-    """Read the header of a frame; None if this is none."""
+    """Parse a frame header; return None if it is invalid."""
     if len(head) < 6 or head[0] != 255 or head[1] & 0xFE != 0xF8:
         return None
     block_code, rate_code, channels, bits = head[2] >> 4, head[2] & 15, head[3] >> 4, head[3] >> 1 & 7
@@ -136,12 +136,12 @@ def _frame(head: bytes, position: int, block_size: int) -> _Frame | None:
     at += {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
     if at >= len(head) or _header_checksum(head[:at]) != head[at]:
         return None
-    # Frames of one size are counted, those of several say their first sample.
+    # Streams with a fixed block size number their frames, others store the first sample.
     return _Frame(position, number if head[1] & 1 else number * block_size, num_samples)
 
 
 def _number(head: bytes, at: int) -> tuple[int | None, int]:
-    """Read a number that is coded as UTF-8 codes letters, up to seven bytes; return it and where it ends."""
+    """Decode a number in the style of UTF-8, up to seven bytes; return it and the position after it."""
     first = head[at]
     length = 8 - (first ^ 255).bit_length()
     if length == 0:

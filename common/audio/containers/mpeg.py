@@ -1,8 +1,8 @@
-"""MP3: frames, each of which says how long it is; what says how many there are is a frame of its own, if there is one.
+"""MP3: each frame has its own size; an optional tag frame at the beginning states the number of frames.
 
-libsndfile reads as many samples as that frame states, or else as many as the first frame's bit rate suggests. So frames are
-counted, and a stream whose count is not stated, or wrongly, gets a true one in front. Frames alone are handed on: bytes
-between them, such as tags, are left out.
+libsndfile reads as many samples as the tag frame states; without one it estimates the length from the first bit rate.
+So frames are counted here, and a stream with a missing or wrong count gets a correct tag frame. Only frames are kept:
+bytes between them, such as tags, are skipped.
 
 Source: ISO/IEC 11172-3; G. Bouvigne and N. Currie, "MP3 Info Tag", http://gabriel.mp3-tech.org/mp3infotag.html.
 """
@@ -22,20 +22,20 @@ _BITRATES = {
 _RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 _HAS_FRAMES, _HAS_BYTES, _HAS_TABLE, _HAS_QUALITY = 1, 2, 4, 8
 _SEARCHED = 2**16
-_AGREEING = 3  # frames that follow each other where a stream begins: fewer occur by chance
-_DELAYS_AT = 21  # in what the encoder adds: its own delay and the padding at the end, 12 bits each
+_AGREEING = 3  # consecutive frames at the beginning of a stream; fewer occur by chance
+_DELAYS_AT = 21  # offset in the encoder's part of the tag: its delay and the padding at the end, 12 bits each
 _ENCODER_BYTES = 36
-# Films, whose sound may be MP3 between pictures.
+# Video files, which may contain MP3 frames.
 _FILMS = ((8, b"AVI "), (0, b"FLV"))
 
 
-# What may be the header of a frame of layer 3: of a version, bit rate and sample rate that there are.
+# Possible headers of layer 3 frames, with a valid version and bit rate.
 _HEADER_BYTES = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef].", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Header:
-    """What the four bytes in front of a frame say."""
+    """The header of a frame, four bytes."""
 
     version: int
     sample_rate: int
@@ -48,13 +48,13 @@ class _Header:
 
     @property
     def side_bytes(self) -> int:
-        """Bytes between the header and what the frame holds."""
+        """Size of the side information after the header, in bytes."""
         return {(True, True): 17, (True, False): 32, (False, True): 9, (False, False): 17}[
             self.version == _MPEG_1, self.mono
         ]
 
     def agrees(self, other: "_Header | None") -> bool:
-        """Whether another frame is of the same stream: libsndfile stops where rate or channels change."""
+        """Whether another frame belongs to the same stream; libsndfile stops where the rate or channels change."""
         return other is not None and (self.version, self.sample_rate, self.mono) == (
             other.version,
             other.sample_rate,
@@ -64,20 +64,20 @@ class _Header:
 
 @dataclasses.dataclass(frozen=True)
 class _Tag:
-    """What a frame in front of a stream says of it."""
+    """The content of the tag frame of a stream."""
 
     num_frames: int
     num_bytes: int
-    delays: bytes  # as the encoder packed them, or nothing
+    delays: bytes  # as packed by the encoder; may be empty
 
 
 def begins(content: Content, position: int) -> bool:
-    """Whether a stream begins just here."""
+    """Whether a stream begins exactly here."""
     return _next_frame(content, position, position + 4) is not None
 
 
 def part(content: Content, begin: int) -> Part | None:
-    """Return the stream that begins at `begin` or little later, or None if it is no MP3."""
+    """Return the stream that begins at `begin` or shortly after, or None if it is not MP3."""
     if any(content.read(begin + offset, len(magic)) == magic for offset, magic in _FILMS):
         return None
     first = _next_frame(content, begin, min(content.size, begin + _SEARCHED))
@@ -95,13 +95,13 @@ def part(content: Content, begin: int) -> Part | None:
             return Part(((0, content.size),), content.size)
         front = content.read(first, header.size)
     else:
-        front = _true_front(content.read(first, 4), header, num_frames, tag.delays if tag else b"")
+        front = _tag_frame(content.read(first, 4), header, num_frames, tag.delays if tag else b"")
     return Part((front, *pieces), end, stated * samples if stated > num_frames else 0)
 
 
 @functools.lru_cache(maxsize=4096)
 def _header(head: bytes) -> _Header | None:
-    """Read the header of a frame; None if it is none of layer 3, or of a bit rate of its own."""
+    """Parse a frame header; None if it is invalid, not layer 3, or of free bit rate."""
     if len(head) < 4 or head[0] != 255 or head[1] & 0xE0 != 0xE0 or head[1] >> 1 & 3 != _LAYER_3:
         return None
     version, bitrate, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
@@ -114,7 +114,7 @@ def _header(head: bytes) -> _Header | None:
 
 
 def _next_frame(content: Content, begin: int, limit: int) -> int | None:
-    """Find where frames that agree follow each other, up to the end of the file if they are fewer there."""
+    """Find consecutive frames of one stream; fewer suffice if they end exactly at the end of the file."""
     position = begin
     while (position := content.search(_HEADER_BYTES, position, limit)) >= 0:
         header, at, agreeing = _header(content.read(position, 4)), position, 0
@@ -129,7 +129,7 @@ def _next_frame(content: Content, begin: int, limit: int) -> int | None:
 
 
 def _count(content: Content, first: int, header: _Header, has_tag: bool) -> tuple[list[tuple[int, int]], int, int]:
-    """Follow the frames of a stream: where they are, without a tag in front, their number, and where the stream ends."""
+    """Return the positions of the frames without the tag frame, their number, and the end of the stream."""
     position = begin = first + header.size if has_tag else first
     pieces: list[tuple[int, int]] = []
     num_frames = 0
@@ -137,7 +137,7 @@ def _count(content: Content, first: int, header: _Header, has_tag: bool) -> tupl
         own = _header(content.read(position, 4))
         if header.agrees(own) and position + own.size <= content.size:
             if num_frames and _tag(content, position, own):
-                break  # another file, joined
+                break  # an appended file
             num_frames += 1
             position += own.size
             continue
@@ -145,7 +145,7 @@ def _count(content: Content, first: int, header: _Header, has_tag: bool) -> tupl
             pieces.append((begin, position))
         if content.read(content.first_nonzero(position), 4) in RECORDINGS:
             return pieces, num_frames, position
-        # Another stream may begin here, of another rate perhaps, behind a tag or damaged bytes.
+        # After a tag or damaged bytes another stream may begin, possibly at another sample rate.
         following = _next_frame(content, position, content.size)
         position = begin = content.size if following is None else following
         if following is None or not header.agrees(found := _header(content.read(following, 4))):
@@ -158,7 +158,7 @@ def _count(content: Content, first: int, header: _Header, has_tag: bool) -> tupl
 
 
 def _tag(content: Content, position: int, header: _Header) -> _Tag | None:
-    """Read what a frame says of its stream, if it is such a frame."""
+    """Parse a tag frame; None if it is another frame."""
     frame = content.read(position, header.size)
     if frame[36:40] == b"VBRI":
         return _Tag(int.from_bytes(frame[50:54], "big"), int.from_bytes(frame[46:50], "big"), b"")
@@ -176,11 +176,11 @@ def _tag(content: Content, position: int, header: _Header) -> _Tag | None:
     return _Tag(num_frames, num_bytes, frame[at + _DELAYS_AT : at + _DELAYS_AT + 3])
 
 
-def _true_front(head: bytes, header: _Header, num_frames: int, delays: bytes) -> bytes:
-    """Return a frame that states a number of frames, and the encoder's delay where it is known."""
+def _tag_frame(head: bytes, header: _Header, num_frames: int, delays: bytes) -> bytes:
+    """Return a tag frame with a number of frames, and with the encoder delay if known."""
     needed = 4 + header.side_bytes + 12 + _ENCODER_BYTES
     for bitrate in range(1, 15):
-        # Without a checksum, which would have to be true as well.
+        # Without a checksum, which would have to be computed.
         own = bytes([head[0], head[1] | 1, bitrate << 4 | head[2] & 0b1100, head[3]])
         size = _header(own).size
         if size >= needed:
@@ -190,7 +190,7 @@ def _true_front(head: bytes, header: _Header, num_frames: int, delays: bytes) ->
     at = 4 + header.side_bytes
     frame[at : at + 12] = b"Xing" + _HAS_FRAMES.to_bytes(4, "big") + num_frames.to_bytes(4, "big")
     if len(delays) == 3:
-        # The delay stays as it was; how much padding the end has is not known any more.
+        # The delay is kept; the padding at the end is no longer known.
         delay = int.from_bytes(delays, "big") >> 12
         frame[at + 12 : at + 16] = b"LAME"
         frame[at + 12 + _DELAYS_AT : at + 12 + _DELAYS_AT + 3] = (delay << 12).to_bytes(3, "big")

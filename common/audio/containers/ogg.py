@@ -1,6 +1,6 @@
-"""Ogg: pages, each of which says how long it is; streams that follow each other are told by pages that begin one.
+"""Ogg: each page has its own size; a flag on the first page of a stream separates chained streams.
 
-libsndfile reads the first stream of a chain only. Source: S. Pfeiffer, "The Ogg Encapsulation Format", RFC 3533, 2003.
+libsndfile reads only the first stream of a chain. Source: S. Pfeiffer, "The Ogg Encapsulation Format", RFC 3533, 2003.
 """
 
 from typing import NamedTuple
@@ -13,12 +13,12 @@ _MAGIC = b"OggS"
 
 
 def part(content: Content, begin: int) -> Part | None:
-    """Return the stream that begins at `begin`, or None if it is no Ogg."""
+    """Return the stream that begins at `begin`, or None if it is not Ogg."""
     if content.read(begin, 4) != _MAGIC:
         return None
     pieces: list[tuple[int, int]] = []
     position, has_begun, is_last, has_gap = begin, False, False, False
-    numbers: dict[bytes, int] = {}  # of the last page of each stream that is mixed in
+    numbers: dict[bytes, int] = {}  # number of the last page of each multiplexed stream
     while (page := _page(content, position)) is not None:
         if page.flags & _FIRST and has_begun:
             break
@@ -37,7 +37,7 @@ def part(content: Content, begin: int) -> Part | None:
 
 
 class _Page(NamedTuple):
-    """A page: where it is, its flags, the stream that it is of, and its number there."""
+    """A page: position, flags, serial number of its stream, and number in the stream."""
 
     begin: int
     end: int
@@ -47,7 +47,7 @@ class _Page(NamedTuple):
 
 
 def _page(content: Content, position: int) -> _Page | None:
-    """Find the next whole page."""
+    """Find the next complete page."""
     while True:
         position = content.find(_MAGIC, position)
         if position < 0:
@@ -61,7 +61,7 @@ def _page(content: Content, position: int) -> _Page | None:
 
 
 def _is_cut(content: Content, begin: int, end: int) -> bool:
-    """Whether a page was cut off and another file begins inside of it: then no page follows where it should end."""
+    """Whether a page was truncated and another file begins inside it: then no page follows at its stated end."""
     if end == content.size or content.read(end, 4) == _MAGIC:
         return False
     inside = content.find(_MAGIC, begin + 4, end + 3)

@@ -1,1 +1,1 @@
-"""Music that is computed: instruments, a singing voice, and the songs that they play."""
+"""Synthetic music: instruments, a singing voice, and songs."""

@@ -1,7 +1,7 @@
-"""Drums and cymbals that are computed.
+"""Synthetic drums and cymbals.
 
-A hit is a float32 waveform, shape `(samples,)`, whose peak is its velocity (0 to 1). Each takes what makes a drum (its
-pitch, its decay) as arguments, and draws from `rng` what differs from one hit to the next, so no two are the same.
+A hit is a float32 waveform, shape `(samples,)`, whose peak is its velocity (0 to 1). The properties of the drum (pitch,
+decay, …) are arguments; small random variations come from `rng`, so no two hits are equal.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ def kick(
     decay_seconds: float = 0.3,
     click: float = 0.3,
 ) -> np.ndarray:
-    """Hit a bass drum: a sine that falls to `pitch_hz` while it decays, under a click of `click` times its level."""
+    """Hit a bass drum: a decaying sine that falls to `pitch_hz`, plus a click at `click` times its level."""
     decay_seconds *= about_one(rng, 0.08)
     times = sample_times(decay_seconds, sample_rate)
     body = _falling_sine(times, pitch_hz * about_one(rng, 0.02), 3.0 * velocity, 0.025 * about_one(rng, 0.1))
@@ -34,7 +34,7 @@ def snare(
     decay_seconds: float = 0.25,
     wires: float = 0.6,
 ) -> np.ndarray:
-    """Hit a snare drum: two modes of the skin, and the noise of the wires at `wires` times their level."""
+    """Hit a snare drum: two modes of the skin, plus the noise of the wires at `wires` times their level."""
     decay_seconds *= about_one(rng, 0.1)
     times = sample_times(decay_seconds, sample_rate)
     pitch_hz *= about_one(rng, 0.03)
@@ -51,7 +51,7 @@ def hi_hat(
     pitch_hz: float = 420.0,
     decay_seconds: float = 0.07,
 ) -> np.ndarray:
-    """Hit a hi-hat: noise and inharmonic partials above 3.5 kHz; open where they last for longer than 0.2 s."""
+    """Hit a hi-hat: noise and inharmonic partials above 3.5 kHz; it sounds open for decays above 0.2 s."""
     return _cymbal(sample_rate, rng, velocity, pitch_hz, decay_seconds, 3500.0)
 
 
@@ -62,7 +62,7 @@ def crash(
     pitch_hz: float = 330.0,
     decay_seconds: float = 1.8,
 ) -> np.ndarray:
-    """Hit a crash cymbal: noise and inharmonic partials above 1.2 kHz that die away slowly."""
+    """Hit a crash cymbal: noise and inharmonic partials above 1.2 kHz with a slow decay."""
     return _cymbal(sample_rate, rng, velocity, pitch_hz, decay_seconds, 1200.0)
 
 
@@ -73,7 +73,7 @@ def tom(
     pitch_hz: float = 110.0,
     decay_seconds: float = 0.4,
 ) -> np.ndarray:
-    """Hit a tom: a sine that falls to `pitch_hz`, and a little of the stick."""
+    """Hit a tom: a sine that falls to `pitch_hz`, plus a short noise of the stick."""
     decay_seconds *= about_one(rng, 0.1)
     times = sample_times(decay_seconds, sample_rate)
     skin = _falling_sine(times, pitch_hz * about_one(rng, 0.02), 0.7 * velocity, 0.06)
@@ -85,20 +85,20 @@ def tom(
 def _cymbal(sample_rate, rng, velocity, pitch_hz, decay_seconds, lowest_hz):
     decay_seconds *= about_one(rng, 0.1)
     times = sample_times(decay_seconds, sample_rate)
-    # Six squares, tuned to one another about as those of the Roland TR-808; their odd harmonics make up the clang.
+    # Odd harmonics of six square waves with frequency ratios similar to those of the Roland TR-808.
     ratios = np.array([1.0, 1.483, 1.8, 2.546, 2.63, 3.897])
     partials_hz = np.outer(pitch_hz * about_one(rng, 0.02) * ratios, np.arange(1, 40, 2)).ravel()
     partials_hz = partials_hz[(partials_hz > lowest_hz) & (partials_hz < HIGHEST_PARTIAL * sample_rate)]
     partials_hz = rng.choice(partials_hz, min(24, len(partials_hz)), replace=False)
     clang = np.sin(2 * np.pi * (np.outer(times, partials_hz) + rng.random(len(partials_hz)))).sum(axis=1)
-    # At a low rate only a little is left above the cut-off.
+    # The limit keeps some noise above the cut-off at low sample rates.
     noise = _filtered_noise(len(times), "highpass", min(lowest_hz, 0.3 * sample_rate), sample_rate, rng)
     hit = noise / np.abs(noise).max() + 0.5 * clang / (np.abs(clang).max() + 1e-9)
     return finish(hit * np.exp(-5 * times / decay_seconds), velocity, sample_rate)
 
 
 def _falling_sine(times: np.ndarray, pitch_hz: float, rise: float, fall_seconds: float) -> np.ndarray:
-    """Return a sine that begins at `1 + rise` times its pitch and falls to it exponentially."""
+    """Return a sine that starts at `1 + rise` times `pitch_hz` and falls to it exponentially."""
     return np.sin(2 * np.pi * pitch_hz * (times + rise * fall_seconds * (1 - np.exp(-times / fall_seconds))))
 
 

@@ -1,9 +1,9 @@
-"""Musical instruments that are computed: strings, keys, pads and a distorted guitar; and the room around them.
+"""Synthetic musical instruments: strings, keys, pads and a distorted guitar; and reverberation.
 
-A note is a float32 waveform, shape `(samples,)`, whose peak is its velocity (0 to 1). Instruments take what makes them
-(their pitch, their decay, how bright they are) as arguments, and draw from `rng` what differs from one note to the
-next, so no two are the same. Oscillators are sums of harmonics below the Nyquist frequency, and what distorts is
-oversampled, so nothing folds back as an alias at any sample rate.
+A note is a float32 waveform, shape `(samples,)`, whose peak is its velocity (0 to 1). The properties of the instrument
+(pitch, decay, brightness, …) are arguments; small random variations come from `rng`, so no two notes are equal.
+Oscillators are sums of harmonics below the Nyquist frequency, and distortion is oversampled, which avoids aliasing at
+any sample rate.
 """
 
 import numpy as np
@@ -23,13 +23,13 @@ def bass(
     brightness: float = 0.5,
     decay_seconds: float = 1.5,
 ) -> np.ndarray:
-    """Play a bass: a saw tooth whose upper harmonics die away first, as behind a filter that closes.
+    """Play a bass: a sawtooth whose upper harmonics decay first, like a closing low-pass filter.
 
     Args:
         pitch_hz: Fundamental frequency.
-        seconds: How long the note is held; it sounds for 0.04 s more.
-        sample_rate: In Hz.
-        rng: Draws what differs between notes.
+        seconds: Length of the note; its release takes 0.04 s more.
+        sample_rate: Sample rate in Hz.
+        rng: Random generator for small variations.
         velocity: 0 to 1.
         brightness: 0 (nearly a sine) to 1.
         decay_seconds: Time in which the note loses 20 dB.
@@ -52,16 +52,16 @@ def plucked_string(
     brightness: float = 0.5,
     decay_seconds: float = 3.0,
 ) -> np.ndarray:
-    """Pluck a string, after Karplus and Strong (1983): a burst of noise goes round a delay line that dampens it.
+    """Pluck a string by Karplus-Strong synthesis (1983): a noise burst circulates in a damped delay line.
 
-    The loop has a symmetric loss filter and Lagrange's interpolation of a fractional delay (Laakso et al., 1996), so
-    the string is in tune at any sample rate.
+    The loop has a symmetric loss filter and a fractional delay by Lagrange interpolation (Laakso et al., 1996), so the
+    string is in tune at any sample rate.
 
     Args:
         pitch_hz: Fundamental frequency, below a sixth of the sample rate.
-        seconds: How long the note is held; it sounds for 0.05 s more.
-        sample_rate: In Hz.
-        rng: Draws the burst, hence the timbre of the note.
+        seconds: Length of the note; its release takes 0.05 s more.
+        sample_rate: Sample rate in Hz.
+        rng: Random generator for the burst, which determines the timbre.
         velocity: 0 to 1; a softer note is darker.
         brightness: 0 (dull) to 1.
         decay_seconds: Time in which the fundamental loses 60 dB.
@@ -76,14 +76,14 @@ def plucked_string(
     brightness = float(np.clip(brightness * (0.7 + 0.3 * velocity) * about_one(rng, 0.1), 0, 1))
     num_samples = round((seconds + 0.05) * sample_rate)
     burst = rng.uniform(-1, 1, int(period) + 1)
-    # A pick leaves out what has a node where it plucks, and a soft one the treble.
+    # Plucking removes the harmonics with a node at the plucking position, and a soft pick removes treble.
     place = max(1, int(rng.uniform(0.1, 0.25) * period))
     burst = burst - np.concatenate([np.zeros(place), burst[:-place]])
     smoothing = np.exp(-2 * np.pi * (800 + 7000 * brightness) / sample_rate)
     burst = lfilter([1 - smoothing], [1, -smoothing], burst - burst.mean())
     excitation = np.zeros(num_samples)
     excitation[: min(len(burst), num_samples)] = burst[:num_samples]
-    # What is lost in a second grows with the square of the frequency, and is the same at every sample rate.
+    # The loss per second grows with the square of the frequency and does not depend on the sample rate.
     loss = min(0.25, (0.03 + 0.25 * (1 - brightness)) * (sample_rate / 16000) ** 2 * pitch_hz**-0.5)
     gain = 10 ** (-3 / (pitch_hz * decay_seconds))
     delay = int(period) - 2
@@ -103,7 +103,7 @@ def electric_piano(
     brightness: float = 0.5,
     decay_seconds: float = 1.5,
 ) -> np.ndarray:
-    """Play an electric piano: a tone that mellows, under the ring of its tine; arguments as of `bass`."""
+    """Play an electric piano: a tone that darkens over time, plus the ring of the tine; arguments as for `bass`."""
     times = sample_times(seconds + 0.08, sample_rate)
     pitch_hz = pitch_hz * about_one(rng, 0.001)
     phase = _phase(pitch_hz, times)
@@ -124,7 +124,7 @@ def organ(
     velocity: float = 1.0,
     brightness: float = 0.5,
 ) -> np.ndarray:
-    """Play an organ: nine drawbars from the sub-octave to the eighth harmonic, under a slow rotating loudspeaker."""
+    """Play an organ: nine drawbars from the sub-octave to the eighth harmonic, with a rotating loudspeaker."""
     times = sample_times(seconds + 0.06, sample_rate)
     half_hz = pitch_hz / 2 * about_one(rng, 0.0005)
     rotation = np.sin(2 * np.pi * (rng.uniform(5.5, 6.8) * times + rng.random()))
@@ -146,7 +146,7 @@ def pad(
     brightness: float = 0.5,
     attack_seconds: float = 0.12,
 ) -> np.ndarray:
-    """Play a chord pad: three saw teeth, detuned by a few cents, that swell and fade."""
+    """Play a pad: three sawtooth waves, detuned by a few cents, with slow attack and release."""
     times = sample_times(seconds + 0.25, sample_rate)
     radius = 0.55 + 0.4 * min(1.0, brightness * about_one(rng, 0.1))
     amplitudes = 1 / np.arange(1, 61)
@@ -165,7 +165,7 @@ def lead(
     velocity: float = 1.0,
     brightness: float = 0.5,
 ) -> np.ndarray:
-    """Play a bowed or blown melody: a saw tooth with a vibrato that sets in late, as a voice has."""
+    """Play a bowed or blown lead: a sawtooth with delayed vibrato, like a voice."""
     times = sample_times(seconds + 0.06, sample_rate)
     depth = rng.uniform(0.002, 0.008) * np.clip((times - 0.15) / 0.3, 0, 1)
     wave = np.sin(2 * np.pi * (rng.uniform(4.8, 6.5) * times + rng.random()))
@@ -185,15 +185,15 @@ def power_chord_strings(
     muted: bool = False,
     brightness: float = 0.7,
 ) -> np.ndarray:
-    """Pluck root, fifth and octave as a pick-up hears them, for `guitar_amplifier`.
+    """Pluck root, fifth and octave: the clean guitar signal for `guitar_amplifier`.
 
     Args:
         pitch_hz: Fundamental frequency of the root.
-        seconds: How long the chord is held.
-        sample_rate: In Hz.
-        rng: Draws what differs between chords.
+        seconds: Length of the chord.
+        sample_rate: Sample rate in Hz.
+        rng: Random generator for small variations.
         velocity: 0 to 1.
-        muted: Whether the palm lies on the strings: short and dark.
+        muted: Whether the chord is palm-muted: short and dark.
         brightness: 0 (dull) to 1.
     """
     decay_seconds, brightness = (0.2, 0.5 * brightness) if muted else (5.0, brightness)
@@ -202,7 +202,7 @@ def power_chord_strings(
         string = plucked_string(
             ratio * pitch_hz * about_one(rng, 0.001), seconds, sample_rate, rng, level, brightness, decay_seconds
         )
-        # The pick passes over the strings within milliseconds.
+        # The strings are plucked within 4 ms.
         begin = round(rng.uniform(0, 0.004) * sample_rate)
         part = string[: len(chord) - begin]
         chord[begin : begin + len(part)] += part
@@ -226,23 +226,23 @@ def power_chord(
 def guitar_amplifier(
     waveform: np.ndarray, sample_rate: int, drive: float = 20.0, presence_hz: float = 2500.0
 ) -> np.ndarray:
-    """Distort a guitar, and play it through a loudspeaker cabinet.
+    """Distort a guitar signal and apply a loudspeaker cabinet.
 
-    A high-pass keeps the low strings from swamping the rest, an asymmetric tanh at eight times the rate bends the
-    waveform, and the cabinet passes 80 Hz to 5 kHz with a resonance.
+    A high-pass reduces the low strings, an asymmetric tanh at eight times the sample rate distorts, and the cabinet
+    passes 80 Hz to 5 kHz with a resonance.
 
     Args:
-        waveform: Clean strings, shape `(samples,)`, peak about 1.
-        sample_rate: In Hz.
-        drive: Gain before the tanh: 2 crunches, 50 sustains.
-        presence_hz: Where the cabinet is loudest.
+        waveform: Clean guitar signal, shape `(samples,)`, peak about 1.
+        sample_rate: Sample rate in Hz.
+        drive: Gain before the tanh: 2 for crunch, 50 for long sustain.
+        presence_hz: Resonance of the cabinet.
 
     Returns:
         float32 of the same shape, within about [-1, 1].
     """
     tight = filtered(waveform, 1, "highpass", 150, sample_rate)
     bent = np.tanh(drive * resample_poly(tight, _OVERSAMPLING, 1) + 0.2) - np.tanh(0.2)
-    # The cabinet takes away most of what is too high before the rate falls again.
+    # The low-pass of the cabinet removes most of the treble before downsampling.
     bent = filtered(bent, 4, "lowpass", min(5000, 0.45 * sample_rate), _OVERSAMPLING * sample_rate)
     bent = filtered(resample_poly(bent, 1, _OVERSAMPLING), 2, "highpass", 80, sample_rate)
     resonance = filtered(bent, 1, "lowpass", 1.4 * presence_hz, sample_rate)
@@ -253,22 +253,22 @@ def guitar_amplifier(
 def room(
     waveform: np.ndarray, sample_rate: int, rng: np.random.Generator, decay_seconds: float, level: float
 ) -> np.ndarray:
-    """Add a room: a tail of noise that decays exponentially, other noise in each channel.
+    """Add reverberation: an exponentially decaying noise tail, independent for each channel.
 
     Args:
         waveform: Shape `(samples, channels)`.
-        sample_rate: In Hz.
-        rng: Draws the room.
+        sample_rate: Sample rate in Hz.
+        rng: Random generator for the tail.
         decay_seconds: Time in which the tail loses 60 dB.
-        level: Energy of the tail over that of the direct sound.
+        level: Energy of the tail relative to the direct sound.
 
     Returns:
-        float32 of the same shape; what sounds after the end is cut off.
+        float32 of the same shape; the tail after the end is cut off.
     """
     times = sample_times(decay_seconds, sample_rate)
     tail = rng.standard_normal((len(times), waveform.shape[1])) * 10 ** (-3 * times / decay_seconds)[:, np.newaxis]
     tail[: round(0.012 * sample_rate)] = 0
-    # Walls swallow treble, and nothing of a room is below its lowest mode.
+    # Walls absorb treble, and a room has no modes below its lowest one.
     tail = filtered(filtered(tail, 1, "lowpass", 5000, sample_rate), 1, "highpass", 150, sample_rate)
     tail *= np.sqrt(level / np.square(tail).sum(axis=0))
     return (waveform + fftconvolve(waveform, tail, axes=0)[: len(waveform)]).astype(np.float32)
@@ -286,8 +286,8 @@ def _phase(pitch_hz: float, times: np.ndarray, rng: np.random.Generator | None =
 def _harmonics(phase, highest_hz, amplitudes, sample_rate, rng, radius=1.0):
     """Return the sum over k of `amplitudes[k - 1] * radius**k * sin(k * phase)`, up to the Nyquist frequency.
 
-    Horner's rule on complex numbers: one multiplication a harmonic. A radius below 1, which may vary over time, is a
-    low-pass that falls by the same ratio from one harmonic to the next.
+    Horner's rule on complex numbers takes one multiplication per harmonic. A radius below 1, which may vary over time,
+    acts as a low-pass with a constant ratio between successive harmonics.
     """
     amplitudes = np.asarray(amplitudes)[: max(1, int(HIGHEST_PARTIAL * sample_rate / highest_hz))]
     amplitudes = amplitudes * np.exp(1j * rng.normal(0, 0.6, len(amplitudes)))

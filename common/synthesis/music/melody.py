@@ -1,4 +1,4 @@
-"""Melodies: a tune has a key and chords, and phrases of notes follow it."""
+"""Random melodies that follow a key and a chord progression."""
 
 import math
 from typing import NamedTuple
@@ -11,7 +11,7 @@ SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 
 
 class Tune(NamedTuple):
-    """What the players of a pop song agree on."""
+    """Grid, key and chord progression of a pop song, shared by all instruments."""
 
     grid: Grid
     tonic: int
@@ -20,18 +20,18 @@ class Tune(NamedTuple):
     has_sevenths: bool
 
     def chord(self, bar: int) -> list[int]:
-        """Return the pitch classes of a bar's chord, its root first."""
+        """Return the pitch classes of the chord of a bar, root first."""
         degree = self.progression[bar % len(self.progression)]
         return [self.pitch(degree + third) % 12 for third in (0, 2, 4, 6)[: 4 if self.has_sevenths else 3]]
 
     def pitch(self, degree: int) -> int:
-        """Return the MIDI note of a degree of the scale, from the tonic between 0 and 11 up."""
+        """Return the MIDI note of a degree of the scale, counted from the tonic (0 to 11)."""
         octave, degree = divmod(degree, 7)
         return self.tonic + 12 * octave + SCALES[self.mode][degree]
 
 
 class Note(NamedTuple):
-    """A note of a melody: when it begins and how long it is, in sixteenths, and its MIDI number."""
+    """A note of a melody: start and length in sixteenths, and MIDI number."""
 
     step: int
     num_steps: int
@@ -41,14 +41,14 @@ class Note(NamedTuple):
 def draw_phrases(
     tune: Tune, center: float, note_seconds: float, rest_share: float, rng: np.random.Generator
 ) -> list[list[Note]]:
-    """Compose a melody in phrases of two bars that end with a rest; of three, two have the same rhythm.
+    """Compose a melody in phrases of two bars that end with a rest; two out of three phrases share their rhythm.
 
     Args:
-        tune: Gives scale and chords.
-        center: MIDI note around which it moves.
-        note_seconds: How long most notes are; the shortest are two fifths of it.
-        rest_share: Share of phrases that are silent; never two after one another, and not the first.
-        rng: Draws it.
+        tune: Scale and chords.
+        center: MIDI note around which the melody moves.
+        note_seconds: Typical length of a note; the shortest are 40 % of it.
+        rest_share: Probability that a phrase is silent; never the first one, and never two in a row.
+        rng: Random generator.
     """
     lengths = np.array([1, 2, 3, 4, 6, 8])
     longer = np.log(lengths * tune.grid.step_seconds / note_seconds)
@@ -72,13 +72,13 @@ def draw_phrases(
 
 
 def _draw_rhythm(lengths: np.ndarray, weights: np.ndarray, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """Draw where the notes of two bars begin, and how long they are, in sixteenths."""
+    """Draw the starts and lengths of the notes of two bars, in sixteenths."""
     step, rhythm = int(rng.choice((0, 0, 2, 4))), []
     end = 2 * STEPS - int(rng.choice((2, 4, 6)))
     shortest = lengths[np.flatnonzero(weights)[0]]
     while step < end:
         num_steps = min(int(rng.choice(lengths, p=weights)), end - step)
-        # What would be too short to be sung belongs to the note before it.
+        # A remainder too short to be sung is added to the previous note.
         if end - step - num_steps < shortest:
             num_steps = end - step
         rhythm.append((step, num_steps))

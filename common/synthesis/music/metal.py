@@ -9,7 +9,7 @@ from common.synthesis.music import instruments
 from common.synthesis.music.instruments import midi_to_hz
 from common.synthesis.music.score import FILL, NOTE_NAMES, STEPS, Drummer, Grid, Song, Stage, draw_grid, in_room
 
-# What a riff does in a beat: m a muted stroke, X a power chord that rings until the next stroke.
+# Riff patterns of one beat: m is a muted stroke, X a power chord that rings until the next stroke.
 _MUTED_CELLS = ("m-mm", "m-mm", "mmm-", "mmmm", "m-m-")
 _OPEN_CELLS = ("X---", "X-mm", "X-X-", "mmX-")
 _RIFF_DEGREES = (0, 0, 1, 2, 3, 4, 5, 6)
@@ -22,7 +22,7 @@ _SNARES = ("----x-------x---", "----x-------x---", "--------x-------", "--x---x-
 
 
 class _Stroke(NamedTuple):
-    """What guitars and bass play: when and how long, in sixteenths, semitones above the lowest note, muted or not."""
+    """A stroke of guitars and bass: start and length in sixteenths, semitones above the lowest note, muted or not."""
 
     step: int
     num_steps: int
@@ -31,18 +31,18 @@ class _Stroke(NamedTuple):
 
 
 def play(song: Song) -> tuple[dict[str, np.ndarray], dict]:
-    """Compose and play a song.
+    """Compose and render a song.
 
     Returns:
-        The stems `drums`, `bass` and `other`, each of shape `(samples, channels)`, at levels of their own. And what the
-        song is, for `song.json`.
+        The stems `drums`, `bass` and `other`, each of shape `(samples, channels)`, before balancing. And a description
+        for `song.json`.
     """
     rng = np.random.default_rng([1, song.seed])
     grid = draw_grid(song, 90, 200, 0.0, rng)
     lowest = int(rng.integers(38, 43))
     scale = str(rng.choice(tuple(_RIFF_SCALES)))
     riffs = [_draw_riff(_RIFF_SCALES[scale], rng) for _ in range(2)]
-    # Riffs of two bars: the first, again, the other, the first.
+    # Riffs of two bars in the order A A B A.
     strokes = [
         stroke._replace(step=2 * number * STEPS + stroke.step)
         for number in range(math.ceil(grid.num_bars / 2))
@@ -57,7 +57,7 @@ def play(song: Song) -> tuple[dict[str, np.ndarray], dict]:
 
 
 def _draw_riff(scale: tuple[int, ...], rng: np.random.Generator) -> list[_Stroke]:
-    """Compose two bars, the second one like the first but for its end; muted strokes stay on the lowest string."""
+    """Compose two bars that differ in their second half only; muted strokes are on the lowest string."""
     cells = [*rng.choice(_MUTED_CELLS, 2), *rng.choice(_OPEN_CELLS, 1)]
     bar = [cells[number] for number in rng.permutation([0, 1, 2, int(rng.integers(3))])]
     marks = "".join([*bar, *bar[:2], *rng.choice(cells, 2)])
@@ -69,7 +69,7 @@ def _draw_riff(scale: tuple[int, ...], rng: np.random.Generator) -> list[_Stroke
 
 
 def _play_guitars(song: Song, grid: Grid, strokes: list[_Stroke], lowest: int) -> np.ndarray:
-    """Play the riff on two guitars, one on each side, each through an amplifier of its own."""
+    """Play the riff on two guitars, panned left and right, each with its own amplifier."""
     rng = np.random.default_rng([4, song.seed])
     stage, rate = Stage(song, rng), song.settings.sample_rate
     drive, presence_hz = rng.uniform(15, 50), rng.uniform(1800, 3200)
@@ -106,7 +106,7 @@ def _play_bass(song: Song, grid: Grid, strokes: list[_Stroke], lowest: int) -> n
 
 
 def _play_drums(song: Song, grid: Grid, strokes: list[_Stroke]) -> np.ndarray:
-    """Play a kick that follows the guitars or runs in sixteenths, a snare, a cymbal on every beat, and fills."""
+    """Play a kick that follows the guitars or plays sixteenths, a snare, a cymbal on every beat, and fills."""
     rng = np.random.default_rng([2, song.seed])
     drummer = Drummer(song, rng)
     runs = bool(rng.random() < 0.3)

@@ -9,7 +9,7 @@ from common.synthesis.music.instruments import midi_to_hz
 from common.synthesis.music.melody import SCALES, Tune, draw_phrases
 from common.synthesis.music.score import FILL, NOTE_NAMES, STEPS, Drummer, Grid, Song, Stage, draw_grid, in_room, rms
 
-# Degrees of the scale, a bar each.
+# Degrees of the scale, one per bar.
 _PROGRESSIONS = {
     "major": ((0, 4, 5, 3), (5, 3, 0, 4), (0, 5, 3, 4), (0, 3, 5, 4), (1, 4, 0, 0), (0, 2, 3, 4), (3, 4, 2, 5)),
     "minor": ((0, 5, 2, 6), (0, 6, 5, 6), (0, 3, 6, 2), (0, 0, 5, 6), (0, 2, 6, 3), (5, 6, 0, 0)),
@@ -24,7 +24,7 @@ _BEATS = (
     ("x-x-----x-x-----", "----x--x-x--x---", "x-x-x-x-x-x-o-x-"),
     ("x-----x---x---x-", "----x-------x--x", "x-xxx-xxx-xxx-xx"),
 )
-# 0 is the chord's root, 5 its fifth, 8 the octave.
+# 0 is the root of the chord, 5 the fifth, 8 the octave.
 _BASS_LINES = (
     "0-----0-0-------",
     "0-0-0-0-0-0-0-0-",
@@ -53,15 +53,15 @@ _MELODIC = {
 
 
 def play(song: Song, speech: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], dict]:
-    """Compose and play a song.
+    """Compose and render a song.
 
     Args:
-        song: Which one.
-        speech: Words in the song's voice, as of `singing.sing`.
+        song: The song.
+        speech: The spoken words, as for `singing.sing`.
 
     Returns:
-        The stems `vocals`, `drums`, `bass` and `other`, each of shape `(samples, channels)`, at levels of their own.
-        And what the song is, for `song.json`.
+        The stems `vocals`, `drums`, `bass` and `other`, each of shape `(samples, channels)`, before balancing. And a
+        description for `song.json`.
     """
     rng = np.random.default_rng([1, song.seed])
     grid = draw_grid(song, 72, 150, rng.uniform(0, 0.3) * (rng.random() < 0.3), rng)
@@ -107,7 +107,7 @@ def _play_bass(song: Song, tune: Tune) -> np.ndarray:
     intervals = {"0": 0, "5": 7, "8": 12}
     starts = [step for step, mark in enumerate(line) if mark in intervals]
     for bar in range(tune.grid.num_bars):
-        # From the low E of a bass up.
+        # At or above the low E of a bass.
         root = 28 + (tune.chord(bar)[0] - 28) % 12
         for step, end in zip(starts, [*starts[1:], STEPS], strict=True):
             note = {
@@ -120,7 +120,7 @@ def _play_bass(song: Song, tune: Tune) -> np.ndarray:
 
 
 def _accompany(song: Song, tune: Tune) -> tuple[np.ndarray, list[str]]:
-    """Play one or more layers: chords that are struck, and now and then held ones, a melody, a crunchy guitar."""
+    """Play the accompaniment: struck chords and, at random, sustained chords, a melody and a distorted guitar."""
     rng = np.random.default_rng([4, song.seed])
     sustained, struck = str(rng.choice(tuple(_SUSTAINED))), str(rng.choice(tuple(_STRUCK)))
     layers = {struck: _play_chords(song, tune, _STRUCK[struck], rng)}
@@ -138,7 +138,7 @@ def _accompany(song: Song, tune: Tune) -> tuple[np.ndarray, list[str]]:
 
 def _play_chords(song: Song, tune: Tune, render: Callable, rng: np.random.Generator) -> np.ndarray:
     is_sustained = render in _SUSTAINED.values()
-    # What sounds as long as it is held changes once or twice a bar; what dies away is struck more often.
+    # Sustained instruments change once or twice per bar; decaying ones are struck more often.
     rhythm = _CHORD_RHYTHMS[rng.integers(2) if is_sustained else rng.integers(1, len(_CHORD_RHYTHMS))]
     stage, lowest = Stage(song, rng), int(rng.integers(50, 61))
     is_arpeggio = not is_sustained and rng.random() < 0.4

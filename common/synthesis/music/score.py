@@ -1,4 +1,4 @@
-"""What songs of every style have: settings, a grid of sixteenths, a stage for the players of a stem, and a drum kit."""
+"""Shared parts of all song styles: settings, a grid of sixteenths, a mixing stage per stem, and a drum kit."""
 
 import math
 from collections.abc import Callable
@@ -9,16 +9,16 @@ import numpy as np
 
 from common.synthesis.music import drums, instruments
 
-STEPS = 16  # of a bar: sixteenths
+STEPS = 16  # sixteenths per bar
 NOTE_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-# Fills the second half of a bar: a piece of the kit and the sixteenth at which it is hit.
+# The drum fill in the second half of a bar: piece of the kit and sixteenth of the hit.
 FILL = (("snare", 8), ("snare", 10), ("tom", 11), ("tom", 12), ("floor tom", 13), ("floor tom", 14), ("snare", 15))
 _KIT_LEVELS = {"kick": 0.9, "snare": 1.0, "hat": 0.35, "open hat": 0.35, "tom": 0.7, "floor tom": 0.7, "crash": 0.5}
 _KIT_PANS = {"hat": 0.3, "open hat": 0.3, "tom": -0.3, "floor tom": 0.5, "crash": -0.5}
 
 
 class Settings(NamedTuple):
-    """What all songs of a folder share."""
+    """The settings of all songs of a folder."""
 
     folder: Path
     style: str
@@ -30,7 +30,7 @@ class Settings(NamedTuple):
 
 
 class Song(NamedTuple):
-    """A song to be; `seed` draws it. Without a voice, accent, variant and sex are empty."""
+    """A song to generate; `seed` determines it. Without a voice, accent, variant and sex are empty."""
 
     settings: Settings
     number: int
@@ -42,42 +42,42 @@ class Song(NamedTuple):
 
     @property
     def track(self) -> str:
-        """Name of the song, as of its folder."""
+        """Name of the song and of its folder."""
         return f"song_{self.number:04d}"
 
     @property
     def folder(self) -> Path:
-        """Where its files are."""
+        """Folder of the song."""
         return self.settings.folder / self.track
 
     @property
     def singer(self) -> str:
-        """Name of its voice; empty where there is none."""
+        """Name of the voice; empty if there is none."""
         return f"{self.accent}+{self.variant}" if self.variant else ""
 
 
 class Stage:
-    """Where the players of a stem stand: adds notes up, and renders no note anew that it has in a few takes."""
+    """Mixes the notes of a stem; a note is rendered at most a few times and then reused."""
 
     _TAKES = 3
 
     def __init__(self, song: Song, rng: np.random.Generator):
         self.samples = np.zeros((num_samples(song), song.settings.num_channels))
-        # Rendering draws numbers of its own, so that the song is the same one at any sample rate.
+        # Rendering has its own random generator, so that the composition does not depend on the sample rate.
         self._rate, self._rng = song.settings.sample_rate, rng.spawn(1)[0]
         self._takes = {}
 
     def play(
         self, render: Callable, arguments: dict, seconds: float, velocity: float = 1.0, level: float = 1.0, pan=0.0
     ) -> None:
-        """Render a note, or take one of those rendered before, and add it.
+        """Add a note, newly rendered or reused.
 
         Args:
             render: A function of `common.synthesis.music.instruments` or `common.synthesis.music.drums`.
-            arguments: Its arguments but sample rate, generator and velocity.
-            seconds: When it begins.
-            velocity: 0 to 1; a soft note is another one, not only a quieter one.
-            level: Factor on its amplitude.
+            arguments: Its arguments except sample rate, generator and velocity.
+            seconds: Start of the note.
+            velocity: 0 to 1; soft notes differ in timbre, not only in level.
+            level: Amplitude factor.
             pan: -1 (left) to 1 (right).
         """
         struck = 0.6 if velocity < 0.75 else 1.0
@@ -87,7 +87,7 @@ class Stage:
         self.add(takes[self._rng.integers(len(takes))] * (velocity / struck * level), seconds, pan)
 
     def add(self, waveform: np.ndarray, seconds: float, pan: float = 0.0) -> None:
-        """Add a waveform of shape `(samples,)`; what lies outside the song is cut off."""
+        """Add a waveform of shape `(samples,)`; parts outside the song are cut off."""
         begin = round(seconds * self._rate)
         waveform = waveform[max(0, -begin) :]
         begin = max(0, begin)
@@ -96,13 +96,13 @@ class Stage:
 
 
 def _gains(pan: float, num_channels: int) -> np.ndarray:
-    """Return the gain of each channel, of equal power wherever it stands."""
+    """Return the gain of each channel for equal-power panning."""
     angle = (pan + 1) * np.pi / 4
     return math.sqrt(2) * np.array([np.cos(angle), np.sin(angle)]) if num_channels == 2 else np.ones(1)
 
 
 class Grid(NamedTuple):
-    """When the sixteenths of a song are: every second one may be late (swing)."""
+    """The times of the sixteenths of a song; with swing, every second one is late."""
 
     tempo_bpm: float
     swing: float
@@ -114,19 +114,19 @@ class Grid(NamedTuple):
         return 15 / self.tempo_bpm
 
     def seconds(self, bar: int, step: int) -> float:
-        """Return when a sixteenth of a bar is; it may be one of a later bar."""
+        """Return the time of a sixteenth, counted from the start of a bar; it may be in a later bar."""
         late = self.swing * (step % 2 == 1)
         return (bar * STEPS + step + late) * self.step_seconds
 
 
 def draw_grid(song: Song, lowest_bpm: float, highest_bpm: float, swing: float, rng: np.random.Generator) -> Grid:
-    """Draw the tempo of a song; its bars fill the song."""
+    """Draw the tempo of a song, and return its grid with enough bars to fill the song."""
     tempo_bpm = round(float(rng.uniform(lowest_bpm, highest_bpm)), 1)
     return Grid(tempo_bpm, swing, math.ceil(song.settings.seconds / (60 / tempo_bpm * 4)))
 
 
 class Drummer:
-    """Plays a kit that is drawn; a hit comes a few milliseconds early or late."""
+    """Plays a random drum kit; hits are a few milliseconds early or late."""
 
     def __init__(self, song: Song, rng: np.random.Generator):
         self.stage = Stage(song, rng)
@@ -154,14 +154,14 @@ class Drummer:
         }
 
     def hit(self, piece: str, seconds: float, accent: float = 1.0) -> None:
-        """Hit a piece of the kit at a time; an accent below 1 is softer."""
+        """Hit a piece of the kit at the given time; an accent below 1 is softer."""
         velocity = accent * self._rng.uniform(0.8, 1.0)
         late = self._rng.normal(0, 0.003)
         self.stage.play(*self._kit[piece], seconds + late, velocity, self._levels[piece], _KIT_PANS.get(piece, 0.0))
 
 
 def num_samples(song: Song) -> int:
-    """Return how long a song is, in samples."""
+    """Return the length of a song in samples."""
     return round(song.settings.seconds * song.settings.sample_rate)
 
 
@@ -171,9 +171,9 @@ def rms(samples: np.ndarray) -> float:
 
 
 def in_room(stage: Stage, song: Song, rng: np.random.Generator, most: float) -> np.ndarray:
-    """Return what is on a stage, shape `(samples, channels)`, in a room that is drawn.
+    """Return the mix of a stage, shape `(samples, channels)`, with random reverberation.
 
-    The room's energy is up to `most` of that of the direct sound.
+    The energy of the reverberation is at most `most` times that of the direct sound.
     """
     decay_seconds, level = rng.uniform(0.3, 1.2), most * rng.uniform(0.1, 1)
     return instruments.room(stage.samples, song.settings.sample_rate, rng.spawn(1)[0], decay_seconds, level)

@@ -1,4 +1,4 @@
-"""Singing: words that were spoken are held on the notes of a melody, with vibrato, or rapped on the beat."""
+"""Singing: spoken words are sung on the notes of a melody, with vibrato, or rapped on the beat."""
 
 import math
 from typing import NamedTuple
@@ -22,20 +22,20 @@ _WORDS = (
 )
 _WORDS_A_SONG = 20
 _LARGEST_NUMBER = 60
-# Where people sing: MIDI notes in the middle of a melody.
+# Vocal registers: range of the central MIDI note of a melody.
 _REGISTERS = {"F": (62, 69), "M": (51, 58)}
 _RAP_SHARE = 0.2
 
 
 class _Word(NamedTuple):
-    """A word, and where its vowels are (`voice.syllable_nuclei`)."""
+    """A word with the positions of its vowels (`voice.syllable_nuclei`)."""
 
     frames: voice.SpeechFrames
     nuclei: list[tuple[int, int, int]]
 
 
 def draw_words(accent: str, rng: np.random.Generator) -> list[str]:
-    """Draw the words of a song: English ones for an English accent, such as `en-gb`, else numbers."""
+    """Draw the words of a song: English words for an English accent, such as `en-gb`, else numbers."""
     if accent.split("-")[0] == "en":
         return [str(word) for word in rng.choice(_WORDS.split(), _WORDS_A_SONG, replace=False)]
     return [str(number) for number in rng.choice(_LARGEST_NUMBER, _WORDS_A_SONG, replace=False)]
@@ -45,12 +45,12 @@ def sing(song: Song, tune: Tune, speech: dict[str, np.ndarray]) -> tuple[np.ndar
     """Sing or rap a song.
 
     Args:
-        song: Which one.
-        tune: What it is sung to.
-        speech: Its words as they were spoken, monotonously: float32 at `VOICE_RATE`, shape `(samples,)`.
+        song: The song.
+        tune: Grid, key and chords of the song.
+        speech: The words, spoken at constant pitch: float32 at `VOICE_RATE`, shape `(samples,)`.
 
     Returns:
-        The voice, shape `(samples, channels)`, and whether it is rapped.
+        The vocals, shape `(samples, channels)`, and whether they are rapped.
     """
     rng = np.random.default_rng([6, song.seed])
     words = []
@@ -68,7 +68,7 @@ def sing(song: Song, tune: Tune, speech: dict[str, np.ndarray]) -> tuple[np.ndar
     pitch = _pitch_contour(phrases, tune.grid, len(line.gain), is_rap, rng)
     breath = rng.uniform(0.1, 0.6)
     waveform = voice.voice(line.cepstrum, line.voicing, line.gain, midi_to_hz(pitch), rng, breath)
-    # espeak-ng's voices are duller than what a microphone hears close by.
+    # The voices of espeak-ng have less treble than close-microphone recordings.
     treble = sosfilt(butter(1, 2500, "highpass", fs=VOICE_RATE, output="sos"), waveform)
     waveform = audio.resample(waveform + rng.uniform(0, 2) * treble, VOICE_RATE, song.settings.sample_rate)
     stage = Stage(song, rng)
@@ -77,7 +77,7 @@ def sing(song: Song, tune: Tune, speech: dict[str, np.ndarray]) -> tuple[np.ndar
 
 
 def _speech_melody(phrase: list[Note], center: float, rng: np.random.Generator) -> list[Note]:
-    """Give the notes of a phrase pitches as in speech, which fall over the phrase and rise where there is stress."""
+    """Give the notes of a phrase the pitches of speech: falling over the phrase, higher on stressed beats."""
     fall = np.linspace(2, -3, len(phrase))
     return [
         note._replace(pitch=center + fall[number] + 2 * (note.step % 4 == 0) + rng.normal(0, 1.2))
@@ -86,7 +86,7 @@ def _speech_melody(phrase: list[Note], center: float, rng: np.random.Generator) 
 
 
 def _set_words(phrase: list[Note], words: list[_Word], rng: np.random.Generator) -> list[tuple[_Word, list[Note]]]:
-    """Divide the notes of a phrase among words: one to a syllable, and now and then two to the last one."""
+    """Assign the notes of a phrase to words: one note per syllable, sometimes two for the last one."""
     text, used = [], 0
     while used < len(phrase):
         left = len(phrase) - used
@@ -99,7 +99,7 @@ def _set_words(phrase: list[Note], words: list[_Word], rng: np.random.Generator)
 
 
 class _VocalLine:
-    """The frames of all that is sung (`voice.voice`); silent where nothing was placed."""
+    """The frames of a vocal line (input of `voice.voice`); initially silent."""
 
     def __init__(self, seconds: float):
         num_frames = math.ceil(seconds * VOICE_RATE / VOICE_HOP) + 2
@@ -109,10 +109,10 @@ class _VocalLine:
         self._end = 0.0
 
     def place(self, text: list[tuple[_Word, list[Note]]], grid: Grid, rng: np.random.Generator) -> None:
-        """Sing the words of a phrase.
+        """Add the words of a phrase.
 
-        A vowel begins with its note, and the consonants before it earlier, at the expense of the vowel before. Of a
-        vowel what is around its loudest frame is held, so that the consonants stay as short as they are in speech.
+        A vowel starts with its note. The consonants before it start earlier and shorten the previous vowel. Vowels are
+        lengthened around their loudest frame, so that consonants stay as short as in speech.
         """
         frames_a_second = VOICE_RATE / VOICE_HOP
         leads = [word.nuclei[0][0] for word, _ in text] + [0]
@@ -161,14 +161,14 @@ class _VocalLine:
 def _pitch_contour(
     phrases: list[list[Note]], grid: Grid, num_frames: int, is_rap: bool, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return the pitch of every frame as a MIDI number: notes that glide into one another, with vibrato.
+    """Return the pitch of every frame as a MIDI number, with glides between notes and vibrato.
 
     Args:
         phrases: The notes.
-        grid: When they are.
-        num_frames: How many frames to return.
-        is_rap: Without vibrato, and falling within a syllable.
-        rng: Draws what makes it human.
+        grid: The times of the sixteenths.
+        num_frames: Number of frames to return.
+        is_rap: Whether the pitch falls within each syllable, without vibrato.
+        rng: Random generator for glide, drift and vibrato.
     """
     seconds = np.arange(num_frames) * VOICE_HOP / VOICE_RATE
     notes = [note for phrase in phrases for note in phrase]

@@ -1,6 +1,6 @@
-"""A singing voice that is computed, a vocoder: takes speech apart, and puts it together again at any pitch.
+"""A vocoder for singing: analyses speech and resynthesizes it at any pitch.
 
-`speech_frames` takes speech apart into resonances and voicing, `voice` speaks or sings such frames.
+`speech_frames` analyses speech into spectral envelopes and voicing; `voice` synthesizes speech or singing from them.
 """
 
 from typing import NamedTuple
@@ -17,10 +17,10 @@ _PULSES_AT_ONCE = 1024
 
 
 class SpeechFrames(NamedTuple):
-    """Speech taken apart, a frame every `VOICE_HOP` samples at `VOICE_RATE`.
+    """Analysed speech, one frame every `VOICE_HOP` samples at `VOICE_RATE`.
 
-    `cepstrum` holds the resonances and the level: shape `(frames, coefficients)`, the real cepstrum of the amplitude.
-    `voicing` says how periodic a frame is, 0 (noise) to 1: shape `(frames,)`.
+    `cepstrum` is the real cepstrum of the amplitude envelope, including the level: shape `(frames, coefficients)`.
+    `voicing` is the periodicity, from 0 (noise) to 1: shape `(frames,)`.
     `level` is the amplitude of voiced sound: shape `(frames,)`.
     """
 
@@ -30,13 +30,13 @@ class SpeechFrames(NamedTuple):
 
 
 def speech_frames(waveform: np.ndarray) -> SpeechFrames:
-    """Take speech apart, to be spoken or sung at another pitch and in another rhythm.
+    """Analyse speech for synthesis with another pitch and rhythm.
 
-    The envelope is the "true envelope" (Röbel and Rodet, 2005): a smooth curve over the tops of the harmonics.
+    The envelope is the "true envelope" (Röbel and Rodet, 2005): a smooth curve over the peaks of the harmonics.
 
     Args:
-        waveform: Monotonous speech at `VOICE_RATE`, shape `(samples,)`, not empty; low, so that the harmonics stand
-            close together.
+        waveform: Speech of constant pitch at `VOICE_RATE`, shape `(samples,)`, not empty. A low pitch is best, since
+            its harmonics sample the envelope densely.
     """
     padded = np.pad(waveform.astype(np.float32), (_VOICE_WINDOW // 2, _VOICE_WINDOW))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _VOICE_WINDOW)[::VOICE_HOP]
@@ -48,7 +48,7 @@ def speech_frames(waveform: np.ndarray) -> SpeechFrames:
         cepstrum = scipy.fft.irfft(target, _VOICE_FFT)[:, :VOICE_ORDER]
         smooth = np.fft.rfft(_folded(cepstrum), _VOICE_FFT).real.astype(np.float32)
         target = np.maximum(target, smooth)
-    # Periodicity: the highest peak of the autocorrelation between 70 and 400 Hz, without the window's own decline.
+    # Periodicity: the highest peak of the autocorrelation between 70 and 400 Hz, corrected for the window.
     correlation = scipy.fft.irfft(np.abs(scipy.fft.rfft(frames * window, 2 * _VOICE_FFT)) ** 2)
     own = scipy.fft.irfft(np.abs(scipy.fft.rfft(window, 2 * _VOICE_FFT)) ** 2)
     lags = slice(VOICE_RATE // 400, VOICE_RATE // 70)
@@ -59,7 +59,7 @@ def speech_frames(waveform: np.ndarray) -> SpeechFrames:
 
 
 def syllable_nuclei(frames: SpeechFrames) -> list[tuple[int, int, int]]:
-    """Find the vowels of a word by their loudness: first frame, loudest frame and end of each, at least one."""
+    """Find the vowels of a word by their loudness: first frame, loudest frame and end frame of each, at least one."""
     kernel = np.hanning(11)[1:-1]
     level = np.convolve(frames.level, kernel / kernel.sum(), "same")
     tops, _ = find_peaks(np.pad(level, 1), height=0.3 * level.max(), prominence=0.2 * level.max(), distance=20)
@@ -84,18 +84,18 @@ def voice(
     rng: np.random.Generator,
     breath: float = 0.3,
 ) -> np.ndarray:
-    """Speak or sing frames: a pulse a period and noise, both through the resonances of the frame.
+    """Synthesize frames: one pulse per period plus noise, both filtered by the envelope of the frame.
 
-    Each pulse is the minimum-phase response of its frame's envelope, placed between the samples, so the harmonics are
-    exact and none lies above the Nyquist frequency.
+    Each pulse is the minimum-phase response of the envelope of its frame, placed with sub-sample accuracy. The
+    harmonics are therefore exact, without aliasing.
 
     Args:
         cepstrum: As in `SpeechFrames`, shape `(frames, coefficients)`.
         voicing: 0 to 1, shape `(frames,)`.
-        gain: Factor of the amplitude, shape `(frames,)`.
+        gain: Amplitude factor, shape `(frames,)`.
         pitch_hz: Fundamental frequency, shape `(frames,)`.
-        rng: Draws noise and the small irregularities of a voice.
-        breath: Share of noise in the treble of voiced sound, 0 to 1.
+        rng: Random generator for noise and shimmer.
+        breath: Fraction of noise in the treble of voiced sound, 0 to 1.
 
     Returns:
         float32, shape `(frames * VOICE_HOP,)`, at `VOICE_RATE`.
@@ -105,16 +105,16 @@ def voice(
     output = np.zeros(num_samples + 2 * _VOICE_FFT, np.float32)
     frequencies_hz = np.fft.rfftfreq(_VOICE_FFT, 1 / VOICE_RATE)
     treble = (breath * np.clip((frequencies_hz - 2000) / 6000, 0, 1)).astype(np.float32)
-    # Pulses of one sign have a mean, which no voice has.
+    # The high-pass removes the DC offset of pulses of one sign.
     harmonic_share = (1 - treble) * np.clip((frequencies_hz - 30) / 40, 0, 1).astype(np.float32)
     positions = np.arange(num_samples) / VOICE_HOP
     cycles = np.cumsum(np.interp(positions, np.arange(num_frames), pitch_hz)) / VOICE_RATE
     pulses = np.interp(np.arange(1, int(cycles[-1]) + 1), cycles, np.arange(num_samples))
     frame = pulses / VOICE_HOP
     strength = np.interp(frame, np.arange(num_frames), voicing * gain)
-    heard = strength > 1e-4
-    pulses, frame, strength = pulses[heard], frame[heard], strength[heard]
-    # Amplitude of a harmonic is twice the response over the period; shimmer is what no throat avoids.
+    audible = strength > 1e-4
+    pulses, frame, strength = pulses[audible], frame[audible], strength[audible]
+    # The amplitude of a harmonic is twice the response over the period. The random factor adds shimmer.
     period = VOICE_RATE / np.interp(frame, np.arange(num_frames), pitch_hz)
     strength = strength * np.sqrt(period * 120) * (1 + 0.02 * rng.standard_normal(len(pulses)))
     left = np.minimum(frame.astype(int), num_frames - 2)
@@ -135,7 +135,7 @@ def voice(
 
 
 def _voice_noise(cepstrum, voicing, gain, treble, rng):
-    """Return the noise of frames, shape `(frames * VOICE_HOP,)`: all of voiceless sound, the treble of the rest."""
+    """Return the noise part, shape `(frames * VOICE_HOP,)`: the unvoiced sound, and breath in the treble."""
     num_frames = len(cepstrum)
     window = np.sqrt(np.hanning(_NOISE_WINDOW + 1)[:-1]).astype(np.float32)
     noise = rng.standard_normal((num_frames + _NOISE_WINDOW // VOICE_HOP) * VOICE_HOP, dtype=np.float32)
@@ -145,19 +145,19 @@ def _voice_noise(cepstrum, voicing, gain, treble, rng):
     amplitude = np.exp(scipy.fft.rfft(_folded(cepstrum).astype(np.float32), _VOICE_FFT).real)
     voiced = voicing[:, np.newaxis]
     amplitude *= gain[:, np.newaxis] * np.sqrt((1 - voiced) + voiced * treble**2)
-    # A frame's spectrum of noise is larger than its level by the root of the window's energy over its sum.
+    # Correct the level of noise for the analysis window: root of its energy over its sum.
     amplitude *= _VOICE_WINDOW / 2 / np.sqrt(0.375 * _VOICE_WINDOW)
     frames = scipy.fft.irfft(spectrum * amplitude, _VOICE_FFT)[:, :_NOISE_WINDOW] * window
     parts = _NOISE_WINDOW // VOICE_HOP
     output = np.zeros((num_frames + parts - 1, VOICE_HOP), np.float32)
     for part in range(parts):
         output[part : part + num_frames] += frames[:, part * VOICE_HOP : (part + 1) * VOICE_HOP]
-    # The windows' squares add up to half their number, and their middle stands two hops after their beginning.
+    # The squared windows add up to half their number, and the centre of a window is two hops after its start.
     return output.ravel()[_NOISE_WINDOW // 2 :][: num_frames * VOICE_HOP] / (parts / 2)
 
 
 def _folded(cepstrum: np.ndarray) -> np.ndarray:
-    """Double all but the first coefficient: the cepstrum of the minimum-phase response, whose transform is the log."""
+    """Double all but the first coefficient: the result is the cepstrum of the minimum-phase response."""
     folded = cepstrum.copy()
     folded[:, 1:] *= 2
     return folded

@@ -1,27 +1,27 @@
-"""What drums and instruments are made of: points in time, small differences, filters and fades."""
+"""Building blocks of drums and instruments: sample times, random variation, filters and fades."""
 
 import functools
 
 import numpy as np
 from scipy.signal import butter, sosfilt
 
-# Partials end a little below the Nyquist frequency, at this share of the sample rate: vibrato and detuning need room.
+# Highest partial as a fraction of the sample rate, slightly below Nyquist to leave a margin for vibrato and detuning.
 HIGHEST_PARTIAL = 0.46
 _FADE_SECONDS = 0.005
 
 
 def sample_times(seconds: float, sample_rate: int) -> np.ndarray:
-    """Return when the samples of a sound are, in seconds: shape `(samples,)`, at least one."""
+    """Return the times of the samples of a sound in seconds: shape `(samples,)`, at least one."""
     return np.arange(max(1, round(seconds * sample_rate))) / sample_rate
 
 
 def about_one(rng: np.random.Generator, spread: float) -> float:
-    """Draw a factor by which a sound differs from the last one: normal, cut off at three times its deviation."""
+    """Draw a random factor near 1: normal with standard deviation `spread`, clipped at three deviations."""
     return float(np.clip(rng.normal(1, spread), 1 - 3 * spread, 1 + 3 * spread))
 
 
 def filtered(waveform: np.ndarray, order: int, kind: str, cutoff_hz: float, sample_rate: int) -> np.ndarray:
-    """Return a waveform, shape `(samples, ...)`, behind a Butterworth filter whose cut-off stays below Nyquist's."""
+    """Apply a Butterworth filter to a waveform of shape `(samples, ...)`; the cut-off is kept below Nyquist."""
     return sosfilt(_butterworth(order, kind, min(cutoff_hz, 0.45 * sample_rate), sample_rate), waveform, axis=0)
 
 
@@ -37,7 +37,7 @@ def finish(
     attack_seconds: float = 0.0,
     release_seconds: float = _FADE_SECONDS,
 ) -> np.ndarray:
-    """Take off what is below hearing, fade both ends, and scale the peak to the velocity: float32, `(samples,)`."""
+    """Remove infrasound, fade both ends, and scale the peak to the velocity: float32, `(samples,)`."""
     note = filtered(note, 1, "highpass", 20, sample_rate)
     attack, release = (min(len(note), round(seconds * sample_rate)) for seconds in (attack_seconds, release_seconds))
     if attack:

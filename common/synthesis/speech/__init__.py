@@ -1,1 +1,1 @@
-"""Speech: words spoken by espeak-ng, and what is done to them."""
+"""Synthetic speech: espeak-ng, pronunciations and audio effects."""

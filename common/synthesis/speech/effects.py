@@ -1,7 +1,7 @@
-"""What differs between people, microphones and rooms, drawn at random and put on a clean recording of speech.
+"""Random effects for clean speech: voice, rhythm, microphone and room.
 
-All of it works on one waveform in NumPy and takes its random generator; `common.augmentation.waveform` has the same for batches in
-training, where it draws anew in every epoch.
+The functions process one NumPy waveform and take a random generator. `common.augmentation.waveform` has effects for
+batches in training, which vary in every epoch.
 """
 
 import numpy as np
@@ -11,22 +11,23 @@ _FRAME, _HOP = 512, 128
 _WINDOW = np.hanning(_FRAME + 1)[:-1]
 _NUM_BINS = _FRAME // 2 + 1
 _ENVELOPE_ORDER = 36
-_MAX_GAIN = 3.5  # of a band, in nepers: 30 dB
+_MAX_GAIN = 3.5  # per band, in nepers: 30 dB
 
 
 def change_voice(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Speak a recording with another voice, and in another rhythm.
+    """Change the voice and the rhythm of a recording.
 
-    The spectral envelope, taken from the cepstrum, is warped along frequency (the resonances of the vocal tract move,
-    each by its own amount, and drift), sharpened or flattened, tilted, and its course over time is lifted and lowered;
-    a share of the treble becomes breath; a phase vocoder stretches some sounds and shortens others.
+    - The spectral envelope, computed from the cepstrum, is warped along frequency (which shifts the resonances of the
+      vocal tract by different, drifting amounts), sharpened or flattened, and tilted; its level varies over time.
+    - Part of the treble is replaced by breath noise.
+    - A phase vocoder lengthens some sounds and shortens others.
 
     Args:
         waveform: Speech at 16 kHz, shape `(samples,)`, not empty.
-        rng: Draws everything.
+        rng: Random generator.
 
     Returns:
-        Another waveform, float32, 0.75 to 1.3 times as long, with a peak of 0.5.
+        A float32 waveform of 0.75 to 1.3 times the length, with a peak of 0.5.
     """
     spectrum = _stft(waveform / (np.abs(waveform).max() + 1e-9))
     envelope = _envelope(spectrum)
@@ -35,7 +36,7 @@ def change_voice(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     wanted = mean + (wanted - mean) * np.exp(rng.uniform(-0.5, 0.3))
     octaves = np.log2(np.maximum(np.arange(_NUM_BINS) / _NUM_BINS * 8, 0.25))
     wanted -= nepers(rng.uniform(-6, 6)) * octaves
-    # Weak sounds against strong ones, then a swell that the text does not ask for.
+    # Change the dynamic range, then add a random loudness curve.
     loudness = wanted.max(axis=1, keepdims=True)
     wanted += (loudness - loudness.max()) * (np.exp(rng.uniform(-0.25, 0.25)) - 1)
     wanted += nepers(3) * smooth_curve(len(wanted), 5, rng)[:, np.newaxis]
@@ -47,12 +48,12 @@ def change_voice(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def microphone(waveform: np.ndarray, rng: np.random.Generator, sample_rate: int) -> np.ndarray:
-    """Colour a recording as a microphone, a telephone or a codec does: a smooth response and limits of the band.
+    """Simulate a microphone, telephone or codec: a smooth frequency response and a limited band.
 
     Args:
         waveform: Shape `(samples,)`.
-        rng: Draws everything.
-        sample_rate: In hertz.
+        rng: Random generator.
+        sample_rate: Sample rate in Hz.
 
     Returns:
         A waveform of the same shape, float32.
@@ -75,8 +76,8 @@ def room(waveform: np.ndarray, rng: np.random.Generator, sample_rate: int) -> np
 
     Args:
         waveform: Shape `(samples,)`.
-        rng: Draws everything.
-        sample_rate: In hertz.
+        rng: Random generator.
+        sample_rate: Sample rate in Hz.
 
     Returns:
         A waveform of the same shape, float32.
@@ -91,17 +92,18 @@ def room(waveform: np.ndarray, rng: np.random.Generator, sample_rate: int) -> np
 
 
 def prevoice(waveform: np.ndarray, rng: np.random.Generator, sample_rate: int) -> np.ndarray:
-    """Let the voice sound before the release of an initial voiced plosive: a low murmur behind closed lips.
+    """Add prevoicing before an initial voiced plosive: a low murmur before its release.
 
-    Many people begin "go" and "down" so, espeak-ng never does; without it a network takes the murmur for a nasal.
+    Many people begin "go" and "down" like this, but espeak-ng never does. A network trained without it mistakes the
+    murmur for a nasal.
 
     Args:
         waveform: Trimmed speech that begins with a voiced plosive, shape `(samples,)`.
-        rng: Draws everything.
-        sample_rate: In hertz.
+        rng: Random generator.
+        sample_rate: Sample rate in Hz.
 
     Returns:
-        A longer waveform: 20 to 120 ms of murmur at 14 to 34 dB below the loudest sound, then the speech.
+        A longer waveform: 20 to 120 ms of murmur, 14 to 34 dB below the peak, then the speech.
     """
     num_samples = round(rng.uniform(0.02, 0.12) * sample_rate)
     times = np.arange(num_samples) / sample_rate
@@ -116,14 +118,14 @@ def prevoice(waveform: np.ndarray, rng: np.random.Generator, sample_rate: int) -
 
 
 def die_away(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Let a final vowel fade, the treble first, where espeak-ng stops at once.
+    """Fade out a final vowel, treble first; espeak-ng ends it abruptly.
 
     Args:
         waveform: Speech at 16 kHz that ends with a vowel, shape `(samples,)`, not empty.
-        rng: Draws everything.
+        rng: Random generator.
 
     Returns:
-        A waveform of the same shape, float32: up to 80 % of it fades, by 2 to 60 dB at its end.
+        A waveform of the same shape, float32: up to 80 % of it fades, by 2 to 60 dB at the end.
     """
     spectrum = _stft(waveform)
     start = rng.uniform(0.2, 0.9)
@@ -134,18 +136,18 @@ def die_away(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def hold_closure(waveform: np.ndarray, rng: np.random.Generator, sample_rate: int) -> np.ndarray:
-    """Hold the closure before a final plosive for longer, and release it more weakly or not at all.
+    """Lengthen the closure before a final plosive, and weaken or remove its release.
 
-    People hold the lips of "up" closed for up to a quarter of a second, and often do not open them within the word.
+    People keep their lips closed in "up" for up to a quarter of a second, and often do not release the plosive.
 
     Args:
         waveform: Trimmed speech without noise, shape `(samples,)`.
-        rng: Draws everything.
-        sample_rate: In hertz.
+        rng: Random generator.
+        sample_rate: Sample rate in Hz.
 
     Returns:
-        A longer or shorter waveform; the same one where no sound follows a pause of 10 ms or more, 30 dB below the
-        loudest 5 ms, after these.
+        A longer or shorter waveform. It is unchanged without a closure: a pause of at least 10 ms, 30 dB below the
+        loudest frame of 5 ms, after this frame and followed by sound.
     """
     hop = sample_rate // 200
     frames = waveform[: len(waveform) // hop * hop].reshape(-1, hop)
@@ -154,14 +156,14 @@ def hold_closure(waveform: np.ndarray, rng: np.random.Generator, sample_rate: in
     levels_db = 10 * np.log10(np.mean(frames**2, axis=1) + 1e-12)
     quiet = np.flatnonzero(levels_db < levels_db.max() - 30)
     quiet = quiet[quiet > levels_db.argmax()]
-    # The last frames that follow one another are the closure, unless the word ends with them.
+    # The closure is the last run of quiet frames, unless the word ends with it.
     runs = [run for run in np.split(quiet, np.flatnonzero(np.diff(quiet) > 1) + 1) if len(run) > 1]
     runs = [run for run in runs if run[-1] < len(frames) - 1]
     if not runs:
         return waveform
     middle = (runs[-1][0] + runs[-1][-1] + 1) * hop // 2
     release = waveform[middle:] * 10 ** (rng.uniform(-25, 3) / 20) * (rng.random() < 0.75)
-    # espeak-ng's aspiration of 100 ms sounds like a fricative; people's takes 10 to 60.
+    # The aspiration of espeak-ng lasts 100 ms and sounds like a fricative; that of people lasts 10 to 60 ms.
     begin = np.abs(release).argmax()
     fade = np.exp(-np.maximum(np.arange(len(release)) - begin, 0) / (rng.uniform(0.005, 0.04) * sample_rate))
     release = (release * fade).astype(np.float32)
@@ -170,14 +172,14 @@ def hold_closure(waveform: np.ndarray, rng: np.random.Generator, sample_rate: in
 
 
 def cut_ends(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Cut up to 10 % off the beginning or up to 15 % off the end, as detectors of speech and hasty speakers do.
+    """Cut up to 10 % off the beginning or up to 15 % off the end, like voice activity detectors and hasty speakers.
 
     Args:
         waveform: Trimmed speech, shape `(samples,)`.
-        rng: Draws everything.
+        rng: Random generator.
 
     Returns:
-        A shorter waveform, faded over 5 ms at most where it was cut.
+        A shorter waveform, with fades of at most 5 ms at the cuts.
     """
     start = round(rng.uniform(0, 0.1) * len(waveform)) if rng.random() < 0.5 else 0
     end = len(waveform) - round(rng.uniform(0, 0.15) * len(waveform))
@@ -189,7 +191,7 @@ def cut_ends(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def smooth_curve(length: int, num_knots: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw a curve that passes smoothly through Gaussian values at equal distances; shape `(length,)`."""
+    """Draw a smooth curve through equidistant Gaussian values; shape `(length,)`."""
     knots = rng.standard_normal(num_knots)
     positions = np.linspace(0, num_knots - 1, length)
     left = np.minimum(positions.astype(int), num_knots - 2)
@@ -198,12 +200,12 @@ def smooth_curve(length: int, num_knots: int, rng: np.random.Generator) -> np.nd
 
 
 def nepers(decibels: float) -> float:
-    """Turn decibels into nepers, the natural logarithm of an amplitude."""
+    """Convert decibels to nepers, the natural logarithm of an amplitude."""
     return decibels * np.log(10) / 20
 
 
 def _envelope(spectrum: np.ndarray) -> np.ndarray:
-    """Return the log magnitude without its harmonics, in nepers, shape `(frames, bins)`."""
+    """Return the spectral envelope in nepers, shape `(frames, bins)`."""
     cepstrum = np.fft.irfft(np.log(np.abs(spectrum) + 1e-6), _FRAME, axis=1)
     cepstrum[:, _ENVELOPE_ORDER : _FRAME - _ENVELOPE_ORDER + 1] = 0
     return np.fft.rfft(cepstrum, axis=1).real
@@ -227,9 +229,9 @@ def _add_breath(spectrum: np.ndarray, envelope: np.ndarray, rng: np.random.Gener
 
 
 def _rhythm(envelope: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw how fast every frame is played: weak sounds, which are consonants and closures, more slowly than vowels.
+    """Draw the playback rate of every frame: weak sounds (consonants and closures) are slower than vowels.
 
-    espeak-ng says a word on its own with long vowels and short consonants; people do not.
+    espeak-ng speaks single words with vowels that are too long and consonants that are too short.
     """
     loudness = envelope.max(axis=1)
     weakness = np.clip((loudness.max() - loudness) / nepers(25), 0, 1)
@@ -239,7 +241,7 @@ def _rhythm(envelope: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _stretch(spectrum: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """Play every frame at its own rate without moving the pitch: the phase vocoder."""
+    """Time-stretch every frame by its rate without changing the pitch, by a phase vocoder."""
     times = np.cumsum(1 / rates)
     frames = np.interp(np.arange(max(2, int(times[-1]))), times, np.arange(len(rates)))
     left = np.minimum(frames.astype(int), len(rates) - 2)
@@ -263,5 +265,5 @@ def _istft(spectrum: np.ndarray) -> np.ndarray:
     padded = np.zeros((len(frames) + overlap - 1, _HOP))
     for part in range(overlap):
         padded[part : part + len(frames)] += frames[:, part * _HOP : (part + 1) * _HOP]
-    # Four Hann windows, squared, add up to 1.5.
+    # Four overlapping squared Hann windows add up to 1.5.
     return padded.ravel()[_FRAME // 2 : -_FRAME // 2] / 1.5

@@ -1,8 +1,7 @@
-"""Speech from text: a thin wrapper over espeak-ng, which comes as the wheel `espeakng-loader` (extra `speech`).
+"""Text to speech: a thin wrapper of espeak-ng, installed by the wheel `espeakng-loader` (extra `speech`).
 
-espeak-ng keeps its voice and its settings in global variables, so a process has one synthesiser and speaks one text at
-a time. Its accents (`en-us`, `es-419`, ...) say how a language is pronounced, its variants (`f3`, `klatt2`, ...) who
-speaks; any variant can speak with any accent.
+espeak-ng has global state, so a process speaks one text at a time. Accents (`en-us`, `es-419`, ...) determine the
+pronunciation, variants (`f3`, `klatt2`, ...) the voice; they can be combined freely.
 """
 
 import ctypes
@@ -54,20 +53,20 @@ _SynthesisCallback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_shor
 
 
 def accents(language: str) -> list[str]:
-    """List the accents in which a language can be spoken.
+    """List the accents of a language.
 
-    Accents written in another script than the language's usual one, such as Shavian English, are left out, unless there
-    is no other or the language was asked for by that very name.
+    Accents in an unusual script, such as Shavian English, are left out, unless there is no other or the language was
+    given by exactly this tag.
 
     Args:
         language: A BCP 47 tag such as `en`, `es` or `en-gb`; upper or lower case.
 
     Returns:
-        Tags to give to `synthesize`, the language's usual accent first; at least one.
+        Tags for `synthesize`, the usual accent of the language first; at least one.
 
     Raises:
         UserError: espeak-ng is not installed.
-        UserError: espeak-ng does not speak the language.
+        UserError: espeak-ng does not support the language.
 
     Example:
         >>> accents("es")
@@ -81,7 +80,7 @@ def accents(language: str) -> list[str]:
         if f"{voice.accent}-".startswith(f"{wanted}-")
     ]
     if not found:
-        # Some languages are only a second name of a voice: "zh" of Mandarin first and of Cantonese after it.
+        # Some languages are only a secondary tag of a voice: "zh" belongs to Mandarin first, then to Cantonese.
         second = [(voice.tags[wanted], voice.accent) for voice in _voices() if wanted in voice.tags]
         found = [pair for pair in second if pair[0] == min(second)[0]]
     if found:
@@ -93,13 +92,13 @@ def accents(language: str) -> list[str]:
         names.setdefault(voice.name.split(" (")[0].lower(), min(voice.tags, key=len))
     hint = f' Did you mean "{names[wanted]}"?' if wanted in names else nearest(wanted, codes)
     raise UserError(
-        f'espeak-ng does not speak "{language}"; expected a language code such as de, en, es or en-gb.{hint}'
+        f'espeak-ng does not support "{language}"; expected a language code such as de, en, es or en-gb.{hint}'
     )
 
 
 @functools.cache
 def variants() -> list[str]:
-    """List the voice variants that came with espeak-ng, in alphabetical order."""
+    """List the voice variants of espeak-ng in alphabetical order."""
     folder = Path(_load_wheel().get_data_path()) / "voices" / "!v"
     return sorted(path.name for path in folder.iterdir())
 
@@ -123,18 +122,18 @@ def synthesize(
     """Speak a text.
 
     Args:
-        text: A word or a sentence in the script of the accent's language. What stands in `[[` and `]]` is taken as
-            espeak-ng's own phoneme code (see `segments`).
+        text: A word or a sentence in the script of the language. Text in `[[` and `]]` is the phoneme code of espeak-ng
+            (see `segments`).
         accent: One of `accents(language)`.
-        variant: One of `variants()`; empty for the accent's own voice.
-        rate_wpm: Words a minute, 80 to 450.
+        variant: One of `variants()`; empty for the default voice of the accent.
+        rate_wpm: Words per minute, 80 to 450.
         pitch: 0 (low) to 99 (high), relative to the variant.
         pitch_range: 0 (monotone) to 99 (lively).
-        emphasis: One of `EMPHASES`: how much stress the text gets, after SSML. A text in phoneme code takes none.
+        emphasis: One of `EMPHASES`: the SSML emphasis of the text. It must be empty for phoneme code.
 
     Returns:
-        The waveform, float32 in [-1, 1], shape `(samples,)`, with the short pauses espeak-ng puts around it, and its
-        sample rate in Hz. It is empty, or silent, if the accent has no sounds for the text.
+        The waveform, float32 in [-1, 1], shape `(samples,)`, including the short pauses that espeak-ng adds, and its
+        sample rate in Hz. It is empty or silent if the accent has no sounds for the text.
 
     Raises:
         UserError: espeak-ng is not installed.
@@ -179,7 +178,7 @@ def synthesize(
 
 
 def phonemes(text: str, accent: str) -> str:
-    """Transcribe a text into the International Phonetic Alphabet, as the accent would speak it.
+    """Transcribe the pronunciation of a text into the International Phonetic Alphabet.
 
     Args:
         text: A word or a sentence, or phoneme code in `[[` and `]]`.
@@ -196,15 +195,15 @@ def phonemes(text: str, accent: str) -> str:
 
 
 def segments(text: str, accent: str) -> list[list[str]]:
-    """Transcribe a text into espeak-ng's own phoneme code, to be changed and spoken.
+    """Transcribe a text into the phoneme code of espeak-ng, to modify and speak it.
 
     Args:
-        text: A word or a sentence in the language's script.
+        text: A word or a sentence in the script of the language.
         accent: One of `accents(language)`.
 
     Returns:
-        The phonemes of every word of the text, with stress marks before the vowels. Joined, the words by spaces, and
-        put in `[[` and `]]`, they can be given to `synthesize` and `phonemes`.
+        The phonemes of every word, with stress marks before the vowels. For `synthesize` and `phonemes`, join the
+        phonemes of each word, join the words by spaces, and enclose the result in `[[` and `]]`.
 
     Example:
         >>> segments("stop it", "en-gb")
@@ -213,7 +212,7 @@ def segments(text: str, accent: str) -> list[list[str]]:
     code = _transcribe(text, accent, ord(_SEPARATOR) << 8).replace("_|", "")
     words = [[part for part in word.split(_SEPARATOR) if part] for word in code.split(" ")]
     for word in words:
-        # A mark of palatalisation belongs to the consonant before it.
+        # A palatalisation mark belongs to the previous consonant.
         for position in reversed(range(1, len(word))):
             if word[position] == ";":
                 word[position - 1 : position + 1] = [f"{word[position - 1]};"]
@@ -227,7 +226,7 @@ def _transcribe(text: str, accent: str, mode: int) -> str:
     position = ctypes.c_void_p(ctypes.addressof(buffer))
     clauses = []
     with _ONE_SPEAKER:
-        # A dictionary takes up to a tenth of a second to load.
+        # Loading a dictionary takes up to 0.1 s.
         if _loaded_voice != (accent, ""):
             _set_voice(accent, "")
         while position.value:
@@ -238,7 +237,7 @@ def _transcribe(text: str, accent: str, mode: int) -> str:
 
 
 def is_spelled_out(word: str, accent: str) -> bool:
-    """Tell whether an accent names the letters of a word instead of speaking it, as English does with Cyrillic.
+    """Whether an accent spells a word letter by letter instead of speaking it, like English with Cyrillic.
 
     Args:
         word: A word without spaces.
@@ -250,9 +249,10 @@ def is_spelled_out(word: str, accent: str) -> bool:
     """
     letters = [letter for letter in word if letter.isalnum()]
     if any(unicodedata.name(letter, "").startswith(_SYLLABIC_SCRIPTS) for letter in letters):
-        # The name of such a character is its sound, unless the accent does not know it: "Chinese letter".
+        # Such a character is spoken by its sound, unless the accent does not support it: "Chinese letter".
         return any(len(_sounds(letter, accent)) > _LONGEST_SYLLABLE for letter in letters)
-    # Where a letter is called by its sound, spelling sounds like the word, but each name of a letter has its own stress.
+    # If letter names equal the sounds of the letters, spelling sounds like the word, but every letter has its own
+    # stress.
     num_stresses = sum(phonemes(word, accent).count(mark) for mark in "ˈˌ")
     return 1 < len(letters) <= num_stresses and _sounds(word, accent) == _sounds(" ".join(letters), accent)
 
@@ -263,8 +263,8 @@ def _sounds(text: str, accent: str) -> str:
 
 
 def _set_voice(accent: str, variant: str) -> None:
-    # espeak-ng answers an unknown variant with the plain voice and says nothing. Its files are asked for by name,
-    # because it finds no variant of a voice that it looked up by language.
+    # espeak-ng silently replaces an unknown variant by the default voice. Voices are selected by file name, because
+    # variants do not work with a voice selected by language.
     files = {voice.accent: voice.identifier for voice in _voices()}
     if accent not in files or (variant and variant not in variants()):
         raise ValueError(f'espeak-ng has no accent "{accent}" or no variant "{variant}"')
@@ -276,7 +276,7 @@ def _set_voice(accent: str, variant: str) -> None:
 
 
 class _Accent(NamedTuple):
-    """What espeak-ng lists of a voice; `tags` maps a language to its priority, low is preferred, own tag first."""
+    """A voice of espeak-ng; `tags` maps language tags to priorities (low is preferred), the accent first."""
 
     name: str
     identifier: str
@@ -301,7 +301,7 @@ def _voices() -> list[_Accent]:
 
 
 def _read_tags(address: int) -> dict[str, int]:
-    """Read espeak-ng's list: a byte of priority, a zero-ended tag, and so on until a priority of zero."""
+    """Read a list of language tags: priority byte, zero-terminated tag, and so on, until a priority of zero."""
     tags = {}
     while priority := ctypes.c_ubyte.from_address(address).value:
         tag = ctypes.string_at(address + 1)
@@ -336,9 +336,9 @@ def _start() -> tuple[ctypes.CDLL, int]:
         raise UserError(
             f"espeak-ng cannot read its data in {data_path}; reinstall espeakng-loader in a folder with a shorter path"
         )
-    # It seeds its noises by the clock; two runs of a program are to sound the same.
+    # By default, espeak-ng seeds its noise by the clock; a fixed seed makes runs reproducible.
     library.espeak_ng_SetRandSeed(ctypes.c_long(0))
-    # Whether a text may hold phoneme code is remembered from the last one spoken, also for transcriptions.
+    # espeak-ng keeps the phoneme code flag of the last spoken text, also for transcriptions; set it here.
     library.espeak_Synth(b" \0", ctypes.c_size_t(2), 0, 0, 0, _CHARACTERS_UTF8 | _PHONEMES, None, None)
     return library, rate
 

@@ -1,10 +1,10 @@
-"""Words that sound nearly like given ones, made from their phonemes: what a keyword spotter has to turn down.
+"""Near words: words that sound similar to the keywords, which a keyword spotter must reject.
 
-A near word is a keyword with one phoneme replaced, left out or put in, one half of it, or the beginning of one keyword
-with the end of another. It is written in espeak-ng's phoneme code, `[[b'Ed]]`, and can be spoken in any language.
+A near word is a keyword with one phoneme replaced, removed or inserted, one half of a keyword, or the start of one
+keyword with the end of another. It is written in the phoneme code of espeak-ng, `[[b'Ed]]`, in any language.
 
-None of them may pass for a keyword. Sounds that speakers or accents exchange (voiced and voiceless consonants, the vowels
-of one region of the mouth, a dropped h, a final stop that is not released) therefore do not make a difference.
+A near word must not be mistaken for a keyword. Sounds that speakers or accents interchange are therefore treated as
+equal: voiced and voiceless consonants, neighbouring vowels, a dropped h, an unreleased final stop.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from common.synthesis.speech import espeak
 
 _IPA_VOWELS = set("iyɨʉɯuɪʏʊeøɘɵɤoəɛœɜɞʌɔæɐaɶɑɒᵻɚɝ")
-# What counts as the same sound, each group by its first.
+# Groups of sounds that are treated as equal; the first sound represents the group.
 _ALIKE = ("pb", "tdɾʈɖ", "kɡqɢ", "fv", "szʂʐ", "θð", "ʃʒɕʑ", "nŋɲɳ", "rɹʁɻɽ", "jʝ", "xχɣ")
 _ALIKE_VOWELS = ("iɪyʏɨᵻ", "eɛøœæɘɵɞ", "aɑɐʌɒɔɜəɚɝɶ", "oʊuʉɯɤ")
 _MERGED = {ord(sound): group[0] for group in _ALIKE + _ALIKE_VOWELS for sound in group[1:]}
@@ -25,17 +25,17 @@ _Word = tuple[str, ...]
 
 
 def near_words(words: Sequence[str], accents: Sequence[str], others: Sequence[str] = (), count: int = 200) -> list[str]:
-    """Make words that sound nearly like some words, and in no accent like any of them or of `others`.
+    """Generate words that sound similar to `words` but in no accent equal to any of `words` or `others`.
 
     Args:
-        words: The keywords, in the language's own script.
-        accents: The accents they are spoken in (`speech_synthesis.accents`), the usual one first.
-        others: More words of the language, to take phonemes from.
-        count: How many to return at most, spread evenly over the keywords.
+        words: The keywords, in the script of the language.
+        accents: The accents in use (`espeak.accents`), the usual one first.
+        others: More words of the language, as a source of phonemes.
+        count: Largest number of words to return, evenly distributed over the keywords.
 
     Returns:
-        Texts in phoneme code to give to `speech_synthesis.synthesize`, always the same for the same words. There are
-        none if the language speaks the keywords by the voice of another one.
+        Texts in phoneme code for `espeak.synthesize`; deterministic. Empty if espeak-ng speaks the keywords with the
+        voice of another language.
 
     Example:
         >>> all(text.startswith("[[") for text in near_words(["left", "right"], ["en-gb"], count=4))
@@ -64,47 +64,47 @@ def near_words(words: Sequence[str], accents: Sequence[str], others: Sequence[st
 
 
 def sound_keys(text: str, accents: Sequence[str]) -> set[str]:
-    """Return how a text sounds in each accent, without what speakers exchange; equal keys mean words to confuse."""
+    """Return a key of the sound of a text in each accent; texts with equal keys are easily confused."""
     return _all_sound_keys([text], accents)[0]
 
 
 def _all_sound_keys(texts: list[str], accents: Sequence[str]) -> list[set[str]]:
-    # Accent by accent, because espeak-ng loads a dictionary whenever it changes.
+    # Accent by accent, because espeak-ng loads a dictionary whenever the accent changes.
     columns = [[_key(espeak.phonemes(text, accent)) for text in texts] for accent in accents]
     return [set(keys) for keys in zip(*columns, strict=True)]
 
 
 def _in_turn(streams: Iterable[Iterable[_Word]]) -> Iterator[_Word]:
-    """Take one of each stream in turn until all are empty."""
+    """Take one item of each stream in turn until all are empty."""
     for words in itertools.zip_longest(*streams):
         yield from (word for word in words if word is not None)
 
 
 def _edits(phonemes: _Word, keywords: list[_Word], vowels: list[str], consonants: list[str]) -> list[list[_Word]]:
-    """Change a word in every way, kind by kind: replaced, left out, put in, cut and joined; each needs a vowel."""
+    """Return all edits of a word with at least one vowel, by kind: replaced, removed, inserted, cut and joined."""
     is_vowel = [_unstressed(phoneme) in vowels for phoneme in phonemes]
-    replaced, left_out, put_in = [], [], []
+    replaced, removed, inserted = [], [], []
     for position, phoneme in enumerate(phonemes):
         before, after = phonemes[:position], phonemes[position + 1 :]
         stress = phoneme[: len(phoneme) - len(_unstressed(phoneme))]
         for other in vowels if is_vowel[position] else consonants:
             if other != _unstressed(phoneme):
                 replaced.append((*before, stress + other, *after))
-        left_out.append(before + after)
+        removed.append(before + after)
         if is_vowel[position]:
-            # A consonant is put in beside a vowel only, where it can be spoken.
+            # Consonants are inserted next to vowels only, where they are pronounceable.
             for consonant in consonants:
-                put_in += [(*before, consonant, phoneme, *after), (*before, phoneme, consonant, *after)]
+                inserted += [(*before, consonant, phoneme, *after), (*before, phoneme, consonant, *after)]
     middle = (len(phonemes) + 1) // 2
     halves = [phonemes[:middle], phonemes[middle:]] if len(phonemes) > 2 else []
     joined = [phonemes[:middle] + other[(len(other) + 1) // 2 :] for other in keywords if other != phonemes]
-    kinds = [replaced, left_out, put_in, halves + joined]
+    kinds = [replaced, removed, inserted, halves + joined]
     with_vowel = [[word for word in kind if any(_unstressed(phoneme) in vowels for phoneme in word)] for kind in kinds]
     return [sorted(set(kind), key=_digest) for kind in with_vowel]
 
 
 def _phonemes_of(word: str, accent: str) -> _Word:
-    """Transcribe a word; empty if the accent lends it to the voice of another language."""
+    """Transcribe a word; empty if espeak-ng switches to the voice of another language."""
     phonemes = tuple(phoneme for part in espeak.segments(word, accent) for phoneme in part)
     return () if any("(" in phoneme for phoneme in phonemes) else phonemes
 

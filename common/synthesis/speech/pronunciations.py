@@ -1,9 +1,8 @@
-"""Other pronunciations of a word: its vowels moved by a step, as they differ between regions and people.
+"""Alternative pronunciations of a word: its vowels are shifted slightly, as they differ between regions and people.
 
-espeak-ng's accents differ in few vowels, and none has, for example, the fronted /oʊ/ of most Americans: what it says as
-"no" lies farther from their "no" than from their "down". For English a short table names what its accents do; in other
-languages the vowels next to one on the chart of the International Phonetic Alphabet (IPA, 2015) stand in for the accents
-that it lacks.
+The accents of espeak-ng differ in few vowels. None has, for example, the fronted /oʊ/ of most Americans: its "no" is
+closer to their "down" than to their "no". For English, a short table lists vowel variants; for other languages, vowels
+are replaced by their neighbours on the chart of the International Phonetic Alphabet (IPA, 2015).
 """
 
 import functools
@@ -22,7 +21,7 @@ _CHART = {
     **{"a": (6, 1), "ɑ": (6, 3.5), "ɒ": (6, 4)},
 }
 _STEP = 2.3
-# How espeak-ng's languages write the vowels of the chart; each language knows some of them.
+# The codes of espeak-ng for the vowels of the chart; each language supports some of them.
 _CODES = (
     "i",
     "y",
@@ -49,8 +48,8 @@ _CODES = (
     "3:",
 )
 _STRESSES = "',%="
-# Of English more is known than the chart: its vowels by accent (Wells, "Accents of English", 1982; for the fronted and
-# opened /oʊ/ of most Americans: Labov, Ash and Boberg, "The Atlas of North American English", 2006).
+# English vowels by accent (Wells, "Accents of English", 1982; for the fronted and opened /oʊ/ of most Americans: Labov,
+# Ash and Boberg, "The Atlas of North American English", 2006).
 _ENGLISH = {
     "oU": ("@U", "@u", "VU", "EU", "a#U"),
     "V": ("@", "3", "a#"),
@@ -59,21 +58,21 @@ _ENGLISH = {
     "E": ("a", "e"),
 }
 _VOICED_PLOSIVES = ("b", "d", "ɖ", "ɟ", "ɡ", "ɢ")
-# Fricatives, nasals and the lateral, as espeak-ng writes them in every language that has them.
+# The codes of espeak-ng for fricatives, nasals and the lateral, the same in all languages.
 _CONTINUANTS = ("s", "z", "f", "v", "S", "Z", "T", "D", "C", "x", "m", "n", "N", "l")
 
 
 def pronunciations(word: str, accent: str, others: Sequence[str] = ()) -> list[str]:
-    """List other ways to say a word.
+    """List alternative pronunciations of a word.
 
     Args:
-        word: A word or a phrase, in the language's own script.
-        accent: One of `speech_synthesis.accents(language)`.
-        others: Other words, which none of the ways may sound like.
+        word: A word or a phrase, in the script of the language.
+        accent: One of `espeak.accents(language)`.
+        others: Other words; no pronunciation may sound like one of them.
 
     Returns:
-        Texts in phoneme code to give to `speech_synthesis.synthesize`, in a fixed order. There are none if the accent
-        lends the word to the voice of another language, or if the word is in phoneme code already.
+        Texts in phoneme code for `espeak.synthesize`, in a fixed order. Empty if espeak-ng switches to the voice of
+        another language, or if the word is already in phoneme code.
 
     Example:
         >>> "[[n'@U]]" in pronunciations("no", "en-us")
@@ -91,7 +90,7 @@ def pronunciations(word: str, accent: str, others: Sequence[str] = ()) -> list[s
                 changed = [*parts[:number], [*part[:position], other, *part[position + 1 :]], *parts[number + 1 :]]
                 found["[[" + " ".join("".join(part) for part in changed) + "]]"] = None
     taken = {_ipa(other, accent) for other in others if other != word}
-    # Some vowels bring an r along before another.
+    # Some vowels insert an r before another vowel.
     consonants = _consonants(_ipa(word, accent))
     sounds = {text: _ipa(text, accent) for text in found}
     return [
@@ -102,15 +101,16 @@ def pronunciations(word: str, accent: str, others: Sequence[str] = ()) -> list[s
 
 
 def drawl(word: str, accent: str, rng: np.random.Generator) -> str:
-    """Say some of the consonants that can be held for longer: espeak-ng keeps them short beside its vowels.
+    """Lengthen random fricatives, nasals and laterals, which espeak-ng speaks short relative to its vowels.
 
     Args:
         word: A word or a phrase, or phoneme code in `[[` and `]]`.
-        accent: One of `speech_synthesis.accents(language)`.
-        rng: Chooses the consonants, each by a coin.
+        accent: One of `espeak.accents(language)`.
+        rng: Random generator; each consonant is chosen with probability 0.5.
 
     Returns:
-        Phoneme code; the word itself if no consonant is chosen, or the accent lends it to another language's voice.
+        Phoneme code; the unchanged word if no consonant is chosen or espeak-ng switches to the voice of another
+        language.
     """
     parts = espeak.segments(word, accent)
     if any("(" in phoneme for part in parts for phoneme in part):
@@ -123,7 +123,7 @@ def drawl(word: str, accent: str, rng: np.random.Generator) -> str:
 
 
 def begins_with_voiced_plosive(text: str, accent: str) -> bool:
-    """Tell whether a word or phoneme code begins with a sound like b, d or g.
+    """Whether a word or phoneme code begins with a sound like b, d or g.
 
     Example:
         >>> begins_with_voiced_plosive("go", "en-us"), begins_with_voiced_plosive("no", "en-us")
@@ -133,7 +133,7 @@ def begins_with_voiced_plosive(text: str, accent: str) -> bool:
 
 
 def ends_with_vowel(text: str, accent: str) -> bool:
-    """Tell whether the last sound of a word or of phoneme code is a vowel.
+    """Whether the last sound of a word or of phoneme code is a vowel.
 
     Example:
         >>> ends_with_vowel("go", "en-us"), ends_with_vowel("on", "en-us")
@@ -143,7 +143,7 @@ def ends_with_vowel(text: str, accent: str) -> bool:
 
 
 def _moved(phoneme: str, accent: str) -> list[str]:
-    """Write a vowel, or the first part of a diphthong, as each of those near it; empty for consonants."""
+    """Replace a vowel, or the first part of a diphthong, by each nearby vowel; empty for consonants."""
     code = phoneme.lstrip(_STRESSES)
     stress = phoneme[: len(phoneme) - len(code)]
     if accent.startswith("en"):
@@ -163,13 +163,13 @@ def _distance(one: str, other: str) -> float:
 
 @functools.cache
 def _vowels(accent: str) -> dict[str, str]:
-    """Return the code of every vowel of the chart that the accent's voice can speak."""
+    """Return the codes of the vowels of the chart that the accent supports."""
     spoken = {_vowel_ipa(code, accent): code for code in reversed(_CODES)}
     return {vowel: spoken[vowel] for vowel in _CHART if vowel in spoken}
 
 
 def _vowel_ipa(code: str, accent: str) -> str:
-    """Transcribe a vowel where it stands between two consonants; at the end of a word some change."""
+    """Transcribe a vowel between two consonants, since some vowels change at the end of a word."""
     return _ipa(f"[[k'{code}t]]", accent).removeprefix("k").removesuffix("t")
 
 
@@ -178,6 +178,6 @@ def _consonants(ipa: str) -> str:
 
 
 def _ipa(text: str, accent: str) -> str:
-    """Transcribe without stress, length, tone and the marks on letters."""
+    """Transcribe without stress, length, tone and diacritics."""
     ipa = unicodedata.normalize("NFD", espeak.phonemes(text, accent))
     return "".join(letter for letter in ipa if letter.isalpha() and letter not in "ˈˌː")

@@ -333,7 +333,7 @@ def test_a_waveform_that_cannot_be_used_is_refused_at_once(tmp_path):
     with pytest.raises(UserError, match="has no samples"):
         audio_blocks.source_blocks(np.zeros(0), RATE)
     audio.write(tmp_path / "a.wav", np.zeros(100), 8000)
-    with pytest.raises(UserError, match="a file states its own; leave it out"):
+    with pytest.raises(UserError, match="a file has its own; leave it out"):
         audio_blocks.source_blocks(tmp_path / "a.wav", RATE, 8000)
     with pytest.raises(UserError, match="NumPy waveform, got list"):
         audio_blocks.source_blocks([0.0, 0.5], RATE)

@@ -58,7 +58,7 @@ def test_circles_end(names, tmp_path):
     assert names("a/1.wav", links=links) == ["a/1.wav"]
     found = listing.find(tmp_path)
     assert {names[0]: count for names, count in found.left_out.items()} == {
-        "link to a folder around it": 3,
+        "link to one of its parent folders": 3,
         "broken link": 3,
     }
 
@@ -68,8 +68,8 @@ def test_what_is_left_out_is_counted_in_one_line(names, tmp_path, caplog):
     names("1.txt", "2.TXT", "3.pdf", "4", "5.wav", "metadata.csv", links={"dead.wav": "nowhere"})
     os.mkfifo(tmp_path / "pipe.wav")
     listing.find(tmp_path).tell(used=["metadata.csv"])
-    others = "4 files that are no audio (.txt 2, .pdf 1, other 1)"
-    assert caplog.messages == [f"{tmp_path}: left out {others}, 1 pipe, socket or device, 1 broken link"]
+    others = "4 files that are not audio (.txt 2, .pdf 1, other 1)"
+    assert caplog.messages == [f"{tmp_path}: skipped {others}, 1 pipe, socket or device, 1 broken link"]
 
 
 def test_a_folder_that_cannot_be_read_is_counted(names, tmp_path):

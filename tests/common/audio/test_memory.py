@@ -34,6 +34,7 @@ def test_16_bit_samples_are_scaled_as_soundfile_does(tmp_path, rng):
         (np.array([0.0, np.nan]), "NaN or infinite"),
         (np.array([0.0, np.inf]), "NaN or infinite"),
         (np.array([0.0, 1e300]), "NaN or infinite"),
+        (np.array([0.0, 9000.0]), r"a peak of 9000; expected float samples in \[-1, 1\]"),
     ],
 )
 def test_what_cannot_be_used_is_refused(waveform, words):

@@ -185,13 +185,13 @@ def _bad_files(folder) -> dict[str, str]:
         "missing.wav": "does not exist",
         "folder.wav": "is a folder",
         "empty.wav": "is empty",
-        "text.wav": "is not audio that can be read",
-        "noise.mp3": "is not audio that can be read",
-        "cut.flac": "is not audio that can be read",
+        "text.wav": "is not readable audio",
+        "noise.mp3": "is not readable audio",
+        "cut.flac": "is not readable audio",
         "no_samples.wav": "has no samples",
-        "rate.wav": "claims a sample rate of 2000000000 Hz",
-        "one_hertz.wav": "claims a sample rate of 1 Hz",
-        "headerless.raw": "is not audio that can be read",
+        "rate.wav": "states a sample rate of 2000000000 Hz",
+        "one_hertz.wav": "states a sample rate of 1 Hz",
+        "headerless.raw": "is not readable audio",
         "nan.wav": "NaN or infinite",
         "infinite.wav": "NaN or infinite",
     }
@@ -208,7 +208,7 @@ def test_a_bad_file_gives_one_line_that_names_it(tmp_path):
 def test_a_bad_stream_is_named_standard_input():
     with pytest.raises(UserError, match="standard input is empty"):
         audio.read(io.BytesIO())
-    with pytest.raises(UserError, match="standard input is not audio"):
+    with pytest.raises(UserError, match="standard input is not readable audio"):
         audio.read(io.BytesIO(b"hello there, no audio"))
 
 
@@ -246,8 +246,8 @@ def test_clipping_is_told_and_does_not_wrap_around(tmp_path, caplog):
         ("a.wav", [0.0, np.inf], RATE, None, "NaN or infinite"),
         ("a.wav", [], RATE, None, "received (0,)"),
         ("a.wav", np.zeros((2, 2, 2)), RATE, None, "received (2, 2, 2)"),
-        ("a.xyz", [0.0], RATE, None, "the suffix names no audio format"),
-        ("a", [0.0], RATE, None, "the suffix names no audio format"),
+        ("a.xyz", [0.0], RATE, None, "the suffix is not that of an audio format"),
+        ("a", [0.0], RATE, None, "the suffix is not that of an audio format"),
         ("a.wav", [0.0], RATE, "VORBIS", "as WAV VORBIS"),
         ("a.opus", [0.0], 44100, None, "as OGG OPUS, 44100 Hz"),
         ("a.wav", [0.0], -1, None, "-1 Hz"),

@@ -22,7 +22,7 @@ def model(batches):
         batches.append(len(clips))
         return np.square(clips).sum(axis=1, keepdims=True)
 
-    return WindowModel(run, sample_rate=RATE, num_samples=RATE)
+    return WindowModel(run, sample_rate=RATE, num_samples=RATE, num_labels=1)
 
 
 @pytest.mark.parametrize("hop_seconds", [0.01, 0.1, 0.25, 1.0])
@@ -36,6 +36,14 @@ def test_a_file_comes_in_full_batches(tmp_path, rng, model, batches, hop_seconds
     np.testing.assert_array_equal(starts, hop * np.arange(len(starts)))
     for _, waveforms, outputs in found:
         np.testing.assert_array_equal(outputs[:, 0], np.square(waveforms).sum(axis=1))
+
+
+def test_another_shape_of_outputs_is_an_error():
+    model = WindowModel(lambda clips: np.zeros((len(clips), 3)), sample_rate=RATE, num_samples=RATE, num_labels=2)
+    with pytest.raises(ValueError, match=r"run: expected outputs \(1, 2\), got \(1, 3\)"):
+        list(model.windows([np.zeros(RATE, np.float32)], RATE))
+    model.num_labels = 3
+    assert model.outputs(np.zeros((1, RATE))).dtype == np.float32
 
 
 def test_the_first_block_says_whether_a_recording_is_long(model):

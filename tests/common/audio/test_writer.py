@@ -47,9 +47,9 @@ def test_clipped_samples_are_counted_over_all_blocks(tmp_path, caplog):
 
 
 def test_what_cannot_be_written_is_told_before_anything_is_made(tmp_path):
-    with pytest.raises(UserError, match="the suffix names no audio format"):
+    with pytest.raises(UserError, match="the suffix is not that of an audio format"):
         writer.format_of("song.txt")
-    with pytest.raises(UserError, match="FLAC knows PCM_S8, PCM_16, PCM_24"):
+    with pytest.raises(UserError, match="FLAC supports PCM_S8, PCM_16, PCM_24"):
         writer.format_of("song.flac", "FLOAT")
     with pytest.raises(UserError, match="NaN or infinite"), writer.opened(tmp_path / "a.wav", 8000, 1) as write:
         write(np.array([np.nan]))

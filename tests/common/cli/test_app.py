@@ -87,14 +87,14 @@ def test_a_full_disk_is_one_line_also_where_other_libraries_meet_it(error, expec
         (lambda folder: (folder / ("x" * 300)).read_text(), "File name too long; give a shorter one"),
         (
             lambda folder: (folder / "file" / "a").read_text(),
-            "Not a directory; a file lies where a folder was expected",
+            "Not a directory; a file is where a folder was expected",
         ),
-        (lambda folder: folder.read_text(), "Is a directory; a folder lies where a file was expected"),
-        (lambda folder: "caf\udce9.wav".encode(), "'caf\\udce9.wav' holds bytes that are no UTF-8; rename the file"),
-        (lambda folder: (folder / "file").mkdir(), "File exists; a file lies where a folder was expected"),
+        (lambda folder: folder.read_text(), "Is a directory; a folder is where a file was expected"),
+        (lambda folder: "caf\udce9.wav".encode(), "'caf\\udce9.wav' holds bytes that are not UTF-8; rename the file"),
+        (lambda folder: (folder / "file").mkdir(), "File exists; a file is where a folder was expected"),
         (
             lambda folder: (folder / "circle").read_text(),
-            "Too many levels of symbolic links; its links lead round in a circle",
+            "Too many levels of symbolic links; its links form a loop",
         ),
     ],
 )
@@ -192,7 +192,7 @@ def test_control_c_says_that_the_same_command_goes_on(capsys):
         raise KeyboardInterrupt
 
     assert run(main) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "run the same command to resume" in capsys.readouterr().err
 
 
 def test_help_shows_purpose_flags_and_defaults(capsys):

@@ -12,7 +12,7 @@ from common.errors import UserError
         (UserError("expected 2 channels"), "error: a.wav: expected 2 channels\n"),
         (ValueError("two\nlines"), "error: a.wav: two\n"),
         (ZeroDivisionError(), "error: a.wav: ZeroDivisionError\n"),
-        (MemoryError(), "error: a.wav: it takes more memory than there is\n"),
+        (MemoryError(), "error: a.wav: not enough memory\n"),
         (OSError(5, "Input/output error", "/mnt/x"), "error: a.wav: Input/output error\n"),
     ],
 )
@@ -25,7 +25,7 @@ def test_what_fails_is_one_line_that_names_it_and_the_others_are_done(error, lin
             done.append(name)
     assert done == ["b.wav"]
     assert capsys.readouterr().err == line
-    with pytest.raises(UserError, match="1 of the recordings could not be answered"):
+    with pytest.raises(UserError, match="1 of the recordings could not be processed"):
         guard.finish()
 
 

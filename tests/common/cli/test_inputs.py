@@ -32,7 +32,7 @@ def test_files_folders_and_standard_input_are_found_in_the_order_named(album):
 def test_no_recording_is_one_line(tmp_path):
     with pytest.raises(UserError, match="no recording given"):
         list(inputs.recordings([]))
-    with pytest.raises(UserError, match="holds no audio files"):
+    with pytest.raises(UserError, match="has no audio files"):
         list(inputs.recordings([str(tmp_path)]))
 
 
@@ -47,7 +47,10 @@ def test_a_stream_is_a_file_for_a_while(album):
 
 
 def test_what_is_wrong_with_a_stream_is_said_of_standard_input():
-    with pytest.raises(UserError, match="^standard input is not audio"), inputs.on_disk(io.BytesIO(b"text")) as path:
+    with (
+        pytest.raises(UserError, match="^standard input is not readable audio"),
+        inputs.on_disk(io.BytesIO(b"text")) as path,
+    ):
         audio.info(path)
 
 
@@ -67,7 +70,9 @@ def test_what_a_folder_holds_beside_recordings_is_counted_and_a_tilde_is_home(al
     (album / "live" / "again").symlink_to("..")
     named = list(inputs.recordings(["~", "~/b.wav"]))
     assert [name for name, _, _ in named] == [str(album / name) for name in ("b.wav", "live/a.flac", "b.wav")]
-    assert caplog.messages == [f"{album}: left out 1 file that is no audio (.txt 1), 1 link to a folder around it"]
+    assert caplog.messages == [
+        f"{album}: skipped 1 file that is not audio (.txt 1), 1 link to one of its parent folders"
+    ]
 
 
 def test_a_name_that_is_too_long_is_left_to_the_reader():

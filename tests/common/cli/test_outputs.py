@@ -236,7 +236,7 @@ def test_an_evaluation_replaces_an_evaluation(evaluation, tmp_path):
 def test_an_evaluation_replaces_nothing_else(name, content, evaluation, tmp_path):
     (tmp_path / name).write_text(content)
     output = tmp_path / ("notes.txt" if name == "notes.txt" else "notes.json")
-    with pytest.raises(UserError, match=rf"{name} exists, and is no evaluation"):
+    with pytest.raises(UserError, match=rf"{name} exists and is not an evaluation"):
         evaluation(f"--output={output}")
     assert evaluation(f"--output={output}", "--overwrite") == output
 

@@ -1,6 +1,7 @@
 import importlib
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,14 @@ def test_every_command_of_a_task_is_listed(task, capsys):
     assert commands == set(verbs.VERBS[task])
     for name in commands:
         purpose = importlib.import_module(f"{task}.{name}").__doc__.splitlines()[0]
-        assert any(f"{task}.{name} " in line and purpose in line for line in lines)
+        assert any(line.startswith(f"  quartet {task} {name} ") and purpose in line for line in lines)
 
 
 def test_tasks_are_listed(capsys):
+    assert verbs.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"{metadata.version('quartet-audio')}\n"
+    assert verbs.run(["help", "kws"]) == 0
+    assert "quartet kws train" in capsys.readouterr().out
     assert verbs.run([]) == 0
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == list(verbs.VERBS)
 

@@ -61,5 +61,5 @@ def test_a_corpus_takes_the_options_that_it_knows(corpus_dir, tmp_path, draw_mis
 
 
 def test_what_has_no_address_is_not_fetched(corpus_dir):
-    with pytest.raises(UserError, match="the corpus folder has no public address"):
+    with pytest.raises(UserError, match="the corpus folder has no download address"):
         corpora.index("kws", "folder", str(corpus_dir), download=True)

@@ -61,5 +61,5 @@ def test_a_fold_that_is_no_number_is_told(tmp_path, fold):
 def test_a_recording_that_is_named_twice_is_told(tmp_path):
     path = _corpus(tmp_path, 5) / "meta" / "esc50.csv"
     path.write_text(path.read_text() + path.read_text().splitlines()[1].replace(",1,0", ",5,0") + "\n")
-    with pytest.raises(UserError, match="names 1-101-A-0.wav more than once"):
+    with pytest.raises(UserError, match="lists 1-101-A-0.wav more than once"):
         esc50.index(tmp_path)

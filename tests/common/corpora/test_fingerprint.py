@@ -47,7 +47,7 @@ def test_as_many_but_others_are_told(change, corpus):
         path.write_bytes(bytes(99))
     else:
         path.rename(path.with_name("caf\udce9.wav"))
-    assert fingerprint.difference(earlier, take(corpus)) == "as many recordings, but other files or sizes"
+    assert fingerprint.difference(earlier, take(corpus)) == "same number of recordings, but different files or sizes"
 
 
 @pytest.mark.parametrize(

@@ -145,8 +145,8 @@ def test_a_table_without_splits_has_them_drawn(tmp_path):
     [
         ("", "expected CSV with the columns file,label"),
         ("name,label\na.wav,yes\n", "lacks the columns file"),
-        ("file,label\n", "names no recordings"),
-        ("file,label\na.wav,yes\na.wav,no\n", "names a.wav more than once"),
+        ("file,label\n", "lists no recordings"),
+        ("file,label\na.wav,yes\na.wav,no\n", "lists a.wav more than once"),
         ("file,label\na.wav,\n", "line 2 has no file or no label"),
         ("file,label,split\na.wav,yes,trian\n", 'line 2 has the split "trian"; expected test, train, validation'),
         ("file,label,sex\na.wav,yes,x\n", 'line 2 has the sex "x"; expected F, M'),
@@ -178,9 +178,9 @@ def test_what_is_no_folder_of_classes_is_told(tmp_path, caplog):
 
 
 def test_split_folders_in_disorder_are_told(tmp_path):
-    with pytest.raises(UserError, match="split folders .* beside others"):
+    with pytest.raises(UserError, match="mixes split folders .* with others"):
         folder.index(_touch(tmp_path / "a", ["train/yes/1.wav", "test/yes/1.wav", "other/1.wav"]))
-    with pytest.raises(UserError, match="lies outside a class folder"):
+    with pytest.raises(UserError, match="is outside a class folder"):
         folder.index(_touch(tmp_path / "b", ["train/1.wav", "test/yes/1.wav"]))
 
 
@@ -188,7 +188,7 @@ def test_one_split_beside_classes_is_told(tmp_path):
     for word in ("yes", "no"):
         _touch(tmp_path, [f"{word}/1.wav", f"{word}/2.wav", f"test/{word}/3.wav"])
     with pytest.raises(
-        UserError, match=r"test holds folders, as a split does, beside classes \(no, yes\); put those into"
+        UserError, match=r"test looks like a split folder, next to classes \(no, yes\); move those into"
     ):
         folder.index(tmp_path)
 
@@ -198,7 +198,7 @@ def test_a_recording_in_two_formats_is_taken_once(tmp_path, caplog):
         _touch(tmp_path, [f"{word}/{number}{suffix}" for number in range(4) for suffix in (".wav", ".mp3")])
     table = folder.index(tmp_path)
     assert len(table) == 8 and table["path"].str.endswith(".wav").all()
-    assert "left out 8 recordings that are there in another format too" in caplog.text
+    assert "left out 8 recordings that also exist in another format" in caplog.text
 
 
 def test_splits_may_have_other_names_and_noise_beside_them_or_inside(tmp_path):
@@ -243,7 +243,7 @@ def test_speakers_below_folders_of_splits_are_told(tmp_path):
 
 def test_a_root_one_folder_too_high_names_the_right_one(tmp_path):
     _touch(tmp_path, _numbered("words/yes/{}.wav", 3) + _numbered("words/no/{}.wav", 3))
-    with pytest.raises(UserError, match=f"give the folder in it, {tmp_path}/words, if no, yes are classes"):
+    with pytest.raises(UserError, match=f"give the folder inside it, {tmp_path}/words, if no, yes are classes"):
         folder.index(tmp_path)
 
 
@@ -271,7 +271,7 @@ def test_what_is_left_out_is_counted(tmp_path, caplog):
     caplog.set_level("INFO")
     _touch(tmp_path, _numbered("yes/{}.wav", 3) + _numbered("no/{}.wav", 3) + ["yes/a.txt", "b.pdf", "yes/._1.wav"])
     folder.index(tmp_path)
-    assert caplog.messages == [f"{tmp_path}: left out 2 files that are no audio (.pdf 1, .txt 1)"]
+    assert caplog.messages == [f"{tmp_path}: skipped 2 files that are not audio (.pdf 1, .txt 1)"]
 
 
 def test_a_table_from_another_system_finds_its_files(tmp_path):

@@ -27,7 +27,7 @@ def test_what_is_known_to_be_broken_is_said(tmp_path, caplog):
     write(tmp_path, *(f"genres/jazz/jazz.{number:05d}.wav" for number in (1, 2, 3, 54)))
     with caplog.at_level(logging.WARNING):
         gtzan.index(tmp_path)
-    assert "jazz.00054 cannot be read in the usual copy" in caplog.text
+    assert "jazz.00054 is unreadable in the most common copy" in caplog.text
 
 
 def test_a_folder_without_genres_is_one_line(tmp_path):

@@ -31,7 +31,7 @@ def test_singers_stay_together_and_channels_are_stems(tmp_path):
 
 
 def test_few_singers_are_all_train_and_no_clips_are_told(tmp_path):
-    with pytest.raises(UserError, match="holds no clips; expected MIR-1K"):
+    with pytest.raises(UserError, match="has no clips; expected MIR-1K"):
         mir1k.index(tmp_path)
     _write(tmp_path, ["anna_1_01", "bert_1_01"])
     assert set(mir1k.index(tmp_path)["split"]) == {"train"}

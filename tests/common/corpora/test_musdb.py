@@ -24,7 +24,7 @@ def test_the_official_split(tmp_path):
 
 
 def test_another_folder_is_told(tmp_path):
-    with pytest.raises(UserError, match="holds neither train nor test; expected MUSDB18-HQ"):
+    with pytest.raises(UserError, match="has neither train nor test; expected MUSDB18-HQ"):
         musdb.index(tmp_path)
 
 

@@ -41,7 +41,7 @@ def test_excerpts_of_an_excerpt_stay_inside_it(noise_dir):
 def test_unreadable_recordings_are_left_out_and_counted(noise_dir, caplog):
     (noise_dir / "broken.wav").write_bytes(b"no audio")
     assert len(noise.index(noise_dir)) == 3
-    assert "left out 1 recordings that cannot be read" in caplog.text
+    assert "left out 1 unreadable recordings" in caplog.text
 
 
 def test_recordings_without_samples_are_left_out(noise_dir, caplog):
@@ -92,6 +92,6 @@ def test_random_excerpts_lie_anywhere_inside_their_recording(noise_dir):
 
 def test_noise_in_a_corpus_of_which_nothing_can_be_read_is_one_line(tmp_path):
     (tmp_path / "hiss.wav").write_bytes(b"no audio")
-    with pytest.raises(UserError, match="of 1 recordings of background sound none can be read"):
+    with pytest.raises(UserError, match="none of the 1 recordings of background sound can be read"):
         noise.measured(manifest.from_rows([{"path": tmp_path / "hiss.wav"}]), "my_words")
     assert noise.measured(manifest.from_rows([]), "my_words").empty

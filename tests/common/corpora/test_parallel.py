@@ -37,6 +37,17 @@ def test_what_goes_wrong_in_another_process_is_told_here():
         list(parallel.stripes(_tell_process, ["good", "bad"], 2))
 
 
+def test_a_script_is_not_run_again(tmp_path):
+    """Users' scripts seldom have `if __name__ == "__main__"`."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os\nfrom common.corpora import parallel\nprint('started')\n"
+        "print(sum(parallel.stripes(abs, [-1] * 10, 2)))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout == "started\n10\n" and not done.stderr
+
+
 PROGRAM = """
 import multiprocessing, threading, time
 from common.corpora import parallel

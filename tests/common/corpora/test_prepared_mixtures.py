@@ -32,10 +32,10 @@ def test_a_table_becomes_a_manifest(tmp_path):
     ("text", "message"),
     [
         ("File,Split\na.wav,train\n", "lacks the columns Speakers, Speakers Sex"),
-        (HEADER, "names no mixtures"),
+        (HEADER, "lists no mixtures"),
         (HEADER + "a.wav,train,3,MF\n", "line 2 has 3 speakers of the sexes 'MF'"),
         (HEADER + "a.wav,tarin,1,M\n", "in the split 'tarin'"),
-        (HEADER + "a.wav,train,1,?\n", "line 2 does not know every speaker's sex; count only: --head=class"),
+        (HEADER + "a.wav,train,1,?\n", "line 2 has a speaker of unknown sex; use --head=class"),
     ],
 )
 def test_a_bad_table_is_one_line(text, message, tmp_path):

@@ -65,7 +65,7 @@ def test_without_splits_in_the_table_they_are_drawn(tmp_path, caplog):
     table = _people(speaker_folders.index(_table(tmp_path, "sex,speaker,age\nMALE,bert,9\nf,eve,9\nf,007,9\n")))
     assert {speaker: sex for speaker, (_, sex) in table.items()} == {"anna": "", "bert": "M", "carl": "", "dora": ""}
     assert {split for split, _ in table.values()} == set(manifest.SPLITS)
-    assert len(caplog.messages) == 1 and "names 2 speakers without a folder, e.g. 007, eve" in caplog.messages[0]
+    assert len(caplog.messages) == 1 and "lists 2 speakers without a folder, e.g. 007, eve" in caplog.messages[0]
 
 
 def test_an_empty_column_of_splits_counts_for_none(tmp_path):
@@ -81,8 +81,8 @@ def test_an_empty_column_of_splits_counts_for_none(tmp_path):
             "name,sex\nanna,f\n",
             "lacks the columns speaker (it has name, sex); expected speaker,sex and optionally split",
         ),
-        ("speaker,sex\n", "names no speakers"),
-        ("speaker,sex\nanna,f\nanna ,f\n", "names anna more than once"),
+        ("speaker,sex\n", "lists no speakers"),
+        ("speaker,sex\nanna,f\nanna ,f\n", "lists anna more than once"),
         ("speaker,sex\nanna,f\n,m\n", "line 3 has no speaker"),
         ("speaker,sex\nanna,w\n", 'line 2 has the sex "w"; expected F, M'),
         ("speaker,sex\nanna,f,\nbert,m,\n", "more values than the header has columns"),
@@ -122,13 +122,13 @@ def test_splits_in_disorder_are_told(tmp_path):
     names = ["train/anna/1.wav", "test/anna/1.wav", "dev/bert/1.wav"]
     with pytest.raises(UserError, match='the speaker "anna" in (test and in train|train and in test)'):
         speaker_folders.index(_touch(tmp_path / "twice", names))
-    with pytest.raises(UserError, match="split folders .* beside others .* splits or speakers"):
+    with pytest.raises(UserError, match="mixes split folders .* with others .* splits or speakers"):
         speaker_folders.index(_touch(tmp_path / "beside", ["train/a/1.wav", "test/b/1.wav", "other/1.wav"]))
-    with pytest.raises(UserError, match=r"lies outside a speaker folder; expected loose/train/<speaker>/1\.wav"):
+    with pytest.raises(UserError, match=r"is outside a speaker folder; expected loose/train/<speaker>/1\.wav"):
         speaker_folders.index(_touch(tmp_path / "loose", ["train/1.wav", "test/b/1.wav"]))
     _touch(tmp_path / "both", ["train/a/1.wav", "test/b/1.wav"])
     (tmp_path / "both" / "speakers.csv").write_text("speaker,sex,split\na,f,train\nb,m,test\n")
-    with pytest.raises(UserError, match=r"has folders of splits, and speakers\.csv gives splits too"):
+    with pytest.raises(UserError, match=r"has split folders, and speakers\.csv also gives splits"):
         speaker_folders.index(tmp_path / "both")
 
 

@@ -45,7 +45,7 @@ def test_folds_depend_neither_on_given_splits_nor_on_the_order_of_rows(table):
 
 
 def test_fewer_speakers_than_folds_are_refused(table):
-    with pytest.raises(UserError, match="2 speakers cannot be dealt into 3 folds"):
+    with pytest.raises(UserError, match="2 speakers are too few for 3 folds"):
         splits.assign_folds(table[table["speaker"].isin(["s0", "s1"])], 3, 0)
 
 

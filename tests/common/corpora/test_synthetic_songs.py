@@ -105,7 +105,7 @@ def test_no_two_songs_are_the_same(pop):
 def test_voice_and_accompaniment_are_as_loud_as_described(pop):
     for stems, song in zip(_stems(pop).values(), _described(pop), strict=True):
         vocals, backing = (stem / 2**15 for stem in (stems["vocals"], stems["mixture"] - stems["vocals"]))
-        heard = synthetic_songs._is_heard(vocals)
+        heard = synthetic_songs._is_active(vocals)
         assert heard.mean() > 0.2
         measured_db = 10 * np.log10(np.square(vocals[heard]).mean() / np.square(backing[heard]).mean())
         assert measured_db == pytest.approx(song["levels_db"]["vocals"], abs=0.1)
@@ -239,7 +239,7 @@ def test_a_style_that_nobody_plays_is_refused(tmp_path):
         synthetic_songs.make(Settings(tmp_path, "polka", "en", 2.0, 16000, 1, 0), 3)
 
 
-@pytest.mark.parametrize(("language", "message"), [("englisch", "does not speak"), ("cv", "no sounds for numbers")])
+@pytest.mark.parametrize(("language", "message"), [("englisch", "does not support"), ("cv", "cannot speak numbers")])
 def test_a_language_that_cannot_be_sung_is_refused_in_one_line(wheel, tmp_path, language, message):
     with refused(message):
         synthetic_songs.index(tmp_path, language=language)

@@ -202,8 +202,8 @@ def test_many_are_shared_between_processes_and_the_same_every_time(tmp_path, mon
     [
         ({"num_speakers": 11}, "at least 12 speakers.*received 11"),
         ({"utterances_per_speaker": 0}, "at least one utterance per speaker; received 0"),
-        ({"language": "englisch"}, "does not speak"),
-        ({"language": "cv"}, 'no sounds for numbers in "cv"'),
+        ({"language": "englisch"}, "does not support"),
+        ({"language": "cv"}, 'cannot speak numbers in "cv"'),
     ],
 )
 def test_what_cannot_be_made_is_refused_in_one_line(tmp_path, settings, message):

@@ -220,11 +220,11 @@ def test_many_clips_are_shared_between_processes_and_the_same_every_time(tmp_pat
     [
         ((), {}, "needs words"),
         (("yes", "Yes"), {}, "listed twice"),
-        (("yes", "_silence_"), {}, "adds itself"),
+        (("yes", "_silence_"), {}, "adds automatically"),
         (("...",), {}, "cannot speak"),
         (("",), {}, "cannot speak"),
         (("yes",), {"num_clips_per_word": 2}, "at least 3"),
-        (("yes",), {"language": "englisch"}, "does not speak"),
+        (("yes",), {"language": "englisch"}, "does not support"),
     ],
 )
 def test_what_cannot_be_made_is_refused_in_one_line(tmp_path, words, settings, message):

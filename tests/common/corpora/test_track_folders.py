@@ -52,7 +52,7 @@ def test_two_tracks_are_all_train(tmp_path):
 
 
 def test_what_is_no_corpus_is_told(tmp_path):
-    with pytest.raises(UserError, match="is not a folder; expected one folder a track"):
+    with pytest.raises(UserError, match="is not a folder; expected one folder per track"):
         track_folders.index(tmp_path / "missing")
     with pytest.raises(UserError, match="has no recordings"):
         track_folders.index(tmp_path)
@@ -61,7 +61,7 @@ def test_what_is_no_corpus_is_told(tmp_path):
         track_folders.index(tmp_path)
     for name in ("train/a", "test/b", "c"):
         _touch(tmp_path, f"{name}/vocals.wav", f"{name}/other.wav")
-    with pytest.raises(UserError, match=r"split folders beside others \(c\)"):
+    with pytest.raises(UserError, match=r"mixes split folders with others \(c\)"):
         track_folders.index(tmp_path)
 
 
@@ -80,7 +80,7 @@ def test_a_mixture_is_recognised_by_its_name(tmp_path, caplog):
     found = track_folders.index(tmp_path).groupby("track")["stem"].apply(sorted).to_dict()
     assert found == {"a": ["mixture", "vocals"], "b": ["drums", "mixture"], "c": ["bass", "mixture"]}
     assert sorted(message.partition(": ")[2] for message in caplog.messages) == [
-        "in 1 tracks full mix is left out beside the mixture",
+        "in 1 tracks full mix is another mixture and is left out",
         "in 1 tracks master is the mixture",
         "in 1 tracks mix is the mixture",
     ]
@@ -119,5 +119,5 @@ def test_what_is_no_stem_is_counted(tmp_path, caplog):
 def test_all_stems_in_one_file_are_told(tmp_path):
     (tmp_path / "train").mkdir()
     (tmp_path / "train" / "a.stem.mp4").touch()
-    with pytest.raises(UserError, match=r"a\.stem\.mp4 holds all stems of a song in one file"):
+    with pytest.raises(UserError, match=r"a\.stem\.mp4 is a multi-stream stem file"):
         track_folders.index(tmp_path)

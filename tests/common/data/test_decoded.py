@@ -56,7 +56,7 @@ def test_the_first_exception_ends_the_work():
 )
 def test_too_many_rejected_are_refused_and_all_of_them_always(num_rejected, num_all, max_rejected):
     rejected = pd.DataFrame({"path": "a.wav", "reason": ["a.wav is empty"] + ["other"] * (num_rejected - 1)})
-    with pytest.raises(UserError, match=f"{num_rejected} of {num_all} tracks cannot .*; the first: a.wav is empty"):
+    with pytest.raises(UserError, match=f"{num_rejected} of {num_all} tracks cannot .*; first error: a.wav is empty"):
         decoded.check_rejected(rejected, num_all, max_rejected, "tracks")
 
 
@@ -66,4 +66,4 @@ def test_a_few_rejected_are_told_and_none_are_not(caplog):
         decoded.check_rejected(rejected.iloc[:0], 10, 0.05)
         assert not caplog.records
         decoded.check_rejected(rejected, 10, 0.05, where="list.csv")
-    assert caplog.messages == ["1 of 10 recordings cannot be used (listed in list.csv); the first: a.wav is empty"]
+    assert caplog.messages == ["1 of 10 recordings cannot be used (listed in list.csv); first error: a.wav is empty"]

@@ -113,7 +113,7 @@ def test_too_many_unreadable_recordings_are_an_error_with_the_first_reason(clips
     table, _ = clips
     (tmp_path / "clips" / "03.wav").write_bytes(b"")
     (tmp_path / "clips" / "04.wav").unlink()
-    with pytest.raises(UserError, match=r"2 of 20 recordings cannot be used .* 10% where max_rejected allows 5%"):
+    with pytest.raises(UserError, match=r"2 of 20 recordings cannot be used .* 10%, but max_rejected allows 5%"):
         shards.prepare(table, tmp_path / "shards", RATE)
     assert len(shards.prepare(table, tmp_path / "shards", RATE, max_rejected=0.5).rows) == 18
 

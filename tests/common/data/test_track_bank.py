@@ -59,7 +59,7 @@ def test_an_interrupted_preparation_goes_on(songs, tmp_path):
 def test_unusable_tracks_are_listed_and_too_many_are_refused(songs, tmp_path, caplog):
     soundfile.write(songs / "song 0" / "vocals.wav", np.zeros(RATE // 2), RATE)
     table = track_folders.index(songs)
-    with pytest.raises(UserError, match="1 of 4 tracks cannot be used: 25% .*its stem vocals is silent"):
+    with pytest.raises(UserError, match="1 of 4 tracks cannot be used: 25%.*its stem vocals is silent"):
         track_bank.prepare(table, tmp_path / "shards", STEMS, RATE, 1, max_rejected=0)
     with caplog.at_level(logging.WARNING):
         bank = track_bank.prepare(table, tmp_path / "shards", STEMS, RATE, 1, max_rejected=0.3)

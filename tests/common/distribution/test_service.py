@@ -29,7 +29,7 @@ def worker_of(dispatcher):
     flags = [f"--dispatcher={dispatcher}", "--host=localhost"]
     process = subprocess.Popen([sys.executable, "-m", "common.data_service", *flags], stderr=subprocess.PIPE, text=True)
     try:
-        assert any(f"worker of {dispatcher}" in line for line in process.stderr)
+        assert any(f"worker of dispatcher {dispatcher}" in line for line in process.stderr)
         yield process
     finally:
         process.kill()

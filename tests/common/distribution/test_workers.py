@@ -101,7 +101,7 @@ def test_training_goes_on_after_a_worker_was_killed(tmp_path, task_flags):
     assert "another worker was lost" in log.with_suffix(".0").read_text().splitlines()[-1]
 
     two_workers.finish(two_workers.start(two_workers.TRAIN, arguments, log), log)
-    assert "going on after epoch" in log.with_suffix(".0").read_text()
+    assert "resuming after epoch" in log.with_suffix(".0").read_text()
     assert_same_on_both("kws", tmp_path / "killed")
     undisturbed, resumed = (tmp_path / name / "run" for name in ("undisturbed", "killed"))
     pd.testing.assert_frame_equal(history_of(resumed), history_of(undisturbed), check_exact=False, rtol=1e-4)
@@ -204,7 +204,7 @@ def test_two_workers_mix_together_what_one_would_mix(tmp_path, task_dirs, as_wor
     ("environment", "message"),
     [
         ({}, "set TF_CONFIG on each"),
-        ({"TF_CONFIG": "{"}, "TF_CONFIG is not understood"),
+        ({"TF_CONFIG": "{"}, "TF_CONFIG is invalid"),
         ({"TF_CONFIG": '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'}, "no worker 1"),
         ({"TF_CONFIG": '{"cluster": {"ps": ["a:1"]}, "task": {"type": "ps", "index": 0}}'}, "no ps 0"),
         ({"SLURM_STEP_NUM_TASKS": "2"}, "start the training by srun"),

@@ -46,7 +46,7 @@ def test_standardised_magnitudes_say_nothing_about_the_level(rng):
 
 
 def test_a_clip_too_short_for_a_network_is_one_line():
-    with pytest.raises(UserError, match=r"model=countnet does not take clips of 0\.1 s"):
+    with pytest.raises(UserError, match=r"model=countnet does not support clips of 0\.1 s"):
         embed(model="countnet", features="magnitude", n_fft=400, win_length=400, clip_seconds=0.1)
 
 

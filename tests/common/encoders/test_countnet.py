@@ -31,7 +31,7 @@ def test_shorter_inputs_are_taken(frames, bins, steps):
     ("shape", "received"), [((33, 25), "33 of 25"), ((34, 24), "34 of 24"), ((None, 201), "None of 201")]
 )
 def test_too_small_or_unknown_inputs_are_refused(shape, received):
-    with pytest.raises(ValueError, match=f"at least 34 frames of 25 bins, both known; received {received}"):
+    with pytest.raises(ValueError, match=f"at least 34 frames of 25 bins, both static; received {received}"):
         countnet(keras.Input(shape))
 
 

@@ -68,10 +68,10 @@ def test_a_pickle_is_refused_and_not_executed(tmp_path):
     [
         (
             "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999,)}\n",
-            "takes 399999999996 bytes; there are 12",
+            "takes 399999999996 bytes; the file has 12",
         ),
-        ("{'descr': '<f4', 'fortran_order': False, 'shape': (-3,)}\n", "there are 12"),
-        ("{'descr': '<U99999999', 'fortran_order': False, 'shape': (3,)}\n", "there are 12"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (-3,)}\n", "the file has 12"),
+        ("{'descr': '<U99999999', 'fortran_order': False, 'shape': (3,)}\n", "the file has 12"),
         ("{'descr': '|O', 'fortran_order': False, 'shape': (3,)}\n", "Python objects"),
         ("[" * 9000, ""),
         ("{'descr': ", ""),

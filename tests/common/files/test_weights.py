@@ -103,9 +103,9 @@ def texts(store, kernel, secret):
 EVIL = {
     external_link: "is a link",
     soft_link: "is a link",
-    virtual: "no array of numbers in this file",
-    external_data: "no array of numbers in this file",
-    texts: "no array of numbers in this file",
+    virtual: "not a numeric array stored in this file",
+    external_data: "not a numeric array stored in this file",
+    texts: "not a numeric array stored in this file",
     huge: "would take 4398046511104 bytes",
     loop: "more than once|is no array",
 }

@@ -1,4 +1,7 @@
+import contextlib
+
 import keras
+import numpy as np
 import pytest
 
 from common.files import locks
@@ -7,11 +10,18 @@ from common.training import session
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_precision_and_locks_are_set_back_however_a_training_ends(fails, tmp_path):
-    with pytest.raises(ZeroDivisionError) if fails else session.restored(), session.restored():
+    np.random.seed(3)
+    expected = np.random.get_state()[1].copy()
+    folder = tmp_path / "run"
+    locks.acquire(tmp_path / "other")
+    with pytest.raises(ZeroDivisionError) if fails else contextlib.nullcontext(), session.restored(folder):
+        keras.utils.set_random_seed(5)
         keras.config.set_dtype_policy("mixed_bfloat16")
-        locks.acquire(tmp_path / "run")
-        assert locks._held
+        locks.acquire(folder)
+        locks.acquire(folder / "teachers" / "0")
         if fails:
             raise ZeroDivisionError
     assert keras.config.dtype_policy().name == "float32"
-    assert not locks._held
+    np.testing.assert_array_equal(np.random.get_state()[1], expected)
+    assert [path.name for path in locks._held] == [".other.lock"], "another training keeps its lock"
+    locks.release(tmp_path / "other")

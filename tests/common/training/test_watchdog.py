@@ -90,10 +90,10 @@ def test_a_bad_batch_stops_with_epoch_step_file_and_way_out(tmp_path):
     with pytest.raises(UserError) as caught:
         train(tmp_path / "run", stream([BAD_STEP]))
     line = caught.value.command_line
-    assert "epoch 2, step 3 of 6: the loss is not a number, it was " in line
-    assert "example 4 of step 3 has values that are not numbers" in line
-    assert "it was made of clip 8.3 " in line
-    assert "epoch 1 is kept, and from there the same command with --on_nan=restore" in line
+    assert "epoch 2, step 3 of 6: the loss is NaN; it was " in line
+    assert "example 4 of step 3 has values that are NaN" in line
+    assert "it was read from clip 8.3 " in line
+    assert "epoch 1 is saved; the same command with --on_nan=restore" in line
     assert "start over (--noresume, or another --run_dir) with a smaller --learning_rate (now 0.01)" in line
     assert "--precision" not in line
     listed = pd.read_csv(tmp_path / "run" / "bad_batches.csv")
@@ -120,7 +120,8 @@ def test_a_restored_training_equals_one_whose_batches_go_on_behind_the_bad_one(t
     with caplog.at_level(logging.WARNING):
         restored = train(tmp_path / "restored", stream([BAD_STEP]), "restore")
     assert (
-        "back to the end of epoch 1 and on with other batches (--on_nan=restore, 1 of at most 3 times)" in caplog.text
+        "restored the end of epoch 1, resuming with other batches (--on_nan=restore, attempt 1 of at most 3)"
+        in caplog.text
     )
     assert_same_state(restored, train(tmp_path / "clean", stream(shifted=3)))
 
@@ -145,13 +146,13 @@ def test_a_restored_training_goes_on_after_an_interruption(tmp_path, epoch):
 def test_a_fault_before_the_first_complete_epoch_is_restored_too(tmp_path, caplog):
     with caplog.at_level(logging.WARNING):
         run = train(tmp_path / "run", stream([1, 3]), "restore")
-    assert caplog.text.count("back to the beginning") == 2
+    assert caplog.text.count("restored the initial state") == 2
     assert [row["restores"] for row in run.history] == [2, 0, 0]
     assert run.skipped_batches == 4
 
 
 def test_of_several_steps_in_one_execution_all_are_suspected(tmp_path):
-    with pytest.raises(UserError, match="epoch 2, steps 1 to 6 of 6: the loss is not a number") as caught:
+    with pytest.raises(UserError, match="epoch 2, steps 1 to 6 of 6: the loss is NaN") as caught:
         train(tmp_path / "run", stream([BAD_STEP]), steps_per_execution=6)
     assert "example 4 of step 3 " in caught.value.command_line
     assert "clip 8.3" in caught.value.command_line
@@ -166,7 +167,7 @@ def test_bad_weights_after_the_last_loss_of_an_epoch_are_not_backed_up(tmp_path)
             if run.epoch == 1:
                 self.model.layers[-1].bias.assign([float("inf")])
 
-    with pytest.raises(UserError, match="epoch 2, step 6 of 6: weights are not numbers any more"):
+    with pytest.raises(UserError, match="epoch 2, step 6 of 6: some weights are NaN or infinite"):
         fit(run, model, stream(), callbacks=(Spoil(),))
     assert all(np.isfinite(array).all() for array in state(run).values())
 
@@ -178,14 +179,14 @@ def test_a_learning_rate_that_explodes_is_told_and_other_batches_do_not_help(tmp
     assert caplog.text.count("--on_nan=restore, ") == 3
     line = caught.value.command_line
     assert "epoch 1, step " in line
-    assert "read there or one step before: clip " in line
-    assert "other batches did not help 3 times: start over" in line
+    assert "files of these steps and the one before: clip " in line
+    assert "3 attempts with other batches failed: start over" in line
 
 
 def test_a_loss_that_grows_step_by_step_explodes_before_it_is_infinite(tmp_path):
     config = dataclasses.replace(CONFIG, learning_rate=1.5)
     run, model = runs.start(tmp_path / "run", config, "kws", "default"), build_model(config, plain=True)
-    with pytest.raises(UserError, match=r"the loss explodes: it is [\d.e+]+, where it was [\d.e+]+ at most"):
+    with pytest.raises(UserError, match=r"the loss explodes: it is [\d.e+]+, previously at most [\d.e+]+"):
         fit(run, model, stream(), steps=60)
 
 

@@ -54,7 +54,7 @@ def test_accents_of_a_language_or_of_a_region(language, accents):
 
 @pytest.mark.parametrize(("wrong", "right"), [("english", '"en"'), ("Spanish", '"es"'), ("en-usa", '"en-us"')])
 def test_an_unknown_language_is_refused_with_the_nearest(wrong, right):
-    with pytest.raises(UserError, match=f'does not speak "{wrong}".*Did you mean {right}'):
+    with pytest.raises(UserError, match=f'does not support "{wrong}".*Did you mean {right}'):
         espeak.accents(wrong)
 
 
