@@ -15,11 +15,12 @@ COUNTING_DIR ?= runs/counting/default
 LIBRISPEECH ?= data/librispeech
 SEPARATION_DIR ?= runs/separation/default
 GENERATION_DIR ?= runs/generation/default
-# Number of processes that run tests.
+# Number of processes that run tests. The one that is done first takes over tests of another.
 WORKERS ?= 2
+PYTEST := -m pytest -n $(WORKERS) --dist=worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint format docs bench bench-devices bench-agreement bench-options bench-separators bench-scale bench-kills bench-fuzz bench-kinds bench-long tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean test-librosa1
+.PHONY: help setup test test-slow test-all lint format docs bench bench-devices bench-agreement bench-options bench-separators bench-scale bench-kills bench-fuzz bench-kinds bench-long tensorboard train-kws evaluate-kws predict-kws export-kws crossvalidate-kws reproduce-kws compare-kws train-counting evaluate-counting predict-counting export-counting prepare-counting reproduce-counting train-separation evaluate-separation predict-separation export-separation train-generation evaluate-generation generate export-generation test-tfio clean test-librosa1
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -46,14 +47,20 @@ $(BENCH_VENV)/.installed: constraints.txt
 	$*/bin/python -m compileall -qq -j 0 $*/lib || true
 	@touch $@
 
-test: setup  ## run the tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist=loadfile $(ARGS)
+test: setup  ## run the quick tests
+	$(BIN)/python $(PYTEST) -m "not slow" $(ARGS)
 
-test-tfio: $(TFIO_VENV)/.installed  ## run the tests under TensorFlow 2.16 with tensorflow-io
-	$(TFIO_VENV)/bin/python -m pytest -n $(WORKERS) --dist=loadfile $(ARGS)
+test-slow: setup  ## run the slow tests: kills, several workers, full trainings
+	$(BIN)/python $(PYTEST) -m slow $(ARGS)
 
-test-librosa1: $(LIBROSA1_VENV)/.installed  ## run the tests under librosa 1.0 on Python 3.12
-	$(LIBROSA1_VENV)/bin/python -m pytest -n $(WORKERS) --dist=loadfile $(ARGS)
+test-all: setup  ## run all tests, quick and slow
+	$(BIN)/python $(PYTEST) $(ARGS)
+
+test-tfio: $(TFIO_VENV)/.installed  ## run all tests under TensorFlow 2.16 with tensorflow-io
+	$(TFIO_VENV)/bin/python $(PYTEST) $(ARGS)
+
+test-librosa1: $(LIBROSA1_VENV)/.installed  ## run all tests under librosa 1.0 on Python 3.12
+	$(LIBROSA1_VENV)/bin/python $(PYTEST) $(ARGS)
 
 lint: setup  ## check style
 	$(BIN)/ruff check .

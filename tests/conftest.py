@@ -1,9 +1,13 @@
 """What all tests share: real recordings where they are at hand, and waveforms made on the spot."""
 
+import fcntl
 import gc
+import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +18,60 @@ from common.cli import app
 from kws import train
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what reads real recordings."""
+    for item in items:
+        if "real_data" in getattr(item, "fixturenames", ()):
+            item.add_marker("recordings")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many tests were skipped, and why."""
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.getreports("skipped"))
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} skipped: {reason}")
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """Return a function that makes a folder once for all processes that test, and returns it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # in it lie the folders of all processes
+
+    def once(name, make):
+        folder, made = root / name, root / f"{name}.made"
+        with open(root / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                if not made.exists():
+                    shutil.rmtree(folder, ignore_errors=True)
+                    make(folder)
+                    made.touch()
+            finally:
+                # Closing does not unlock while a process that was started meanwhile has the file open too.
+                fcntl.flock(lock, fcntl.LOCK_UN)
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def trained(once, tmp_path_factory):
+    """Return a function that trains a run directory once, and returns a copy of it for the tests of this process.
+
+    Tests evaluate and export in it.
+    """
+
+    def trained(name, train, flags):
+        def make(folder):
+            assert app.run(train.main, train.define_flags, [*flags, f"--run_dir={folder}"]) == 0
+
+        return shutil.copytree(once(name, make), tmp_path_factory.mktemp("runs") / name)
+
+    return trained
 
 
 @pytest.fixture(scope="session")
@@ -57,13 +115,13 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(scope="session")
-def corpus_dir(tmp_path_factory):
-    return write_words(tmp_path_factory.mktemp("corpus") / "whistles")
+def corpus_dir(once):
+    return once("whistles", write_words)
 
 
 @pytest.fixture(scope="session")
-def shards_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("shards")
+def shards_dir(once):
+    return once("shards", Path.mkdir)
 
 
 @pytest.fixture(scope="session")
@@ -86,8 +144,6 @@ def train_flags(corpus_dir, shards_dir):
 
 
 @pytest.fixture(scope="session")
-def run_dir(tmp_path_factory, train_flags):
+def run_dir(trained, train_flags):
     """A run directory as `python -m kws.train` leaves it."""
-    folder = tmp_path_factory.mktemp("runs") / "whistles"
-    assert app.run(train.main, train.define_flags, [*train_flags, f"--run_dir={folder}"]) == 0
-    return folder
+    return trained("spotter", train, train_flags)

@@ -23,6 +23,7 @@ def test_every_task_has_a_row_for_each_strategy_precision_and_compiler():
     assert {cell.candidate.precision for cell in cells} == {"float32", "mixed_bfloat16", "mixed_float16"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", devices.TASKS)
 def test_every_task_trains(settings, task):
     row = devices.measure(devices.Cell(task, "single", Candidate("mixed_bfloat16", False)), settings)
@@ -44,6 +45,7 @@ def die_at_bfloat16(sender, group, settings):
         sender.send({"examples/s": 1.0, "loss": 0.5, "error": ""})
 
 
+@pytest.mark.slow
 def test_a_crash_takes_only_its_own_row_down(settings):
     candidates = [Candidate(precision, False) for precision in ("float32", "mixed_bfloat16", "mixed_float16")]
     rows = devices.run([devices.Cell("kws", "single", one) for one in candidates], settings, die_at_bfloat16)

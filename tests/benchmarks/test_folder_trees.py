@@ -20,6 +20,7 @@ def silent():
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.slow
 def test_every_tree_is_listed_or_refused_in_a_line():
     table, findings = folder_trees.run(0, 100, seed=0)
     assert not findings

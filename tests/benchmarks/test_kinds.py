@@ -5,6 +5,7 @@ import pytest
 from benchmarks import kinds
 
 
+@pytest.mark.slow
 def test_no_kind_of_recording_goes_wrong(tmp_path):
     pytest.importorskip("av", reason="needs the extra ffmpeg")
     results = kinds.table(kinds.kinds(small=True), tmp_path, ("kws", "separation"))

@@ -58,7 +58,11 @@ def test_complete_runs_are_not_trained_again(tmp_path, capsys):
     [
         ([], "--task: expected one of separation"),
         (["--task=separation", "--names=softmx"], 'Did you mean "softmax"?'),
-        (["--task=separation", "--names=base", "--train_flags=--epochs=none"], "base: the training ended with code 2"),
+        pytest.param(
+            ["--task=separation", "--names=base", "--train_flags=--epochs=none"],
+            "base: the training ended with code 2",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_bad_flags_are_one_line(tmp_path, capsys, arguments, line):

@@ -68,9 +68,10 @@ def test_networks_are_compared_track_by_track(tmp_path, capsys):
     [
         (["--networks=spleter"], 'Did you mean "spleeter"?'),
         (["--folds=5"], "--folds: expected any of 0, 1, 2, 3, 4, got '5'"),
-        (
+        pytest.param(
             ["--networks=report", "--folds=0", "--train_flags=--epochs=none"],
             "report, fold 0: the training ended with code 2",
+            marks=pytest.mark.slow,
         ),
     ],
 )

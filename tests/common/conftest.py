@@ -6,17 +6,13 @@ from benchmarks.example_corpora.voices import write_speakers
 
 
 @pytest.fixture(scope="session")
-def task_dirs(tmp_path_factory, corpus_dir):
+def task_dirs(once, corpus_dir):
     """A tiny corpus for each task."""
-    root = tmp_path_factory.mktemp("corpora")
-    write_speakers(root / "voices", seconds=1.5)
-    write_songs(root / "songs")
-    write_riffs(root / "music")
     return {
         "kws": corpus_dir,
-        "counting": root / "voices",
-        "separation": root / "songs",
-        "generation": root / "music",
+        "counting": once("voices", lambda folder: write_speakers(folder, seconds=1.5)),
+        "separation": once("songs", write_songs),
+        "generation": once("music", write_riffs),
     }
 
 

@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from tests import patience
+
 PROGRAM = """
 import sys, threading, time
 from common import interruption
@@ -15,33 +17,33 @@ from common import interruption
 def work(kind):
     print("working", flush=True)
     if kind == "python":
-        time.sleep(100)
+        time.sleep(3600)
     if kind == "thread":
         # As a pool of threads does, wait for one that cannot be stopped.
-        thread = threading.Thread(target=time.sleep, args=[100])
+        thread = threading.Thread(target=time.sleep, args=[3600])
         thread.start()
         try:
-            time.sleep(100)
+            time.sleep(3600)
         finally:
             thread.join()
     if kind == "deaf":
         while True:
             try:
-                time.sleep(100)
+                time.sleep(3600)
             except KeyboardInterrupt:
                 pass
 
 class Callback:
     # What is raised in here, Python cannot raise anywhere.
     def __del__(self):
-        time.sleep(100)
+        time.sleep(3600)
 
 try:
     with interruption.raising():
         if sys.argv[1] == "callback":
             print("working", flush=True)
             Callback()
-            time.sleep(100)
+            time.sleep(3600)
         work(sys.argv[1])
 except KeyboardInterrupt as error:
     interruption.tell()
@@ -66,7 +68,7 @@ def start(*arguments, **options):
 def test_a_signal_ends_a_program_whatever_it_does(kind, number, exit_code):
     process = start(kind)
     process.send_signal(number)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=patience.SECONDS)
     assert process.returncode == exit_code
     assert error == "interrupted; finished work is kept, run the same command to resume\n"
 
@@ -76,7 +78,7 @@ def test_impatience_changes_nothing():
     for _ in range(5):
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=patience.SECONDS)
     assert process.returncode == 130
     assert error.count("\n") == 1
 
@@ -87,7 +89,7 @@ def test_a_program_in_the_background_does_not_hear_of_control_c():
     time.sleep(0.2)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=patience.SECONDS)
     assert process.returncode == 143
 
 
@@ -96,7 +98,7 @@ def test_control_c_while_tensorflow_loads_is_no_traceback():
     assert process.stderr.readline() == "loading TensorFlow\n"
     time.sleep(0.3)  # that line is written once more where it is interrupted
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=patience.SECONDS)
     assert process.returncode == 130
     assert error == "interrupted; finished work is kept, run the same command to resume\n"
 

@@ -8,6 +8,7 @@ import pytest
 
 from common import streams
 from common.errors import UserError
+from tests import patience
 
 PREPARED = "from common import streams; streams.open_closed(); streams.prepare(); import sys; "
 
@@ -15,7 +16,7 @@ PREPARED = "from common import streams; streams.open_closed(); streams.prepare()
 def run(program, redirection, **environment):
     """Return the exit code and what a program wrote to file descriptors 1 and 2, as far as they are left to it."""
     command = ["bash", "-c", f'set -o pipefail; "$0" -c "$1" {redirection}', sys.executable, PREPARED + program]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, timeout=60)
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, timeout=patience.SECONDS)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -3,13 +3,12 @@
 import pytest
 
 from benchmarks.example_corpora.voices import write_speakers
-from common.cli import app
 from counting import train
 
 
 @pytest.fixture(scope="session")
-def voices_dir(tmp_path_factory):
-    return write_speakers(tmp_path_factory.mktemp("voices") / "buzz")
+def voices_dir(once):
+    return once("buzz", write_speakers)
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +31,6 @@ def counting_flags(voices_dir, shards_dir):
 
 
 @pytest.fixture(scope="session")
-def counting_run(tmp_path_factory, counting_flags):
+def counting_run(trained, counting_flags):
     """A run directory as `python -m counting.train` leaves it."""
-    folder = tmp_path_factory.mktemp("runs") / "counting"
-    assert app.run(train.main, train.define_flags, [*counting_flags, f"--run_dir={folder}"]) == 0
-    return folder
+    return trained("counter", train, counting_flags)

@@ -82,6 +82,7 @@ def test_predict_says_what_it_needs(counting_run, tmp_path, capsys):
     assert "config.json does not exist" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(counting_flags, tmp_path, monkeypatch, capsys):
     flags = [*counting_flags, "--epochs=2", "--epoch_examples=48", "--model=m3"]
     assert run(train, *flags, f"--run_dir={tmp_path / 'whole'}") == 0

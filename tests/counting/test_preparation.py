@@ -122,6 +122,7 @@ def test_the_command_to_train_names_what_is_not_usual():
     assert prepare.train_command(config, "a b").endswith("--data_dir='a b' --max_speakers=5 --clip_seconds=5.0")
 
 
+@pytest.mark.slow
 def test_a_counter_is_trained_from_the_folder(folder, shards_dir, tmp_path):
     flags = ["--variant=tiny", "--corpus=prepared", f"--data_dir={folder}", f"--shards_dir={shards_dir}", "--epochs=1"]
     assert run(train, *flags, f"--run_dir={tmp_path / 'run'}") == 0

@@ -12,6 +12,7 @@ def run(*arguments):
     return app.run(reproduce.main, reproduce.define_flags, list(map(str, arguments)))
 
 
+@pytest.mark.slow
 def test_two_networks_stand_beside_the_published_figures(voices_dir, shards_dir, tmp_path, capsys):
     flags = ["--corpus=folder", f"--data_dir={voices_dir}", f"--shards_dir={shards_dir}", f"--output_dir={tmp_path}"]
     sizes = ["--epochs=1", "--epoch_examples=64", "--validation_mixtures=30", "--test_mixtures=33"]

@@ -42,6 +42,12 @@ def watcher(config, splits, tmp_path, request):
     return found
 
 
+@pytest.fixture
+def judge(config, tmp_path):
+    """One that is shown figures only, and needs no network."""
+    return callbacks.Watch(runs.start(tmp_path / "run", config, "generation", "tiny"), None)
+
+
 def test_a_look_leaves_what_can_be_seen_heard_and_generated_from(watcher):
     logs = {"loss": 1.0}
     watcher.on_epoch_end(0, logs)
@@ -83,31 +89,31 @@ def test_between_looks_the_history_has_gaps(watcher):
         ([{"frechet_distance": 50.0, "spread_ratio": 0.02}], GOOD | {"spread_ratio": 0.1}, ""),
     ],
 )
-def test_what_is_wrong_is_said(watcher, history, look, fault):
-    watcher.run.history.extend(history)
-    found = watcher._fault(5, look)
+def test_what_is_wrong_is_said(judge, history, look, fault):
+    judge.run.history.extend(history)
+    found = judge._fault(5, look)
     assert fault in found and bool(found) == bool(fault)
 
 
-def test_what_never_varied_has_collapsed_after_a_quarter_of_the_training(watcher):
+def test_what_never_varied_has_collapsed_after_a_quarter_of_the_training(judge):
     look = GOOD | {"spread_ratio": 0.1}
-    assert watcher._fault(5, look) == "" and "collapsed" in watcher._fault(15, look)
+    assert judge._fault(5, look) == "" and "collapsed" in judge._fault(15, look)
 
 
 @pytest.mark.parametrize(("distance", "is_fault"), [(0.7, True), (0.3, False)])
-def test_a_discriminator_that_tells_nothing_is_a_fault_unless_samples_are_near(watcher, distance, is_fault):
-    watcher.run.history.append(GOOD)
+def test_a_discriminator_that_tells_nothing_is_a_fault_unless_samples_are_near(judge, distance, is_fault):
+    judge.run.history.append(GOOD)
     look = GOOD | {"frechet_distance": distance, "fake_logit": 0.49}
-    assert watcher._fault(5, look) == ""
-    assert ("discriminator does not separate" in watcher._fault(15, look)) == is_fault
-    assert watcher._fault(15, look | {"fake_logit": 0.3}) == ""
+    assert judge._fault(5, look) == ""
+    assert ("discriminator does not separate" in judge._fault(15, look)) == is_fault
+    assert judge._fault(15, look | {"fake_logit": 0.3}) == ""
 
 
-def test_what_is_no_nearer_after_a_quarter_of_the_training_does_not_learn(watcher):
-    watcher.run.history.append(GOOD)
+def test_what_is_no_nearer_after_a_quarter_of_the_training_does_not_learn(judge):
+    judge.run.history.append(GOOD)
     no_nearer = GOOD | {"frechet_distance": 1.2 * GOOD["frechet_distance"]}
-    assert watcher._fault(5, no_nearer) == "" and "do not improve" in watcher._fault(15, no_nearer)
-    assert watcher._fault(15, GOOD | {"frechet_distance": 0.9 * GOOD["frechet_distance"]}) == ""
+    assert judge._fault(5, no_nearer) == "" and "do not improve" in judge._fault(15, no_nearer)
+    assert judge._fault(15, GOOD | {"frechet_distance": 0.9 * GOOD["frechet_distance"]}) == ""
 
 
 def test_restoring_goes_back_and_slows_down(watcher, caplog):

@@ -26,13 +26,12 @@ def run(script, *arguments):
 
 
 @pytest.fixture(scope="module")
-def train_flags(tmp_path_factory):
-    root = tmp_path_factory.mktemp("generation")
-    folder = write_riffs(root / "music")
+def train_flags(once):
+    root = once("generation", lambda folder: write_riffs(folder / "music"))
     return [
         "--variant=tiny",
         "--corpus=folder",
-        f"--data_dir={folder}",
+        f"--data_dir={root / 'music'}",
         f"--shards_dir={root / 'shards'}",
         "--epochs=12",
         "--epoch_examples=64",
@@ -43,10 +42,8 @@ def train_flags(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run_dir(tmp_path_factory, train_flags):
-    folder = tmp_path_factory.mktemp("runs") / "riffs"
-    assert run(train, *train_flags, f"--run_dir={folder}") == 0
-    return folder
+def run_dir(trained, train_flags):
+    return trained("generator", train, train_flags)
 
 
 def test_training_comes_nearer_and_leaves_everything(run_dir):
@@ -181,6 +178,7 @@ def test_what_cannot_be_is_one_line(run_dir, script, flags, message, capsys):
 _FAULTS = re.compile(r"epoch (\d+): (samples (collapsed|diverged|do not improve)|discriminator does not separate)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "rate", "said"),
     [
@@ -199,6 +197,7 @@ def test_a_collapse_provoked_on_purpose_is_answered(answer, rate, said, tmp_path
     assert (tmp_path / "run/metrics.json").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_where_it_was(tmp_path, train_flags):
     folder = tmp_path / "run"
     flags = [*train_flags, "--epochs=3", "--epoch_examples=32", f"--run_dir={folder}"]
@@ -213,6 +212,7 @@ def test_a_killed_training_goes_on_where_it_was(tmp_path, train_flags):
     assert list(pd.read_csv(folder / "history.csv")["epoch"]) == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_losses_that_are_no_numbers_are_answered_with_the_tracks(tmp_path, train_flags, caplog, capsys):
     """Both networks and both optimizers go back; where that does not help, one line says so."""
     flags = ("--learning_rate=1e30", "--discriminator_learning_rate=1e30", "--on_nan=restore")

@@ -178,6 +178,7 @@ def test_an_unknown_export_format(fails, run_dir):
     assert 'Did you mean "litert"?' in fails(export, f"--run_dir={run_dir}", "--formats=litret")
 
 
+@pytest.mark.slow
 def test_clips_of_other_rates_and_channels_are_no_error(tmp_path, corpus_dir, rng):
     root = shutil.copytree(corpus_dir, tmp_path / "words")
     for number, path in enumerate(sorted((root / "low").iterdir())):

@@ -29,6 +29,7 @@ def table(flags):
     return folder, pd.read_csv(folder / "table.csv")
 
 
+@pytest.mark.slow
 def test_every_row_is_measured(table):
     folder, rows = table
     assert rows["variant"].tolist() == ["tiny", "embedding"]
@@ -41,6 +42,7 @@ def test_every_row_is_measured(table):
     assert (rows[["saved_model_difference", "litert_difference"]] <= 1e-4).all(axis=None)
 
 
+@pytest.mark.slow
 def test_the_page_has_a_line_for_each_and_the_most_accurate_first(table):
     folder, rows = table
     lines = [line for line in (folder / "table.md").read_text().splitlines() if line.startswith("| ")][1:]
@@ -50,6 +52,7 @@ def test_the_page_has_a_line_for_each_and_the_most_accurate_first(table):
     assert f"{best['parameters']:,}" in lines[0]
 
 
+@pytest.mark.slow
 def test_the_same_command_again_trains_nothing(table, flags):
     folder, rows = table
     assert run(*flags) == 0

@@ -50,6 +50,7 @@ def check_run(folder, shards_dir, tmp_path, rng, capsys):
     assert max(report[name]["max_difference"] for name in ("saved_model", "litert")) <= 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fine_tune", [False, True])
 def test_a_run_on_yamnet_needs_nothing_but_itself(embed, yamnet, fine_tune, shards_dir, tmp_path, rng, capsys):
     source = shutil.copytree(yamnet, tmp_path / "yamnet")
@@ -62,6 +63,7 @@ def test_a_run_on_yamnet_needs_nothing_but_itself(embed, yamnet, fine_tune, shar
     assert (np.abs(values.numpy() - published).max() > 1e-4) == fine_tune
 
 
+@pytest.mark.slow
 def test_a_run_on_a_run_keeps_its_weights_and_learns_from_them(embed, run_dir, shards_dir, tmp_path, rng, capsys):
     assert embed(run_dir, "--epochs=10", "--learning_rate=0.02") == 0
     check_run(tmp_path / "run", shards_dir, tmp_path, rng, capsys)
@@ -72,6 +74,7 @@ def test_a_run_on_a_run_keeps_its_weights_and_learns_from_them(embed, run_dir, s
     np.testing.assert_array_equal(*kernels)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_without_its_source(embed, yamnet, tmp_path, monkeypatch):
     source = shutil.copytree(yamnet, tmp_path / "yamnet")
 

@@ -77,6 +77,7 @@ def test_the_example_is_the_first_clip_that_is_answered_and_right(run_dir, shard
     assert np.abs(clips[5] - clips[3]).max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_network_learns_from_teachers_that_it_trains_first(train_flags, tmp_path, capsys):
     flags = [*train_flags, "--epochs=2", "--num_teachers=2", "--ema_momentum=0.9", "--epoch_examples=16"]
     assert run(train, *flags, f"--run_dir={tmp_path / 'run'}") == 0

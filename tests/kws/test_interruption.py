@@ -21,6 +21,7 @@ from common.data import shards
 from common.files import locks
 from kws import data, evaluate, export, train, training
 from kws.config import VARIANTS
+from tests import patience
 
 PREPARE = """
 import sys
@@ -35,7 +36,7 @@ shards.prepare(manifest.read(sys.argv[1]), sys.argv[2], 16000)
 def kill_when(condition, command):
     """Start a command and kill it as soon as the condition holds."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + patience.SECONDS
     while not condition():
         assert process.poll() is None, "the command ended before it could be killed"
         assert time.monotonic() < deadline
@@ -44,6 +45,7 @@ def kill_when(condition, command):
     process.wait()
 
 
+@pytest.mark.slow
 def test_preparing_goes_on_after_a_kill(tmp_path, rng, monkeypatch):
     rows = []
     for number in range(600):
@@ -72,6 +74,7 @@ def train_command(train_flags, folder):
     return [sys.executable, "-m", "kws.train", *flags]
 
 
+@pytest.mark.slow
 def test_a_training_that_was_killed_again_and_again_gives_the_same_weights(train_flags, tmp_path):
     undisturbed = subprocess.Popen(
         train_command(train_flags, tmp_path / "undisturbed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -83,15 +86,16 @@ def test_a_training_that_was_killed_again_and_again_gives_the_same_weights(train
     kill_when(lambda: history.exists() and len(pd.read_csv(history)) >= 2, command)
     assert not [fault for path in readable.stamps(folder) if (fault := readable.fault(path))]
     before = pd.read_csv(history)
-    result = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=patience.SECONDS)
     assert result.returncode == 0, result.stderr[-2000:]
     assert f"resuming after epoch {len(before)}" in result.stderr
     pd.testing.assert_frame_equal(pd.read_csv(history).head(len(before)), before)
-    assert undisturbed.wait(timeout=200) == 0
+    assert undisturbed.wait(timeout=patience.SECONDS) == 0
     assert readable.differences(tmp_path / "undisturbed" / "run", folder / "run") == []
     assert readable.leftovers(folder) == []
 
 
+@pytest.mark.slow
 def test_two_trainings_share_shards_but_not_a_run(train_flags, tmp_path):
     """The second is refused before any work; a run that is being trained can be evaluated, and goes on after kill -9."""
 
@@ -110,10 +114,10 @@ def test_two_trainings_share_shards_but_not_a_run(train_flags, tmp_path):
         assert first.poll() is None
         time.sleep(0.01)
     second = start("run", 100_000)
-    _, error = second.communicate(timeout=200)
+    _, error = second.communicate(timeout=patience.SECONDS)
     assert second.returncode == 2
     assert f"run is in use by process {first.pid} on" in error.splitlines()[-1]
-    _, error = other.communicate(timeout=200)
+    _, error = other.communicate(timeout=patience.SECONDS)
     assert other.returncode == 0, error
     while not (tmp_path / "run" / "model.keras").exists():
         assert first.poll() is None
@@ -154,6 +158,7 @@ def disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(train_flags, tmp_path, disk, capsys):
     flags = [*train_flags, f"--run_dir={tmp_path / 'run'}", f"--shards_dir={tmp_path / 'shards'}", "--epochs=2"]
     # For the shards, for the weights, and for the pictures of the test split.

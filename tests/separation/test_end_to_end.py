@@ -23,10 +23,8 @@ def run(script, *arguments):
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    root = tmp_path_factory.mktemp("separation")
-    write_songs(root / "songs", seconds=4.0)
-    return root
+def folders(once):
+    return once("separation", lambda root: write_songs(root / "songs", seconds=4.0))
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +42,8 @@ def train_flags(folders):
 
 
 @pytest.fixture(scope="module")
-def run_dir(folders, train_flags):
-    assert run(train, *train_flags, f"--run_dir={folders / 'run'}") == 0
-    return folders / "run"
+def run_dir(trained, train_flags):
+    return trained("separator", train, train_flags)
 
 
 @pytest.fixture
@@ -186,6 +183,7 @@ def test_exports_answer_as_the_model_does(run_dir, folders, capsys):
     )
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on(folders, train_flags, tmp_path, monkeypatch):
     flags = [*train_flags, "--epochs=1", "--epoch_examples=8", "--ema_momentum=0", f"--run_dir={tmp_path / 'run'}"]
 
@@ -200,6 +198,7 @@ def test_an_interrupted_training_goes_on(folders, train_flags, tmp_path, monkeyp
     assert (tmp_path / "run" / "metrics.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags",
     [

@@ -47,8 +47,13 @@ def test_waveform_in_stems_out(model, mask, rng):
         np.testing.assert_allclose(outputs["stems"].numpy().sum(axis=1), mixture, atol=1e-4)
 
 
-@pytest.mark.parametrize("loss", list(losses.FUNCTIONS))
-@pytest.mark.parametrize("model", ["unet", "tfc_tdf"])
+# The other network is slow: the quick tests train it with one of the losses.
+@pytest.mark.parametrize(
+    ("model", "loss"),
+    [("unet", loss) for loss in losses.FUNCTIONS]
+    + [("tfc_tdf", "bce")]
+    + [pytest.param("tfc_tdf", loss, marks=pytest.mark.slow) for loss in losses.FUNCTIONS if loss != "bce"],
+)
 def test_every_loss_moves_every_network(model, loss, rng):
     changes = SMALL_UNET if model == "unet" else {"model": model}
     config = dataclasses.replace(TINY, loss=(loss,), mask="sigmoid", learning_rate=0.01, num_frames=64, **changes)

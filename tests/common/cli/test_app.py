@@ -11,6 +11,7 @@ from absl import flags as absl_flags
 
 from common.cli import app
 from common.errors import UserError
+from tests import patience
 
 
 def define_flags(flag_values):
@@ -141,6 +142,7 @@ for line in sys.stdin.read().splitlines():
 """
 
 
+@pytest.mark.slow
 def test_no_traceback_wherever_output_goes():
     ways = {
         "|1>pipe": 0,
@@ -153,7 +155,7 @@ def test_no_traceback_wherever_output_goes():
         "fail|2>/dev/full|1>/dev/null": 2,
     }
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], input="\n".join(ways).encode(), capture_output=True, timeout=200
+        [sys.executable, "-c", PROGRAM], input="\n".join(ways).encode(), capture_output=True, timeout=patience.SECONDS
     )
     assert dict(zip(ways, map(int, done.stdout.split()), strict=True)) == ways
     assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr
@@ -207,6 +209,7 @@ def test_arguments_are_refused_where_none_are_taken():
         app.refuse_arguments(["epochs=3"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inherited", [{}, {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}])
 def test_tensorflow_loads_silently_and_with_onednn_unless_told_otherwise(inherited):
     """A process that a command starts inherits what the command has set."""

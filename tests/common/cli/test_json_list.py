@@ -8,6 +8,7 @@ import pytest
 
 from common import interruption
 from common.cli.json_list import JsonList, to_json
+from tests import patience
 
 NAME = "caf\udce9 ✗"
 # Says that a row is there, then does what Ctrl-C cannot end at once, or ends it.
@@ -24,7 +25,7 @@ try:
             raise ValueError
         while True:
             try:
-                time.sleep(100)
+                time.sleep(3600)
             except KeyboardInterrupt:
                 if sys.argv[1] == "ends":
                     raise
@@ -43,13 +44,13 @@ def test_the_list_is_whole_whatever_happens(kind):
     process = start(kind)
     assert process.stderr.readline() == b"ready\n"
     process.send_signal(signal.SIGTERM if kind != "fails" else signal.SIGCONT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=patience.SECONDS)
     assert json.loads(output.decode("utf-8")) == [NAME]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_every_encoding_makes_utf8_json(encoding):
-    output, _ = start("fails", env={**os.environ, "PYTHONIOENCODING": encoding}).communicate(timeout=60)
+    output, _ = start("fails", env={**os.environ, "PYTHONIOENCODING": encoding}).communicate(timeout=patience.SECONDS)
     assert json.loads(output.decode("utf-8")) == [NAME]
 
 

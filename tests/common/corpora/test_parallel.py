@@ -10,6 +10,7 @@ import pytest
 
 from common.corpora import parallel
 from common.errors import UserError
+from tests import patience
 
 
 def _tell_process(item):
@@ -57,7 +58,7 @@ def tell():
     print(*(child.pid for child in multiprocessing.active_children()), flush=True)
 
 threading.Thread(target=tell, daemon=True).start()
-list(parallel.stripes(time.sleep, [100.0, 100.0], 1, 1))
+list(parallel.stripes(time.sleep, [3600.0, 3600.0], 1, 1))
 """
 
 
@@ -73,9 +74,9 @@ def test_processes_end_with_their_parent_and_say_nothing(number):
     children = [int(word) for word in parent.stdout.readline().split()]
     # Ctrl-C goes to all.
     os.killpg(parent.pid, number) if number == signal.SIGINT else parent.kill()
-    _, error = parent.communicate(timeout=60)
+    _, error = parent.communicate(timeout=patience.SECONDS)
     assert error.count("KeyboardInterrupt") == (number == signal.SIGINT)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patience.SECONDS
     while any(is_running(child) for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.01)

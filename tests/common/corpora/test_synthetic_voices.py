@@ -178,6 +178,7 @@ def test_seeds_and_languages_lie_apart(tmp_path, corpus):
     assert 4 < np.mean([soundfile.info(path).duration for path in tables[1]["path"]]) < 8
 
 
+@pytest.mark.slow
 def test_a_fresh_process_makes_the_same_corpus(tmp_path):
     for name in ("a", "b"):
         command = (
@@ -189,6 +190,7 @@ def test_a_fresh_process_makes_the_same_corpus(tmp_path):
     assert len(made[0]) == 12 and made[0] == made[1]
 
 
+@pytest.mark.slow
 def test_many_are_shared_between_processes_and_the_same_every_time(tmp_path, monkeypatch):
     monkeypatch.setattr(synthetic_voices, "_MANY_UTTERANCES", 8)
     tables = [synthetic_voices.index(tmp_path / name, num_speakers=12, utterances_per_speaker=1) for name in ("a", "b")]

@@ -121,6 +121,7 @@ def test_seeds_and_languages_lie_apart(tmp_path):
     assert not contents[0] & contents[1]
 
 
+@pytest.mark.slow
 def test_a_fresh_process_makes_the_same_corpus(tmp_path):
     for name in ("a", "b"):
         command = (
@@ -203,6 +204,7 @@ def test_most_of_the_clips_have_another_pronunciation_and_a_file_of_their_own(tm
     ]
 
 
+@pytest.mark.slow
 def test_many_clips_are_shared_between_processes_and_the_same_every_time(tmp_path, monkeypatch):
     monkeypatch.setattr(synthetic_words, "_MANY_CLIPS", 8)
     contents = []

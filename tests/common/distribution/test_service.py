@@ -1,3 +1,4 @@
+import contextlib
 import importlib
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from common.cli import app
 from common.distribution import service as data_service
 from common.errors import UserError
 from kws import train as kws_train
+from tests import patience
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +23,23 @@ def dispatcher():
     yield server.target.removeprefix("grpc://")
 
 
-@pytest.fixture(scope="module")
-def worker(dispatcher):
+@contextlib.contextmanager
+def worker_of(dispatcher):
     """A process of its own, as on another machine: Python functions do not get there."""
     flags = [f"--dispatcher={dispatcher}", "--host=localhost"]
     process = subprocess.Popen([sys.executable, "-m", "common.data_service", *flags], stderr=subprocess.PIPE, text=True)
-    assert any(f"worker of dispatcher {dispatcher}" in line for line in process.stderr)
-    yield process
-    process.kill()
-    process.communicate()
+    try:
+        assert any(f"worker of dispatcher {dispatcher}" in line for line in process.stderr)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def worker(dispatcher):
+    with worker_of(dispatcher) as process:
+        yield process
 
 
 @pytest.fixture
@@ -57,6 +67,7 @@ def training_batches(task, flags, shards_dir):
     return lambda **options: data.build_dataset(corpus.config, split, training=True, initial_step=2, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["counting", "separation", "generation"])
 def test_another_machine_makes_the_batches_that_would_be_made_here(service, task_flags, task, tmp_path):
     batches = training_batches(task, task_flags[task], tmp_path)
@@ -70,6 +81,7 @@ def test_another_machine_makes_the_batches_that_would_be_made_here(service, task
             np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["kws", "counting"])
 def test_a_training_takes_what_others_prepare(service, task_flags, task, tmp_path):
     train = importlib.import_module(f"{task}.train")
@@ -98,10 +110,14 @@ def test_what_python_computes_stays_here(tmp_path, service, train_flags):
     assert app.run(kws_train.main, kws_train.define_flags, flags) == 2
 
 
-def test_a_worker_ends_when_told_though_batches_are_wanted(service, worker):
+@pytest.mark.slow
+def test_a_worker_ends_when_told_though_batches_are_wanted():
+    server = data_service.start_dispatcher()  # of its own: other tests want theirs alive
+    dispatcher = server.target.removeprefix("grpc://")
     endless = tf.data.Dataset.range(10**9).map(lambda step: tf.random.stateless_uniform([1000], [step, step]))
-    batches = iter(data_service.distribute(endless, service))
-    next(batches)
-    worker.terminate()
-    assert worker.wait(30) == 143
-    del batches
+    with worker_of(dispatcher) as worker:
+        batches = iter(data_service.distribute(endless, dispatcher))
+        next(batches)
+        worker.terminate()
+        assert worker.wait(patience.SECONDS) == 143
+        del batches

@@ -10,6 +10,7 @@ from common.cli import app
 from common.distribution import strategy
 from common.errors import UserError
 from kws import evaluate
+from tests import patience
 
 DEVICES = """
 import sys
@@ -56,12 +57,13 @@ def test_what_xla_does_not_compile_on_several_devices_is_one_line():
         raise tf.errors.InvalidArgumentError(None, None, "shapes differ")
 
 
+@pytest.mark.slow
 def test_two_devices_train_and_evaluate_as_one_does(tmp_path, train_flags, shards_dir):
     """Two logical CPUs in a process of their own, because devices are fixed when TensorFlow starts."""
     folder = tmp_path / "mirrored"
     flags = [*train_flags, "--epochs=12", "--strategy=mirrored", f"--run_dir={folder}"]
     command = [sys.executable, "-c", TWO_DEVICES, *flags]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=patience.SECONDS)
     assert result.returncode == 0, result.stderr[-2000:]
     losses = pd.read_csv(folder / "history.csv")["loss"]
     assert losses.iloc[-1] < losses.iloc[0] / 2
@@ -74,12 +76,13 @@ def test_two_devices_train_and_evaluate_as_one_does(tmp_path, train_flags, shard
     assert evaluated["cross_entropy"] == pytest.approx(trained["cross_entropy"], rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["counting", "separation", "generation"])
 def test_two_devices_train_the_other_tasks(task, task_flags, tmp_path):
     """Several steps an epoch, which one device runs in one call; of a GAN both networks, optimizers and the average."""
     flags = [f"--shards_dir={tmp_path / 'shards'}", "--strategy=mirrored", f"--run_dir={tmp_path / 'run'}"]
     command = [sys.executable, "-c", TWO_OF_A_TASK, task, *task_flags[task], *flags]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=patience.SECONDS)
     assert result.returncode == 0, result.stderr[-2000:]
     history = pd.read_csv(tmp_path / "run/history.csv")
     measured = {"counting": "val_loss", "separation": "val_sdr", "generation": "frechet_distance"}[task]

@@ -17,6 +17,7 @@ from common.distribution import strategy, workers
 from common.errors import UserError
 from counting import config as counting_config
 from counting import data as counting_data
+from tests import patience
 from tests.errors import refused
 
 # The same fit on one process and on two: each worker gets its half of every batch.
@@ -67,6 +68,7 @@ def assert_same_on_both(task, folder):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["counting", "separation", "generation"])
 def test_two_workers_train_a_task_to_the_same_history_and_weights(tmp_path, task_flags, task):
     log = tmp_path / "log"
@@ -78,6 +80,7 @@ def test_two_workers_train_a_task_to_the_same_history_and_weights(tmp_path, task
     assert_same_on_both(task, tmp_path)
 
 
+@pytest.mark.slow
 def test_training_goes_on_after_a_worker_was_killed(tmp_path, task_flags):
     """The other worker notices and says so; the same commands go on and end where undisturbed ones do."""
     log = tmp_path / "log"
@@ -88,13 +91,13 @@ def test_training_goes_on_after_a_worker_was_killed(tmp_path, task_flags):
     arguments = train_arguments(task_flags["kws"], "kws", tmp_path / "killed", "--epochs=4")
     chief, other = two_workers.start(two_workers.TRAIN, arguments, log)
     history = tmp_path / "killed" / "run" / "history.csv"
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + patience.SECONDS
     while not history.exists():
         assert chief.poll() is None and other.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     other.kill()
     other.wait()
-    assert chief.wait(200) == 2
+    assert chief.wait(patience.SECONDS) == 2
     assert "another worker was lost" in log.with_suffix(".0").read_text().splitlines()[-1]
 
     two_workers.finish(two_workers.start(two_workers.TRAIN, arguments, log), log)
@@ -106,6 +109,7 @@ def test_training_goes_on_after_a_worker_was_killed(tmp_path, task_flags):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_workers_fit_evaluate_and_predict_as_one_process_does(tmp_path):
     log = tmp_path / "log"
     two_workers.finish(two_workers.start(DENSE, [str(tmp_path / "two")], log), log)

@@ -120,6 +120,7 @@ assert np.abs(replicas[0] - replicas[1]).max() > 0.1
 """
 
 
+@pytest.mark.slow
 def test_moving_statistics_are_the_mean_over_replicas():
     # Logical devices can only be made before TensorFlow starts, so in a process of its own.
     done = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True, check=False)

@@ -75,12 +75,13 @@ def train(model, inputs):
     return model.fit(inputs, np.arange(6) % 3, batch_size=6, epochs=12, verbose=0).history["loss"]
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
 def test_a_residual_network_learns(policy):
     losses = train(small_residual_network(policy), waveforms(6, 2000))
     assert losses[-1] < losses[0] / 2
 
 
+@pytest.mark.slow
 def test_a_trained_residual_network_answers_the_same_exported_and_in_litert(tmp_path):
     model, inputs = small_residual_network(), waveforms(6, 2000)
     losses = train(model, inputs)

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -84,8 +85,20 @@ def train(folder, config=CONFIG, callbacks=()):
     return run, model
 
 
-def test_training_leaves_history_best_weights_and_dashboard(tmp_path):
-    run, _ = train(tmp_path / "run")
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    loop.prepare(CONFIG)
+    return train(tmp_path_factory.mktemp("trained") / "run")[0].folder
+
+
+@pytest.fixture
+def trained_run(trained, tmp_path):
+    """A run that is trained but not finished, a copy for each test."""
+    return runs.start(shutil.copytree(trained, tmp_path / "run"), CONFIG, "kws", "default")
+
+
+def test_training_leaves_history_best_weights_and_dashboard(trained_run):
+    run = trained_run
     table = pd.read_csv(run.folder / "history.csv")
     assert table["epoch"].tolist() == [1, 2, 3, 4]
     assert {"loss", "val_accuracy", "learning_rate", "examples_per_second"} <= set(table.columns)
@@ -147,7 +160,11 @@ AVERAGED = dataclasses.replace(CONFIG, ema_momentum=0.7)
 MUON = dataclasses.replace(AVERAGED, optimizer="muon", weight_decay=0.01)
 
 
-@pytest.mark.parametrize("config", [CONFIG, AVERAGED, MUON], ids=["plain", "averaged", "muon"])
+@pytest.mark.parametrize(
+    "config",
+    [pytest.param(CONFIG, marks=pytest.mark.slow), pytest.param(AVERAGED, marks=pytest.mark.slow), MUON],
+    ids=["plain", "averaged", "muon"],
+)
 def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(tmp_path, config):
     undisturbed, _ = train(tmp_path / "undisturbed", config)
     with pytest.raises(KeyboardInterrupt):
@@ -209,8 +226,7 @@ def test_averaged_weights_are_validated_with_statistics_of_their_own(tmp_path):
     np.testing.assert_allclose(normalization.moving_variance, np.mean([v.var(0) for v in values], 0), atol=1e-5)
 
 
-def test_a_run_of_another_configuration_is_refused_and_kept(tmp_path):
-    train(tmp_path / "run")
+def test_a_run_of_another_configuration_is_refused_and_kept(trained_run, tmp_path):
     before = (tmp_path / "run" / "history.csv").read_text()
     with pytest.raises(UserError, match=r"was trained with learning_rate=0.01 \(now 0.1\)"):
         runs.start(tmp_path / "run", dataclasses.replace(CONFIG, learning_rate=0.1), "kws", "default")
@@ -247,8 +263,7 @@ def test_a_corpus_that_changed_is_told_where_a_run_goes_on(tmp_path, caplog):
     assert "changed" not in caplog.text
 
 
-def test_starting_over_moves_the_earlier_run_aside(tmp_path):
-    train(tmp_path / "run")
+def test_starting_over_moves_the_earlier_run_aside(trained_run, tmp_path):
     run = runs.start(tmp_path / "run", CONFIG, "kws", "default", resume=False)
     assert run.epoch == 0
     assert not run.model_path.exists()
@@ -257,15 +272,15 @@ def test_starting_over_moves_the_earlier_run_aside(tmp_path):
     assert (aside[0] / "history.csv").exists()
 
 
-def test_a_damaged_backup_is_one_line(tmp_path):
-    run, _ = train(tmp_path / "run")
+def test_a_damaged_backup_is_one_line(trained_run, tmp_path):
+    run = trained_run
     run.state_path.write_bytes(run.state_path.read_bytes()[:200])
     with pytest.raises(UserError, match="cannot read the backup .* noresume starts over"):
         runs.start(tmp_path / "run", CONFIG, "kws", "default")
 
 
-def test_finishing_writes_the_figures_and_removes_the_backup(tmp_path):
-    run, _ = train(tmp_path / "run")
+def test_finishing_writes_the_figures_and_removes_the_backup(trained_run, tmp_path):
+    run = trained_run
     runs.finish(run, {"accuracy": 0.5})
     assert json.loads(run.metrics_path.read_text()) == {"accuracy": 0.5}
     assert not run.state_path.parent.exists()
@@ -294,8 +309,8 @@ def test_steps_per_execution_divides_the_epoch(steps, expected):
     assert optimizers.steps_per_execution(steps) == expected
 
 
-def test_a_concluded_run_is_complete_and_shows_its_pictures_and_figures(tmp_path):
-    run, _ = train(tmp_path / "run")
+def test_a_concluded_run_is_complete_and_shows_its_pictures_and_figures(trained_run):
+    run = trained_run
     plots.save(plots.timeline(np.arange(3), pd.DataFrame({"all": [1, 2]}), "count"), run.folder / "test_timeline.png")
     pictures = [run.folder / "test_timeline.png", run.folder / "no_picture.csv"]
     history = plots.history(pd.DataFrame(run.history), ("loss",))

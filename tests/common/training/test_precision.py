@@ -142,6 +142,7 @@ def test_a_run_directory_keeps_its_choice(tmp_path):
     assert len(timed) == 4
 
 
+@pytest.mark.slow
 def test_a_training_chooses_once_and_goes_on_with_it(train_flags, tmp_path, caplog):
     folder = tmp_path / "run"
     flags = [*train_flags, "--epochs=1", "--precision=auto", "--nojit_compile", f"--run_dir={folder}"]

@@ -132,7 +132,7 @@ def test_an_averaged_network_is_measured_behind_the_bad_batch(tmp_path):
     assert np.isfinite([row["val_loss"] for row in restored.history][1])
 
 
-@pytest.mark.parametrize("epoch", [1, 2])
+@pytest.mark.parametrize("epoch", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_restored_training_goes_on_after_an_interruption(tmp_path, epoch):
     undisturbed = train(tmp_path / "undisturbed", stream([BAD_STEP]), "restore")
     with pytest.raises(KeyboardInterrupt):

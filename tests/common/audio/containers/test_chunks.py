@@ -60,6 +60,7 @@ def test_a_recording_without_samples_stays_empty():
             audio.read(io.BytesIO(content))
 
 
+@pytest.mark.slow
 def test_a_wav_of_more_than_4_gb_is_read_to_its_end(tmp_path):
     path = tmp_path / "long.wav"
     num_bytes = 5 * 2**30
