@@ -75,8 +75,8 @@ class SeparationPanels(keras.callbacks.Callback):
         self.writer.flush()
 
     def _hear(self, number: int, place: int, what: str, waveform: np.ndarray) -> None:
-        """Write a card; letters sort the cards of an excerpt in the order of listening."""
-        tag = f"clips/excerpt {number + 1}{chr(ord('a') + place)}: {what}"
+        """Write a card; letters sort the cards of an excerpt; "1e" would be sorted as a number."""
+        tag = f"clips/excerpt {number + 1} {chr(ord('a') + place)}: {what}"
         tensorboard.hear(tag, waveform, self.config.sample_rate, f"{self.chosen[number]}, validation split")
 
 

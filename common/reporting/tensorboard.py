@@ -2,7 +2,7 @@
 
 TensorBoard runs are the splits `train`, `validation` and `test`. Steps are epochs, counted from 1. Each page of TensorBoard
 sorts the groups of tags by name and opens the first two. The groups are `clips/` (audio and spectrograms), `curves/`,
-`evaluation/` (confusion matrices, ROC, metrics) and `training/` (learning rate, speed).
+`evaluation/` (confusion matrices, ROC, metrics) and `training/` (learning rate, speed, audio of training clips).
 
 TensorBoard keeps the first description of a tag, so text that changes between epochs is in images and tables. Tags are
 unique in a run, also across kinds of data.
@@ -164,7 +164,7 @@ class ClassificationPanels(keras.callbacks.Callback):
         labels = [self.labels[target.argmax()] for target in targets]
         titles = [f'"{label}" ({target.max():.2f})' for label, target in zip(labels, targets, strict=True)]
         with writer(self.log_dir, "train").as_default(step=1):
-            self._hear("training", waveforms, labels, [f"{title}, augmented" for title in titles])
+            self._hear("training/clip", waveforms, labels, [f"{title}, augmented" for title in titles])
             self._see("training", waveforms, titles, "augmented training clips")
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -199,7 +199,7 @@ class ClassificationPanels(keras.callbacks.Callback):
         earlier = list((self.log_dir / "validation").glob(f"*{_WORST}"))
         latest = tf.summary.create_file_writer(str(self.log_dir / "validation"), filename_suffix=_WORST)
         with latest.as_default(step=tf.summary.experimental.get_step()):
-            self._hear("worst", clips, cards, [f"{when}: {title}" for title in titles])
+            self._hear("clips/worst", clips, cards, [f"{when}: {title}" for title in titles])
         latest.close()
         for path in earlier:
             path.unlink(missing_ok=True)
@@ -207,7 +207,7 @@ class ClassificationPanels(keras.callbacks.Callback):
     def _hear(self, kind: str, waveforms: np.ndarray, cards: Sequence[str], descriptions: Sequence[str]) -> None:
         """Write clips `(clips, samples)` as audio, with the content in the title of each card."""
         for rank, (waveform, card, description) in enumerate(zip(waveforms, cards, descriptions, strict=True), 1):
-            hear(f"clips/{kind} {rank}: {card}", waveform[:, None], self.sample_rate, description)
+            hear(f"{kind} {rank}: {card}", waveform[:, None], self.sample_rate, description)
 
     def _see(
         self, kind: str, waveforms: np.ndarray, titles: Sequence[str], title: str, names: Sequence[str] = ()

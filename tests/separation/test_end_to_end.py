@@ -85,8 +85,8 @@ def test_the_dashboard_lets_hear_and_see(run_dir):
             tags[kind] |= set(events.Tags()[kind])
     shown = set().union(*tags.values())
     assert {"curves/loss", "curves/sdr", "evaluation/sdr_vocals", "evaluation/example_spectrograms"} <= shown
-    assert {"clips/excerpt 1", "clips/excerpt 1a: mixture"} <= shown
-    assert {"clips/excerpt 1b: vocals, true", "clips/excerpt 1c: vocals, estimated"} <= shown
+    assert {"clips/excerpt 1", "clips/excerpt 1 a: mixture"} <= shown
+    assert {"clips/excerpt 1 b: vocals, true", "clips/excerpt 1 c: vocals, estimated"} <= shown
 
 
 def test_the_same_command_again_trains_nothing(run_dir, train_flags, capsys):

@@ -50,9 +50,9 @@ def tags(folder):
 
 
 def test_training_clips_are_called_after_their_labels(shown):
-    assert described(shown / "train", "clips/training 1: _silence_") == '"_silence_" (1.00), augmented'
-    assert described(shown / "train", "clips/training 2: Ba$$in *b* <i>") == '"Ba$$in *b* <i>" (1.00), augmented'
-    assert described(shown / "train", r"clips/training 3: caf\xe9") == r'"caf\xe9" (1.00), augmented'
+    assert described(shown / "train", "training/clip 1: _silence_") == '"_silence_" (1.00), augmented'
+    assert described(shown / "train", "training/clip 2: Ba$$in *b* <i>") == '"Ba$$in *b* <i>" (1.00), augmented'
+    assert described(shown / "train", r"training/clip 3: caf\xe9") == r'"caf\xe9" (1.00), augmented'
     assert steps(shown / "train", "clips/training") == [1]
 
 
