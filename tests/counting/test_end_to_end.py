@@ -55,7 +55,7 @@ def test_the_dashboard_shows_mixtures_with_their_speakers(counting_run):
         tags |= {tag for kind in ("scalars", "images", "audio", "tensors") for tag in events.Tags()[kind]}
     assert {"curves/loss", "curves/mean_absolute_error", "clips/worst", "clips/training"} <= tags
     assert {"evaluation/accuracy", "evaluation/confusion", "evaluation/sex_confusion"} <= tags
-    assert any(re.match(r"clips/worst 1: .*speaker\d", tag) for tag in tags)
+    assert any(re.match(r"clips/worst 1: .*, validation\d [FM]", tag) for tag in tags)
 
 
 def test_the_same_command_again_trains_nothing(counting_run, counting_flags, capsys):
