@@ -74,8 +74,9 @@ docs: setup  ## write the API reference to docs/api
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[docs]'
 	$(BIN)/python -m pdoc --docformat google --output-directory docs/api quartet kws counting separation generation common
 
+# Called by their folders, without what is the same in all: `kws/default/train`.
 tensorboard: setup  ## show all runs at http://localhost:6006
-	$(BIN)/tensorboard --logdir runs
+	$(BIN)/tensorboard --logdir_spec=$$(find runs -name tensorboard | sed 's|^runs/\(.*\)/tensorboard$$|\1:&|' | sort | paste -sd,)
 
 # The variant for synthetic speech with fewer epochs: minutes, set-up included.
 train-kws: setup  ## train a keyword spotter on synthetic speech, evaluate it, predict a WAV

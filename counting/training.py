@@ -19,7 +19,7 @@ from common.reporting import plots, tensorboard
 from common.training import loop, optimizers, precision
 from common.training.options import Options
 from counting import data, evaluation
-from counting.config import TASK, Config
+from counting.config import TASK, VARIANTS, Config
 from counting.models import build_model, compile_model
 
 
@@ -67,7 +67,8 @@ def train_run(
     plot_files = evaluation.save_plots(figures, probabilities, run.folder / "test")
     save_example(config, splits["test"], run.folder / "example.wav")
     history = plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder))
-    loop.conclude(run, figures, plot_files, history, {"test_accuracy": figures["accuracy"]})
+    compared = {"accuracy": figures["accuracy"]}
+    loop.conclude(run, (variant, VARIANTS[variant]), figures, plot_files, history, compared)
     return run, True
 
 

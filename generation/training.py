@@ -15,8 +15,8 @@ from common.reporting import plots
 from common.training import loop, optimizers, precision
 from common.training.options import Options
 from generation import data, evaluation, reference_metrics
-from generation.callbacks import Watch
-from generation.config import TASK, Config
+from generation.callbacks import METRICS, Watch
+from generation.config import TASK, VARIANTS, Config
 from generation.models import Gan, build_model, build_optimizer, compile_model
 
 # Curves of the history plot, and their panels.
@@ -65,9 +65,10 @@ def train_run(
     results, samples = evaluation.evaluate_split(model, corpus, splits["test"], train=splits["train"])
     evaluation.save_plots(results, samples, run.folder / "test")
     evaluation.draw_evolution(model, run.folder)
-    images = sorted({*run.folder.glob("*.png"), run.folder / "history.png"})
-    compared = {f"test_{name}": results[name] for name in ("frechet_distance", "coverage")}
-    loop.conclude(run, results, images, draw_history(run), compared)
+    # TensorBoard shows the history as curves.
+    images = sorted({*run.folder.glob("*.png")} - {run.folder / "history.png"})
+    compared = {name: results[name] for name in ("frechet_distance", "coverage")}
+    loop.conclude(run, (variant, VARIANTS[variant]), results, images, draw_history(run), compared)
     return run, True
 
 
@@ -106,7 +107,15 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> Gan:
     watch = Watch(run, reference_metrics.measure(config, model.spectra, splits["train"], splits["validation"]))
     batch_files = functools.partial(data.batch_files, config, splits["train"])
     setup = loop.Setup(
-        model, train, validation, steps, "frechet_distance", mode="min", callbacks=(watch,), batch_files=batch_files
+        model,
+        train,
+        validation,
+        steps,
+        "frechet_distance",
+        mode="min",
+        callbacks=(watch,),
+        watched=METRICS,
+        batch_files=batch_files,
     )
     loop.fit(run, setup, options)
     return model

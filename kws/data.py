@@ -172,6 +172,14 @@ def batch_files(config: Config, split: Split, step: int) -> list[str]:
     return [str(path) for path in split.shards.manifest["path"].iloc[rows]]
 
 
+def clip_names(split: Split) -> list[str]:
+    """Return the name of each clip of a split: file name with its folder, and the start in the file if it is not 0."""
+    return [
+        "/".join(Path(path).parts[-2:]) + (f" at {start:.2f} s" if start else "")
+        for path, start in zip(split.table["path"], split.table["start"], strict=True)
+    ]
+
+
 def clip_batches(config: Config, prepared: shards.Shards) -> tf.data.Dataset:
     """Build batches of waveforms `(batch, num_samples)` without labels, in stored order."""
     batch_size = strategy.evaluation_batch_size(len(prepared.rows), config.batch_size)

@@ -9,7 +9,7 @@ import numpy as np
 
 from common import files
 from common.files import tables
-from common.reporting import metrics, plots
+from common.reporting import metrics, plots, roc
 from kws import acceptance, data, rejection
 
 
@@ -128,7 +128,7 @@ def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
     truth, score = _keyword_scores(targets, probabilities, labels)
     if 0 < truth.sum() < len(truth):
         curves = {"any keyword": metrics.roc(truth, score), **curves}
-    plots.save(plots.roc(curves, "one against the rest"), paths[2])
+    plots.save(roc.draw(curves, "one against the rest", emphasis="any keyword"), paths[2])
     return paths
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from common import files
 from common.corpora import noise
 from common.data import shards
-from common.reporting import metrics, plots
+from common.reporting import metrics, plots, roc
 from kws import acceptance, data
 from kws.config import SILENCE, UNKNOWN
 
@@ -178,7 +178,7 @@ def save_plot(scores: dict[str, np.ndarray], figures: dict, path: Path) -> list[
     marks = [(1 - stored["rejected"][name]["share"], stored["keywords_kept"]["share"]) for name in curves]
     title = f"dots: stored threshold {stored['threshold']:.3f}"
     axes = ("fraction of other clips accepted", "fraction of keywords accepted")
-    plots.save(plots.roc(curves, title, axes, marks), path)
+    plots.save(roc.draw(curves, title, axes, marks), path)
     return [path]
 
 

@@ -23,7 +23,7 @@ from common.seeds import stream_seed
 from common.training import loop, optimizers, precision
 from common.training.options import Options
 from kws import acceptance, data, evaluation, rejection
-from kws.config import TASK, Config
+from kws.config import TASK, VARIANTS, Config
 from kws.models import build_model, compile_model, load_model
 
 
@@ -75,7 +75,8 @@ def train_run(
     plot_files += rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
     save_example(config, splits["test"], predictions, threshold, run.folder / "example.wav")
     history = plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder))
-    loop.conclude(run, figures, plot_files, history, {"test_accuracy": figures["accuracy"]})
+    compared = {"accuracy": figures["accuracy"]}
+    loop.conclude(run, (variant, VARIANTS[variant]), figures, plot_files, history, compared)
     return run, True
 
 
@@ -121,7 +122,12 @@ def fit(
 
     validation = data.build_dataset(config, splits["validation"])
     panels = tensorboard.ClassificationPanels(
-        run.folder / "tensorboard", train(run.epoch * steps), validation, config.labels, config.sample_rate
+        run.folder / "tensorboard",
+        train(run.epoch * steps),
+        validation,
+        config.labels,
+        config.sample_rate,
+        names=data.clip_names(splits["validation"]),
     )
     batch_files = functools.partial(data.batch_files, config, splits["train"])
     setup = loop.Setup(model, train, validation, steps, "val_accuracy", callbacks=(panels,), batch_files=batch_files)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from matplotlib.image import AxesImage
 
 from common.features import spectral
-from common.reporting import drawing, lettering, plots, tensorboard
+from common.reporting import drawing, plots, tensorboard
 from separation.config import Config
 
 _N_FFT, _HOP_LENGTH = 1024, 256
@@ -24,6 +24,7 @@ class SeparationPanels(keras.callbacks.Callback):
         log_dir: str | Path,
         config: Config,
         validation: tf.data.Dataset,
+        names: Sequence[str],
     ):
         """Create the callback.
 
@@ -31,23 +32,32 @@ class SeparationPanels(keras.callbacks.Callback):
             log_dir: The TensorBoard folder of the run.
             config: The model's configuration.
             validation: Batches of (mixture, stems).
+            names: Names of the windows of `validation`.
         """
         super().__init__()
-        self.writer = tf.summary.create_file_writer(str(Path(log_dir) / "validation"))
+        self.log_dir = log_dir
         self.config = config
         self.validation = validation
+        self.names = names
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Choose the windows whose quietest stem is the loudest, and write their audio."""
+        """Choose the windows whose quietest stem is the loudest."""
+        self.writer = tensorboard.writer(self.log_dir, "validation")
         mixtures, stems = (np.concatenate(parts) for parts in zip(*self.validation, strict=True))
         loudness = np.square(stems).mean(axis=(2, 3)).min(axis=1)
         chosen = np.argsort(-loudness, kind="stable")[:_NUM_EXCERPTS]
         self.mixtures, self.stems = mixtures[chosen], stems[chosen]
-        with self.writer.as_default(step=0):
-            for number, (mixture, true) in enumerate(zip(self.mixtures, self.stems, strict=True), 1):
-                self._hear(f"excerpt_{number}/mixture", mixture)
-                for name, stem in zip(self.config.stems, true, strict=True):
-                    self._hear(f"excerpt_{number}/{name}_true", stem)
+        self.chosen = [self.names[index] for index in chosen]
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Write the mixtures and the true stems, before the first epoch."""
+        if epoch:
+            return
+        with self.writer.as_default(step=1):
+            for number, (mixture, true) in enumerate(zip(self.mixtures, self.stems, strict=True)):
+                self._hear(number, 0, "mixture", mixture)
+                for index, (name, stem) in enumerate(zip(self.config.stems, true, strict=True)):
+                    self._hear(number, 2 * index + 1, f"{name}, true", stem)
         self.writer.flush()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -55,20 +65,24 @@ class SeparationPanels(keras.callbacks.Callback):
         if not tensorboard.is_shown(epoch, self.params["epochs"]):
             return
         estimates = self.model(self.mixtures, training=False)["stems"].numpy()
-        with self.writer.as_default(step=epoch):
-            for number, stems in enumerate(estimates, 1):
-                for name, stem in zip(self.config.stems, stems, strict=True):
-                    self._hear(f"excerpt_{number}/{name}_estimated", stem)
-                figure = compare(self.config, self.mixtures[number - 1], self.stems[number - 1], stems)
-                tf.summary.image(f"excerpt_{number}/spectrograms", plots.to_image(figure))
+        with self.writer.as_default(step=epoch + 1):
+            for number, stems in enumerate(estimates):
+                for index, (name, stem) in enumerate(zip(self.config.stems, stems, strict=True)):
+                    self._hear(number, 2 * index + 2, f"{name}, estimated", stem)
+                title = f"{self.chosen[number]}, epoch {epoch + 1}"
+                figure = compare(self.config, self.mixtures[number], self.stems[number], stems, title)
+                tf.summary.image(f"clips/excerpt {number + 1}", plots.to_image(figure))
         self.writer.flush()
 
-    def _hear(self, name: str, waveform: np.ndarray) -> None:
-        audible = waveform / max(1.0, np.abs(waveform).max())
-        tf.summary.audio(lettering.printable(name), audible[None], self.config.sample_rate, max_outputs=1)
+    def _hear(self, number: int, place: int, what: str, waveform: np.ndarray) -> None:
+        """Write a card; letters sort the cards of an excerpt; "1e" would be sorted as a number."""
+        tag = f"clips/excerpt {number + 1} {chr(ord('a') + place)}: {what}"
+        tensorboard.hear(tag, waveform, self.config.sample_rate, f"{self.chosen[number]}, validation split")
 
 
-def compare(config: Config, mixture: np.ndarray, stems: np.ndarray, estimates: np.ndarray) -> plots.Figure:
+def compare(
+    config: Config, mixture: np.ndarray, stems: np.ndarray, estimates: np.ndarray, title: str = ""
+) -> plots.Figure:
     """Plot the true spectrogram, the estimated spectrogram and the mask of each stem.
 
     The mask is the estimate divided by the mixture, in [0, 1].
@@ -78,6 +92,7 @@ def compare(config: Config, mixture: np.ndarray, stems: np.ndarray, estimates: n
         mixture: Shape `(samples, channels)`.
         stems: True stems, shape `(stems, samples, channels)`.
         estimates: Estimated stems, same shape.
+        title: Title of the plot.
     """
 
     def magnitude(waveform: np.ndarray) -> np.ndarray:
@@ -90,7 +105,7 @@ def compare(config: Config, mixture: np.ndarray, stems: np.ndarray, estimates: n
         found = magnitude(estimated)
         mask = np.clip(found / np.maximum(whole, 1e-5), 0, 1)
         rows.append((name, [magnitude(true), found, mask]))
-    return separations(whole, rows, _HOP_LENGTH / config.sample_rate, config.sample_rate / 2)
+    return separations(whole, rows, _HOP_LENGTH / config.sample_rate, config.sample_rate / 2, title)
 
 
 @drawing.guarded

@@ -214,9 +214,18 @@ def batch_files(config: Config, split: Split, step: int) -> list[str]:
         split: The training split, from `prepare_split`.
         step: Index of the training batch.
     """
+    return _describe(split, _training_places(config, split, step, workers.share(config.batch_size)))
+
+
+def window_names(config: Config, split: Split) -> list[str]:
+    """Return the track and position of each window of an evaluation pass, in the order of `build_dataset`."""
+    return _describe(split, _fixed_windows(config, split))
+
+
+def _describe(split: Split, places: Places) -> list[str]:
     return [
         " + ".join(dict.fromkeys(map(split.bank.describe, tracks, starts)))
-        for tracks, starts in zip(*_training_places(config, split, step, workers.share(config.batch_size)), strict=True)
+        for tracks, starts in zip(*places, strict=True)
     ]
 
 

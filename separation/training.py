@@ -19,7 +19,7 @@ from common.training import loop, optimizers, precision
 from common.training.options import Options
 from separation import data, evaluation
 from separation.callbacks import SeparationPanels, compare
-from separation.config import TASK, Config
+from separation.config import TASK, VARIANTS, Config
 from separation.models import build_model, compile_model, for_inference
 
 _EXAMPLE_SECONDS = 30.0
@@ -71,7 +71,8 @@ def train_run(
     images = evaluation.save_plots(results, table, run.folder / "test")
     images.append(write_example(model, corpus, run.folder / "example"))
     history = plots.history(pd.DataFrame(run.history), ("loss", "sdr"), str(run.folder))
-    loop.conclude(run, results, images, history, {f"test_sdr_{stem}": value for stem, value in results["sdr"].items()})
+    compared = {f"sdr_{stem}": value for stem, value in results["sdr"].items()}
+    loop.conclude(run, (variant, VARIANTS[variant]), results, images, history, compared)
     return run, True
 
 
@@ -98,7 +99,9 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras
         )
 
     validation = data.build_dataset(config, splits["validation"])
-    panels = SeparationPanels(run.folder / "tensorboard", config, validation)
+    panels = SeparationPanels(
+        run.folder / "tensorboard", config, validation, data.window_names(config, splits["validation"])
+    )
     batch_files = functools.partial(data.batch_files, config, splits["train"])
     setup = loop.Setup(model, train, validation, steps, "val_sdr", callbacks=(panels,), batch_files=batch_files)
     loop.fit(run, setup, options)

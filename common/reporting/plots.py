@@ -20,7 +20,7 @@ from common.reporting import drawing
 
 _HALF = 0.5
 # Size of a cell of a confusion matrix in inches.
-_LARGEST_CELL, _SMALLEST_CELL = 0.42, 0.14
+_LARGEST_CELL, _SMALLEST_CELL = 0.36, 0.14
 # Smallest readable font size in points.
 _SMALLEST_NUMBER = 5
 
@@ -36,11 +36,11 @@ def confusion(counts: pd.DataFrame, title: str = "") -> Figure:
     # Cells shrink with the number of classes, down to the smallest readable size.
     cell = np.clip(25 / max(len(counts), 1), _SMALLEST_CELL, _LARGEST_CELL)
     size = max(4.0, cell * len(counts) + 1.6 + 0.05 * _longest(counts.index))
-    figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+    figure = Figure(figsize=(size + 0.6, size), layout="compressed")
     axes = figure.add_subplot()
     shares = counts.to_numpy() / np.maximum(counts.to_numpy().sum(axis=1, keepdims=True), 1)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, ax=axes, label="fraction of true class", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="fraction of true class", fraction=0.04, pad=0.02)
     font_size = min(10, 50 * cell)
     axes.set_xticks(range(len(counts)), counts.columns, rotation=45, ha="right", fontsize=font_size)
     axes.set_yticks(range(len(counts)), counts.index, fontsize=font_size)
@@ -62,36 +62,6 @@ def confusion(counts: pd.DataFrame, title: str = "") -> Figure:
 
 
 @drawing.guarded
-def roc(
-    curves: dict[str, pd.DataFrame],
-    title: str = "",
-    labels: tuple[str, str] = ("false positive rate", "true positive rate"),
-    marks: Sequence[tuple[float, float]] = (),
-) -> Figure:
-    """Draw ROC curves with a logarithmic axis of false positives, to show the low rates relevant for keyword spotting.
-
-    Args:
-        curves: A table from `common.reporting.metrics.roc` for each name.
-        title: Title of the plot.
-        labels: Labels of the axes.
-        marks: Points to mark, false and true positive rate.
-    """
-    figure = Figure(figsize=(6.5, 5), layout="constrained")
-    axes = figure.add_subplot()
-    lines = {}
-    for number, (name, curve) in enumerate(curves.items()):
-        style = "-" if number < 10 else "--"
-        (lines[name],) = axes.step(curve["false_positive_rate"], curve["true_positive_rate"], style, where="post")
-    for false_positive_rate, true_positive_rate in marks:
-        axes.plot(false_positive_rate, true_positive_rate, "ko", markersize=4)
-    axes.set_xscale("symlog", linthresh=1e-3)
-    axes.set(xlim=(0, 1), ylim=(0, 1.01), xlabel=labels[0], ylabel=labels[1], title=title)
-    axes.grid(alpha=0.3)
-    _legend(axes, lines, fontsize=8, loc="lower right", ncols=2)
-    return figure
-
-
-@drawing.guarded
 def history(table: pd.DataFrame, names: tuple[str, ...], title: str = "") -> Figure:
     """Draw training and validation curves, one panel per quantity.
 
@@ -107,8 +77,9 @@ def history(table: pd.DataFrame, names: tuple[str, ...], title: str = "") -> Fig
             if column in table:
                 (lines[label],) = axes.plot(table["epoch"], table[column], marker="." if len(table) < 30 else None)
         axes.set(xlabel="epoch", ylabel=name.replace("_", " "))
+        axes.locator_params("x", integer=True)
         axes.grid(alpha=0.3)
-        _legend(axes, lines)
+        legend(axes, lines)
     figure.suptitle(title)
     return figure
 
@@ -144,7 +115,7 @@ def grid(table: pd.DataFrame, marks: pd.DataFrame, marks_name: str, title: str =
         bottom.locator_params("x", integer=True)
     lines = {curve: Line2D([], [], color=f"C{number}", marker=".") for number, curve in enumerate(curves)}
     lines[marks_name] = Line2D([], [], color="black", marker="x", linestyle="")
-    _legend(figure, lines, loc="outside lower center", ncols=min(len(lines), 2 + len(panels)), fontsize=9)
+    legend(figure, lines, loc="outside lower center", ncols=min(len(lines), 2 + len(panels)), fontsize=9)
     figure.suptitle(title)
     return figure
 
@@ -167,13 +138,15 @@ def panels(table: pd.DataFrame, x_name: str | None = None, y_name: str | None = 
         for curve, points in table[table["panel"] == name].groupby("curve", sort=False):
             (lines[-1][curve],) = axes.plot(points["x"], points["y"], marker=".")
         axes.set(xlabel=x_name or name, ylabel=y_name or name)
+        if x_name == "epoch":
+            axes.locator_params("x", integer=True)
         if y_name:
             axes.set(ylim=(0, 1))
         axes.grid(alpha=0.3)
     # Panels with the same curves share one legend.
     same = all(list(own) == list(lines[-1]) for own in lines)
     for axes, own in list(zip(figure.axes, lines, strict=True))[-1 if same else 0 :]:
-        _legend(axes, own, fontsize=8)
+        legend(axes, own, fontsize=8)
     figure.suptitle(title)
     return figure
 
@@ -200,7 +173,7 @@ def bars(table: pd.DataFrame, quantity: str, title: str = "", *, stacked: bool =
     axes.set(ylabel=quantity, title=title, xlabel=str(table.index.name).lower())
     axes.grid(axis="y", alpha=0.3)
     ncols = 1 if table.shape[1] <= 10 else 2
-    _legend(axes, drawn, fontsize=8, ncols=ncols, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend(axes, drawn, fontsize=8, ncols=ncols, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
@@ -235,7 +208,7 @@ def dots(table: pd.DataFrame, group: str, series: str, value: str, quantity: str
     axes.set(ylabel=quantity, title=title, xlabel=group, xlim=(-0.5, len(groups) - 0.5))
     axes.grid(axis="y", alpha=0.3)
     lines = {name: Line2D([], [], color=f"C{number}", marker=".") for number, name in enumerate(names)}
-    _legend(axes, lines, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    legend(axes, lines, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
@@ -284,7 +257,7 @@ def timeline(edges: np.ndarray, curves: pd.DataFrame, quantity: str, title: str 
     axes.set(xlabel="time in s", ylabel=quantity, title=title)
     axes.locator_params("y", integer=True)
     axes.grid(alpha=0.3)
-    _legend(axes, steps, loc="upper right", ncols=3, fontsize=8)
+    legend(axes, steps, loc="upper right", ncols=3, fontsize=8)
     return figure
 
 
@@ -363,11 +336,11 @@ def _tilted(names: Iterable[object]) -> dict:
     return {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if _longest(names) > 12 else {}
 
 
-def _legend(owner: Axes | Figure, handles: Mapping[str, Artist], **options: object) -> None:
+def legend(owner: Axes | Figure, handles: Mapping[str, Artist], **options: object) -> None:
     """Add a legend; by default, matplotlib omits names that start with an underscore."""
     if handles:
-        legend = owner.legend(list(handles.values()), [" "] * len(handles), **options)
-        for text, name in zip(legend.get_texts(), handles, strict=True):
+        drawn = owner.legend(list(handles.values()), [" "] * len(handles), **options)
+        for text, name in zip(drawn.get_texts(), handles, strict=True):
             text.set_text(name)
 
 

@@ -54,6 +54,7 @@ class Setup:
         monitor: The metric that selects the best epoch; epochs in which it is not finite are not selected.
         mode: `max` if larger values are better, `min` if smaller values are better.
         callbacks: Callbacks of the task; their logs are written to TensorBoard and the history.
+        watched: Logs of these callbacks that are measured on the validation split.
         batch_files: Returns the source files of each example of the training batch with the given number.
     """
 
@@ -64,6 +65,7 @@ class Setup:
     monitor: str
     mode: str = "max"
     callbacks: tuple[keras.callbacks.Callback, ...] = ()
+    watched: tuple[str, ...] = ()
     batch_files: Callable[[int], list[str]] = lambda step: []
 
 
@@ -94,7 +96,8 @@ def fit(run: Run, setup: Setup, options: Options) -> None:
         # If the first step created the variables of the optimizer, TensorFlow would trace it twice, which takes
         # seconds.
         runs.build_optimizer(model)
-        board = tensorboard.Scalars(str(run.folder / "tensorboard"), write_graph=False)
+        dashboard = run.folder / "tensorboard"
+        tensorboard.resume(dashboard, run.epoch)
         # With mixed_float16, Keras wraps the optimizer in one for loss scaling.
         optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         averages = AveragedWeights(train(run.clean_from)) if optimizer.use_ema else keras.callbacks.Callback()
@@ -110,7 +113,7 @@ def fit(run: Run, setup: Setup, options: Options) -> None:
                 watchdog.Watchdog(run),
                 averages,
                 *setup.callbacks,
-                board,
+                tensorboard.Curves(dashboard, setup.watched),
                 CheckpointKeeper(run, setup.monitor, setup.mode, averages),
             ],
             # A progress bar on a terminal, else one line per epoch.
@@ -124,12 +127,18 @@ def fit(run: Run, setup: Setup, options: Options) -> None:
 
 
 def conclude(
-    run: Run, figures: dict, pictures: Sequence[Path], history: plots.Figure, compared: dict[str, float]
+    run: Run,
+    origin: tuple[str, TrainingConfig],
+    figures: dict,
+    pictures: Sequence[Path],
+    history: plots.Figure,
+    compared: dict[str, float],
 ) -> None:
     """Save the history plot of a trained run, write plots and metrics to TensorBoard, and mark the run as complete.
 
     Args:
         run: The trained run; all its other files are written.
+        origin: Name and configuration of the variant that the run started from.
         figures: The metrics to save.
         pictures: Plots to show in TensorBoard; files other than PNG are ignored.
         history: The plot to save as `history.png`.
@@ -137,6 +146,8 @@ def conclude(
     """
     dashboard = run.folder / "tensorboard"
     plots.save(history, run.folder / "history.png")
-    tensorboard.write_plots(dashboard, [path for path in pictures if path.suffix == ".png"])
-    tensorboard.write_hyper_parameters(dashboard, configs.to_dict(run.config), compared)
+    variant, base = origin
+    plot_files = [path for path in pictures if path.suffix == ".png"]
+    tensorboard.write_evaluation(dashboard, compared, plot_files, run.epoch)
+    tensorboard.write_hyper_parameters(dashboard, variant, configs.to_dict(base), configs.to_dict(run.config))
     runs.finish(run, figures)

@@ -38,6 +38,7 @@ def watcher(config, splits, tmp_path, request):
         run, reference_metrics.measure(config, model.spectra, splits["train"], splits["validation"])
     )
     found.set_model(model)
+    found.on_train_begin()
     model.stop_training = False
     return found
 

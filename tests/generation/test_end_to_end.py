@@ -72,10 +72,10 @@ def test_the_dashboard_lets_hear_and_see(run_dir):
     for folder in {path.parent for path in (run_dir / "tensorboard").rglob("events*")}:
         events = EventAccumulator(str(folder)).Reload()
         tags = events.Tags()
-        if "epoch_frechet_distance" in tags["tensors"]:
-            assert [event.step + 1 for event in events.Tensors("epoch_frechet_distance")] == [1, 4, 8, 12]
+        if folder.name == "validation":
+            assert [event.step for event in events.Tensors("evaluation/frechet_distance")] == [1, 4, 8, 12]
         shown |= {*tags["images"], *tags["audio"], *tags["scalars"], *tags["tensors"]}
-    assert {"samples/pictures", "samples/1", "epoch_generator_loss", "epoch_frechet_distance", "evolution"} <= shown
+    assert {"clips/samples", "clips/sample 1", "curves/generator_loss", "evaluation/evolution"} <= shown
 
 
 def test_the_same_command_says_that_the_run_is_complete(run_dir, train_flags, caplog):

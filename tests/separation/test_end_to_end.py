@@ -81,8 +81,9 @@ def test_the_dashboard_lets_hear_and_see(run_dir):
         for kind in tags:
             tags[kind] |= set(events.Tags()[kind])
     shown = set().union(*tags.values())
-    assert {"epoch_loss", "epoch_sdr", "test_sdr_vocals", "excerpt_1/spectrograms", "example/spectrograms"} <= shown
-    assert {"excerpt_1/mixture", "excerpt_1/vocals_true", "excerpt_1/vocals_estimated"} <= shown
+    assert {"curves/loss", "curves/sdr", "evaluation/sdr_vocals", "evaluation/example_spectrograms"} <= shown
+    assert {"clips/excerpt 1", "clips/excerpt 1 a: mixture"} <= shown
+    assert {"clips/excerpt 1 b: vocals, true", "clips/excerpt 1 c: vocals, estimated"} <= shown
 
 
 def test_the_same_command_again_trains_nothing(run_dir, train_flags, capsys):

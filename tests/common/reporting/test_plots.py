@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from matplotlib import image
 
-from common.reporting import metrics, plots
+from common.reporting import metrics, plots, roc
 
 
 def test_a_confusion_matrix_shows_every_count():
@@ -14,14 +14,6 @@ def test_a_confusion_matrix_shows_every_count():
     assert sorted(text.get_text() for text in axes.texts) == ["1", "1", "1"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["yes", "no"]
     assert axes.get_ylabel() == "true"
-
-
-def test_roc_draws_a_curve_a_name(rng):
-    targets = rng.integers(0, 2, 50).astype(bool)
-    curve = metrics.roc(targets, rng.uniform(size=50))
-    axes = plots.roc({"a": curve, "_silence_": curve}).axes[0]
-    assert len(axes.lines) == 2
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "_silence_"]
 
 
 def test_history_draws_training_beside_validation(tmp_path):
@@ -90,7 +82,7 @@ def titled(rng):
     title = "runs/ca$$h_{"
     return {
         "confusion": plots.confusion(counts, title),
-        "roc": plots.roc(dict.fromkeys(NAMES, curve), title, ("$a", "_b$^"), [(0.1, 0.9)]),
+        "roc": roc.draw(dict.fromkeys(NAMES, curve), title, ("$a", "_b$^"), [(0.1, 0.9)]),
         "history": plots.history(history, ("a$_$b",), title),
         "grid": plots.grid(epochs, epochs[:1], "_$mar$ks", title),
         "panels": plots.panels(points, title=title),
@@ -110,7 +102,7 @@ def test_every_picture_is_drawn_whatever_the_names_are(rng, tmp_path, caplog):
     assert not [line for line in caplog.messages if "could not be drawn" in line]
 
 
-@pytest.mark.parametrize("kind", ["roc", "timeline", "dots", "bars"])
+@pytest.mark.parametrize("kind", ["timeline", "dots", "bars"])
 def test_a_legend_has_every_name(kind, rng):
     names = [text.get_text() for text in titled(rng)[kind].axes[0].get_legend().get_texts()]
     assert sorted(names) == sorted(NAMES)
@@ -146,7 +138,7 @@ def test_nothing_to_draw_is_still_a_picture(tmp_path):
     for number, figure in enumerate(
         [
             plots.confusion(pd.DataFrame()),
-            plots.roc({}),
+            roc.draw({}),
             plots.history(pd.DataFrame({"epoch": []}), ("loss",)),
             plots.panels(empty),
             plots.bars(pd.DataFrame(), "mixtures"),
@@ -170,7 +162,7 @@ def test_five_hundred_classes_fit_into_a_picture_and_twelve_keep_their_numbers()
 
 def test_a_picture_can_have_any_name_that_a_file_can(tmp_path):
     for name in ("caf\udce9.png", "a\nb$$.png", "你" * 83 + ".png"):
-        plots.save(plots.roc({}), tmp_path / name)
+        plots.save(roc.draw({}), tmp_path / name)
         assert (tmp_path / name).stat().st_size > 0
 
 

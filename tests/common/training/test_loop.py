@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
 from common import runs
 from common.config import OptimizerConfig, TrainingConfig
@@ -15,7 +15,7 @@ from common.corpora import manifest
 from common.distribution import workers
 from common.errors import UserError
 from common.files import locks
-from common.reporting import plots
+from common.reporting import plots, tensorboard
 from common.training import averages, loop, optimizers
 from common.training.options import Options
 
@@ -78,6 +78,12 @@ def fit(run, model, monitor="val_accuracy", callbacks=()):
     loop.fit(run, loop.Setup(model, train_data, validation_data(), STEPS, monitor, callbacks=callbacks), Options())
 
 
+def steps(folder, split, tag):
+    """The steps at which TensorBoard shows a tag."""
+    events = EventAccumulator(str(folder / "tensorboard" / split), size_guidance={"tensors": 0}).Reload()
+    return [event.step for event in events.Tensors(tag)]
+
+
 def train(folder, config=CONFIG, callbacks=()):
     run = runs.start(folder, config, "kws", "default")
     model = build_model(config)
@@ -104,7 +110,21 @@ def test_training_leaves_history_best_weights_and_dashboard(trained_run):
     assert {"loss", "val_accuracy", "learning_rate", "examples_per_second"} <= set(table.columns)
     assert table["val_loss"].iloc[-1] < table["val_loss"].iloc[0]
     assert run.model_path.exists()
-    assert list((run.folder / "tensorboard").rglob("events*"))
+    for split in ("train", "validation"):
+        assert steps(run.folder, split, "curves/loss") == [1, 2, 3, 4]
+    assert steps(run.folder, "train", "training/learning_rate") == [1, 2, 3, 4]
+
+
+def test_a_resumed_training_goes_on_with_the_same_curves(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "run", callbacks=[Kill(epoch=2)])
+    # What a kill after the curves were written and before the epoch was backed up leaves.
+    curves = tensorboard.Curves(tmp_path / "run/tensorboard")
+    curves.on_train_begin()
+    curves.on_epoch_end(2, {"loss": 1.0, "val_loss": 1.0})
+    train(tmp_path / "run")
+    for split in ("train", "validation"):
+        assert steps(tmp_path / "run", split, "curves/loss") == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("averaged", [0.0, 0.9])
@@ -314,8 +334,9 @@ def test_a_concluded_run_is_complete_and_shows_its_pictures_and_figures(trained_
     plots.save(plots.timeline(np.arange(3), pd.DataFrame({"all": [1, 2]}), "count"), run.folder / "test_timeline.png")
     pictures = [run.folder / "test_timeline.png", run.folder / "no_picture.csv"]
     history = plots.history(pd.DataFrame(run.history), ("loss",))
-    loop.conclude(run, {"accuracy": 0.5}, pictures, history, {"test_accuracy": 0.5})
+    for _ in range(2):  # the first time may have been interrupted before the end
+        loop.conclude(run, ("default", CONFIG), {"accuracy": 0.5}, pictures, history, {"accuracy": 0.5})
     assert run.complete and runs.read_metrics(run)["accuracy"] == 0.5
     assert (run.folder / "history.png").exists()
-    tags = EventAccumulator(str(run.folder / "tensorboard" / "test")).Reload().Tags()["tensors"]
-    assert {"test/timeline", "test_accuracy"} <= set(tags)
+    for tag in ("evaluation/timeline", "evaluation/accuracy"):
+        assert steps(run.folder, "test", tag) == [4]
