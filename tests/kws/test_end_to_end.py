@@ -203,7 +203,7 @@ def test_a_run_from_before_thresholds_were_stored_still_answers(run_dir, tmp_pat
     soundfile.write(tmp_path / "a.wav", whistle("low", rng), RATE)
     assert run(predict, f"--run_dir={tmp_path / 'run'}", str(tmp_path / "a.wav")) == 0
     assert "a.wav  low" in capsys.readouterr().out
-    assert "so the threshold is 0.7" in caplog.text
+    assert "using the threshold 0.7" in caplog.text
 
 
 def test_one_unreadable_file_does_not_hide_the_others(run_dir, tmp_path, rng, capsys):
