@@ -51,7 +51,7 @@ def test_mirroring_on_one_device_is_one_line():
 
 def test_what_xla_does_not_compile_on_several_devices_is_one_line():
     refusal = "Cf. https://www.tensorflow.org/xla/known_issues#tfvariable_on_a_different_device"
-    with pytest.raises(UserError, match="jit_compile: XLA does not"), strategy.scope("single"):
+    with pytest.raises(UserError, match="jit_compile: XLA cannot compile"), strategy.scope("single"):
         raise tf.errors.InvalidArgumentError(None, None, refusal)
     with pytest.raises(tf.errors.InvalidArgumentError), strategy.scope("single"):
         raise tf.errors.InvalidArgumentError(None, None, "shapes differ")

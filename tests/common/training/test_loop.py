@@ -295,7 +295,7 @@ def test_starting_over_moves_the_earlier_run_aside(trained_run, tmp_path):
 def test_a_damaged_backup_is_one_line(trained_run, tmp_path):
     run = trained_run
     run.state_path.write_bytes(run.state_path.read_bytes()[:200])
-    with pytest.raises(UserError, match="cannot read the backup .* noresume starts over"):
+    with pytest.raises(UserError, match=r"cannot read the backup .*\(resume=False\) starts over"):
         runs.start(tmp_path / "run", CONFIG, "kws", "default")
 
 
