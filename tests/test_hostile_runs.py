@@ -87,7 +87,7 @@ def test_a_pickle_in_a_backup_is_refused(run_dir, canary):
     np.save(pickled, np.array([Evil(canary)], object), allow_pickle=True)
     for name in ("variable_00000.npy", "progress.npy"):
         replace(state, {name: pickled.getvalue()})
-        with pytest.raises(UserError, match=r"cannot read the backup .*Python objects.*resume=False\\) starts over"):
+        with pytest.raises(UserError, match=r"cannot read the backup .*Python objects.*resume=False\) starts over"):
             runs.restore_state(runs.start(run_dir, CONFIG, TASK, "tiny"), model)
     assert not canary.exists()
 
