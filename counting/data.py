@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import config as configs
-from common import corpora
+from common import corpora, other_corpus
 from common.corpora import manifest, noise, prepared_mixtures
 from common.data import excerpts, noise_bank, shards, speech_bank
 from common.distribution import strategy, workers
@@ -83,8 +82,8 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration for another corpus or folder; see `common.config.with_corpus`."""
-    return configs.with_corpus(config, corpus, data_dir, subsets=())
+    """Return a trained configuration for another corpus or folder; see `common.other_corpus`."""
+    return other_corpus.with_corpus(config, corpus, data_dir, subsets=())
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import config as configs
-from common import corpora
+from common import corpora, other_corpus
 from common.audio import waveform
 from common.corpora import manifest, music_folder, splits
 from common.corpora.tracks import MIXTURE
@@ -85,8 +84,8 @@ def _of_genres(table: pd.DataFrame, genres: tuple[str, ...]) -> pd.DataFrame:
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration with another corpus or folder; see `common.config.with_corpus`."""
-    return configs.with_corpus(config, corpus, data_dir, split_rule="official", genre=())
+    """Return a trained configuration with another corpus or folder; see `common.other_corpus`."""
+    return other_corpus.with_corpus(config, corpus, data_dir, split_rule="official", genre=())
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import config as configs
+from common import other_corpus
 from common.augmentation import waveform as augment
 from common.corpora import manifest as manifests
 from common.data import noise_bank, shards
@@ -91,8 +91,8 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration for another corpus or folder; see `common.config.with_corpus`."""
-    return configs.with_corpus(config, corpus, data_dir, split_rule="official")
+    """Return a trained configuration for another corpus or folder; see `common.other_corpus`."""
+    return other_corpus.with_corpus(config, corpus, data_dir, split_rule="official")
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:

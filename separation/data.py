@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import audio, corpora
-from common import config as configs
+from common import audio, corpora, other_corpus
 from common.corpora import manifest, splits, tracks
 from common.data import excerpts, shards, track_bank
 from common.data.excerpts import Places
@@ -91,8 +90,8 @@ def _resolved(config: Config, table: pd.DataFrame) -> Config:
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration with another corpus or folder; see `common.config.with_corpus`."""
-    return configs.with_corpus(config, corpus, data_dir, split_rule="official")
+    """Return a trained configuration with another corpus or folder; see `common.other_corpus`."""
+    return other_corpus.with_corpus(config, corpus, data_dir, split_rule="official")
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:

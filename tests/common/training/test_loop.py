@@ -219,6 +219,21 @@ def test_a_run_of_another_configuration_is_refused_and_kept(tmp_path):
     assert (tmp_path / "run" / "history.csv").read_text() == before
 
 
+def test_another_spelling_of_the_same_folder_is_no_other_configuration(tmp_path, monkeypatch):
+    """Earlier versions stored paths as they were given."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words").mkdir()
+    (tmp_path / "link").symlink_to("words")
+    runs.start(tmp_path / "run", dataclasses.replace(CONFIG, data_dir="words"), "kws", "default")
+    path = tmp_path / "run" / "config.json"
+    assert json.loads(path.read_text())["config"]["data_dir"] == str(tmp_path / "words")
+    path.write_text(path.read_text().replace(str(tmp_path / "words"), "words"))
+    for same in ("words", "./words/", "run/../words", "link", str(tmp_path / "words")):
+        runs.start(tmp_path / "run", dataclasses.replace(CONFIG, data_dir=same), "kws", "default")
+    with pytest.raises(UserError, match="was trained with data_dir="):
+        runs.start(tmp_path / "run", dataclasses.replace(CONFIG, data_dir="other"), "kws", "default")
+
+
 def test_a_folder_of_somebody_else_is_no_run_directory(tmp_path):
     runs.check_folder(tmp_path)
     (tmp_path / "example").mkdir()
