@@ -23,6 +23,7 @@ _MAX_NOISE_SECONDS = 2000
 _NOISE_SPEEDS = (0.7, 0.84, 1.0, 1.19, 1.41)
 # Evaluation mixtures of a group share a random seed, so the group size is fixed and independent of the batch size.
 _GROUP = 60
+_EXPORT_EXCERPTS = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,6 +188,12 @@ def _draw(config: Config, source: mixing.Source, numbers: np.ndarray, seed: int)
     """Draw the mixtures with the given numbers."""
     counts = mixing.balanced_counts(config, numbers)
     return mixing.draw(source, numbers, counts, config.max_speakers, seed)
+
+
+def export_excerpts(config: Config, split: Split) -> np.ndarray:
+    """Return some mixtures of a split, to compare exports on, shape `(mixtures, num_samples)`."""
+    dataset = build_dataset(as_evaluated(config), split, num_examples=_EXPORT_EXCERPTS, sexes_needed=False)
+    return np.concatenate([waveforms for waveforms, _ in dataset.as_numpy_iterator()])[:_EXPORT_EXCERPTS]
 
 
 def batch_files(config: Config, split: Split, step: int) -> list[str]:

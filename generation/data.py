@@ -20,6 +20,7 @@ from common.seeds import stream_seed
 from generation.config import TASK, Config
 
 _STATISTICS_EXCERPTS = 256
+_EXPORT_EXCERPTS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +159,11 @@ def build_dataset(
 
 def _training_seed(config: Config, step: int, share: workers.Share) -> tuple[int, int]:
     return stream_seed(config.seed, "generation.training") + share.seed_offset, step
+
+
+def export_excerpts(config: Config, split: Split) -> np.ndarray:
+    """Return some excerpts of a split, to compare exports on, shape `(excerpts, num_samples)`."""
+    return consecutive_excerpts(config, split)[:_EXPORT_EXCERPTS]
 
 
 def batch_files(config: Config, split: Split, step: int) -> list[str]:

@@ -134,7 +134,11 @@ class Config(ClassifierConfig):
 
     def absolute_path(self, name: str, value: str) -> str:
         """Return a path as an absolute one; `data_dir` may be one folder for each corpus."""
-        return folders.absolute(value, self.corpus.split(",")) if name == "data_dir" else super().absolute_path(name, value)
+        return (
+            folders.absolute(value, self.corpus.split(","))
+            if name == "data_dir"
+            else super().absolute_path(name, value)
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:

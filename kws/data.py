@@ -19,6 +19,7 @@ from kws.config import Config
 
 _MAX_NOISE_CLIPS = 2000
 _MIX_ALPHA = 0.4
+_EXPORT_EXCERPTS = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,6 +158,12 @@ def build_dataset(
         return waveform, label
 
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
+
+
+def export_excerpts(config: Config, split: Split) -> np.ndarray:
+    """Return some clips of a split, to compare exports on, shape `(clips, num_samples)`."""
+    clips = build_dataset(config, split).unbatch().take(_EXPORT_EXCERPTS)
+    return np.stack([waveform for waveform, _ in clips.as_numpy_iterator()])
 
 
 def batch_files(config: Config, split: Split, step: int) -> list[str]:

@@ -18,6 +18,7 @@ from common import audio, runs
 from common import config as configs
 from common.encoders import classifier
 from common.errors import UserError
+from common.export import excerpts
 from common.reporting import plots, tensorboard
 from common.seeds import stream_seed
 from common.training import loop, optimizers, precision
@@ -73,6 +74,7 @@ def train_run(
     )
     plot_files = evaluation.save_plots(figures, predictions, run.folder / "test")
     plot_files += rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
+    excerpts.save(run.folder, data.export_excerpts(config, splits["test"]))
     save_example(config, splits["test"], predictions, threshold, run.folder / "example.wav")
     history = plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder))
     loop.conclude(run, figures, plot_files, history, {"test_accuracy": figures["accuracy"]})

@@ -20,6 +20,7 @@ from separation import mixing
 from separation.config import TASK, Config
 
 _RANDOM_FRACTIONS = {"train": (0.0, 0.81), "validation": (0.81, 0.9), "test": (0.9, 1.0)}
+_EXPORT_EXCERPTS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,6 +202,19 @@ def _training_places(config: Config, split: Split, step: int, share: workers.Sha
     rng = np.random.default_rng((seed, step))
     chosen = rng.integers(len(split.windows.tracks), size=share.batch_size)
     return Places(split.windows.tracks[chosen], split.windows.starts[chosen])
+
+
+def export_excerpts(config: Config, split: Split) -> np.ndarray:
+    """Return the beginnings of some mixtures of a split, to compare exports on.
+
+    Returns:
+        Shape `(excerpts, config.export_samples, channels)`, float32, with zeros after the end of a track.
+    """
+    places = _fixed_windows(config, split)
+    chosen = np.linspace(0, len(places.tracks) - 1, min(len(places.tracks), _EXPORT_EXCERPTS)).astype(int)
+    picked = tuple(part[chosen] for part in places)
+    stems = excerpts.read(split.bank.pcm, Places(*picked), config.export_samples, np.arange(len(split.bank.stems)))
+    return audio.from_pcm16(stems).sum(axis=1)
 
 
 def batch_files(config: Config, split: Split, step: int) -> list[str]:

@@ -18,7 +18,7 @@ SIBLINGS = {
     "config": ["TASK", "VARIANTS", "Config"],
     "data": [
         *("Corpus", "Split", "load_corpus", "with_corpus", "prepare_split"),
-        *("build_dataset", "steps_per_epoch", "batch_files", "describe"),
+        *("build_dataset", "steps_per_epoch", "batch_files", "export_excerpts", "describe"),
     ],
     "models": ["MODELS", "build_model", "compile_model", "load_model", "load_for_inference"],
     "training": ["train_run", "compiled_model", "fit"],

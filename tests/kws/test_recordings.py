@@ -152,8 +152,6 @@ def test_a_few_recordings_get_their_share_beside_synthetic_ones(tmp_path, shards
     assert len(split.shards.rows) == 16 + 16
 
 
-
-
 def test_folders_with_a_comma_and_decomposed_accents_are_read(tmp_path, shards_dir):
     write_words(tmp_path / "my, words", ("low", "high"), num_clips=3)
     (tmp_path / "my, words" / "low").rename(tmp_path / "my, words" / "adio\u0301s")
