@@ -24,6 +24,8 @@ _NOISE_SPEEDS = (0.7, 0.84, 1.0, 1.19, 1.41)
 # Evaluation mixtures of a group share a random seed, so the group size is fixed and independent of the batch size.
 _GROUP = 60
 _EXPORT_EXCERPTS = 32
+# What a mixture of no speakers is made from.
+_NOBODY = "background noise"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,10 +213,7 @@ def batch_files(config: Config, split: Split, step: int) -> list[str]:
     source = mixing.open_source(config, split.bank, split.name, varied=True, sexes_needed=False)
     numbers = _training_numbers(config, step, workers.share(config.batch_size))
     drawn = _draw(config, source, numbers, stream_seed(config.seed, "counting.training"))
-    return [
-        " + ".join(map(split.bank.describe, positions[positions >= 0])) or "background noise"
-        for positions in drawn.positions
-    ]
+    return [" + ".join(map(split.bank.describe, positions[positions >= 0])) or _NOBODY for positions in drawn.positions]
 
 
 def as_evaluated(config: Config) -> Config:
@@ -253,6 +252,17 @@ def evaluated_mixtures(
     numbers = np.arange(num_examples or num_evaluated(config, split))
     counts = mixing.balanced_counts(config, numbers)
     return source, mixing.draw(source, numbers, counts, config.max_speakers, _evaluation_seed(config, split))
+
+
+def evaluated_files(config: Config, split: Split, numbers: np.ndarray, num_examples: int | None = None) -> list[str]:
+    """Return the recordings of the evaluation mixtures with the given numbers, with start times, separated by `;`."""
+    if split.bank is None:
+        return split.shards.manifest["path"].iloc[split.shards.rows[numbers]].tolist()
+    _, drawn = evaluated_mixtures(config, split, num_examples)
+    return [
+        ";".join(map(split.bank.describe, positions[positions >= 0])) or _NOBODY
+        for positions in drawn.positions[numbers]
+    ]
 
 
 def label_indices(config: Config, truth: np.ndarray) -> np.ndarray:

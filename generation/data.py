@@ -1,6 +1,7 @@
 """Read recordings of music, and build batches of excerpts."""
 
 import dataclasses
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,21 @@ def _of_genres(table: pd.DataFrame, genres: tuple[str, ...]) -> pd.DataFrame:
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
     """Return a trained configuration with another corpus or folder; see `common.other_corpus`."""
     return other_corpus.with_corpus(config, corpus, data_dir, split_rule="official", genre=())
+
+
+def of_training(config: Config, elsewhere: Config) -> Config:
+    """Return where the training tracks of a run are now.
+
+    Args:
+        config: The configuration of the training.
+        elsewhere: From `with_corpus`: the corpus to evaluate on. If it is the training corpus in another folder and the
+            folder of the training no longer exists, it has the training tracks.
+    """
+    moved = elsewhere.corpus == config.corpus and elsewhere.data_dir != config.data_dir
+    if not moved or not config.data_dir or Path(config.data_dir).is_dir():
+        return config
+    logging.warning("%s no longer exists: training tracks are read from %s", config.data_dir, elsewhere.data_dir)
+    return elsewhere
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:

@@ -70,8 +70,9 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
         config: Names the corpora, their folders and the words; empty `words` are filled in.
         shards_dir: Folder for decoded recordings.
         download: Whether to download a missing corpus.
-        trained: Whether the words are those of a model trained on another corpus. Some of them may then be missing
-            from this corpus, but a folder must not contain a class that the model does not know.
+        trained: Whether the words are those of a model trained on another corpus, or with noise that is gone. Some
+            classes may then be missing from this corpus, but a folder must not contain one that the model does not
+            know.
 
     Raises:
         UserError: A folder is missing or empty, a word has no recordings, or the model does not know a label.
@@ -84,7 +85,7 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
     noises = recordings.noise_of(config, table)
     recordings.check_words(config, table, trained)
     unseen = recordings.unseen(config, table)
-    table = recordings.labelled(config, table, noises)
+    table = recordings.labelled(config, table, noises, trained)
     if config.split_rule == "random":
         table = recordings.split_at_random(table, config.seed)
     table = recordings.with_recorded_share(config, table)

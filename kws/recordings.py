@@ -82,8 +82,12 @@ def check_words(config: Config, table: pd.DataFrame, trained: bool) -> None:
         )
 
 
-def labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame) -> pd.DataFrame:
-    """Select the rows of the model's classes and set their `label` to the class."""
+def labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame, trained: bool = False) -> pd.DataFrame:
+    """Select the rows of the model's classes and set their `label` to the class; see `data.load_corpus`.
+
+    Raises:
+        UserError: A class has no recordings.
+    """
     parts = [table[table["label"].isin(config.words)]]
     others = table[~table["label"].isin({*config.words, SILENCE, BACKGROUND_NOISE})]
     if config.unknown:
@@ -98,6 +102,9 @@ def labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame) -> pd.Da
         logging.info("%d recordings of %d other words are not used", len(others), others["label"].nunique())
     if config.silence:
         silent = table[table["label"] == SILENCE]
+        if silent.empty and noises.empty and trained:
+            logging.warning("there is no noise: the class %s is left out", SILENCE)
+            return pd.concat(parts, ignore_index=True)
         if silent.empty and noises.empty:
             raise UserError(
                 f"--silence needs noise; add a folder {SILENCE} or {BACKGROUND_NOISE} to the corpus, or use --noise_dir"

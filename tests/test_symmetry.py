@@ -135,7 +135,6 @@ COMMANDS = {
 ELSEWHERE = {
     "common/errors.py": "common/files/test_atomic.py",
     "common/startup.py": "common/cli/test_app.py",
-    "common/progress.py": "common/data/test_shards.py",
     "common/runs.py": "common/training/test_loop.py",
     "common/data_service.py": "common/distribution/test_service.py",
     "common/cli/flags.py": "common/cli/test_train.py",

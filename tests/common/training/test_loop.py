@@ -15,7 +15,7 @@ from common.distribution import workers
 from common.errors import UserError
 from common.files import locks
 from common.reporting import plots
-from common.training import averages, loop, optimizers
+from common.training import averages, callbacks, loop, optimizers
 from common.training.options import Options
 
 CONFIG = OptimizerConfig(epochs=4, batch_size=8, learning_rate=0.01, schedule="cosine", warmup_epochs=1)
@@ -319,3 +319,20 @@ def test_a_concluded_run_is_complete_and_shows_its_pictures_and_figures(tmp_path
     assert (run.folder / "history.png").exists()
     tags = EventAccumulator(str(run.folder / "tensorboard" / "test")).Reload().Tags()["tensors"]
     assert {"test/timeline", "test_accuracy"} <= set(tags)
+
+
+def test_the_time_left_is_that_of_the_whole_training(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    now = [0.0]
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: now[0])
+    left = callbacks.TimeLeft(10)
+    left.on_train_begin()
+    for epoch, seconds in enumerate((90.0, 30.0, 30.0, 30.0, 30.0, 30.0)):
+        left.on_epoch_begin(epoch)
+        now[0] += seconds
+    # Every minute, in a log; the first epoch counts only until there is another.
+    assert [record.getMessage() for record in caplog.records] == [
+        "1 of 10 epochs done, about 13 min 30 s left",
+        "3 of 10 epochs done, about 3 min 30 s left",
+        "5 of 10 epochs done, about 2 min 30 s left",
+    ]
