@@ -57,5 +57,5 @@ class _Meter(keras.callbacks.Callback):
         self.meter = meter
 
     def on_predict_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        # With several steps per execution, `batch` is the last of them.
-        self.meter.update(batch + 1 - self.meter.n)
+        # With several steps per execution, `batch` is the last of them, which may be after the end of the data.
+        self.meter.update(min(batch + 1, self.meter.total or batch + 1) - self.meter.n)
