@@ -185,9 +185,15 @@ def _changes(earlier: configs.TrainingConfig, now: configs.TrainingConfig) -> li
     return [
         f"{name}={before[name]} (now {after[name]})"
         for name in after
-        if before[name] != after[name]
-        and not (configs.is_path(name) and os.path.realpath(before[name]) == os.path.realpath(after[name]))
+        if before[name] != after[name] and not (configs.is_path(name) and _is_same_path(before[name], after[name]))
     ]
+
+
+def _is_same_path(one: str, other: str) -> bool:
+    try:
+        return os.path.realpath(one) == os.path.realpath(other)
+    except ValueError:  # A damaged configuration may contain characters that no path has.
+        return False
 
 
 def _compare_corpus(run: Run, now: dict) -> None:
