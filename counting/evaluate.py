@@ -4,7 +4,8 @@
   python -m counting.evaluate --run_dir runs/counting/default --corpus=librispeech --data_dir=DIR --noise_dir=ESC
 
 Prints a table. Writes the metrics as JSON, and next to it the confusion matrices (CSV, PNG), the wrong counts (CSV)
-and the accuracy against speaker level and noise (PNG). The mixtures of a split do not depend on the seed of the training.
+and the accuracy against speaker level and noise (PNG). The mixtures of a split do not depend on the seed of the
+training.
 """
 
 import dataclasses

@@ -96,8 +96,8 @@ def evaluate_split(
         num_examples: Number of mixtures; None for the number in the configuration.
 
     Returns:
-        The metrics, and the predictions. The metrics are those of `common.reporting.metrics.classification` for the counts, `mean_absolute_error`, `by_count`, `confusion` and
-        `protocol`. If the model predicts sexes, also `sex_accuracy` (numbers of women and men both correct),
+        The metrics, and the predictions. The metrics are those of `common.reporting.metrics.classification` for the
+        counts, `mean_absolute_error`, `by_count`, `confusion` and `protocol`. If the model predicts sexes, also `sex_accuracy` (numbers of women and men both correct),
         `sex_accuracy_interval`, `sex_confusion`, `by_sex`, and the mean absolute errors of women and men.
     """
     config = corpus.config
@@ -238,7 +238,7 @@ def format_table(figures: dict) -> str:
 
 
 def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
-    """Write the confusion matrices (CSV and PNG) and the mistakes (CSV) of a split, and the accuracy under conditions (PNG).
+    """Write the confusion matrices (CSV and PNG), the mistakes (CSV) and if present the accuracy under conditions (PNG).
 
     Args:
         figures: From `evaluate_split`.

@@ -5,8 +5,8 @@
   python -m kws.evaluate --run_dir runs/kws/default --background_dir=radio
 
 Prints a table. Writes the metrics as JSON, and next to it the confusion matrix (CSV, PNG), the wrong predictions (CSV),
-the ROC curves (PNG) and the accepted keywords against the other accepted clips (PNG). With --background_dir, a folder of recordings without
-keywords, it also counts false accepts per hour.
+the ROC curves (PNG) and the accepted keywords against the other accepted clips (PNG). With --background_dir, a folder
+of recordings without keywords, it also counts false accepts per hour.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Test excerpts that a training keeps in the run, so that an export can be compared with the model without the corpus."""
+"""Test excerpts that a training keeps in the run, so that exports are checked without the corpus."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A run is moved, and everything it was trained on is gone: it predicts, exports, and evaluates on a copy of its corpus."""
+"""A run is moved and its corpus is gone: it predicts, exports, and evaluates on a copy of the corpus."""
 
 import importlib
 import json
