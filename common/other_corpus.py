@@ -1,4 +1,4 @@
-"""A trained configuration for evaluation: another corpus or folder, and no folders that were only needed in training."""
+"""A trained configuration for evaluation: another corpus or folder, without folders that are gone."""
 
 import dataclasses
 import logging

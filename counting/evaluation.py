@@ -97,8 +97,9 @@ def evaluate_split(
 
     Returns:
         The metrics, and the predictions. The metrics are those of `common.reporting.metrics.classification` for the
-        counts, `mean_absolute_error`, `by_count`, `confusion` and `protocol`. If the model predicts sexes, also `sex_accuracy` (numbers of women and men both correct),
-        `sex_accuracy_interval`, `sex_confusion`, `by_sex`, and the mean absolute errors of women and men.
+        counts, `mean_absolute_error`, `by_count`, `confusion` and `protocol`. If the model predicts sexes, also
+        `sex_accuracy` (numbers of women and men both correct), `sex_accuracy_interval`, `sex_confusion`, `by_sex`, and
+        the mean absolute errors of women and men.
     """
     config = corpus.config
     dataset = data.build_dataset(config, split, num_examples=num_examples, sexes_needed=False)
