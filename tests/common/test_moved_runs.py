@@ -37,7 +37,8 @@ def moved(task, task_dirs, task_flags, tmp_path, monkeypatch, rng):
         soundfile.write(home / "noise" / f"{number}.wav", rng.normal(0, 0.1, 32000), 16000)
     monkeypatch.chdir(home)
     flags = [flag for flag in task_flags[task] if not flag.startswith("--data_dir")]
-    assert run(task, "train", *flags, *OWN[task], "--data_dir=corpus", "--run_dir=run", "--shards_dir=shards") == 0
+    flags += [*OWN[task], "--epochs=1", "--data_dir=corpus", "--run_dir=run", "--shards_dir=shards"]
+    assert run(task, "train", *flags) == 0
     config = json.loads((home / "run" / "config.json").read_text())["config"]
     assert config["data_dir"] == str(home / "corpus")
     assert all(config[name] == str(home / "noise") for name in ("noise_dir", "speech_dir") if config.get(name))
