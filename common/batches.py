@@ -1,10 +1,13 @@
-"""Run a Keras model on any number of clips."""
+"""Run a Keras model on any number of clips or batches."""
 
 from collections.abc import Callable
 
 import keras
 import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
 
+from common import progress
 from common.audio.sliding import BATCH_SIZE
 
 
@@ -33,3 +36,26 @@ def function_of(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
         return np.concatenate(parts)
 
     return run
+
+
+def predict(model: keras.Model, dataset: tf.data.Dataset, description: str) -> np.ndarray:
+    """Return the outputs of a model for all batches of a dataset, with a progress bar.
+
+    Args:
+        model: The model.
+        dataset: Batches of inputs, with or without targets.
+        description: Text before the bar.
+    """
+    num_batches = int(dataset.cardinality())
+    with progress.bar(num_batches if num_batches > 0 else None, description, "batch") as meter:
+        return model.predict(dataset, verbose=0, callbacks=[_Meter(meter)])
+
+
+class _Meter(keras.callbacks.Callback):
+    def __init__(self, meter: tqdm):
+        super().__init__()
+        self.meter = meter
+
+    def on_predict_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        # With several steps per execution, `batch` is the last of them, which may be after the end of the data.
+        self.meter.update(min(batch + 1, self.meter.total or batch + 1) - self.meter.n)

@@ -120,7 +120,13 @@ class TrainingConfig:
         """Check every field against its declaration."""
         types = typing.get_type_hints(type(self))
         for item in dataclasses.fields(self):
-            object.__setattr__(self, item.name, _checked(item, types[item.name], getattr(self, item.name)))
+            value = _checked(item, types[item.name], getattr(self, item.name))
+            value = self.absolute_path(item.name, value) if is_path(item.name) else value
+            object.__setattr__(self, item.name, value)
+
+    def absolute_path(self, name: str, value: str) -> str:
+        """Return the value of a field that is a path as an absolute path, so that a run works from any folder."""
+        return absolute(value)
 
     @property
     def step_examples(self) -> int:
@@ -157,7 +163,7 @@ def _checked(item: dataclasses.Field, kind: Any, value: Any) -> Any:
         expected = "a list of names" if typing.get_origin(kind) is tuple else kind.__name__
         raise UserError(f"--{item.name}: expected {expected}, got {value!r}")
     if is_path(item.name):
-        return expanded(value)
+        return value
     minimum, maximum, choices = (item.metadata[name] for name in ("minimum", "maximum", "choices"))
     if choices is not None and value not in choices:
         hint = errors.nearest(str(value), choices)
@@ -174,6 +180,16 @@ def _checked(item: dataclasses.Field, kind: Any, value: Any) -> Any:
 def expanded(path: str) -> str:
     """Return a path with `~` and `~user` expanded, which shells do not do inside flags."""
     return os.path.expanduser(path)
+
+
+def absolute(path: str) -> str:
+    """Return a path as an absolute one, with `~` expanded; an empty path stays empty.
+
+    Example:
+        >>> absolute("/music/songs/"), absolute("")
+        ('/music/songs', '')
+    """
+    return str(Path(expanded(path)).absolute()) if path else ""
 
 
 def composed(names: Iterable[str]) -> tuple[str, ...]:
@@ -310,22 +326,6 @@ def given(flag_values: FlagValues, config: TrainingConfig) -> dict[str, Any]:
     """Return the fields of a configuration that were given as flags, with their values."""
     names = [item.name for item in dataclasses.fields(config) if item.name in flag_values]
     return {name: flag_values[name].value for name in names if flag_values[name].present}
-
-
-def with_corpus(config: ConfigType, corpus: str | None, data_dir: str | None, **others: Any) -> ConfigType:
-    """Return a configuration for evaluation on another corpus or folder.
-
-    The training corpus keeps its splits wherever it is stored now; otherwise the test split could hold training tracks.
-
-    Args:
-        config: The configuration of the training.
-        corpus: Name of a corpus; None for the training corpus.
-        data_dir: Its folder; None for the folder of the training, or the default folder of another corpus.
-        **others: Values for another corpus of the fields that describe the training corpus.
-    """
-    if corpus in (None, config.corpus):
-        return dataclasses.replace(config, data_dir=data_dir or config.data_dir)
-    return dataclasses.replace(config, corpus=corpus, data_dir=data_dir or "", **others)
 
 
 def to_dict(config: TrainingConfig) -> dict[str, Any]:

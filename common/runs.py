@@ -9,6 +9,7 @@
 | `embedding/` | with `--model=embedding`: the pretrained embedding network |
 | `metrics.json` | metrics on the test split; written last, so the run is complete if it exists |
 | `rejected.csv` | recordings that could not be used, with the reason |
+| `excerpts.npz` | some test excerpts, so that `export` needs no corpus |
 | `bad_batches.csv` | only if a loss was not a number: the content of those batches |
 | `tensorboard/` | TensorBoard logs |
 | `backup/` | the state after the last epoch; removed when the run completes |
@@ -18,6 +19,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -41,7 +43,7 @@ _SHARED = ("config.json", "metrics.json", "model.keras", "backup/state.npz")
 # Files that a training would overwrite in a folder that is not a run directory.
 _REPLACED = (
     *("metrics.json", "corpus.json", "threshold.json", "history.csv", "history.png", "model.keras", "rejected.csv"),
-    *("example.wav", "example", "samples", "backup", "tensorboard", "embedding", "teachers"),
+    *("excerpts.npz", "example.wav", "example", "samples", "backup", "tensorboard", "embedding", "teachers"),
 )
 # Counters in a backup, in addition to the history, the best value and the state of the model.
 _COUNTS = ("skipped_batches", "restores", "clean_from")
@@ -168,15 +170,30 @@ def _open(folder: Path, config: configs.TrainingConfig, task: str, variant: str,
     if not config_path.exists():
         configs.save(config, task, variant, config_path)
         return Run(folder, config)
-    saved = configs.to_dict(configs.load(type(config), task, config_path))
-    wanted = configs.to_dict(config)
-    changes = [f"{name}={saved[name]} (now {wanted[name]})" for name in wanted if saved[name] != wanted[name]]
+    changes = _changes(configs.load(type(config), task, config_path), config)
     if changes:
         raise UserError(
             f"{folder} was trained with {', '.join(changes)}; use another --run_dir, the same flags, or --noresume to start"
             " over"
         )
     return _load_progress(Run(folder, config))
+
+
+def _changes(earlier: configs.TrainingConfig, now: configs.TrainingConfig) -> list[str]:
+    """Describe the fields in which two configurations differ; two spellings of the same path are equal."""
+    before, after = configs.to_dict(earlier), configs.to_dict(now)
+    return [
+        f"{name}={before[name]} (now {after[name]})"
+        for name in after
+        if before[name] != after[name] and not (configs.is_path(name) and _is_same_path(before[name], after[name]))
+    ]
+
+
+def _is_same_path(one: str, other: str) -> bool:
+    try:
+        return os.path.realpath(one) == os.path.realpath(other)
+    except ValueError:  # A damaged configuration may contain characters that no path has.
+        return False
 
 
 def _compare_corpus(run: Run, now: dict) -> None:

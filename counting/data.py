@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import config as configs
-from common import corpora
+from common import corpora, other_corpus
 from common.corpora import manifest, noise, prepared_mixtures
 from common.data import excerpts, noise_bank, shards, speech_bank
 from common.distribution import strategy, workers
@@ -24,6 +23,9 @@ _MAX_NOISE_SECONDS = 2000
 _NOISE_SPEEDS = (0.7, 0.84, 1.0, 1.19, 1.41)
 # Evaluation mixtures of a group share a random seed, so the group size is fixed and independent of the batch size.
 _GROUP = 60
+_EXPORT_EXCERPTS = 32
+# What a mixture of no speakers is made from.
+_NOBODY = "background noise"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,8 +85,8 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration for another corpus or folder; see `common.config.with_corpus`."""
-    return configs.with_corpus(config, corpus, data_dir, subsets=())
+    """Return a trained configuration for another corpus or folder; see `common.other_corpus`."""
+    return other_corpus.with_corpus(config, corpus, data_dir, subsets=())
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:
@@ -190,6 +192,12 @@ def _draw(config: Config, source: mixing.Source, numbers: np.ndarray, seed: int)
     return mixing.draw(source, numbers, counts, config.max_speakers, seed)
 
 
+def export_excerpts(config: Config, split: Split) -> np.ndarray:
+    """Return some mixtures of a split, to compare exports on, shape `(mixtures, num_samples)`."""
+    dataset = build_dataset(as_evaluated(config), split, num_examples=_EXPORT_EXCERPTS, sexes_needed=False)
+    return np.concatenate([waveforms for waveforms, _ in dataset.as_numpy_iterator()])[:_EXPORT_EXCERPTS]
+
+
 def batch_files(config: Config, split: Split, step: int) -> list[str]:
     """Return the recordings of each example of a training batch, and the positions in them.
 
@@ -205,10 +213,7 @@ def batch_files(config: Config, split: Split, step: int) -> list[str]:
     source = mixing.open_source(config, split.bank, split.name, varied=True, sexes_needed=False)
     numbers = _training_numbers(config, step, workers.share(config.batch_size))
     drawn = _draw(config, source, numbers, stream_seed(config.seed, "counting.training"))
-    return [
-        " + ".join(map(split.bank.describe, positions[positions >= 0])) or "background noise"
-        for positions in drawn.positions
-    ]
+    return [" + ".join(map(split.bank.describe, positions[positions >= 0])) or _NOBODY for positions in drawn.positions]
 
 
 def as_evaluated(config: Config) -> Config:
@@ -247,6 +252,17 @@ def evaluated_mixtures(
     numbers = np.arange(num_examples or num_evaluated(config, split))
     counts = mixing.balanced_counts(config, numbers)
     return source, mixing.draw(source, numbers, counts, config.max_speakers, _evaluation_seed(config, split))
+
+
+def evaluated_files(config: Config, split: Split, numbers: np.ndarray, num_examples: int | None = None) -> list[str]:
+    """Return the recordings of the evaluation mixtures with the given numbers, with start times, separated by `;`."""
+    if split.bank is None:
+        return split.shards.manifest["path"].iloc[split.shards.rows[numbers]].tolist()
+    _, drawn = evaluated_mixtures(config, split, num_examples)
+    return [
+        ";".join(map(split.bank.describe, positions[positions >= 0])) or _NOBODY
+        for positions in drawn.positions[numbers]
+    ]
 
 
 def label_indices(config: Config, truth: np.ndarray) -> np.ndarray:

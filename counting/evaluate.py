@@ -3,8 +3,9 @@
   python -m counting.evaluate --run_dir runs/counting/default
   python -m counting.evaluate --run_dir runs/counting/default --corpus=librispeech --data_dir=DIR --noise_dir=ESC
 
-Prints a table. Writes the metrics as JSON, and next to it the confusion matrices (CSV, PNG) and the accuracy against
-speaker level and noise (PNG). The mixtures of a split do not depend on the seed of the training.
+Prints a table. Writes the metrics as JSON, and next to it the confusion matrices (CSV, PNG), the wrong counts (CSV)
+and the accuracy against speaker level and noise (PNG). The mixtures of a split do not depend on the seed of the
+training.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ from common.cli import app, outputs
 from common.cli import flags as shared_flags
 from counting.config import COUNTING_CORPORA, TASK
 
-_BESIDE = ("confusion.csv", "confusion.png", "sex_confusion.csv", "sex_confusion.png", "conditions.png")
+_BESIDE = ("confusion.csv", "confusion.png", "sex_confusion.csv", "sex_confusion.png", "conditions.png", "mistakes.csv")
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -57,8 +58,10 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
 
     config, model = load_model(flags.run_dir)
     trained = config
-    config = data.with_corpus(trained, flags.corpus, flags.data_dir)
-    trained_on = config == trained
+    if flags.noise_dir is not None:
+        config = dataclasses.replace(config, noise_dir="")
+    config = data.with_corpus(config, flags.corpus, flags.data_dir)
+    trained_on = (config.corpus, config.data_dir) == (trained.corpus, trained.data_dir)
     if flags.noise_dir is not None:
         config = dataclasses.replace(config, noise_dir=flags.noise_dir)
     corpus = data.load_corpus(config, flags.shards_dir, download=flags.download)
@@ -66,12 +69,12 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     train_speakers = data.speakers_of(corpus, "train") if trained_on else None
     asked = {"train_speakers": train_speakers, "num_examples": flags.num_mixtures}
     as_evaluated = dataclasses.replace(corpus, config=data.as_evaluated(config))
-    figures, probabilities = evaluation.evaluate_split(model, as_evaluated, split, **asked)
+    figures, predictions = evaluation.evaluate_split(model, as_evaluated, split, **asked)
     files.write_json(output, figures)
     if flags.conditions:
         figures["conditions"] = dict(evaluation.under_conditions(model, corpus, split, **asked))
         files.write_json(output, figures)
-    plot_files = evaluation.save_plots(figures, probabilities, output.with_suffix(""))
+    plot_files = evaluation.save_plots(figures, predictions, output.with_suffix(""))
     print(evaluation.format_table(figures))
     print(f"\nwritten: {', '.join(str(path) for path in (output, *plot_files))}")
 

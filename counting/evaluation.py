@@ -1,19 +1,21 @@
 """Evaluation of a speaker counter: metrics, tables and plots of a split, under several conditions."""
 
 import dataclasses
+import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import pandas as pd
 from sklearn.metrics import mean_absolute_error
 
-from common import files
+from common import batches, files, progress
 from common.errors import UserError
 from common.files import tables
-from common.reporting import metrics, plots
+from common.reporting import metrics, mistakes, plots
 from counting import data, inference
 from counting.config import PREPARED, Config
 
@@ -60,6 +62,22 @@ class Metrics(metrics.Metrics):
     sex_accuracy: float | None
 
 
+class Predictions(NamedTuple):
+    """Predictions of a model for the mixtures of a split.
+
+    Attributes:
+        probabilities: Shape `(mixtures, labels)`.
+        decided: From `inference.decide`.
+        truth: True numbers of women and men, shape `(mixtures, 2)`.
+        sources: Returns the recordings of the mixtures with the given numbers.
+    """
+
+    probabilities: np.ndarray
+    decided: dict[str, np.ndarray]
+    truth: np.ndarray
+    sources: Callable[[np.ndarray], list[str]]
+
+
 def evaluate_split(
     model: keras.Model,
     corpus: data.Corpus,
@@ -67,7 +85,7 @@ def evaluate_split(
     *,
     train_speakers: set[str] | None = None,
     num_examples: int | None = None,
-) -> tuple[dict, np.ndarray]:
+) -> tuple[dict, Predictions]:
     """Compute all metrics of a split.
 
     Args:
@@ -78,14 +96,14 @@ def evaluate_split(
         num_examples: Number of mixtures; None for the number in the configuration.
 
     Returns:
-        The metrics, and the probabilities `(mixtures, labels)`. The metrics are those of
-        `common.reporting.metrics.classification` for the counts, `mean_absolute_error`, `by_count`, `confusion` and
-        `protocol`. If the model predicts sexes, also `sex_accuracy` (numbers of women and men both correct),
-        `sex_accuracy_interval`, `sex_confusion`, `by_sex`, and the mean absolute errors of women and men.
+        The metrics, and the predictions. The metrics are those of `common.reporting.metrics.classification` for the
+        counts, `mean_absolute_error`, `by_count`, `confusion` and `protocol`. If the model predicts sexes, also
+        `sex_accuracy` (numbers of women and men both correct), `sex_accuracy_interval`, `sex_confusion`, `by_sex`, and
+        the mean absolute errors of women and men.
     """
     config = corpus.config
     dataset = data.build_dataset(config, split, num_examples=num_examples, sexes_needed=False)
-    probabilities = model.predict(dataset, verbose=0)
+    probabilities = batches.predict(model, dataset, f"evaluating {split.name}")
     predictions = inference.decide(probabilities, config.counts, config.known_sexes)
     truth = data.evaluated_truth(config, split, num_examples)
     totals, predicted = truth.sum(axis=1), predictions["count"]
@@ -105,7 +123,8 @@ def evaluate_split(
     if config.head == "sex" and data.knows_sexes(split):
         figures |= sex_figures(config, truth, np.stack([predictions["female"], predictions["male"]], axis=1))
     figures["protocol"] = _protocol(config, split, train_speakers, len(truth))
-    return figures, probabilities
+    sources = functools.partial(data.evaluated_files, config, split, num_examples=num_examples)
+    return figures, Predictions(probabilities, predictions, truth, sources)
 
 
 def sex_figures(config: Config, truth: np.ndarray, predicted: np.ndarray) -> dict:
@@ -179,12 +198,14 @@ def under_conditions(
     if corpus.config.corpus == PREPARED:
         return
     asked = {"train_speakers": train_speakers, "num_examples": num_examples}
-    for name, changes in CONDITIONS.items():
-        condition = dataclasses.replace(data.as_evaluated(corpus.config), **changes)
-        try:
-            yield name, evaluate_split(model, dataclasses.replace(corpus, config=condition), split, **asked)[0]
-        except UserError as error:
-            logging.warning('condition "%s" skipped: %s', name, error)
+    with progress.bar(len(CONDITIONS), "evaluating conditions", "condition") as meter:
+        for name, changes in CONDITIONS.items():
+            condition = dataclasses.replace(data.as_evaluated(corpus.config), **changes)
+            try:
+                yield name, evaluate_split(model, dataclasses.replace(corpus, config=condition), split, **asked)[0]
+            except UserError as error:
+                logging.warning('condition "%s" skipped: %s', name, error)
+            meter.update()
 
 
 def format_table(figures: dict) -> str:
@@ -213,11 +234,12 @@ def format_table(figures: dict) -> str:
     lines.append(
         f"accuracy {figures['accuracy']:.2%}  (95 % interval {low:.1%} to {high:.1%}, {figures['num_examples']} mixtures)"
     )
+    lines += metrics.caution(figures["num_examples"], "mixtures", f"{low:.1%} to {high:.1%}", width=high - low)
     return "\n".join(lines)
 
 
-def save_plots(figures: dict, details: np.ndarray, stem: Path) -> list[Path]:
-    """Write the confusion matrices (CSV and PNG) of a split, and if present the accuracy under conditions (PNG).
+def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
+    """Write the confusion matrices (CSV and PNG), the mistakes (CSV) and if present the accuracy under conditions (PNG).
 
     Args:
         figures: From `evaluate_split`.
@@ -236,7 +258,21 @@ def save_plots(figures: dict, details: np.ndarray, stem: Path) -> list[Path]:
     if figures.get("conditions"):
         paths.append(files.beside(stem, "_conditions.png"))
         plots.save(_condition_curves(figures["conditions"]), paths[-1])
+    paths.append(files.beside(stem, "_mistakes.csv"))
+    tables.write(_mistakes(details, "sex_confusion" in figures), paths[-1])
     return paths
+
+
+def _mistakes(details: Predictions, with_sexes: bool) -> pd.DataFrame:
+    """List the mixtures whose count is wrong, with the numbers of women and men if they are known and predicted."""
+    decided, totals = details.decided, details.truth.sum(axis=1)
+    wrong = np.flatnonzero(decided["count"] != totals)
+    sexes = {}
+    if with_sexes:
+        sexes = {"true_female": details.truth[wrong, 0], "true_male": details.truth[wrong, 1]}
+        sexes |= {f"predicted_{name}": decided[name][wrong] for name in ("female", "male")}
+    confidence = decided["count_probabilities"][wrong].max(axis=1)
+    return mistakes.table(details.sources(wrong), totals[wrong], decided["count"][wrong], confidence, **sexes)
 
 
 def _save_confusion(counts: np.ndarray, labels: list[str], title: str, stem: Path, name: str) -> list[Path]:

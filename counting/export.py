@@ -9,6 +9,7 @@ Writes to the folder export/ of the run:
   report.json                 the comparison
 
 The exported models compute the features themselves: their input is the raw waveform.
+The excerpts are those kept in the run, or those of --corpus, --data_dir or --split.
 """
 
 import sys

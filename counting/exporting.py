@@ -12,13 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from common import export, files
-from common.export import graphs
+from common.export import excerpts, graphs
 from common.export.graphs import Graph
 from counting import data, serving
 from counting.config import Config
 from counting.models import load_model
 
-_NUM_EXCERPTS = 32
 _TOLERANCE = 1e-4
 
 
@@ -39,7 +38,7 @@ def export_run(
         formats: Any of `common.export.FORMATS`.
         corpus: Corpus of the excerpts to compare on; None for the one trained on.
         data_dir: Folder of that corpus.
-        split: Split of the excerpts.
+        split: Split of the excerpts. With `test`, and neither corpus nor folder given, those kept in the run are used.
         shards_dir: Folder of the decoded recordings.
         download: Whether to download a missing corpus.
 
@@ -52,20 +51,22 @@ def export_run(
     config, model = load_model(run_dir)
     folder = Path(run_dir) / "export"
     files.check_writable(folder)
-    # Noise is not needed, and its folder may no longer exist.
-    elsewhere = dataclasses.replace(data.with_corpus(config, corpus, data_dir), noise_dir="")
-    recordings = data.load_corpus(elsewhere, shards_dir, download=download)
-    as_evaluated = data.as_evaluated(recordings.config)
-    dataset = data.build_dataset(
-        as_evaluated, data.prepare_split(recordings, split), num_examples=_NUM_EXCERPTS, sexes_needed=False
-    )
-    excerpts = np.concatenate([waveforms for waveforms, _ in dataset])[:_NUM_EXCERPTS]
-    written = graphs_of(model, config, excerpts)
+
+    def read() -> np.ndarray:
+        # Noise is not needed, and its folder may no longer exist.
+        quiet = dataclasses.replace(config, noise_dir="")
+        recordings = data.load_corpus(data.with_corpus(quiet, corpus, data_dir), shards_dir, download=download)
+        return data.export_excerpts(recordings.config, data.prepare_split(recordings, split))
+
+    shape = (config.num_samples,)
+    clips, source = excerpts.choose(run_dir, shape, read, corpus=corpus, data_dir=data_dir, split=split)
+    written = graphs_of(model, config, clips)
     report = graphs.write_all(model, {name: written[name] for name in formats}, folder)
     files.write_text(folder / "labels.txt", "\n".join(config.labels) + "\n")
     report["protocol"] = {
-        "corpus": recordings.config.corpus,
+        "corpus": corpus or config.corpus,
         "split": split,
+        "excerpts": source,
         "sample_rate": config.sample_rate,
         "labels": config.labels,
         "counts": config.counts,
@@ -74,11 +75,11 @@ def export_run(
     return report
 
 
-def graphs_of(model: keras.Model, config: Config, excerpts: np.ndarray) -> dict:
+def graphs_of(model: keras.Model, config: Config, clips: np.ndarray) -> dict:
     """Return the graph of each format: the same outputs, with a batch size of 1 for LiteRT."""
     checked = {
-        "inputs": excerpts,
-        "expected": {"probabilities": model.predict(excerpts, verbose=0)},
+        "inputs": clips,
+        "expected": {"probabilities": model.predict(clips, verbose=0)},
         "tolerances": {"probabilities": _TOLERANCE},
     }
 

@@ -107,6 +107,10 @@ def _check_settings(config: Config, folder: Path, splits: dict[str, data.Split])
         stored = files.read_json(path, hint)
         if not isinstance(stored, dict):
             raise UserError(f"{path} is not a JSON object with settings; {hint}")
+        # Earlier versions stored paths as they were given.
+        for name in filter(configs.is_path, PREPARED_FIELDS):
+            if isinstance(stored.get(name), str):
+                stored[name] = configs.absolute(stored[name])
         if (
             all(stored.get(name) == settings[name] for name in PREPARED_FIELDS)
             and stored.get("recordings") != (settings["recordings"])

@@ -15,6 +15,7 @@ import tensorflow as tf
 from common import audio, runs
 from common.corpora import manifest
 from common.encoders import classifier
+from common.export import excerpts
 from common.reporting import plots, tensorboard
 from common.training import loop, optimizers, precision
 from common.training.options import Options
@@ -61,10 +62,11 @@ def train_run(
 
     model = fit(run, splits, options)
     as_evaluated = dataclasses.replace(corpus, config=data.as_evaluated(config))
-    figures, probabilities = evaluation.evaluate_split(
+    figures, predictions = evaluation.evaluate_split(
         model, as_evaluated, splits["test"], train_speakers=data.speakers_of(corpus, "train")
     )
-    plot_files = evaluation.save_plots(figures, probabilities, run.folder / "test")
+    plot_files = evaluation.save_plots(figures, predictions, run.folder / "test")
+    excerpts.save(run.folder, data.export_excerpts(config, splits["test"]))
     save_example(config, splits["test"], run.folder / "example.wav")
     history = plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder))
     compared = {"accuracy": figures["accuracy"]}

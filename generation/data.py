@@ -1,14 +1,14 @@
 """Read recordings of music, and build batches of excerpts."""
 
 import dataclasses
+import logging
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import config as configs
-from common import corpora
+from common import corpora, other_corpus
 from common.audio import waveform
 from common.corpora import manifest, music_folder, splits
 from common.corpora.tracks import MIXTURE
@@ -21,6 +21,7 @@ from common.seeds import stream_seed
 from generation.config import TASK, Config
 
 _STATISTICS_EXCERPTS = 256
+_EXPORT_EXCERPTS = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +86,23 @@ def _of_genres(table: pd.DataFrame, genres: tuple[str, ...]) -> pd.DataFrame:
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration with another corpus or folder; see `common.config.with_corpus`."""
-    return configs.with_corpus(config, corpus, data_dir, split_rule="official", genre=())
+    """Return a trained configuration with another corpus or folder; see `common.other_corpus`."""
+    return other_corpus.with_corpus(config, corpus, data_dir, split_rule="official", genre=())
+
+
+def of_training(config: Config, elsewhere: Config) -> Config:
+    """Return where the training tracks of a run are now.
+
+    Args:
+        config: The configuration of the training.
+        elsewhere: From `with_corpus`: the corpus to evaluate on. If it is the training corpus in another folder and the
+            folder of the training no longer exists, it has the training tracks.
+    """
+    moved = elsewhere.corpus == config.corpus and elsewhere.data_dir != config.data_dir
+    if not moved or not config.data_dir or Path(config.data_dir).is_dir():
+        return config
+    logging.warning("%s no longer exists: training tracks are read from %s", config.data_dir, elsewhere.data_dir)
+    return elsewhere
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:
@@ -159,6 +175,11 @@ def build_dataset(
 
 def _training_seed(config: Config, step: int, share: workers.Share) -> tuple[int, int]:
     return stream_seed(config.seed, "generation.training") + share.seed_offset, step
+
+
+def export_excerpts(config: Config, split: Split) -> np.ndarray:
+    """Return some excerpts of a split, to compare exports on, shape `(excerpts, num_samples)`."""
+    return consecutive_excerpts(config, split)[:_EXPORT_EXCERPTS]
 
 
 def batch_files(config: Config, split: Split, step: int) -> list[str]:

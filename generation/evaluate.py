@@ -41,10 +41,9 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     config, model = load_model(flags.run_dir)
     if flags.epoch is not None:
         snapshots.load(model.average, flags.run_dir, flags.epoch)
-    train = data.prepare_split(data.load_corpus(config, flags.shards_dir), "train")
-    corpus = data.load_corpus(
-        data.with_corpus(config, flags.corpus, flags.data_dir), flags.shards_dir, download=flags.download
-    )
+    elsewhere = data.with_corpus(config, flags.corpus, flags.data_dir)
+    train = data.prepare_split(data.load_corpus(data.of_training(config, elsewhere), flags.shards_dir), "train")
+    corpus = data.load_corpus(elsewhere, flags.shards_dir, download=flags.download)
     split = data.prepare_split(corpus, flags.split)
     results, samples = evaluation.evaluate_split(model, corpus, split, train=train, num_samples=flags.num_samples)
     files.write_json(output, results)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from common import files
+from common import files, progress
 from common.reporting import metrics as metrics_of_all
 from common.reporting import plots
 from common.seeds import stream_seed
@@ -22,6 +22,7 @@ _NUM_SHOWN = 8
 _EVOLUTION_EPOCHS, _EVOLUTION_SAMPLES = 6, 3
 _BATCH = 8
 _MIN_TO_EXTRAPOLATE = 8
+_FEWEST_TRACKS = 5
 _TITLES = {
     "generated": "generated",
     "generated_audio": "generated, through audio",
@@ -144,7 +145,12 @@ def _through_audio(model: Gan, spectrograms: np.ndarray) -> np.ndarray:
     """Convert scaled spectrograms to audio and back to decibels, so that the loss of Griffin-Lim is included."""
     spectra = model.spectra
     parts = [spectrograms[start : start + _BATCH] for start in range(0, len(spectrograms), _BATCH)]
-    waveforms = np.concatenate([spectra.waveforms(tf.constant(part)).numpy() for part in parts])
+    waveforms = []
+    with progress.bar(len(parts), "evaluating, through audio", "batch") as meter:
+        for part in parts:
+            waveforms.append(spectra.waveforms(tf.constant(part)).numpy())
+            meter.update()
+    waveforms = np.concatenate(waveforms)
     missing = max(0, model.config.num_samples - waveforms.shape[1])
     waveforms = np.pad(waveforms, [(0, 0), (0, missing)])[:, : model.config.num_samples]
     return reference_metrics.decibels(spectra, waveforms)
@@ -216,4 +222,5 @@ def format_table(figures: dict) -> str:
     lines.append(
         f"distance to the nearest training excerpt: {figures['nearest_ratio']:.2f} times that of test tracks; {copies}"
     )
+    lines += metrics_of_all.caution(protocol["num_test_tracks"], "test tracks", fewest=_FEWEST_TRACKS)
     return "\n".join(lines)

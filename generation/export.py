@@ -6,6 +6,7 @@ Writes export/saved_model with three signatures. `serving_default` takes noise `
 `from_seed` takes an integer; both return `waveform` and `spectrogram` (in decibels). `from_spectrogram` converts
 spectrograms of any length to audio. The exports include the scaling of decibels and Griffin-Lim. report.json lists the
 differences to the Keras model; `from_spectrogram` is compared on recordings.
+The excerpts are those kept in the run, or those of --corpus, --data_dir or --split.
 """
 
 import sys

@@ -10,13 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from common import files
-from common.export import graphs, saved_model
+from common.export import excerpts, graphs, saved_model
 from common.export.graphs import Graph
 from common.seeds import stream_seed
 from generation import data, noise
 from generation.models import Gan, draw_noise, load_model
 
-_NUM_EXCERPTS = 2
+_NUM_PIECES = 2
 _FROM_SPECTROGRAM = "from_spectrogram"
 # For decibels, and for the waveforms of Griffin-Lim, whose iterations amplify differences.
 _TOLERANCE_DB, _TOLERANCE = 1e-2, 1e-2
@@ -39,7 +39,7 @@ def export_run(
         formats: Any of `common.export.FORMATS`.
         corpus: Corpus of the excerpts for the comparison of `from_spectrogram`. Defaults to the training corpus.
         data_dir: Folder of that corpus.
-        split: Split of the excerpts.
+        split: Split of the excerpts. With `test`, and neither corpus nor folder given, those kept in the run are used.
         shards_dir: Folder of decoded tracks.
         download: Whether to download the corpus if it is missing.
 
@@ -52,16 +52,22 @@ def export_run(
     config, model = load_model(run_dir)
     folder = Path(run_dir) / "export"
     files.check_writable(folder)
-    steps = noise.draw(config, _NUM_EXCERPTS, (stream_seed(0, "generation.exported"), 0))
+    steps = noise.draw(config, _NUM_PIECES, (stream_seed(0, "generation.exported"), 0))
     written = {"saved_model": lambda: audio_graph(model, steps), "litert": lambda: spectrogram_graph(model, steps)}
     report = graphs.write_all(model, {name: written[name] for name in formats}, folder)
-    if "saved_model" in formats:
+
+    def read() -> np.ndarray:
         recordings = data.load_corpus(data.with_corpus(config, corpus, data_dir), shards_dir, download=download)
-        excerpts = data.consecutive_excerpts(config, data.prepare_split(recordings, split))[:_NUM_EXCERPTS]
-        report["saved_model from_spectrogram"] = compare_way_back(model, excerpts, folder / saved_model.FILE)
+        return data.export_excerpts(config, data.prepare_split(recordings, split))
+
+    shape, source = (config.num_samples,), "none"
+    if "saved_model" in formats:
+        waveforms, source = excerpts.choose(run_dir, shape, read, corpus=corpus, data_dir=data_dir, split=split)
+        report["saved_model from_spectrogram"] = compare_way_back(model, waveforms, folder / saved_model.FILE)
     report["protocol"] = {
         "corpus": corpus or config.corpus,
         "split": split,
+        "excerpts": source,
         "sample_rate": config.sample_rate,
         "hop_length": config.hop_length,
         "noise_shape": list(steps.shape[1:]),
@@ -105,16 +111,16 @@ def spectrogram_graph(model: Gan, steps: np.ndarray) -> Graph:
     )
 
 
-def compare_way_back(model: Gan, excerpts: np.ndarray, path: Path) -> dict:
+def compare_way_back(model: Gan, waveforms: np.ndarray, path: Path) -> dict:
     """Compare the SavedModel's conversion of spectrograms to audio with the model's.
 
     Args:
         model: The model.
-        excerpts: Waveforms of recordings, shape `(excerpts, samples)`.
+        waveforms: Excerpts of recordings, shape `(excerpts, samples)`.
         path: The SavedModel.
     """
     spectra = model.spectra
-    decibels_of_excerpts = spectra.decibels(tf.constant(excerpts))
+    decibels_of_excerpts = spectra.decibels(tf.constant(waveforms))
     expected = spectra.waveforms(spectra.scaled(decibels_of_excerpts)).numpy()
     received = saved_model.run(path, decibels_of_excerpts.numpy(), "waveform", _FROM_SPECTROGRAM)
     return graphs.compare(f"saved_model {_FROM_SPECTROGRAM}", expected, received, _TOLERANCE)

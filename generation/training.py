@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from common import runs
 from common.corpora import manifest
+from common.export import excerpts
 from common.reporting import plots
 from common.training import loop, optimizers, precision
 from common.training.options import Options
@@ -64,6 +65,7 @@ def train_run(
     model = fit(run, splits, options)
     results, samples = evaluation.evaluate_split(model, corpus, splits["test"], train=splits["train"])
     evaluation.save_plots(results, samples, run.folder / "test")
+    excerpts.save(run.folder, data.export_excerpts(config, splits["test"]))
     evaluation.draw_evolution(model, run.folder)
     # TensorBoard shows the history as curves.
     images = sorted({*run.folder.glob("*.png")} - {run.folder / "history.png"})

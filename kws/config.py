@@ -6,6 +6,7 @@ from common import corpora
 from common.config import field
 from common.encoders.config import ClassifierConfig
 from common.errors import UserError, nearest
+from kws import folders
 
 TASK = "kws"
 MODELS = (
@@ -130,6 +131,14 @@ class Config(ClassifierConfig):
         if unknown:
             hint = nearest(unknown[0], KWS_CORPORA)
             raise UserError(f"--corpus: expected one or several of {', '.join(KWS_CORPORA)}, got {unknown[0]!r}.{hint}")
+
+    def absolute_path(self, name: str, value: str) -> str:
+        """Return a path as an absolute one; `data_dir` may be one folder for each corpus."""
+        return (
+            folders.absolute(value, self.corpus.split(","))
+            if name == "data_dir"
+            else super().absolute_path(name, value)
+        )
 
     @property
     def labels(self) -> tuple[str, ...]:

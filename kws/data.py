@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import config as configs
+from common import other_corpus
 from common.augmentation import waveform as augment
 from common.corpora import manifest as manifests
 from common.data import noise_bank, shards
@@ -19,6 +19,7 @@ from kws.config import Config
 
 _MAX_NOISE_CLIPS = 2000
 _MIX_ALPHA = 0.4
+_EXPORT_EXCERPTS = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +70,9 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
         config: Names the corpora, their folders and the words; empty `words` are filled in.
         shards_dir: Folder for decoded recordings.
         download: Whether to download a missing corpus.
-        trained: Whether the words are those of a model trained on another corpus. Some of them may then be missing
-            from this corpus, but a folder must not contain a class that the model does not know.
+        trained: Whether the words are those of a model trained on another corpus, or with noise that is gone. Some
+            classes may then be missing from this corpus, but a folder must not contain one that the model does not
+            know.
 
     Raises:
         UserError: A folder is missing or empty, a word has no recordings, or the model does not know a label.
@@ -83,7 +85,7 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
     noises = recordings.noise_of(config, table)
     recordings.check_words(config, table, trained)
     unseen = recordings.unseen(config, table)
-    table = recordings.labelled(config, table, noises)
+    table = recordings.labelled(config, table, noises, trained)
     if config.split_rule == "random":
         table = recordings.split_at_random(table, config.seed)
     table = recordings.with_recorded_share(config, table)
@@ -91,8 +93,8 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration for another corpus or folder; see `common.config.with_corpus`."""
-    return configs.with_corpus(config, corpus, data_dir, split_rule="official")
+    """Return a trained configuration for another corpus or folder; see `common.other_corpus`."""
+    return other_corpus.with_corpus(config, corpus, data_dir, split_rule="official")
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:
@@ -157,6 +159,12 @@ def build_dataset(
         return waveform, label
 
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
+
+
+def export_excerpts(config: Config, split: Split) -> np.ndarray:
+    """Return some clips of a split, to compare exports on, shape `(clips, num_samples)`."""
+    clips = build_dataset(config, split).unbatch().take(_EXPORT_EXCERPTS)
+    return np.stack([waveform for waveform, _ in clips.as_numpy_iterator()])
 
 
 def batch_files(config: Config, split: Split, step: int) -> list[str]:

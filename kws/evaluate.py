@@ -4,9 +4,9 @@
   python -m kws.evaluate --run_dir runs/kws/default --corpus=folder --data_dir=my_words --split=all
   python -m kws.evaluate --run_dir runs/kws/default --background_dir=radio
 
-Prints a table. Writes the metrics as JSON, and next to it the confusion matrix (CSV, PNG), the ROC curves (PNG) and
-the accepted keywords against the other accepted clips (PNG). With --background_dir, a folder of recordings without
-keywords, it also counts false accepts per hour.
+Prints a table. Writes the metrics as JSON, and next to it the confusion matrix (CSV, PNG), the wrong predictions (CSV),
+the ROC curves (PNG) and the accepted keywords against the other accepted clips (PNG). With --background_dir, a folder
+of recordings without keywords, it also counts false accepts per hour.
 """
 
 import sys
@@ -20,7 +20,7 @@ from common.cli import app, outputs
 from common.cli import flags as shared_flags
 from kws.config import KWS_CORPORA, TASK
 
-_BESIDE = ("confusion.csv", "confusion.png", "roc.png", "rejection.png")
+_BESIDE = ("confusion.csv", "confusion.png", "roc.png", "rejection.png", "mistakes.csv")
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -53,8 +53,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         model = average_over_shifts(model, config, flags.num_shifts)
     trained = config
     config = data.with_corpus(trained, flags.corpus, flags.data_dir)
-    trained_on = config == trained
-    corpus = data.load_corpus(config, flags.shards_dir, download=flags.download, trained=not trained_on)
+    trained_on = (config.corpus, config.data_dir) == (trained.corpus, trained.data_dir)
+    corpus = data.load_corpus(config, flags.shards_dir, download=flags.download, trained=config != trained)
     split = data.prepare_split(corpus, flags.split)
     threshold = acceptance.load_threshold(flags.run_dir)
     figures, predictions = evaluation.evaluate_split(model, corpus, split, trained_on=trained_on)

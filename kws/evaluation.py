@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+import pandas as pd
 
-from common import files
+from common import batches, files
 from common.files import tables
-from common.reporting import metrics, plots, roc
+from common.reporting import metrics, mistakes, plots, roc
 from kws import acceptance, data, rejection
 
 
@@ -37,11 +38,13 @@ class Predictions(NamedTuple):
         labels: Names of the outputs.
         targets: Index of each clip's true label, `(clips,)`.
         probabilities: Shape `(clips, labels)`.
+        files: The recording of each clip.
     """
 
     labels: tuple[str, ...]
     targets: np.ndarray
     probabilities: np.ndarray
+    files: tuple[str, ...] = ()
 
 
 def evaluate_split(
@@ -61,7 +64,7 @@ def evaluate_split(
         predictions in the order of `split.table`.
     """
     config = corpus.config
-    probabilities = model.predict(data.build_dataset(config, split), verbose=0)
+    probabilities = batches.predict(model, data.build_dataset(config, split), f"evaluating {split.name}")
     rows = split.table
     targets = data.target_indices(config, rows["label"])
     figures = metrics.classification(targets, probabilities, config.labels)
@@ -79,7 +82,7 @@ def evaluate_split(
         "num_rejected": len(split.shards.rejected),
         "interval": "95 %, Wilson, assuming independent clips",
     }
-    return figures, Predictions(config.labels, targets, probabilities)
+    return figures, Predictions(config.labels, targets, probabilities, tuple(rows["path"]))
 
 
 def format_table(figures: dict) -> str:
@@ -98,6 +101,7 @@ def format_table(figures: dict) -> str:
     lines.append(
         f"accuracy {figures['accuracy']:.2%}  (95 % interval {low:.1%} to {high:.1%}, {figures['num_examples']} clips)"
     )
+    lines += metrics.caution(figures["num_examples"], "clips", f"{low:.1%} to {high:.1%}", width=high - low)
     # Older runs have no stored threshold and so no rejection metrics.
     if figures.get("rejection"):
         lines.append(rejection.format_table(figures["rejection"]))
@@ -105,7 +109,7 @@ def format_table(figures: dict) -> str:
 
 
 def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
-    """Write the confusion matrix (CSV and PNG) and the ROC curves (PNG) of a split.
+    """Write the confusion matrix (CSV and PNG), the ROC curves (PNG) and the mistakes (CSV) of a split.
 
     Args:
         figures: From `evaluate_split`.
@@ -115,8 +119,9 @@ def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
     Returns:
         The files written.
     """
-    labels, targets, probabilities = details
-    paths = [files.beside(stem, f"_{name}") for name in ("confusion.csv", "confusion.png", "roc.png")]
+    labels, targets, probabilities, _ = details
+    names = ("confusion.csv", "confusion.png", "roc.png", "mistakes.csv")
+    paths = [files.beside(stem, f"_{name}") for name in names]
     counts = metrics.confusion(targets, probabilities.argmax(axis=1), labels)
     tables.write(counts, paths[0], index=True)
     plots.save(plots.confusion(counts, f"accuracy {figures['accuracy']:.1%}"), paths[1])
@@ -129,7 +134,21 @@ def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
     if 0 < truth.sum() < len(truth):
         curves = {"any keyword": metrics.roc(truth, score), **curves}
     plots.save(roc.draw(curves, "one against the rest", emphasis="any keyword"), paths[2])
+    tables.write(_mistakes(details), paths[3])
     return paths
+
+
+def _mistakes(details: Predictions) -> pd.DataFrame:
+    """List the clips whose likeliest label is wrong."""
+    predicted = details.probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != details.targets)
+    labels = np.asarray(details.labels)
+    return mistakes.table(
+        [details.files[index] for index in wrong],
+        labels[details.targets[wrong]],
+        labels[predicted[wrong]],
+        details.probabilities[wrong, predicted[wrong]],
+    )
 
 
 def _keyword_scores(

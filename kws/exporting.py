@@ -12,13 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from common import export, files
-from common.export import graphs
+from common.export import excerpts, graphs
 from common.export.graphs import Graph
 from kws import acceptance, data
 from kws.config import SILENCE, UNKNOWN, Config
 from kws.models import load_model
 
-_NUM_EXCERPTS = 32
 _TOLERANCE = 1e-4
 
 
@@ -39,7 +38,7 @@ def export_run(
         formats: Any of `common.export.FORMATS`.
         corpus: Corpus of the excerpts to compare on; None for the one trained on.
         data_dir: Folder of that corpus.
-        split: Split of the excerpts.
+        split: Split of the excerpts. With `test`, and neither corpus nor folder given, those kept in the run are used.
         shards_dir: Folder of the decoded recordings.
         download: Whether to download a missing corpus.
 
@@ -53,13 +52,15 @@ def export_run(
     folder = Path(run_dir) / "export"
     files.check_writable(folder)
     threshold = acceptance.load_threshold(run_dir)
-    elsewhere = corpus is not None or data_dir is not None
-    recordings = data.load_corpus(
-        data.with_corpus(config, corpus, data_dir), shards_dir, download=download, trained=elsewhere
-    )
-    dataset = data.build_dataset(recordings.config, data.prepare_split(recordings, split))
-    excerpts = np.concatenate([waveforms for waveforms, _ in dataset])[:_NUM_EXCERPTS]
-    written = graphs_of(model, config, threshold, excerpts)
+
+    def read() -> np.ndarray:
+        elsewhere = data.with_corpus(config, corpus, data_dir)
+        recordings = data.load_corpus(elsewhere, shards_dir, download=download, trained=elsewhere != config)
+        return data.export_excerpts(recordings.config, data.prepare_split(recordings, split))
+
+    shape = (config.num_samples,)
+    clips, source = excerpts.choose(run_dir, shape, read, corpus=corpus, data_dir=data_dir, split=split)
+    written = graphs_of(model, config, threshold, clips)
     report = graphs.write_all(model, {name: written[name] for name in formats}, folder)
     if "litert" in formats:
         files.write_text(folder / "labels.txt", "\n".join(config.labels) + "\n")
@@ -67,8 +68,9 @@ def export_run(
         stored = {"threshold": threshold, "rule": acceptance.RULE, "keywords": keywords}
         files.write_json(folder / acceptance.FILE, stored)
     report["protocol"] = {
-        "corpus": recordings.config.corpus,
+        "corpus": corpus or config.corpus,
         "split": split,
+        "excerpts": source,
         "sample_rate": config.sample_rate,
         "labels": config.labels,
         "threshold": threshold,
@@ -77,12 +79,12 @@ def export_run(
     return report
 
 
-def graphs_of(model: keras.Model, config: Config, threshold: float, excerpts: np.ndarray) -> dict:
+def graphs_of(model: keras.Model, config: Config, threshold: float, clips: np.ndarray) -> dict:
     """Return the graph of each format: the SavedModel returns words too, LiteRT (no strings) only probabilities."""
     size = config.num_samples
     checked = {
-        "inputs": excerpts,
-        "expected": {"probabilities": model.predict(excerpts, verbose=0)},
+        "inputs": clips,
+        "expected": {"probabilities": model.predict(clips, verbose=0)},
         "tolerances": {"probabilities": _TOLERANCE},
     }
     served = Graph(

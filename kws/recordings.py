@@ -1,22 +1,19 @@
 """Selection of the recordings of the corpora: classes, splits and class balance."""
 
 import dataclasses
-import itertools
 import logging
-import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import train_test_split
 
-from common import config as configs
 from common import corpora
 from common.corpora import noise, splits
 from common.corpora.speech_commands import BACKGROUND_NOISE
 from common.errors import UserError, nearest
 from kws.config import COMMAND_WORDS, SILENCE, TASK, UNKNOWN, Config
+from kws.folders import folders_of
 
 _SPEECH_EXCERPT = 1.5  # length in clips
 
@@ -42,36 +39,6 @@ def index(config: Config, download: bool) -> list[pd.DataFrame]:
         corpora.index(TASK, name, folder, download=download, **options).assign(corpus=name)
         for name, folder in zip(names, folders_of(config.data_dir, names), strict=True)
     ]
-
-
-def folders_of(data_dir: str, names: Sequence[str]) -> list[str]:
-    """Return the folder of each corpus. A comma in `--data_dir` separates folders, or is part of a folder name.
-
-    Args:
-        data_dir: The folders, separated by commas; empty for the default folders.
-        names: The corpora.
-
-    Raises:
-        UserError: The numbers of folders and corpora differ.
-    """
-    if not data_dir or len(names) == 1:
-        return [data_dir] * len(names)
-    parts = data_dir.split(",")
-    groupings = [
-        [",".join(parts[first:last]) for first, last in itertools.pairwise((0, *bounds, len(parts)))]
-        for bounds in itertools.combinations(range(1, len(parts)), len(names) - 1)
-    ]
-    for folders in groupings:
-        folders = [configs.expanded(folder) for folder in folders]
-        # The folder of a synthetic corpus need not exist: it is generated.
-        if all(
-            name == "synthetic" or not folder or os.path.isdir(folder)
-            for name, folder in zip(names, folders, strict=True)
-        ):
-            return folders
-    if len(parts) != len(names):
-        raise UserError(f"--data_dir: expected {len(names)} folders, one per corpus, got {len(parts)}")
-    return [configs.expanded(part) for part in parts]
 
 
 def default_words(config: Config, table: pd.DataFrame) -> tuple[str, ...]:
@@ -115,8 +82,12 @@ def check_words(config: Config, table: pd.DataFrame, trained: bool) -> None:
         )
 
 
-def labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame) -> pd.DataFrame:
-    """Select the rows of the model's classes and set their `label` to the class."""
+def labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame, trained: bool = False) -> pd.DataFrame:
+    """Select the rows of the model's classes and set their `label` to the class; see `data.load_corpus`.
+
+    Raises:
+        UserError: A class has no recordings.
+    """
     parts = [table[table["label"].isin(config.words)]]
     others = table[~table["label"].isin({*config.words, SILENCE, BACKGROUND_NOISE})]
     if config.unknown:
@@ -131,6 +102,9 @@ def labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame) -> pd.Da
         logging.info("%d recordings of %d other words are not used", len(others), others["label"].nunique())
     if config.silence:
         silent = table[table["label"] == SILENCE]
+        if silent.empty and noises.empty and trained:
+            logging.warning("there is no noise: the class %s is left out", SILENCE)
+            return pd.concat(parts, ignore_index=True)
         if silent.empty and noises.empty:
             raise UserError(
                 f"--silence needs noise; add a folder {SILENCE} or {BACKGROUND_NOISE} to the corpus, or use --noise_dir"

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from common import files
+from common import batches, files
 from common.corpora import noise
 from common.data import shards
 from common.reporting import metrics, plots, roc
@@ -29,7 +29,7 @@ def store_threshold(model: keras.Model, corpus: data.Corpus, validation: data.Sp
         The threshold.
     """
     config = corpus.config
-    probabilities = model.predict(data.build_dataset(config, validation), verbose=0)
+    probabilities = batches.predict(model, data.build_dataset(config, validation), "choosing the threshold")
     targets = data.target_indices(config, validation.table["label"])
     truth = acceptance.is_keyword(config.labels)[targets]
     scores = acceptance.keyword_scores(probabilities, config.labels)[truth]
@@ -219,5 +219,5 @@ def _prepare(corpus: data.Corpus, rows: pd.DataFrame, description: str) -> shard
 
 
 def _scores(model: keras.Model, corpus: data.Corpus, prepared: shards.Shards) -> np.ndarray:
-    probabilities = model.predict(data.clip_batches(corpus.config, prepared), verbose=0)
+    probabilities = batches.predict(model, data.clip_batches(corpus.config, prepared), "evaluating rejection")
     return acceptance.keyword_scores(probabilities, corpus.config.labels)

@@ -18,6 +18,7 @@ from common import audio, runs
 from common import config as configs
 from common.encoders import classifier
 from common.errors import UserError
+from common.export import excerpts
 from common.reporting import plots, tensorboard
 from common.seeds import stream_seed
 from common.training import loop, optimizers, precision
@@ -73,6 +74,7 @@ def train_run(
     )
     plot_files = evaluation.save_plots(figures, predictions, run.folder / "test")
     plot_files += rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
+    excerpts.save(run.folder, data.export_excerpts(config, splits["test"]))
     save_example(config, splits["test"], predictions, threshold, run.folder / "example.wav")
     history = plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder))
     compared = {"accuracy": figures["accuracy"]}
@@ -143,7 +145,7 @@ def save_example(
     It is the first clip that is accepted and correct, so that the example command shows a prediction; else the first
     clip. For errors of the model see the evaluation.
     """
-    labels, targets, probabilities = predictions
+    labels, targets, probabilities, _ = predictions
     accepted = acceptance.keyword_scores(probabilities, labels) >= threshold
     # argmax is 0 if no clip is accepted and correct.
     number = int(np.argmax(accepted & (probabilities.argmax(axis=1) == targets)))

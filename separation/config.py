@@ -13,6 +13,8 @@ LOSSES = ("bce", "magnitude_l1", "waveform_l1", "si_sdr", "multi_stft")
 SEPARATION_CORPORA = corpora.names(TASK)
 _FFT_MS = 64
 _SHORTEST_FFT = 64
+# Exports are compared on more than two windows, so that the joins between windows are covered.
+_EXPORT_WINDOWS = 2.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,6 +176,11 @@ class Config(OptimizerConfig):
         """Hop between windows during inference, in samples; a whole number of frames."""
         frames = max(1, round((self.num_frames - 1) * (1 - self.overlap)))
         return frames * self.hop_length
+
+    @property
+    def export_samples(self) -> int:
+        """Length of the mixtures that exports are compared on, in samples."""
+        return round(_EXPORT_WINDOWS * self.window_samples)
 
 
 # The student report: U-Net with dropout on normalised magnitudes, ideal binary masks, binary cross-entropy, Adam.

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import audio, corpora
-from common import config as configs
+from common import audio, corpora, other_corpus
 from common.corpora import manifest, splits, tracks
 from common.data import excerpts, shards, track_bank
 from common.data.excerpts import Places
@@ -21,6 +20,7 @@ from separation import mixing
 from separation.config import TASK, Config
 
 _RANDOM_FRACTIONS = {"train": (0.0, 0.81), "validation": (0.81, 0.9), "test": (0.9, 1.0)}
+_EXPORT_EXCERPTS = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,8 +91,8 @@ def _resolved(config: Config, table: pd.DataFrame) -> Config:
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:
-    """Return a trained configuration with another corpus or folder; see `common.config.with_corpus`."""
-    return configs.with_corpus(config, corpus, data_dir, split_rule="official")
+    """Return a trained configuration with another corpus or folder; see `common.other_corpus`."""
+    return other_corpus.with_corpus(config, corpus, data_dir, split_rule="official")
 
 
 def prepare_split(corpus: Corpus, split: str) -> Split:
@@ -202,6 +202,19 @@ def _training_places(config: Config, split: Split, step: int, share: workers.Sha
     rng = np.random.default_rng((seed, step))
     chosen = rng.integers(len(split.windows.tracks), size=share.batch_size)
     return Places(split.windows.tracks[chosen], split.windows.starts[chosen])
+
+
+def export_excerpts(config: Config, split: Split) -> np.ndarray:
+    """Return the beginnings of some mixtures of a split, to compare exports on.
+
+    Returns:
+        Shape `(excerpts, config.export_samples, channels)`, float32, with zeros after the end of a track.
+    """
+    places = _fixed_windows(config, split)
+    chosen = np.linspace(0, len(places.tracks) - 1, min(len(places.tracks), _EXPORT_EXCERPTS)).astype(int)
+    picked = tuple(part[chosen] for part in places)
+    stems = excerpts.read(split.bank.pcm, Places(*picked), config.export_samples, np.arange(len(split.bank.stems)))
+    return audio.from_pcm16(stems).sum(axis=1)
 
 
 def batch_files(config: Config, split: Split, step: int) -> list[str]:

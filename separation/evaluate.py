@@ -3,7 +3,8 @@
   python -m separation.evaluate --run_dir runs/separation/default --oracle
   python -m separation.evaluate --run_dir runs/separation/default --corpus=mir1k --data_dir=DIR --split=all
 
-Prints SDR, SI-SDR, uSDR, ISR, SIR and SAR. Writes them as JSON, the values of each track as CSV, and a plot as PNG.
+Prints SDR, SI-SDR, uSDR, ISR, SIR and SAR. Writes them as JSON, the values of each track as CSV (the worst
+first), and a plot as PNG.
 """
 
 import dataclasses

@@ -20,6 +20,7 @@ QUICK = ("sdr", "si_sdr", "usdr")
 FULL = (*QUICK, "isr", "sir", "sar")
 _TITLES = {"sdr": "SDR", "si_sdr": "SI-SDR", "usdr": "uSDR", "isr": "ISR", "sir": "SIR", "sar": "SAR"}
 _NUM_RESAMPLES = 2000
+_FEWEST_TRACKS = 5
 Estimator = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -200,6 +201,11 @@ def format_table(figures: dict) -> str:
         lines.append(f"{_TITLES[name]}, 95 % interval: {bounds}")
     protocol = figures["protocol"]
     lines.append(f"{protocol['num_tracks']} tracks; dB; SDR: {protocol['sdr']}")
+    intervals = [
+        f"{stem} {_decibels(low).strip()} to {_decibels(high).strip()} dB"
+        for stem, (low, high) in figures["intervals"]["sdr"].items()
+    ]
+    lines += metrics_of_all.caution(protocol["num_tracks"], "tracks", ", ".join(intervals), fewest=_FEWEST_TRACKS)
     return "\n".join(lines)
 
 
@@ -209,7 +215,7 @@ def _decibels(value: float | None) -> str:
 
 
 def save_plots(figures: dict, details: pd.DataFrame, stem: Path) -> list[Path]:
-    """Write the table (CSV) and a plot of its SDRs (PNG).
+    """Write the table (CSV, the track with the lowest SDR first) and a plot of its SDRs (PNG).
 
     Args:
         figures: The metrics, from `evaluate_split`.
@@ -220,6 +226,8 @@ def save_plots(figures: dict, details: pd.DataFrame, stem: Path) -> list[Path]:
         The files written.
     """
     paths = [files.beside(stem, "_tracks.csv"), files.beside(stem, "_sdr.png")]
-    tables.write(details, paths[0], float_format="%.4f")
+    by_track = details[details["estimator"] == "model"].groupby("track")["sdr"].mean()
+    order = np.argsort(details["track"].map(by_track).to_numpy(), kind="stable")
+    tables.write(details.iloc[order], paths[0], float_format="%.4f")
     plots.save(plots.dots(details, "stem", "estimator", "sdr", "SDR in dB, one dot per track"), paths[1])
     return paths

@@ -4,6 +4,7 @@
 
 Writes export/saved_model, which separates songs of any length, export/model.tflite, which separates one window, and
 export/report.json, which lists sample rate, channels, window and hop. The models take and return waveforms.
+The excerpts are those kept in the run, or those of --corpus, --data_dir or --split.
 """
 
 import sys

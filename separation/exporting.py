@@ -11,15 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from common import export, files
-from common.audio import waveform
-from common.export import graphs
+from common.export import excerpts, graphs
 from common.export.graphs import Graph
 from separation import data, serving
 from separation.config import Config
 from separation.models import for_inference, load_model, window_stems
 
-_NUM_EXCERPTS = 8
-_SONG_WINDOWS = 2.5
 _TOLERANCE = 1e-4
 
 
@@ -40,7 +37,7 @@ def export_run(
         formats: Any of `common.export.FORMATS`.
         corpus: Corpus of the excerpts to compare on. Defaults to the training corpus.
         data_dir: Folder of that corpus.
-        split: Split of the excerpts.
+        split: Split of the excerpts. With `test`, and neither corpus nor folder given, those kept in the run are used.
         shards_dir: Folder of decoded tracks.
         download: Whether to download the corpus if it is missing.
 
@@ -53,16 +50,22 @@ def export_run(
     config, model = load_model(run_dir)
     folder = Path(run_dir) / "export"
     files.check_writable(folder)
-    recordings = data.load_corpus(data.with_corpus(config, corpus, data_dir), shards_dir, download=download)
-    prepared = data.prepare_split(recordings, split)
+
+    def read() -> np.ndarray:
+        recordings = data.load_corpus(data.with_corpus(config, corpus, data_dir), shards_dir, download=download)
+        return data.export_excerpts(recordings.config, data.prepare_split(recordings, split))
+
+    shape = (config.export_samples, config.num_channels)
+    mixtures, source = excerpts.choose(run_dir, shape, read, corpus=corpus, data_dir=data_dir, split=split)
     written = {
-        "saved_model": lambda: song_graph(model, config, first_song(config, prepared)),
-        "litert": lambda: window_graph(model, config, excerpts(recordings.config, prepared)),
+        "saved_model": lambda: song_graph(model, config, mixtures[:1]),
+        "litert": lambda: window_graph(model, config, mixtures[:, : config.window_samples]),
     }
     report = graphs.write_all(model, {name: written[name] for name in formats}, folder)
     report["protocol"] = {
-        "corpus": recordings.config.corpus,
+        "corpus": corpus or config.corpus,
         "split": split,
+        "excerpts": source,
         "stems": config.stems,
         "sample_rate": config.sample_rate,
         "channels": config.num_channels,
@@ -71,20 +74,6 @@ def export_run(
     }
     files.write_json(folder / "report.json", report)
     return report
-
-
-def first_song(config: Config, split: data.Split) -> np.ndarray:
-    """Return the beginning of a track, shape `(1, samples, channels)`.
-
-    It spans 2.5 windows, so that the comparison covers the joins between windows.
-    """
-    num_samples = round(_SONG_WINDOWS * config.window_samples)
-    return split.bank.pcm[0].sum(axis=1, dtype=np.float32)[None, :num_samples] / waveform.PCM16_SCALE
-
-
-def excerpts(config: Config, split: data.Split) -> np.ndarray:
-    """Return a few mixtures of a split, shape `(excerpts, window_samples, channels)`."""
-    return np.concatenate([mixtures for mixtures, _ in data.build_dataset(config, split)])[:_NUM_EXCERPTS]
 
 
 def song_graph(model: keras.Model, config: Config, song: np.ndarray) -> Graph:

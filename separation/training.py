@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from common import audio, runs
 from common.corpora import manifest
+from common.export import excerpts
 from common.reporting import plots
 from common.training import loop, optimizers, precision
 from common.training.options import Options
@@ -69,6 +70,7 @@ def train_run(
         ).items()
     }
     images = evaluation.save_plots(results, table, run.folder / "test")
+    excerpts.save(run.folder, data.export_excerpts(config, splits["test"]))
     images.append(write_example(model, corpus, run.folder / "example"))
     history = plots.history(pd.DataFrame(run.history), ("loss", "sdr"), str(run.folder))
     compared = {f"sdr_{stem}": value for stem, value in results["sdr"].items()}

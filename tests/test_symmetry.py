@@ -18,7 +18,7 @@ SIBLINGS = {
     "config": ["TASK", "VARIANTS", "Config"],
     "data": [
         *("Corpus", "Split", "load_corpus", "with_corpus", "prepare_split"),
-        *("build_dataset", "steps_per_epoch", "batch_files", "describe"),
+        *("build_dataset", "steps_per_epoch", "batch_files", "export_excerpts", "describe"),
     ],
     "models": ["MODELS", "build_model", "compile_model", "load_model", "load_for_inference"],
     "training": ["train_run", "compiled_model", "fit"],
@@ -135,7 +135,6 @@ COMMANDS = {
 ELSEWHERE = {
     "common/errors.py": "common/files/test_atomic.py",
     "common/startup.py": "common/cli/test_app.py",
-    "common/progress.py": "common/data/test_shards.py",
     "common/runs.py": "common/training/test_loop.py",
     "common/data_service.py": "common/distribution/test_service.py",
     "common/cli/flags.py": "common/cli/test_train.py",

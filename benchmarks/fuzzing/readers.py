@@ -137,6 +137,7 @@ READERS = {
     "prepared": Reader(table_readers.prepared, table_readers.index_prepared, (".csv",), weight=3),
     "config": Reader(run_readers.configs, run_readers.read_config, weight=14),
     "figures": Reader(run_readers.figures, run_readers.read_figures, weight=8),
+    "excerpts": Reader(run_readers.export_excerpts, run_readers.read_excerpts, (".npz",), weight=2),
     "track_bank": Reader(run_readers.track_banks, run_readers.open_track_bank, weight=2),
     "shards": Reader(run_readers.shard_folders, run_readers.read_shards, weight=2),
     "speech_bank": Reader(run_readers.speech_banks, run_readers.open_speech_bank, (".pcm", ".npz"), weight=2),

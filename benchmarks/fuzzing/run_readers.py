@@ -71,6 +71,21 @@ def read_figures(folder: Path) -> None:
     acceptance.load_threshold(folder)
 
 
+def export_excerpts(folder: Path) -> list[Input]:
+    """Return the excerpts that a training keeps for its export."""
+    from common.export import excerpts
+
+    excerpts.save(folder, np.linspace(-1, 1, 4 * 800).reshape(4, 800))
+    return [{excerpts.FILE: (folder / excerpts.FILE).read_bytes()}]
+
+
+def read_excerpts(folder: Path) -> None:
+    """Read the excerpts."""
+    from common.export import excerpts
+
+    excerpts.load(folder, (800,))
+
+
 def _manifest(paths: tuple[str, ...] | list[Path], **columns):
     from common.corpora import manifest
 

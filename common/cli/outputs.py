@@ -19,7 +19,7 @@ from common.config import FlagValues
 from common.errors import UserError
 
 LEDGER = ".quartet-written.json"
-_OF_THE_RUN = ("config.json", "corpus.json", "metrics.json", "threshold.json", "model.keras")
+_OF_THE_RUN = ("config.json", "corpus.json", "metrics.json", "threshold.json", "model.keras", "excerpts.npz")
 # Flags that change which files are written or where, but not their content.
 _NOT_OF_THE_CONTENT = ("run_dir", "output_dir", "plot_dir", "output_format", "overwrite", "seed", "num_samples")
 Recording = tuple[str, AudioSource, Path | None]

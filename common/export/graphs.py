@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common import export
+from common import export, progress
 from common.errors import UserError
 
 Serve = Callable[[tf.Tensor], dict[str, tf.Tensor]]
@@ -56,17 +56,21 @@ def write_all(model: keras.Model, graphs: Mapping[str, Callable[[], Graph]], fol
         UserError: The outputs of an export differ from those of the model.
     """
     report = {}
-    for name, make in graphs.items():
-        graph, written = make(), export.module(name)
-        path = folder / written.FILE
-        written.write(model, graph, path)
-        compared = [
-            compare(f"{name} {output}", expected, written.run(path, graph.inputs, output), graph.tolerances[output])
-            for output, expected in graph.expected.items()
-        ]
-        report[name] = max(compared, key=lambda one: one["max_difference"] / one["tolerance"])
-        if path.is_file():
-            report[name]["bytes"] = path.stat().st_size
+    # Each format is written, then compared.
+    with progress.bar(2 * len(graphs), "exporting", "step") as meter:
+        for name, make in graphs.items():
+            graph, written = make(), export.module(name)
+            path = folder / written.FILE
+            written.write(model, graph, path)
+            meter.update()
+            compared = [
+                compare(f"{name} {output}", expected, written.run(path, graph.inputs, output), graph.tolerances[output])
+                for output, expected in graph.expected.items()
+            ]
+            report[name] = max(compared, key=lambda one: one["max_difference"] / one["tolerance"])
+            if path.is_file():
+                report[name]["bytes"] = path.stat().st_size
+            meter.update()
     return report
 
 

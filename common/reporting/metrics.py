@@ -10,6 +10,8 @@ from sklearn import metrics
 
 # As in Keras, probabilities are clipped to this distance from 0 and 1 (keras.config.epsilon).
 _EPSILON = 1e-7
+# Tests with fewer examples, or with a wider 95 % interval of a fraction, hardly tell models apart.
+_FEWEST_EXAMPLES, _WIDEST_INTERVAL = 30, 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +79,36 @@ def format_proportion(value: dict) -> str:
     """
     low, high = value["interval"]
     return f"{value['share']:6.1%}  ({low:.1%} to {high:.1%}, {value['count']} of {value['total']})"
+
+
+def caution(
+    number: int,
+    unit: str,
+    interval: str = "",
+    *,
+    width: float = 0.0,
+    fewest: int = _FEWEST_EXAMPLES,
+) -> list[str]:
+    """Say that a test is too small to compare models.
+
+    Args:
+        number: Number of independent examples.
+        unit: What they are, in the plural.
+        interval: The 95 % interval of the main metric, as text.
+        width: Width of the interval of a fraction; more than 0.2 is too wide.
+        fewest: Smallest number that is enough.
+
+    Returns:
+        One line for the console; none if the test is large enough.
+
+    Example:
+        >>> caution(12, "clips", "55.2% to 95.3%", width=0.401)
+        ['too few clips to compare models: 12, 95 % interval 55.2% to 95.3%; test on more']
+    """
+    if number >= fewest and width <= _WIDEST_INTERVAL:
+        return []
+    known = f", 95 % interval {interval}" if interval else ""
+    return [f"too few {unit} to compare models: {number}{known}; test on more"]
 
 
 def pool_proportions(values: list[dict]) -> dict:

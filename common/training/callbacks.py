@@ -1,12 +1,17 @@
-"""Callbacks of all trainings: throughput logging, and saving of the best weights and the backup."""
+"""Callbacks of all trainings: throughput, time left, and saving of the best weights and the backup."""
 
+import logging
+import sys
 import time
 
 import keras
 import numpy as np
 
-from common import files, runs
+from common import files, progress, runs
 from common.runs import Run
+
+# The time left is logged if it is longer than this, and in a log file not more often than this.
+_SHORTEST_SECONDS, _LOG_INTERVAL_SECONDS = 10.0, 60.0
 
 
 class Throughput(keras.callbacks.Callback):
@@ -30,6 +35,32 @@ class Throughput(keras.callbacks.Callback):
         seconds = (self.end or time.perf_counter()) - self.begin
         logs["examples_per_second"] = self.examples_per_epoch / seconds
         logs["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+
+
+class TimeLeft(keras.callbacks.Callback):
+    """Log the time left of the whole training before an epoch: on a terminal every epoch, else once a minute."""
+
+    def __init__(self, num_epochs: int):
+        super().__init__()
+        self.num_epochs = num_epochs
+        self.interval = 0.0 if sys.stderr.isatty() else _LOG_INTERVAL_SECONDS
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Forget the times of an earlier attempt."""
+        self.begins: list[float] = []
+        self.told = time.perf_counter()
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Estimate the time left; Keras prints its own line of the epoch after this."""
+        self.begins.append(time.perf_counter())
+        # The first epoch takes longer, since the model is compiled in it.
+        timed = self.begins[1:] if len(self.begins) > 2 else self.begins
+        if len(timed) < 2 or timed[-1] - self.told < self.interval:
+            return
+        seconds = (timed[-1] - timed[0]) / (len(timed) - 1) * (self.num_epochs - epoch)
+        if seconds >= _SHORTEST_SECONDS:
+            self.told = timed[-1]
+            logging.info("%d of %d epochs done, about %s left", epoch, self.num_epochs, progress.duration(seconds))
 
 
 class CheckpointKeeper(keras.callbacks.Callback):

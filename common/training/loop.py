@@ -18,7 +18,7 @@ from common.reporting import plots, tensorboard
 from common.runs import Run
 from common.training import watchdog
 from common.training.averages import AveragedWeights
-from common.training.callbacks import CheckpointKeeper, Throughput
+from common.training.callbacks import CheckpointKeeper, Throughput, TimeLeft
 from common.training.options import Options
 
 
@@ -110,6 +110,7 @@ def fit(run: Run, setup: Setup, options: Options) -> None:
             shuffle=False,  # the dataset is shuffled already
             callbacks=[
                 Throughput(run.config.step_examples * steps_per_epoch),
+                TimeLeft(run.config.epochs),
                 watchdog.Watchdog(run),
                 averages,
                 *setup.callbacks,

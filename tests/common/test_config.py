@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from absl import flags
@@ -104,7 +105,7 @@ def test_an_integer_beyond_all_floats_is_told(tmp_path):
 def test_a_tilde_is_somebody_s_home_in_every_path(monkeypatch):
     monkeypatch.setenv("HOME", "/home/anna")
     assert parse("--data_dir=~/music").data_dir == "/home/anna/music"
-    assert Config(data_dir="a~b").data_dir == "a~b" and Config(corpus="~").corpus == "~"
+    assert Config(data_dir="a~b").data_dir == str(Path("a~b").absolute()) and Config(corpus="~").corpus == "~"
     flag_values = configs.FlagValues()
     for name, default in (("run_dir", "~/runs"), ("output", None), ("template", "~"), ("noise_dir", None)):
         flags.DEFINE_string(name, default, "", flag_values=flag_values)
@@ -112,6 +113,14 @@ def test_a_tilde_is_somebody_s_home_in_every_path(monkeypatch):
     configs.understand(flag_values)
     assert (flag_values.run_dir, flag_values.output) == ("/home/anna/runs", "/home/anna/figures.json")
     assert flag_values.template == "~" and flag_values.noise_dir is None
+
+
+def test_a_path_is_stored_absolute_and_an_empty_one_stays_empty(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    configs.save(Config(data_dir="music/"), "kws", "default", tmp_path / "config.json")
+    monkeypatch.chdir("/")
+    assert configs.load(Config, "kws", tmp_path / "config.json").data_dir == f"{tmp_path}/music"
+    assert Config().data_dir == ""
 
 
 def test_names_are_composed():

@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from common import files
@@ -20,7 +21,8 @@ def evaluated(counting_run, shards_dir):
 
 
 def test_figures_are_those_of_the_answers(evaluated):
-    corpus, _, split, figures, probabilities = evaluated
+    corpus, _, split, figures, predictions = evaluated
+    probabilities = predictions.probabilities
     config = corpus.config
     truth = data.evaluated_truth(config, split, 60)
     pairs = np.array(config.sexes)
@@ -76,4 +78,27 @@ def test_the_protocol_says_how_and_is_written_down(evaluated, tmp_path):
 def test_the_table_shows_every_count(evaluated):
     lines = evaluation.format_table(evaluated[3]).splitlines()
     assert lines[1].split()[0] == "1" and lines[2].split()[0] == "2"
-    assert lines[-1].startswith("accuracy ")
+    assert any(line.startswith("accuracy ") for line in lines)
+
+
+def test_a_mistake_names_its_recordings_and_where_in_them(evaluated, tmp_path):
+    _, _, split, figures, predictions = evaluated
+    # Half of the mixtures are of one speaker: the others become mistakes, some surer than others.
+    probabilities = np.tile([0.6, 0.4], (60, 1)) + 0.001 * np.arange(60)[:, None] * [1, -1]
+    decided = {
+        "count": np.ones(60, int),
+        "count_probabilities": probabilities,
+        "female": np.ones(60),
+        "male": np.zeros(60),
+    }
+    paths = evaluation.save_plots(figures, predictions._replace(decided=decided), tmp_path / "test")
+    assert paths[-1].name == "test_mistakes.csv"
+    table = pd.read_csv(paths[-1])
+    assert len(table) == (predictions.truth.sum(axis=1) == 2).sum() > 0
+    assert set(table["true"]) == {2} and set(table["predicted"]) == {1}
+    assert table["probability"].is_monotonic_decreasing and table["probability"].iloc[0] > table["probability"].iloc[-1]
+    assert (table["true_female"] + table["true_male"] == 2).all() and (table["predicted_female"] == 1).all()
+    for sources in table["file"]:
+        places = [source.rpartition(" at ") for source in sources.split(";")]
+        assert len(places) == 2
+        assert all(path in set(split.bank.table["path"]) and place.endswith(" s") for path, _, place in places)

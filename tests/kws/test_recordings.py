@@ -152,21 +152,6 @@ def test_a_few_recordings_get_their_share_beside_synthetic_ones(tmp_path, shards
     assert len(split.shards.rows) == 16 + 16
 
 
-def test_a_comma_belongs_to_the_name_of_a_folder_that_is_there(tmp_path):
-    (tmp_path / "a,b").mkdir()
-    (tmp_path / "c").mkdir()
-    one, other = f"{tmp_path}/a,b", f"{tmp_path}/c"
-    assert recordings.folders_of(one, ["folder"]) == [one]
-    assert recordings.folders_of(f"{one},{other}", ["folder", "speech_commands"]) == [one, other]
-    assert recordings.folders_of(f"{other},{one}", ["folder", "speech_commands"]) == [other, one]
-    assert recordings.folders_of(f"new,{one}", ["synthetic", "folder"]) == ["new", one]
-    assert recordings.folders_of(f",{one}", ["synthetic", "folder"]) == ["", one]
-    assert recordings.folders_of("", ["synthetic", "folder"]) == ["", ""]
-    assert recordings.folders_of("x,y", ["speech_commands", "folder"]) == ["x", "y"]
-    with pytest.raises(UserError, match="expected 2 folders, one per corpus, got 3"):
-        recordings.folders_of("x,y,z", ["speech_commands", "folder"])
-
-
 def test_folders_with_a_comma_and_decomposed_accents_are_read(tmp_path, shards_dir):
     write_words(tmp_path / "my, words", ("low", "high"), num_clips=3)
     (tmp_path / "my, words" / "low").rename(tmp_path / "my, words" / "adio\u0301s")

@@ -63,7 +63,11 @@ def test_pictures_and_rows_are_written(judged, tmp_path):
     figures, table = judged
     paths = evaluation.save_plots(figures, table, tmp_path / "test")
     assert [path.name for path in paths] == ["test_tracks.csv", "test_sdr.png"]
-    assert len(pd.read_csv(paths[0])) == len(table) and paths[1].stat().st_size > 1000
+    written = pd.read_csv(paths[0])
+    assert len(written) == len(table) and paths[1].stat().st_size > 1000
+    by_track = written[written["estimator"] == "model"].groupby("track", sort=False)["sdr"].mean()
+    assert by_track.is_monotonic_increasing and by_track.nunique() > 1
+    assert "too few tracks to compare models: 2, 95 % interval vocals" in evaluation.format_table(figures)
 
 
 def test_a_track_whose_stem_is_silent_for_a_while_is_judged_where_it_sounds(rng):

@@ -66,3 +66,12 @@ def test_confusion_has_truth_in_rows(answers):
     assert counts.loc["a"].sum() == (targets == 0).sum()
     assert counts["a"].sum() == (probabilities.argmax(1) == 0).sum()
     assert np.trace(counts) == (probabilities.argmax(1) == targets).sum()
+
+
+def test_a_test_that_is_too_small_says_so():
+    assert metrics.caution(30, "clips", "90% to 100%", width=0.1) == []
+    (few,) = metrics.caution(29, "clips", "90% to 100%", width=0.1)
+    assert few == "too few clips to compare models: 29, 95 % interval 90% to 100%; test on more"
+    assert len(metrics.caution(80, "clips", "40% to 62%", width=0.22)) == 1
+    assert metrics.caution(5, "tracks", fewest=5) == []
+    assert metrics.caution(4, "tracks", fewest=5) == ["too few tracks to compare models: 4; test on more"]

@@ -16,7 +16,7 @@ from common.distribution import workers
 from common.errors import UserError
 from common.files import locks
 from common.reporting import plots, tensorboard
-from common.training import averages, loop, optimizers
+from common.training import averages, callbacks, loop, optimizers
 from common.training.options import Options
 
 CONFIG = OptimizerConfig(epochs=4, batch_size=8, learning_rate=0.01, schedule="cosine", warmup_epochs=1)
@@ -255,6 +255,21 @@ def test_a_run_of_another_configuration_is_refused_and_kept(trained_run, tmp_pat
     assert (tmp_path / "run" / "history.csv").read_text() == before
 
 
+def test_another_spelling_of_the_same_folder_is_no_other_configuration(tmp_path, monkeypatch):
+    """Earlier versions stored paths as they were given."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "words").mkdir()
+    (tmp_path / "link").symlink_to("words")
+    runs.start(tmp_path / "run", dataclasses.replace(CONFIG, data_dir="words"), "kws", "default")
+    path = tmp_path / "run" / "config.json"
+    assert json.loads(path.read_text())["config"]["data_dir"] == str(tmp_path / "words")
+    path.write_text(path.read_text().replace(str(tmp_path / "words"), "words"))
+    for same in ("words", "./words/", "run/../words", "link", str(tmp_path / "words")):
+        runs.start(tmp_path / "run", dataclasses.replace(CONFIG, data_dir=same), "kws", "default")
+    with pytest.raises(UserError, match="was trained with data_dir="):
+        runs.start(tmp_path / "run", dataclasses.replace(CONFIG, data_dir="other"), "kws", "default")
+
+
 def test_a_folder_of_somebody_else_is_no_run_directory(tmp_path):
     runs.check_folder(tmp_path)
     (tmp_path / "example").mkdir()
@@ -340,3 +355,20 @@ def test_a_concluded_run_is_complete_and_shows_its_pictures_and_figures(trained_
     assert (run.folder / "history.png").exists()
     for tag in ("evaluation/timeline", "evaluation/accuracy"):
         assert steps(run.folder, "test", tag) == [4]
+
+
+def test_the_time_left_is_that_of_the_whole_training(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    now = [0.0]
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: now[0])
+    left = callbacks.TimeLeft(10)
+    left.on_train_begin()
+    for epoch, seconds in enumerate((90.0, 30.0, 30.0, 30.0, 30.0, 30.0)):
+        left.on_epoch_begin(epoch)
+        now[0] += seconds
+    # Every minute, in a log; the first epoch counts only until there is another.
+    assert [record.getMessage() for record in caplog.records] == [
+        "1 of 10 epochs done, about 13 min 30 s left",
+        "3 of 10 epochs done, about 3 min 30 s left",
+        "5 of 10 epochs done, about 2 min 30 s left",
+    ]
