@@ -21,7 +21,8 @@ _MAX_EXCERPTS = 4000
 _DIVIDED_SECONDS = 300.0
 _SHORTEST_DIVIDED_CLIPS = 30
 _SHARES = (("train", 0.0, 0.8), ("validation", 0.8, 0.9), ("test", 0.9, 1.0))
-_NUM_KEYWORD_CLIPS, _NUM_NEAR_CLIPS = 60, 400
+# Clips of a synthetic keyword per clip of synthetic other words: there are few keywords and many other words.
+_KEYWORD_CLIPS, _FEWEST_CLIPS = 0.2, 3
 
 
 def training_excerpts(config: Config, num_excerpts: int) -> pd.DataFrame:
@@ -130,9 +131,9 @@ def with_near_words(config: Config, table: pd.DataFrame) -> pd.DataFrame:
             synthetic_words.FOLDER,
             tuple(labels),
             config.language,
-            _NUM_KEYWORD_CLIPS,
+            max(_FEWEST_CLIPS, round(_KEYWORD_CLIPS * config.clips_per_word)),
             unknown=True,
-            num_unknown_clips=_NUM_NEAR_CLIPS,
+            num_unknown_clips=config.clips_per_word,
         )
     except UserError as error:
         logging.info("no synthetic words like the keywords are added: %s", error)
