@@ -54,11 +54,21 @@ class Config(ClassifierConfig):
     unknown: bool = field(False, "add the class _unknown_ for all other words")
     silence: bool = field(False, "add the class _silence_ for noise without speech")
     unknown_ratio: float = field(
-        1.0, "largest size of _unknown_ in training, as a multiple of the average clips per keyword", minimum=0.1
+        0.0,
+        "size of _unknown_ in training, as a multiple of the average clips per keyword; 0: 1, with --speech_dir alone as"
+        " large as all keywords together",
+        minimum=0,
     )
     speech_dir: str = field(
         "",
-        "folder of general speech; its excerpts fill up _unknown_ in training to --unknown_ratio (needs --unknown)",
+        "folder of general speech for _unknown_ (needs --unknown); beside recordings of other words it fills up training"
+        " to --unknown_ratio",
+    )
+    near_fraction: float = field(
+        0.0,
+        "with --unknown: fraction of the training clips that is synthetic, words like the keywords and keywords",
+        minimum=0,
+        maximum=0.9,
     )
     unseen_words: tuple[str, ...] = field(
         (), "other words excluded from training and validation, to test the rejection of unseen words"
@@ -77,7 +87,7 @@ class Config(ClassifierConfig):
     )
     num_folds: int = field(5, "number of folds, with --split_rule=folds", minimum=3)
     fold: int = field(0, "fold used as the test split; the next fold is validation", minimum=0)
-    language: str = field("en", "language of the synthetic corpus, an espeak-ng code")
+    language: str = field("en", "language of synthetic speech, an espeak-ng code")
     clips_per_word: int = field(300, "clips per word in the synthetic corpus", minimum=10)
     recorded_fraction: float = field(
         0.5,

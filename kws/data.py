@@ -14,7 +14,7 @@ from common.augmentation import waveform as augment
 from common.corpora import manifest as manifests
 from common.data import noise_bank, shards
 from common.distribution import strategy, workers
-from kws import recordings
+from kws import other_words, recordings
 from kws.config import Config
 
 _MAX_NOISE_CLIPS = 2000
@@ -88,6 +88,8 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
     table = recordings.labelled(config, table, noises, trained)
     if config.split_rule == "random":
         table = recordings.split_at_random(table, config.seed)
+    if not trained:
+        table = other_words.with_near_words(config, other_words.balanced(config, table))
     table = recordings.with_recorded_share(config, table)
     return Corpus(config, table, noises, unseen, Path(shards_dir))
 

@@ -13,6 +13,7 @@ are still processed, and the exit code is 2.
 
 import contextlib
 import itertools
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,11 +32,15 @@ from common.cli.guard import Guard
 from common.cli.json_list import JsonList
 from common.files.names import plain_name
 from kws import acceptance
-from kws.config import TASK, Config
+from kws.config import TASK, UNKNOWN, Config
 from kws.inference import Detection, KeywordSpotter
 
 _CLIPS_AT_ONCE = 256
 _NUM_SHOWN = 3
+_CLOSED_SET = (
+    "the model knows no words but its keywords, so expect false detections in running speech; to teach it others, train"
+    " with --unknown --speech_dir=<folder of speech>"
+)
 
 
 class Clip(NamedTuple):
@@ -94,6 +99,7 @@ def answer(
 ) -> None:
     """Write the predictions in input order; clips are batched, and a timeline waits for the clips before it."""
     clips: list[Clip] = []
+    hints = [] if UNKNOWN in spotter.labels else [_CLOSED_SET]
 
     def predict_clips() -> None:
         for clip, found in classify(guard, spotter, clips):
@@ -107,6 +113,8 @@ def answer(
             first = next(blocks)
             if spotter.is_long(first):
                 predict_clips()
+                while hints:
+                    logging.warning(hints.pop())
                 whole = itertools.chain([first], blocks)
                 writer.timeline(name, spotter.stream(whole, hop_seconds=hop_seconds))
             else:

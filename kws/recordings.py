@@ -12,10 +12,9 @@ from common import corpora
 from common.corpora import noise, splits
 from common.corpora.speech_commands import BACKGROUND_NOISE
 from common.errors import UserError, nearest
+from kws import other_words
 from kws.config import COMMAND_WORDS, SILENCE, TASK, UNKNOWN, Config
 from kws.folders import folders_of
-
-_SPEECH_EXCERPT = 1.5  # length in clips
 
 
 def index(config: Config, download: bool) -> list[pd.DataFrame]:
@@ -64,7 +63,7 @@ def check_words(config: Config, table: pd.DataFrame, trained: bool) -> None:
     if len(config.labels) < 2:
         raise UserError(
             f'the only class is "{config.labels[0]}", expected at least two; add recordings of another word, use'
-            " --unknown with recordings of other words, or use --silence with noise"
+            " --unknown with --speech_dir or recordings of other words, or use --silence with noise"
         )
     available = set(table["label"])
     where = config.data_dir or config.corpus
@@ -83,21 +82,29 @@ def check_words(config: Config, table: pd.DataFrame, trained: bool) -> None:
 
 
 def labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame, trained: bool = False) -> pd.DataFrame:
-    """Select the rows of the model's classes and set their `label` to the class; see `data.load_corpus`.
+    """Select the rows of the model's classes and set their `label` to the class; for `trained` see `data.load_corpus`.
 
     Raises:
-        UserError: A class has no recordings.
+        UserError: There is nothing to make `_unknown_` or `_silence_` of.
     """
     parts = [table[table["label"].isin(config.words)]]
     others = table[~table["label"].isin({*config.words, SILENCE, BACKGROUND_NOISE})]
     if config.unknown:
         others = others[~_is_excluded(config, others)]
-        if others.empty:
-            raise UserError("--unknown needs recordings of words that are not keywords; add some, or remove --unknown")
-        parts.append(_as_frequent(others.assign(label=UNKNOWN), parts[0], config, config.unknown_ratio))
-        if config.speech_dir:
-            num_wanted = round(_word_frequency(parts[0], "train", config) * config.unknown_ratio)
-            parts.append(_speech_excerpts(config, num_wanted - (parts[-1]["split"] == "train").sum()))
+        if len(others):
+            ratio = config.unknown_ratio or 1.0
+            parts.append(_as_frequent(others.assign(label=UNKNOWN), parts[0], config, ratio))
+            if config.speech_dir and not trained:
+                num_wanted = round(_word_frequency(parts[0], "train", config) * ratio)
+                num_missing = num_wanted - (parts[-1]["split"] == "train").sum()
+                parts.append(other_words.training_excerpts(config, num_missing))
+        elif not trained:
+            if not config.speech_dir:
+                raise UserError(
+                    "--unknown needs other words than the keywords; add recordings of some, or give a folder of speech"
+                    " with --speech_dir"
+                )
+            parts.append(other_words.split_excerpts(config, parts[0]))
     elif len(others):
         logging.info("%d recordings of %d other words are not used", len(others), others["label"].nunique())
     if config.silence:
@@ -118,16 +125,6 @@ def labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame, trained:
             silent = pd.concat(excerpts).assign(label=SILENCE)
         parts.append(_as_frequent(silent, parts[0], config))
     return pd.concat(parts, ignore_index=True)
-
-
-def _speech_excerpts(config: Config, num_excerpts: int) -> pd.DataFrame:
-    """Sample excerpts of `--speech_dir` as unknown words for training; complete keywords are rare in running speech."""
-    speech = noise.index(config.speech_dir, "--speech_dir")
-    # Each excerpt is later cropped to its loudest clip, which avoids pauses.
-    excerpts = noise.excerpts(speech, _SPEECH_EXCERPT * config.clip_seconds).assign(
-        label=UNKNOWN, split="train", corpus="speech"
-    )
-    return excerpts.sample(min(len(excerpts), max(0, num_excerpts)), random_state=0)
 
 
 def unseen(config: Config, table: pd.DataFrame) -> pd.DataFrame:

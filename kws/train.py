@@ -2,6 +2,8 @@
 
   python -m kws.train                                             synthetic words, no download
   python -m kws.train --corpus=folder --data_dir=my_words         your recordings: one folder per word
+  python -m kws.train --corpus=folder --data_dir=my_words --unknown --speech_dir=my_speech
+                                                                  your words in running speech
   python -m kws.train --corpus=speech_commands --data_dir=DIR     Google Speech Commands (--download fetches it)
 
 Run the same command again to resume an interrupted run.

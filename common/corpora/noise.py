@@ -26,9 +26,28 @@ def index(root: str | Path, purpose: str = "--noise_dir") -> pd.DataFrame:
     Raises:
         UserError: The folder is missing or has no readable audio, or an ESC-50 folder has none for training.
     """
+    known, reasons = _listed(root, purpose)
+    if "train" not in set(known["split"]):
+        if _is_esc50(root):
+            raise UserError(f"{purpose}: {root} has no readable recordings for training; first error: {reasons[0]}")
+        logging.info("%s: too few recordings to split; all are used for training", root)
+        known = known.assign(split="train")
+    return known
+
+
+def recordings(root: str | Path, purpose: str) -> pd.DataFrame:
+    """List recordings as `index` does, without filling an empty training split."""
+    return _listed(root, purpose)[0]
+
+
+def _is_esc50(root: str | Path) -> bool:
+    return (Path(configs.expanded(str(root))) / "meta" / "esc50.csv").exists()
+
+
+def _listed(root: str | Path, purpose: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the readable recordings of a folder with their durations, and the errors of the others."""
     root = Path(configs.expanded(str(root)))
-    is_esc50 = (root / "meta" / "esc50.csv").exists()
-    listed = esc50.index(root) if is_esc50 else manifest.recordings_below(root, purpose)
+    listed = esc50.index(root) if _is_esc50(root) else manifest.recordings_below(root, purpose)
     known, reasons = _measured(listed)
     if known.empty:
         raise UserError(
@@ -36,12 +55,7 @@ def index(root: str | Path, purpose: str = "--noise_dir") -> pd.DataFrame:
             f" first error: {reasons[0]}"
         )
     _tell(str(root), reasons)
-    if "train" not in set(known["split"]):
-        if is_esc50:
-            raise UserError(f"{purpose}: {root} has no readable recordings for training; first error: {reasons[0]}")
-        logging.info("%s: too few recordings to split; all are used for training", root)
-        known = known.assign(split="train")
-    return known
+    return known, reasons
 
 
 def measured(rows: pd.DataFrame, where: str) -> pd.DataFrame:

@@ -178,6 +178,17 @@ def test_a_long_recording_gives_a_timeline(run_dir, tmp_path, rng, capsys):
     assert [item["start"] for item in found] == sorted(item["start"] for item in found)
 
 
+def test_a_model_without_other_words_says_so_once_on_long_recordings(run_dir, tmp_path, rng, capsys, caplog):
+    for name, seconds in (("clip", 1), ("long", 5), ("longer", 6)):
+        soundfile.write(tmp_path / f"{name}.wav", rng.normal(0, 0.01, seconds * RATE), RATE)
+    run(predict, f"--run_dir={run_dir}", str(tmp_path / "clip.wav"))
+    assert "false detections" not in caplog.text
+    run(predict, f"--run_dir={run_dir}", str(tmp_path / "long.wav"), str(tmp_path / "longer.wav"))
+    hints = [record.getMessage() for record in caplog.records if "false detections" in record.getMessage()]
+    assert len(hints) == 1
+    assert "--unknown --speech_dir" in hints[0]
+
+
 def test_predict_says_what_is_rejected_at_the_stored_or_a_given_threshold(run_dir, tmp_path, rng, capsys):
     # Two words at once: no model is wholly sure of one.
     soundfile.write(tmp_path / "a.wav", 0.5 * whistle("low", rng) + 0.5 * whistle("rising", rng), RATE)
