@@ -30,7 +30,7 @@ import pandas as pd
 import tensorflow as tf
 
 from common import config as configs
-from common import files
+from common import files, run_folders
 from common.corpora import fingerprint
 from common.distribution import workers
 from common.errors import UserError
@@ -38,11 +38,6 @@ from common.files import arrays, locks, tables, weights
 
 # Files with the progress of a run, which workers copy from the chief.
 _SHARED = ("config.json", "metrics.json", "model.keras", "backup/state.npz")
-# Files that a training would overwrite in a folder that is not a run directory.
-_REPLACED = (
-    *("metrics.json", "corpus.json", "threshold.json", "history.csv", "history.png", "model.keras", "rejected.csv"),
-    *("example.wav", "example", "samples", "backup", "tensorboard", "embedding", "teachers"),
-)
 # Counters in a backup, in addition to the history, the best value and the state of the model.
 _COUNTS = ("skipped_batches", "restores", "clean_from")
 
@@ -111,13 +106,8 @@ def check_folder(folder: str | Path) -> None:
     folder = Path(folder)
     if workers.worker_index():
         return
-    there = [name for name in _REPLACED if (folder / name).exists()] + [path.name for path in folder.glob("test_*.*")]
-    if there and not (folder / "config.json").exists():
-        raise UserError(
-            f"{folder / there[0]} exists but {folder} is not a run: config.json is missing; use another --run_dir"
-        )
+    run_folders.check_usable(folder)
     if not (folder / "metrics.json").exists():
-        files.check_writable(folder)
         locks.acquire(folder)
 
 
@@ -159,8 +149,6 @@ def start(
 
 def _open(folder: Path, config: configs.TrainingConfig, task: str, variant: str, resume: bool = True) -> Run:
     config_path = folder / "config.json"
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--run_dir: {folder} is a file; expected a folder")
     if config_path.exists() and not resume:
         renamed = folder.with_name(f"{folder.name}.{time.strftime('%Y%m%d-%H%M%S')}")
         folder.rename(renamed)
@@ -168,14 +156,7 @@ def _open(folder: Path, config: configs.TrainingConfig, task: str, variant: str,
     if not config_path.exists():
         configs.save(config, task, variant, config_path)
         return Run(folder, config)
-    saved = configs.to_dict(configs.load(type(config), task, config_path))
-    wanted = configs.to_dict(config)
-    changes = [f"{name}={saved[name]} (now {wanted[name]})" for name in wanted if saved[name] != wanted[name]]
-    if changes:
-        raise UserError(
-            f"{folder} was trained with {', '.join(changes)}; use another --run_dir, the same flags, or --noresume to start"
-            " over"
-        )
+    run_folders.refuse_changes(folder, configs.load(type(config), task, config_path), config)
     return _load_progress(Run(folder, config))
 
 
@@ -338,9 +319,7 @@ def load_weights(model: keras.Model, folder: str | Path) -> None:
     Raises:
         UserError: The file is missing, damaged, or belongs to another network.
     """
-    path = Path(folder) / "model.keras"
-    if not path.exists():
-        raise UserError(f"{path} does not exist: the run has not completed an epoch yet; train it first")
+    path = run_folders.weights_of(folder)
     try:
         weights.check(path)
         model.load_weights(path)

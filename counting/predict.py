@@ -22,7 +22,7 @@ import numpy as np
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import files, startup
+from common import files, run_folders, startup
 from common.audio import sliding
 from common.audio.sources import AudioSource
 from common.cli import app, inputs, outputs
@@ -52,7 +52,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Predict for every file named on the command line."""
     named = list(inputs.recordings(arguments))
-    config = configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
+    config = run_folders.load(Config, TASK, flags.run_dir)
     sliding.check_hop(flags.hop_seconds, config.clip_seconds)
     plot_paths: list[Path | None] = [None] * len(named)
     writing = contextlib.nullcontext()

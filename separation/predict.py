@@ -16,7 +16,7 @@ from pathlib import Path
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import files, startup
+from common import files, run_folders, startup
 from common.audio import formats, sources, writer
 from common.cli import app, inputs, outputs
 from common.cli import flags as shared_flags
@@ -90,7 +90,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Separate every song named on the command line."""
     written = outputs.Outputs(flags.output_dir, "separation.predict", flags)
     named = written.not_own(inputs.recordings(arguments), arguments)
-    config = configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
+    config = run_folders.load(Config, TASK, flags.run_dir)
     names = [*chosen_stems(config.stems, flags.stems), *((RESIDUAL,) if flags.residual else ())]
     subtype = ENCODINGS[flags.encoding] if flags.output_format in ("wav", "flac") else None
     writer.format_of(path_of(flags, "track", "stem"), subtype)
