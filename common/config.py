@@ -192,7 +192,11 @@ def is_path(name: str) -> bool:
 
 
 def understand(flag_values: FlagValues) -> None:
-    """Expand `~` in flags that are paths, and compose the accents of names in lists."""
+    """Expand `~` in flags that are paths, and compose the accents of names in lists.
+
+    Raises:
+        UserError: A number is not finite; every bound of absl lets NaN through.
+    """
     for name in flag_values:
         flag = flag_values[name]
         if is_former_name(flag_values, name):
@@ -201,6 +205,8 @@ def understand(flag_values: FlagValues) -> None:
             flag.value = expanded(flag.value)
         elif isinstance(flag.value, list):
             flag.value = list(composed(flag.value))
+        elif isinstance(flag.value, float) and not math.isfinite(flag.value):
+            raise UserError(f"--{name}: expected a finite number, got {flag.value}")
 
 
 def define_flags(flag_values: FlagValues, variants: Mapping[str, TrainingConfig]) -> None:

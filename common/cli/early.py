@@ -71,7 +71,9 @@ def _check_folders(config: configs.TrainingConfig) -> None:
     for item in dataclasses.fields(config):
         path = getattr(config, item.name)
         if configs.is_path(item.name) and item.name != "data_dir" and path and not os.path.isdir(path):
-            raise UserError(f"--{item.name}: {path} is not a folder; expected {item.metadata['help']}")
+            raise UserError(
+                f"--{item.name}: {path} is not a folder; check the path (--{item.name} is the {item.metadata['help']})"
+            )
 
 
 def check_evaluation(task: str, config_class: type[ConfigType], flags: FlagValues) -> None:
