@@ -208,7 +208,11 @@ def is_path(name: str) -> bool:
 
 
 def understand(flag_values: FlagValues) -> None:
-    """Expand `~` in flags that are paths, and compose the accents of names in lists."""
+    """Expand `~` in flags that are paths, and compose the accents of names in lists.
+
+    Raises:
+        UserError: A number is not finite; every bound of absl lets NaN through.
+    """
     for name in flag_values:
         flag = flag_values[name]
         if is_former_name(flag_values, name):
@@ -217,6 +221,8 @@ def understand(flag_values: FlagValues) -> None:
             flag.value = expanded(flag.value)
         elif isinstance(flag.value, list):
             flag.value = list(composed(flag.value))
+        elif isinstance(flag.value, float) and not math.isfinite(flag.value):
+            raise UserError(f"--{name}: expected a finite number, got {flag.value}")
 
 
 def define_flags(flag_values: FlagValues, variants: Mapping[str, TrainingConfig]) -> None:
@@ -382,6 +388,7 @@ def load(config_class: type[ConfigType], task: str, path: str | Path) -> ConfigT
     Raises:
         UserError: The file is missing, is not JSON, is of another task, or holds an unknown key or value.
     """
+    refuse_file(Path(path).parent)
     try:
         saved = files.read_json(path, "train again with another --run_dir")
     except FileNotFoundError as error:
@@ -395,3 +402,15 @@ def load(config_class: type[ConfigType], task: str, path: str | Path) -> ConfigT
             f'{path} belongs to the task "{saved.get("task")}", not "{task}"; give a run directory of {task}'
         )
     return from_dict(config_class, saved["config"], str(path))
+
+
+def refuse_file(run_dir: Path) -> None:
+    """Refuse a file where a run directory is expected; name the run if the file is one of it.
+
+    Raises:
+        UserError: It is a file.
+    """
+    if run_dir.is_file():
+        run = next((folder for folder in run_dir.parents if (folder / "config.json").is_file()), None)
+        hint = f"give its folder: --run_dir={run}" if run else "give the folder that a training made"
+        raise UserError(f"--run_dir: {run_dir} is a file, expected a run directory; {hint}")

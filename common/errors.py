@@ -87,3 +87,13 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(name, list(valid), n=1)
     return f' Did you mean "{close[0]}"?' if close else ""
+
+
+def install_hint(extra: str) -> str:
+    """Return how to install an optional part: by pip where Quartet is a package, by `make setup` in a clone.
+
+    Example:
+        >>> install_hint("speech")
+        "install the extra speech: pip install 'quartet-audio[speech]', or in a clone of the project: make setup"
+    """
+    return f"install the extra {extra}: pip install 'quartet-audio[{extra}]', or in a clone of the project: make setup"

@@ -19,7 +19,6 @@ import contextlib
 import dataclasses
 import json
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ import pandas as pd
 import tensorflow as tf
 
 from common import config as configs
-from common import files
+from common import files, run_folders
 from common.corpora import fingerprint
 from common.distribution import workers
 from common.errors import UserError
@@ -40,11 +39,6 @@ from common.files import arrays, locks, tables, weights
 
 # Files with the progress of a run, which workers copy from the chief.
 _SHARED = ("config.json", "metrics.json", "model.keras", "backup/state.npz")
-# Files that a training would overwrite in a folder that is not a run directory.
-_REPLACED = (
-    *("metrics.json", "corpus.json", "threshold.json", "history.csv", "history.png", "model.keras", "rejected.csv"),
-    *("excerpts.npz", "example.wav", "example", "samples", "backup", "tensorboard", "embedding", "teachers"),
-)
 # Counters in a backup, in addition to the history, the best value and the state of the model.
 _COUNTS = ("skipped_batches", "restores", "clean_from")
 
@@ -113,13 +107,8 @@ def check_folder(folder: str | Path) -> None:
     folder = Path(folder)
     if workers.worker_index():
         return
-    there = [name for name in _REPLACED if (folder / name).exists()] + [path.name for path in folder.glob("test_*.*")]
-    if there and not (folder / "config.json").exists():
-        raise UserError(
-            f"{folder / there[0]} exists but {folder} is not a run: config.json is missing; use another --run_dir"
-        )
+    run_folders.check_usable(folder)
     if not (folder / "metrics.json").exists():
-        files.check_writable(folder)
         locks.acquire(folder)
 
 
@@ -161,8 +150,6 @@ def start(
 
 def _open(folder: Path, config: configs.TrainingConfig, task: str, variant: str, resume: bool = True) -> Run:
     config_path = folder / "config.json"
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--run_dir: {folder} is a file; expected a folder")
     if config_path.exists() and not resume:
         renamed = folder.with_name(f"{folder.name}.{time.strftime('%Y%m%d-%H%M%S')}")
         folder.rename(renamed)
@@ -170,30 +157,8 @@ def _open(folder: Path, config: configs.TrainingConfig, task: str, variant: str,
     if not config_path.exists():
         configs.save(config, task, variant, config_path)
         return Run(folder, config)
-    changes = _changes(configs.load(type(config), task, config_path), config)
-    if changes:
-        raise UserError(
-            f"{folder} was trained with {', '.join(changes)}; use another --run_dir, the same flags, or --noresume to start"
-            " over"
-        )
+    run_folders.refuse_changes(folder, configs.load(type(config), task, config_path), config)
     return _load_progress(Run(folder, config))
-
-
-def _changes(earlier: configs.TrainingConfig, now: configs.TrainingConfig) -> list[str]:
-    """Describe the fields in which two configurations differ; two spellings of the same path are equal."""
-    before, after = configs.to_dict(earlier), configs.to_dict(now)
-    return [
-        f"{name}={before[name]} (now {after[name]})"
-        for name in after
-        if before[name] != after[name] and not (configs.is_path(name) and _is_same_path(before[name], after[name]))
-    ]
-
-
-def _is_same_path(one: str, other: str) -> bool:
-    try:
-        return os.path.realpath(one) == os.path.realpath(other)
-    except ValueError:  # A damaged configuration may contain characters that no path has.
-        return False
 
 
 def _compare_corpus(run: Run, now: dict) -> None:
@@ -355,9 +320,7 @@ def load_weights(model: keras.Model, folder: str | Path) -> None:
     Raises:
         UserError: The file is missing, damaged, or belongs to another network.
     """
-    path = Path(folder) / "model.keras"
-    if not path.exists():
-        raise UserError(f"{path} does not exist: the run has not completed an epoch yet; train it first")
+    path = run_folders.weights_of(folder)
     try:
         weights.check(path)
         model.load_weights(path)

@@ -2,18 +2,20 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from common import config as configs
 from common import corpora
-from common.config import field
+from common.config import AUTO, field
 from common.encoders import ENCODERS
 from common.encoders.config import ClassifierConfig
 from common.errors import UserError, nearest
 
 TASK = "counting"
 MODELS = tuple(ENCODERS)
-HEADS = ("sex", "class", "ordinal", "poisson")
+HEADS = (AUTO, "sex", "class", "ordinal", "poisson")
 PREPARED = "prepared"
 COUNTING_CORPORA = corpora.names(TASK)
 # The fields that a prepared set of mixtures depends on.
@@ -93,9 +95,9 @@ class Config(ClassifierConfig):
     test_mixtures: int = field(3000, "mixtures per test condition; the same for every --seed", minimum=30)
 
     head: str = field(
-        "sex",
-        "output of the model; sex: numbers of women and men; class: the count; ordinal: more than 1, more than 2, …;"
-        " poisson: a rate",
+        AUTO,
+        "output of the model; sex: numbers of women and men; class: the count; auto: sex if the sex of every speaker is"
+        " known, else class; ordinal: more than 1, more than 2, …; poisson: a rate",
         choices=HEADS,
         group="model",
     )
@@ -142,15 +144,21 @@ class Config(ClassifierConfig):
 
     @property
     def known_sexes(self) -> tuple[tuple[int, int], ...] | None:
-        """The numbers of women and men of each label; None if labels are counts."""
-        return self.sexes if self.head == "sex" else None
+        """The numbers of women and men of each label; None if labels are counts. Before the corpus is known, `auto` is `sex`."""
+        return self.sexes if self.head in (AUTO, "sex") else None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of the outputs: counts, or with the head `sex` one letter per speaker (`FFM`), `-` for nobody."""
-        if self.head == "sex":
+        if self.known_sexes:
             return tuple("F" * female + "M" * male or "-" for female, male in self.sexes)
         return tuple(str(count) for count in self.counts)
+
+
+def settings_of(config: Config) -> dict[str, Any]:
+    """Return the values of `PREPARED_FIELDS`, as in a JSON file."""
+    values = configs.to_dict(config)
+    return {name: values[name] for name in PREPARED_FIELDS}
 
 
 def label_totals(counts: Sequence[int], sexes: Sequence[tuple[int, int]] | None) -> tuple[int, ...]:

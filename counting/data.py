@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import corpora, other_corpus
+from common import other_corpus
 from common.corpora import manifest, noise, prepared_mixtures
 from common.data import excerpts, noise_bank, shards, speech_bank
 from common.distribution import strategy, workers
 from common.errors import UserError
 from common.seeds import stream_seed
-from counting import mixing
-from counting.config import PREPARED, TASK, Config
+from counting import mixing, recordings
+from counting.config import PREPARED, Config
 
 _MODULES = {"synthetic": "utterances", "librispeech": "librispeech", "folder": "speaker_folders"}
 _MAX_NOISE_SECONDS = 2000
@@ -33,7 +33,7 @@ class Corpus:
     """The recordings of a configuration.
 
     Attributes:
-        config: The configuration.
+        config: The configuration; a head `auto` is replaced by the one that the corpus allows.
         manifest: One row per recording of a speaker, or with `--corpus=prepared` one row per mixture.
         noise: Recordings of background noise, with splits and durations; may be empty.
         shards_dir: Folder of the decoded recordings.
@@ -68,18 +68,8 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
     Raises:
         UserError: A folder is missing or has no recordings, or the corpus cannot be downloaded.
     """
-    table = corpora.index(
-        TASK,
-        config.corpus,
-        config.data_dir,
-        download=download,
-        subsets=config.subsets,
-        language=config.language,
-        num_speakers=config.num_voices,
-        utterances_per_speaker=config.utterances_per_voice,
-        clip_seconds=config.clip_seconds,
-        sexes_needed=config.head == "sex",
-    )
+    table = recordings.index(config, download=download)
+    config = recordings.with_head(config, table)
     noises = noise.index(Path(config.noise_dir)) if config.noise_dir else table.iloc[:0]
     return Corpus(config, table, noises, Path(shards_dir))
 
@@ -276,9 +266,9 @@ def label_indices(config: Config, truth: np.ndarray) -> np.ndarray:
         UserError: A count is outside the model's range.
     """
     keys = [tuple(row) for row in truth.tolist()]
-    if config.head != "sex":
+    if config.known_sexes is None:
         keys = [(sum(key),) for key in keys]
-    known = config.sexes if config.head == "sex" else tuple((count,) for count in config.counts)
+    known = config.known_sexes or tuple((count,) for count in config.counts)
     index = {key: position for position, key in enumerate(known)}
     outside = [key for key in keys if key not in index]
     if outside:

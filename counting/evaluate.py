@@ -16,9 +16,9 @@ from absl import flags as absl_flags
 
 from common import config as configs
 from common import startup
-from common.cli import app, outputs
+from common.cli import app, early, outputs
 from common.cli import flags as shared_flags
-from counting.config import COUNTING_CORPORA, TASK
+from counting.config import COUNTING_CORPORA, TASK, Config
 
 _BESIDE = ("confusion.csv", "confusion.png", "sex_confusion.csv", "sex_confusion.png", "conditions.png", "mistakes.csv")
 
@@ -50,6 +50,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
+    early.check_evaluation(TASK, Config, flags)
     output = outputs.evaluation_file(flags, _BESIDE)
     startup.load_tensorflow()
     from common import files

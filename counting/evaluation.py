@@ -120,7 +120,7 @@ def evaluate_split(
         if (totals == count).any()
     }
     figures["confusion"] = metrics.confusion(targets, predicted - config.min_speakers, names).to_numpy()
-    if config.head == "sex" and data.knows_sexes(split):
+    if config.known_sexes and data.knows_sexes(split):
         figures |= sex_figures(config, truth, np.stack([predictions["female"], predictions["male"]], axis=1))
     figures["protocol"] = _protocol(config, split, train_speakers, len(truth))
     sources = functools.partial(data.evaluated_files, config, split, num_examples=num_examples)

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 
 from common import config as configs
 from common import startup
-from common.cli import app, export
+from common.cli import app, early, export
 from common.cli import flags as shared_flags
-from counting.config import COUNTING_CORPORA, TASK
+from counting.config import COUNTING_CORPORA, TASK, Config
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -31,6 +31,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Export and compare as the flags say."""
     app.refuse_arguments(arguments)
     export.check_formats(flags.formats)
+    early.check_export(TASK, Config, flags)
     startup.load_tensorflow()
     from counting import exporting
 

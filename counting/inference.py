@@ -5,13 +5,19 @@ recording gets a timeline, computed as the audio arrives.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from common import audio
+from common import arguments, audio
 from common.audio.sliding import WindowModel
 from counting.config import count_matrix
+
+# Windows whose median a timeline takes; measured in counting/RESULTS.md.
+SMOOTHING_SECONDS = 1.0
+LONGEST_SMOOTHING_SECONDS = 60.0
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -83,7 +89,7 @@ class SpeakerCounter(WindowModel):
         """
         waveform = self.waveform(source, sample_rate)
         clips = self.clips([waveform])
-        (prediction,) = self._predictions(clips, self.outputs(clips))
+        (prediction,) = self._predictions([audio.is_silent(clips[0])], self.outputs(clips))
         return dataclasses.replace(prediction, end=len(waveform) / self.sample_rate)
 
     def timeline(
@@ -93,6 +99,7 @@ class SpeakerCounter(WindowModel):
         *,
         hop_seconds: float = 0.25,
         merge: bool = True,
+        smoothing_seconds: float = SMOOTHING_SECONDS,
     ) -> Iterator[SpeakerCount]:
         """Count the speakers in a recording of any length, which is read lazily.
 
@@ -101,19 +108,26 @@ class SpeakerCounter(WindowModel):
             sample_rate: As for `predict`.
             hop_seconds: Time between two windows; at most the length of a clip.
             merge: Whether to merge consecutive segments with the same prediction.
+            smoothing_seconds: Length of the median filter over the probabilities of the windows; 0 for none.
 
         Returns:
             Iterator over consecutive segments that cover the whole recording.
 
         Raises:
-            UserError: `hop_seconds` is out of range. As for `predict`; a file raises it while it is read.
+            UserError: `hop_seconds` or `smoothing_seconds` is out of range. As for `predict`; a file raises it while it is
+                read.
         """
-        self.hop_samples(hop_seconds)
+        self.lookahead_seconds(hop_seconds, smoothing_seconds)
         blocks = self.blocks(source, sample_rate, hop_seconds=hop_seconds)
-        return self.stream(blocks, hop_seconds=hop_seconds, merge=merge)
+        return self.stream(blocks, hop_seconds=hop_seconds, merge=merge, smoothing_seconds=smoothing_seconds)
 
     def stream(
-        self, blocks: Iterable[np.ndarray], *, hop_seconds: float = 0.25, merge: bool = True
+        self,
+        blocks: Iterable[np.ndarray],
+        *,
+        hop_seconds: float = 0.25,
+        merge: bool = True,
+        smoothing_seconds: float = SMOOTHING_SECONDS,
     ) -> Iterator[SpeakerCount]:
         """Count the speakers in a stream.
 
@@ -121,20 +135,29 @@ class SpeakerCounter(WindowModel):
             blocks: Consecutive waveforms `(samples,)` of any length, float32 at the model's rate.
             hop_seconds: Time between two windows; at most the length of a clip.
             merge: Whether to merge consecutive segments with the same prediction.
+            smoothing_seconds: As for `timeline`.
 
         Yields:
             For each window its prediction, for the segment of `hop_seconds` in the middle of the window. The first
             segment starts at the beginning of the recording, the last one ends at its end. Each is yielded with the
             block that contains the time `lookahead_seconds` after its end; a merged segment comes one hop later.
         """
-        segments = self._segments(blocks, self.hop_samples(hop_seconds))
+        num_around = _num_around(hop_seconds, smoothing_seconds)
+        segments = self._segments(blocks, self.hop_samples(hop_seconds), num_around)
         yield from merged(segments) if merge else segments
 
-    def lookahead_seconds(self, hop_seconds: float = 0.25) -> float:
-        """Return the delay from the end of a segment to its final prediction: half a window and half a hop."""
-        return (self.clip_seconds + hop_seconds) / 2
+    def lookahead_seconds(self, hop_seconds: float = 0.25, smoothing_seconds: float = SMOOTHING_SECONDS) -> float:
+        """Return the delay from the end of a segment to its final prediction.
 
-    def _segments(self, blocks: Iterable[np.ndarray], hop: int) -> Iterator[SpeakerCount]:
+        It is half a window and half a hop, and the hops to the last window of the median filter.
+
+        Raises:
+            UserError: An argument is out of range.
+        """
+        self.hop_samples(hop_seconds)
+        return (self.clip_seconds + hop_seconds) / 2 + _num_around(hop_seconds, smoothing_seconds) * hop_seconds
+
+    def _segments(self, blocks: Iterable[np.ndarray], hop: int, num_around: int) -> Iterator[SpeakerCount]:
         margin = (self.num_samples - hop) // 2
         first = end = total = 0
 
@@ -145,8 +168,12 @@ class SpeakerCounter(WindowModel):
                 yield block
 
         pending: SpeakerCount | None = None
-        for starts, waveforms, outputs in self.windows(counted(), hop):
-            for start, prediction in zip(starts.tolist(), self._predictions(waveforms, outputs), strict=True):
+        windows = (
+            Windows(starts, np.array(list(map(audio.is_silent, waveforms))), outputs)
+            for starts, waveforms, outputs in self.windows(counted(), hop)
+        )
+        for starts, silent, outputs in smoothed(windows, num_around):
+            for start, prediction in zip(starts.tolist(), self._predictions(silent, outputs), strict=True):
                 if pending is not None:
                     yield self._between(pending, first, end)
                     first = end
@@ -158,7 +185,7 @@ class SpeakerCounter(WindowModel):
     def _between(self, prediction: SpeakerCount, first: int, end: int) -> SpeakerCount:
         return dataclasses.replace(prediction, start=first / self.sample_rate, end=end / self.sample_rate)
 
-    def _predictions(self, waveforms: np.ndarray, outputs: np.ndarray) -> list[SpeakerCount]:
+    def _predictions(self, silent: Sequence[bool], outputs: np.ndarray) -> list[SpeakerCount]:
         """Return the prediction of each window, with start and end still to be set."""
         decided = decide(outputs, self.counts, self.sexes)
         names = ("count", "female", "male")
@@ -169,11 +196,62 @@ class SpeakerCounter(WindowModel):
         # In digital silence nobody speaks, and the model's output is arbitrary.
         nobody = 0 if self.sexes else None
         return [
-            SpeakerCount(0.0, 0.0, 0, nobody, nobody, 1.0)
-            if audio.is_silent(waveform)
-            else SpeakerCount(0.0, 0.0, *value, probability)
-            for waveform, value, probability in zip(waveforms, values, probabilities, strict=True)
+            SpeakerCount(0.0, 0.0, 0, nobody, nobody, 1.0) if is_silent else SpeakerCount(0.0, 0.0, *value, probability)
+            for is_silent, value, probability in zip(silent, values, probabilities, strict=True)
         ]
+
+
+class Windows(NamedTuple):
+    """A batch of windows: first samples `(batch,)`, whether digital silence `(batch,)`, outputs `(batch, labels)`."""
+
+    starts: np.ndarray
+    silent: np.ndarray
+    outputs: np.ndarray
+
+
+def _num_around(hop_seconds: float, smoothing_seconds: float) -> int:
+    """Return the number of windows on either side of a window that the median filter covers."""
+    smoothing_seconds = arguments.number("smoothing_seconds", smoothing_seconds, 0, LONGEST_SMOOTHING_SECONDS)
+    return round(smoothing_seconds / 2 / hop_seconds)
+
+
+def smoothed(batches: Iterable[Windows], num_around: int) -> Iterator[Windows]:
+    """Replace the outputs of each window by the median over the windows around it, as far as there are any.
+
+    The outputs of silent windows are arbitrary: they do not count in the median of others, and stay as they are.
+
+    Args:
+        batches: Consecutive windows, in batches of any size.
+        num_around: Windows on either side.
+
+    Yields:
+        Batches of the same windows, each as soon as all windows around it are known; the outputs of a window sum to 1.
+    """
+    if not num_around:
+        yield from batches
+        return
+    kept, first = None, 0
+    for batch in itertools.chain(batches, [None]):
+        if batch is not None:
+            kept = batch if kept is None else Windows(*map(np.concatenate, zip(kept, batch, strict=True)))
+        num_known = 0 if kept is None else len(kept.starts) - (num_around if batch is not None else 0)
+        if num_known > first:
+            medians = _medians(kept, num_around)
+            yield Windows(kept.starts[first:num_known], kept.silent[first:num_known], medians[first:num_known])
+            num_dropped = max(0, num_known - num_around)
+            kept, first = Windows(*(part[num_dropped:] for part in kept)), num_known - num_dropped
+
+
+def _medians(windows: Windows, num_around: int) -> np.ndarray:
+    """Return the median outputs around each window, shape `(batch, labels)`."""
+    heard = np.where(windows.silent[:, None], np.nan, windows.outputs)
+    padded = np.pad(heard, ((num_around, num_around), (0, 0)), constant_values=np.nan)
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * num_around + 1, axis=0)
+    medians = windows.outputs.copy()
+    medians[~windows.silent] = np.nanmedian(around[~windows.silent], axis=-1)
+    # The medians of all labels may be 0, for example of three labels that are certain in turn.
+    sums = medians.sum(axis=1, keepdims=True)
+    return np.where(sums > 0, medians / np.where(sums > 0, sums, 1), windows.outputs)
 
 
 def decide(

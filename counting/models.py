@@ -190,7 +190,7 @@ def compile_model(
     """
     totals = label_totals(config.counts, config.known_sexes)
     metrics = [CountMetric(totals, "accuracy"), CountMetric(totals, "mean_absolute_error")]
-    if config.head == "sex":
+    if config.known_sexes:
         metrics.append(keras.metrics.CategoricalAccuracy(name="sex_accuracy"))
     model.compile(
         optimizer=optimizer,

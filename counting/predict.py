@@ -5,8 +5,8 @@
   sox -d -t wav - | python -m counting.predict --run_dir runs/counting/default -
 
 A recording of up to 1.5 times the clip length of the model gets one count, from its loudest clip. A longer one gets a
-timeline: a line for each segment with the same prediction, then the largest number of speakers at once. It is streamed,
-so memory use does not depend on its length. Any audio format, sample rate and number of channels is accepted. A
+timeline: a line for each segment with the same prediction, then the largest number of speakers at once. The timeline is
+smoothed by a median filter (--smoothing_seconds). It is streamed, so memory use does not depend on its length. Any audio format, sample rate and number of channels is accepted. A
 recording that cannot be read is reported on standard error, the others are still processed, and the exit code is 2.
 An existing plot is replaced if this command made it from the same recording; other files only with --overwrite.
 """
@@ -22,7 +22,7 @@ import numpy as np
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import files, startup
+from common import files, run_folders, startup
 from common.audio import sliding
 from common.audio.sources import AudioSource
 from common.cli import app, inputs, outputs
@@ -42,6 +42,14 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_float(
         "hop_seconds", 0.25, "hop between windows of a long recording, in seconds", 0.01, 60.0, flag_values=flag_values
     )
+    absl_flags.DEFINE_float(
+        "smoothing_seconds",
+        inference.SMOOTHING_SECONDS,
+        "median filter over the windows of a long recording, in seconds; 0 for none",
+        0.0,
+        inference.LONGEST_SMOOTHING_SECONDS,
+        flag_values=flag_values,
+    )
     absl_flags.DEFINE_bool(
         "merge", True, "merge consecutive segments of a timeline with the same prediction", flag_values=flag_values
     )
@@ -52,7 +60,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Predict for every file named on the command line."""
     named = list(inputs.recordings(arguments))
-    config = configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
+    config = run_folders.load(Config, TASK, flags.run_dir)
     sliding.check_hop(flags.hop_seconds, config.clip_seconds)
     plot_paths: list[Path | None] = [None] * len(named)
     writing = contextlib.nullcontext()
@@ -69,7 +77,8 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
         for name, source, path in present:
             with guard.one(name):
                 drawn: list[SpeakerCount] = []
-                found = _noted(answer_recording(counter, source, flags.hop_seconds), drawn if path else None)
+                found = answer_recording(counter, source, flags.hop_seconds, flags.smoothing_seconds)
+                found = _noted(found, drawn if path else None)
                 writer.recording(name, inference.merged(found) if flags.merge else found)
                 if len(drawn) > 1:
                     draw(drawn, name, path)
@@ -90,7 +99,9 @@ def picture_path(folder: str | Path, number: int, name: str) -> Path:
     return Path(folder) / files.fitting_name(f"{number:03d}_{stem}", ".png")
 
 
-def answer_recording(counter: SpeakerCounter, source: AudioSource, hop_seconds: float) -> Iterator[SpeakerCount]:
+def answer_recording(
+    counter: SpeakerCounter, source: AudioSource, hop_seconds: float, smoothing_seconds: float
+) -> Iterator[SpeakerCount]:
     """Return the predictions for a recording: one for a clip, else one per segment.
 
     Raises:
@@ -100,7 +111,8 @@ def answer_recording(counter: SpeakerCounter, source: AudioSource, hop_seconds: 
     first = next(blocks)
     if not counter.is_long(first):
         return iter([counter.predict(first)])
-    return counter.stream(itertools.chain([first], blocks), hop_seconds=hop_seconds, merge=False)
+    whole = itertools.chain([first], blocks)
+    return counter.stream(whole, hop_seconds=hop_seconds, merge=False, smoothing_seconds=smoothing_seconds)
 
 
 def _noted(found: Iterator[SpeakerCount], into: list[SpeakerCount] | None) -> Iterator[SpeakerCount]:

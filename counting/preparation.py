@@ -2,8 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,18 +10,15 @@ import pandas as pd
 import tensorflow as tf
 
 from common import audio, files, progress, seeds
-from common import config as configs
 from common.corpora import manifest, prepared_mixtures
 from common.data import decoded, excerpts
 from common.errors import UserError
 from common.features import spectral
 from common.reporting import plots
 from counting import data, mixing
-from counting.config import PREPARED_FIELDS, Config
+from counting.config import Config, settings_of
 
 _AT_ONCE = 64
-_SETTINGS = "settings.json"
-_OTHERS = (prepared_mixtures.TABLE, "class_balance.png", "sexes.png", "examples.png")
 
 
 def prepare(
@@ -46,7 +41,7 @@ def prepare(
     """
     # Do not require sexes; the table has them if they are known.
     config = dataclasses.replace(config, head="class")
-    _check_place(config, folder)
+    prepared_mixtures.check_place(folder, settings_of(config))
     corpus = data.load_corpus(config, shards_dir, download=download)
     splits = {name: data.prepare_split(corpus, name) for name in sizes}
     _check_settings(config, folder, splits)
@@ -78,57 +73,16 @@ def _root(corpus: data.Corpus) -> Path:
     return Path(corpus.config.data_dir).absolute() if corpus.config.data_dir else Path.cwd()
 
 
-def _check_place(config: Config, folder: Path) -> None:
-    """Refuse a folder with files of another origin, and a folder inside the corpus or the noise folder."""
-    files.check_writable(folder)
-    if not (folder / _SETTINGS).exists():
-        there = [*folder.glob("Audio_*.wav"), *(path for name in _OTHERS if (path := folder / name).exists())]
-        if there:
-            raise UserError(f"{there[0]} was not written by this command; give another --output_dir")
-    place = Path(os.path.realpath(folder))
-    for name in ("data_dir", "noise_dir"):
-        source = getattr(config, name)
-        if source and Path(os.path.realpath(source)) in (place, *place.parents):
-            raise UserError(
-                f"--output_dir: {folder} is inside --{name}={source}, where mixtures would be read as recordings; give"
-                " a folder outside of it"
-            )
-
-
 def _check_settings(config: Config, folder: Path, splits: dict[str, data.Split]) -> None:
-    """Refuse a folder prepared with other settings or from other recordings; write the settings."""
-    values = configs.to_dict(config)
-    # A round trip through JSON, so that the values compare equal to those in the file.
-    settings = json.loads(json.dumps({name: values[name] for name in PREPARED_FIELDS}))
-    settings["recordings"] = {name: _fingerprint(split) for name, split in splits.items()}
-    path = folder / _SETTINGS
-    if path.exists():
-        hint = f"delete {folder} or give another --output_dir"
-        stored = files.read_json(path, hint)
-        if not isinstance(stored, dict):
-            raise UserError(f"{path} is not a JSON object with settings; {hint}")
-        # Earlier versions stored paths as they were given.
-        for name in filter(configs.is_path, PREPARED_FIELDS):
-            if isinstance(stored.get(name), str):
-                stored[name] = configs.absolute(stored[name])
-        if (
-            all(stored.get(name) == settings[name] for name in PREPARED_FIELDS)
-            and stored.get("recordings") != (settings["recordings"])
-        ):
-            raise UserError(
-                f"{folder} was prepared from other recordings than those now in {config.data_dir or config.corpus};"
-                " give another --output_dir"
-            )
-        changes = [
-            f"{name}={stored.get(name)} (now {settings[name]})"
-            for name in PREPARED_FIELDS
-            if stored.get(name) != settings[name]
-        ]
-        if changes:
-            raise UserError(
-                f"{folder} was prepared with {', '.join(changes)}; give another --output_dir, or the same flags"
-            )
-    files.write_json(path, settings)
+    """Refuse a folder prepared from other recordings; write the settings."""
+    recordings = {name: _fingerprint(split) for name, split in splits.items()}
+    stored = prepared_mixtures.read_settings(folder)
+    if stored is not None and stored.get("recordings") != recordings:
+        raise UserError(
+            f"{folder} was prepared from other recordings than those now in {config.data_dir or config.corpus};"
+            " give another --output_dir"
+        )
+    files.write_json(folder / prepared_mixtures.SETTINGS, {**settings_of(config), "recordings": recordings})
 
 
 def _fingerprint(split: data.Split) -> str:

@@ -20,10 +20,10 @@ from absl import flags as absl_flags
 
 from common import config as configs
 from common import startup
-from common.cli import app
+from common.cli import app, early
 from common.cli import flags as shared_flags
 from common.errors import UserError
-from counting.config import PREPARED, PREPARED_FIELDS, VARIANTS, Config
+from counting.config import PREPARED, PREPARED_FIELDS, TASK, VARIANTS, Config, settings_of
 
 _SIZES = (100_000, 10_000, 10_000)
 
@@ -50,6 +50,10 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     if config.corpus == PREPARED:
         raise UserError("--corpus=prepared: this command writes prepared mixtures, expected a corpus of speakers")
     sizes = parse_sizes(flags.sizes)
+    from common.corpora import prepared_mixtures  # loads pandas
+
+    prepared_mixtures.check_place(Path(flags.output_dir), settings_of(config))
+    early.check_recordings(TASK, config, flags)
     startup.load_tensorflow()
     from counting import preparation
 

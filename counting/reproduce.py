@@ -14,12 +14,13 @@ cuts.png (32 excerpts with true and predicted counts) next to the runs. Run the 
 import dataclasses
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from absl import flags as absl_flags
 
 from common import config as configs
 from common import startup
-from common.cli import app
+from common.cli import app, early
 from common.cli import flags as shared_flags
 from counting.config import TASK, VARIANTS
 
@@ -61,10 +62,17 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Reproduce as the flags say."""
     app.refuse_arguments(arguments)
+    from counting import published  # loads pandas
+
+    planned = published.plan(flags)
+    folder = Path(flags.output_dir or f"runs/{TASK}/reproduce{'_quick' if flags.quick else ''}")
+    for network, config in planned.items():
+        early.check_run(TASK, config, folder / network, flags)
+    early.check_recordings(TASK, next(iter(planned.values())), flags)
     startup.load_tensorflow()
     from counting import reproduction
 
-    reproduction.run(flags)
+    reproduction.run(planned, folder, flags)
 
 
 if __name__ == "__main__":

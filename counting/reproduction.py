@@ -2,7 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -11,58 +11,36 @@ import pandas as pd
 
 from common import config as configs
 from common import files, runs
-from common.errors import UserError, nearest
 from common.reporting import drawing, plots
 from common.training.options import Options
 from counting import data, evaluation, inference
-from counting.config import PREPARED, TASK, VARIANTS, Config
+from counting.config import Config
 from counting.models import load_model
+from counting.published import NETWORK_VARIANTS, PUBLISHED
 from counting.training import train_run
 
-# The report's two tables, of waveform and spectrogram networks. Accuracies are fractions; for spectrogram networks, the
-# report gives the largest training accuracy. Minutes are on a Colab GPU. The report describes M34-res but did not train
-# it.
-PUBLISHED = pd.DataFrame(
-    [
-        ("m3", 5923, 0.573, 0.7489, 0.631, 0.7395, 24.0),
-        ("m5", 37507, 0.384, 0.8308, 0.482, 0.7937, 36.0),
-        ("m11", 449059, 0.346, 0.8632, 0.902, 0.7367, 50.0),
-        ("m18", 924643, 0.313, 0.8672, 0.638, 0.7707, 80.0),
-        ("m34_res", np.nan, np.nan, np.nan, np.nan, np.nan, np.nan),
-        ("cnn_2d_1", 483, 0.889, 0.586, np.nan, np.nan, np.nan),
-        ("cnn_2d_2", 9795, 0.699, 0.6857, np.nan, np.nan, 28.6),
-        ("cnn_2d_4", 65571, 0.948, 0.542, np.nan, np.nan, np.nan),
-    ],
-    columns=["network", "parameters", "loss", "accuracy", "val_loss", "val_accuracy", "minutes"],
-).set_index("network")
-_VARIANTS = {name: f"report-{name.replace('cnn_2d', '2d').replace('_', '-')}" for name in PUBLISHED.index}
 _TITLES = {"m34_res": "M34-res", **{f"cnn_2d_{n}": f"2-D, {n} block{'s' * (n > 1)}" for n in (1, 2, 4)}}
-_QUICK = {"epochs": 2, "epoch_examples": 3200, "validation_mixtures": 600, "test_mixtures": 600}
 _NUM_CUTS = 32
 
 
-def run(flags: configs.FlagValues) -> None:
-    """Reproduce the report as the flags say."""
-    networks = choose_networks(flags.networks)
-    folder = Path(flags.output_dir or f"runs/{TASK}/reproduce{'_quick' if flags.quick else ''}")
-    changes = {"corpus": "librispeech", "keep_epoch": "last", **(_QUICK if flags.quick else {})}
-    changes |= configs.given(flags, VARIANTS["report"])
-    if changes["corpus"] == PREPARED:
-        raise UserError(
-            "--corpus=prepared: the report needs new mixtures in every epoch, expected a corpus of speakers"
-        )
+def run(planned: Mapping[str, Config], folder: Path, flags: configs.FlagValues) -> None:
+    """Reproduce networks of the report.
 
+    Args:
+        planned: The configuration of each network.
+        folder: Folder for the runs and the table.
+        flags: From `counting.reproduce`.
+    """
     measured, histories = {}, {}
-    for number, network in enumerate(networks, 1):
-        logging.info("%s: %d of %d", title(network), number, len(networks))
-        config = dataclasses.replace(VARIANTS[_VARIANTS[network]], **changes)
+    for number, (network, config) in enumerate(planned.items(), 1):
+        logging.info("%s: %d of %d", title(network), number, len(planned))
         options = Options(shards_dir=flags.shards_dir, download=flags.download)
-        run, _ = train_run(config, folder / network, _VARIANTS[network], options)
+        run, _ = train_run(config, folder / network, NETWORK_VARIANTS[network], options)
         histories[network] = runs.read_history(run.folder)
         measured[network] = run_figures(run, histories[network], flags.shards_dir)
         keras.backend.clear_session()
 
-    table = summarize(pd.DataFrame(measured).T, networks)
+    table = summarize(pd.DataFrame(measured).T, list(planned))
     described = protocol(config, flags.quick)
     text = markdown(table, described)
     with files.atomic_path(folder / "table.csv") as temporary:
@@ -74,21 +52,6 @@ def run(flags: configs.FlagValues) -> None:
     plots.save(cuts(folder / best[0], flags.shards_dir), folder / "cuts.png")
     print(text)
     print("written:", ", ".join(str(folder / name) for name in ("table.md", "table.csv", "curves.png", "cuts.png")))
-
-
-def choose_networks(names: Sequence[str] | None) -> list[str]:
-    """Return the networks named by `--networks`, or all, in the report's order.
-
-    Raises:
-        UserError: A network does not exist.
-    """
-    known = list(PUBLISHED.index)
-    if names is None:
-        return known
-    for name in names or [""]:
-        if name not in known:
-            raise UserError(f"--networks: expected any of {', '.join(known)}, got {name!r}.{nearest(name, known)}")
-    return [name for name in known if name in names]
 
 
 def title(network: str) -> str:

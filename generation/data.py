@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import corpora, other_corpus
+from common import other_corpus
 from common.audio import waveform
-from common.corpora import manifest, music_folder, splits
+from common.corpora import manifest
 from common.corpora.tracks import MIXTURE
 from common.data import decoded, shards, track_bank
 from common.data import excerpts as cuts
 from common.data.excerpts import Places
 from common.distribution import strategy, workers
-from common.errors import UserError, nearest
 from common.seeds import stream_seed
-from generation.config import TASK, Config
+from generation import recordings
+from generation.config import Config
 
 _STATISTICS_EXCERPTS = 256
 _EXPORT_EXCERPTS = 2
@@ -63,26 +63,8 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
     Raises:
         UserError: The folder is missing, has no music or none of a genre, or the download fails.
     """
-    songs = {"num_songs": config.num_songs, "seconds": config.song_seconds, "sample_rate": config.sample_rate}
-    table = corpora.index(TASK, config.corpus, config.data_dir, download=download, **songs)
-    table = _of_genres(table, config.genre)
-    if config.split_rule == "folds":
-        assigned = splits.assign_folds(
-            table.assign(speaker=music_folder.songs_of(table)), config.num_folds, config.fold
-        )
-        table = assigned.assign(speaker=table["speaker"])
+    table = recordings.index(config, download=download)
     return Corpus(config, table, Path(shards_dir))
-
-
-def _of_genres(table: pd.DataFrame, genres: tuple[str, ...]) -> pd.DataFrame:
-    found = sorted(set(table["label"]) - {""})
-    for genre in genres:
-        if genre not in found:
-            raise UserError(
-                f"--genre: there is no {genre!r}, only {', '.join(found) or 'tracks without a genre'}."
-                f"{nearest(genre, found)}"
-            )
-    return table[table["label"].isin(genres)].reset_index(drop=True) if genres else table
 
 
 def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Config:

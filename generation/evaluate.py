@@ -14,9 +14,10 @@ from absl import flags as absl_flags
 
 from common import config as configs
 from common import startup
-from common.cli import app, outputs
+from common.cli import app, early, outputs
 from common.cli import flags as shared_flags
-from generation.config import GENERATION_CORPORA, NUM_SAMPLES, TASK
+from generation import snapshots
+from generation.config import GENERATION_CORPORA, NUM_SAMPLES, TASK, Config
 
 _BESIDE = ("samples.png",)
 
@@ -32,10 +33,13 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate the run."""
     app.refuse_arguments(arguments)
+    early.check_evaluation(TASK, Config, flags)
+    if flags.epoch is not None:
+        snapshots.check(flags.run_dir, flags.epoch)
     output = outputs.evaluation_file(flags, _BESIDE)
     startup.load_tensorflow()
     from common import files
-    from generation import data, evaluation, snapshots
+    from generation import data, evaluation
     from generation.models import load_model
 
     config, model = load_model(flags.run_dir)

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 from common import config as configs
 from common import startup
-from common.cli import app, export
+from common.cli import app, early, export
 from common.cli import flags as shared_flags
-from generation.config import GENERATION_CORPORA, TASK
+from generation.config import GENERATION_CORPORA, TASK, Config
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -28,6 +28,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Export the run, and compare each export with the Keras model."""
     app.refuse_arguments(arguments)
     export.check_formats(flags.formats)
+    early.check_export(TASK, Config, flags)
     startup.load_tensorflow()
     from generation import exporting
 

@@ -17,7 +17,7 @@ import numpy as np
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import startup
+from common import run_folders, startup
 from common.audio import formats
 from common.cli import app, outputs
 from common.cli import flags as shared_flags
@@ -85,7 +85,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
 
 def _load(flags: configs.FlagValues) -> MusicGenerator:
     """Load the run; check it before TensorFlow is loaded, which takes seconds."""
-    configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
+    run_folders.load(Config, TASK, flags.run_dir)
     if flags.epoch is not None:
         snapshots.check(flags.run_dir, flags.epoch)
     startup.load_tensorflow()

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from common import config as configs
 from common import startup
-from common.cli import app
+from common.cli import app, early
 from common.cli import flags as shared_flags
 from generation.config import TASK, VARIANTS
 
@@ -28,7 +28,8 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Train a run and report it."""
     app.refuse_arguments(arguments)
-    configs.from_flags(flags, VARIANTS)  # report an invalid configuration before TensorFlow is loaded
+    config = configs.from_flags(flags, VARIANTS)
+    early.check_training(TASK, config, flags.run_dir or f"runs/{TASK}/{flags.variant}", flags)
     startup.load_tensorflow()
     from common.cli import train
     from generation import evaluation, training

@@ -12,16 +12,19 @@ turns); training time and speed, without validation; largest difference between 
 the Keras model.
 """
 
+import dataclasses
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import startup
-from common.cli import app
+from common import files, startup
+from common.cli import app, early
 from common.cli import flags as shared_flags
-from kws.config import MODELS, TASK, VARIANTS
+from common.errors import UserError, nearest
+from kws.config import MODELS, TASK, VARIANTS, Config
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -42,10 +45,49 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Compare as the flags say."""
     app.refuse_arguments(arguments)
+    folder = Path(flags.output_dir)
+    planned = plan(flags, folder)
+    files.check_writable(folder)
+    for name, config in planned.items():
+        early.check_run(TASK, config, folder / name, flags)
+    # All variants have the same corpus. The first one is no embedding of a variant that is still to be trained.
+    early.check_recordings(TASK, next(iter(planned.values())), flags)
     startup.load_tensorflow()
     from kws import comparison
 
-    comparison.run(flags)
+    comparison.run(planned, folder, flags)
+
+
+def plan(flags: configs.FlagValues, folder: Path) -> dict[str, Config]:
+    """Return the configuration of each variant, with the flags that were given.
+
+    The variant `embedding` comes last. Unless `--embedding` is given, it uses the first other variant with the same
+    clip length and sample rate.
+
+    Raises:
+        UserError: There is no such variant, a value is out of its range, or no variant can give the embedding.
+    """
+    for name in flags.variants:
+        if name not in VARIANTS:
+            raise UserError(
+                f"--variants: expected any of {', '.join(VARIANTS)}, got {name!r}.{nearest(name, VARIANTS)}"
+            )
+    given = configs.given(flags, VARIANTS["default"])
+    if "model" in given:
+        raise UserError("--model: each variant sets its own; choose variants with --variants")
+    embedding = {name: given.pop(name) for name in ("embedding", "fine_tune") if name in given}
+    planned = {}
+    for name in sorted(dict.fromkeys(flags.variants), key=lambda name: VARIANTS[name].model == "embedding"):
+        config = dataclasses.replace(VARIANTS[name], **given)
+        if config.model == "embedding":
+            clip = (config.num_samples, config.sample_rate)
+            sources = [other for other, taken in planned.items() if (taken.num_samples, taken.sample_rate) == clip]
+            if not sources and "embedding" not in embedding:
+                raise UserError("--variants=embedding alone needs --embedding, a run directory or a SavedModel")
+            embedding.setdefault("embedding", str(folder / sources[0]) if sources else "")
+            config = dataclasses.replace(config, **embedding)
+        planned[name] = config
+    return planned
 
 
 if __name__ == "__main__":

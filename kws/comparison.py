@@ -1,7 +1,7 @@
 """Comparison of all encoders: trains, exports and times each, and writes a table."""
 
-import dataclasses
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -9,11 +9,10 @@ import pandas as pd
 
 from common import config as configs
 from common import files, runs
-from common.errors import UserError, nearest
 from common.export import litert
 from common.training.options import Options
 from kws import data
-from kws.config import VARIANTS, Config
+from kws.config import Config
 from kws.exporting import export_run
 from kws.models import load_model
 from kws.training import train_run
@@ -21,15 +20,14 @@ from kws.training import train_run
 _ROUNDS = 100
 
 
-def run(flags: configs.FlagValues) -> None:
-    """Compare as the flags say."""
-    for name in flags.variants:
-        if name not in VARIANTS:
-            raise UserError(
-                f"--variants: expected any of {', '.join(VARIANTS)}, got {name!r}.{nearest(name, VARIANTS)}"
-            )
-    folder = Path(flags.output_dir)
-    planned = plan(flags, folder)
+def run(planned: Mapping[str, Config], folder: Path, flags: configs.FlagValues) -> None:
+    """Compare variants.
+
+    Args:
+        planned: The configuration of each variant.
+        folder: Folder for the runs and the table.
+        flags: From `kws.compare`.
+    """
     rows = []
     for number, (name, config) in enumerate(planned.items(), 1):
         logging.info("%s, %d of %d", name, number, len(planned))
@@ -44,30 +42,6 @@ def run(flags: configs.FlagValues) -> None:
     files.write_text(folder / "table.md", text)
     print(text)
     print(f"written: {folder / 'table.csv'}, {folder / 'table.md'}")
-
-
-def plan(flags: configs.FlagValues, folder: Path) -> dict[str, Config]:
-    """Return the configuration of each variant, with the flags that were given.
-
-    The variant `embedding` comes last. Unless `--embedding` is given, it uses the first other variant with the same
-    clip length and sample rate.
-    """
-    given = configs.given(flags, VARIANTS["default"])
-    if "model" in given:
-        raise UserError("--model: each variant sets its own; choose variants with --variants")
-    embedding = {name: given.pop(name) for name in ("embedding", "fine_tune") if name in given}
-    planned = {}
-    for name in sorted(dict.fromkeys(flags.variants), key=lambda name: VARIANTS[name].model == "embedding"):
-        config = dataclasses.replace(VARIANTS[name], **given)
-        if config.model == "embedding":
-            clip = (config.num_samples, config.sample_rate)
-            sources = [other for other, taken in planned.items() if (taken.num_samples, taken.sample_rate) == clip]
-            if not sources and "embedding" not in embedding:
-                raise UserError("--variants=embedding alone needs --embedding, a run directory or a SavedModel")
-            embedding.setdefault("embedding", str(folder / sources[0]) if sources else "")
-            config = dataclasses.replace(config, **embedding)
-        planned[name] = config
-    return planned
 
 
 def train_row(name: str, config: Config, run_dir: Path, shards_dir: str, download: bool) -> dict:

@@ -10,21 +10,21 @@ import pandas as pd
 from common import config as configs
 from common import files, runs
 from common.distribution import strategy, workers
-from common.errors import UserError
 from common.reporting import metrics
 from common.training.options import Options
 from kws import rejection
-from kws.config import TASK, VARIANTS
+from kws.config import Config
 from kws.training import train_run
 
 
-def run(flags: configs.FlagValues) -> None:
-    """Run every fold as the flags say."""
-    for name in ("fold", "split_rule", "unseen_words"):
-        if flags[name].present:
-            raise UserError(f"--{name}: cross-validation sets it for each fold; remove the flag")
-    config = dataclasses.replace(configs.from_flags(flags, VARIANTS), split_rule="folds")
-    folder = Path(flags.output_dir or f"runs/{TASK}/{flags.variant}_folds")
+def run(config: Config, folder: Path, flags: configs.FlagValues) -> None:
+    """Train and test every fold.
+
+    Args:
+        config: The configuration; its fold is ignored.
+        folder: Folder for the runs.
+        flags: From `kws.crossvalidate`.
+    """
     figures = []
     with strategy.scope(flags.strategy):
         folder = workers.run_folder(folder)

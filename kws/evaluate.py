@@ -16,9 +16,9 @@ from absl import flags as absl_flags
 
 from common import config as configs
 from common import startup
-from common.cli import app, outputs
+from common.cli import app, early, outputs
 from common.cli import flags as shared_flags
-from kws.config import KWS_CORPORA, TASK
+from kws.config import KWS_CORPORA, TASK, Config
 
 _BESIDE = ("confusion.csv", "confusion.png", "roc.png", "rejection.png", "mistakes.csv")
 
@@ -42,6 +42,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate as the flags say."""
     app.refuse_arguments(arguments)
+    early.check_evaluation(TASK, Config, flags)
     output = outputs.evaluation_file(flags, _BESIDE)
     startup.load_tensorflow()
     from common import files

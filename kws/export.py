@@ -16,9 +16,9 @@ from collections.abc import Sequence
 
 from common import config as configs
 from common import startup
-from common.cli import app, export
+from common.cli import app, early, export
 from common.cli import flags as shared_flags
-from kws.config import KWS_CORPORA, TASK
+from kws.config import KWS_CORPORA, TASK, Config
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -30,6 +30,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Export and compare as the flags say."""
     app.refuse_arguments(arguments)
     export.check_formats(flags.formats)
+    early.check_export(TASK, Config, flags)
     startup.load_tensorflow()
     from kws import exporting
 

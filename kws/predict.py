@@ -23,7 +23,7 @@ import numpy as np
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import startup
+from common import run_folders, startup
 from common.audio import sliding
 from common.cli import app, inputs
 from common.cli import flags as shared_flags
@@ -71,7 +71,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Predict for every file named on the command line."""
     named = list(inputs.recordings(arguments))
-    config = configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
+    config = run_folders.load(Config, TASK, flags.run_dir)
     sliding.check_hop(flags.hop_seconds, config.clip_seconds)
     threshold = acceptance.load_threshold(flags.run_dir) if flags.threshold is None else flags.threshold
     guard = Guard()

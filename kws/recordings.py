@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
 from common import corpora
-from common.corpora import noise, splits
+from common.corpora import manifest, noise, splits
 from common.corpora.speech_commands import BACKGROUND_NOISE
+from common.encoders.config import check_embedding
 from common.errors import UserError, nearest
 from kws import other_words
 from kws.config import COMMAND_WORDS, SILENCE, TASK, UNKNOWN, Config
@@ -38,6 +38,24 @@ def index(config: Config, download: bool) -> list[pd.DataFrame]:
         corpora.index(TASK, name, folder, download=download, **options).assign(corpus=name)
         for name, folder in zip(names, folders_of(config.data_dir, names), strict=True)
     ]
+
+
+def check(config: Config, *, download: bool = False) -> None:
+    """Check before anything is decoded that a training can use the recordings.
+
+    Raises:
+        UserError: As for `index`, or as for `check_words`; or a split has no recordings of the words.
+    """
+    check_embedding(config)
+    table = pd.concat(index(config, download), ignore_index=True)
+    if not config.words:
+        config = dataclasses.replace(config, words=default_words(config, table))
+    if config.split_rule == "folds":
+        config, table = split_by_folds(config, table)
+    check_words(config, table, trained=False)
+    if config.split_rule == "official":
+        for split in manifest.SPLITS:
+            manifest.select(table[table["label"].isin(config.words)], split)
 
 
 def default_words(config: Config, table: pd.DataFrame) -> tuple[str, ...]:
@@ -196,6 +214,8 @@ def _as_frequent(rows: pd.DataFrame, keywords: pd.DataFrame, config: Config, rat
 
 def split_at_random(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Split 81 / 9 / 10 % at random, ignoring speakers, as in the report."""
+    from sklearn.model_selection import train_test_split  # slow to import, and `check` runs before all that is slow
+
     rest, test = train_test_split(np.arange(len(table)), test_size=0.1, random_state=seed)
     _, validation = train_test_split(rest, test_size=0.1, random_state=seed)
     split = np.full(len(table), "train", object)

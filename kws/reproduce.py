@@ -13,12 +13,13 @@ Writes table.md, table.csv, curves.png and report.json next to the runs. Run the
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import startup
-from common.cli import app
+from common import files, startup
+from common.cli import app, early
 from common.cli import flags as shared_flags
 from kws.config import TASK
 
@@ -55,10 +56,16 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Reproduce as the flags say."""
     app.refuse_arguments(arguments)
+    from kws import published  # loads pandas
+
+    rows, seeds = published.choose_rows(flags.rows), published.parse_seeds(flags.seeds)
+    folder = Path(flags.output_dir or f"runs/{TASK}/reproduce{'_quick' if flags.quick else ''}")
+    files.check_writable(folder)
+    early.check_recordings(TASK, published.report_config(flags.data_dir), flags)
     startup.load_tensorflow()
     from kws import reproduction
 
-    reproduction.run(flags)
+    reproduction.run(flags, rows, seeds, folder)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -11,28 +10,23 @@ import pandas as pd
 
 from common import audio, files, runs
 from common import config as configs
-from common.errors import UserError, nearest
+from common.errors import UserError
 from common.reporting import metrics, plots
 from common.training.options import Options
 from kws import data
-from kws.config import TASK, VARIANTS, Config
+from kws.config import Config
+from kws.published import (
+    FIGURES,
+    QUICK_EXAMPLES,
+    SPLIT_RULES,
+    report_config,
+    row_config,
+    row_name,
+    row_title,
+)
 from kws.training import train_run
 
-FIGURES = tuple(f"{part}_{quantity}" for part in ("train", "validation", "test") for quantity in ("loss", "accuracy"))
-# The report's table: epochs, batch size, then the metrics in the order of FIGURES.
-PUBLISHED = pd.DataFrame(
-    [
-        (5, 128, 1.2394, 0.5721, 1.1219, 0.6382, 1.1008, 0.6646),
-        (10, 64, 0.6292, 0.7894, 0.5360, 0.8300, 0.5623, 0.8161),
-        (20, 64, 0.3488, 0.8877, 0.3234, 0.9009, 0.3486, 0.8878),
-        (30, 64, 0.2364, 0.9228, 0.2917, 0.9046, 0.2658, 0.9146),
-        (40, 64, 0.1857, 0.9393, 0.2638, 0.9114, 0.2553, 0.9165),
-        (40, 32, 0.1777, 0.9415, 0.2571, 0.9161, 0.2018, 0.9362),
-    ],
-    columns=["epochs", "batch_size", *FIGURES],
-).assign(source="published")
 SOURCES = {"published": "published", "random": "random split", "official": "disjoint speakers"}
-_SPLIT_RULES = ("random", "official")
 _KEY = ["epochs", "batch_size", "source"]
 # The curves of the plot: source, name, and prefix of the column in a run's history.
 _CURVES = (
@@ -40,24 +34,26 @@ _CURVES = (
     ("random", "validation", "val_"),
     ("official", "validation, disjoint speakers", "val_"),
 )
-_QUICK_DIVISOR, _QUICK_EXAMPLES = 5, 2000
-_QUICK = f"a fifth of the epochs, each of at most {_QUICK_EXAMPLES:,} examples"
+_QUICK = f"a fifth of the epochs, each of at most {QUICK_EXAMPLES:,} examples"
 
 
-def run(flags: configs.FlagValues) -> None:
-    """Reproduce the report as the flags say."""
-    published, seeds = choose_rows(flags.rows), parse_seeds(flags.seeds)
-    folder = Path(flags.output_dir or f"runs/{TASK}/reproduce{'_quick' if flags.quick else ''}")
-    report = dataclasses.replace(
-        VARIANTS["report"], corpus="speech_commands", data_dir=flags.data_dir, keep_epoch="last"
-    )
+def run(flags: configs.FlagValues, published: pd.DataFrame, seeds: list[int], folder: Path) -> None:
+    """Reproduce rows of the report.
+
+    Args:
+        flags: From `kws.reproduce`.
+        published: Rows of `PUBLISHED`.
+        seeds: Seeds of the weights and of the random split.
+        folder: Folder for the runs and the table.
+    """
+    report = report_config(flags.data_dir)
     manifest = data.load_corpus(report, flags.shards_dir, download=flags.download).manifest
-    if flags.quick and len(manifest) > _QUICK_EXAMPLES:
-        report = dataclasses.replace(report, epoch_examples=_QUICK_EXAMPLES)
+    if flags.quick and len(manifest) > QUICK_EXAMPLES:
+        report = dataclasses.replace(report, epoch_examples=QUICK_EXAMPLES)
     described = protocol(report, manifest, seeds, flags.quick)
 
     planned = [
-        (row, split_rule, seed) for row in published.itertuples() for split_rule in _SPLIT_RULES for seed in seeds
+        (row, split_rule, seed) for row in published.itertuples() for split_rule in SPLIT_RULES for seed in seeds
     ]
     measured, histories = [], []
     for number, (row, split_rule, seed) in enumerate(planned, 1):
@@ -85,48 +81,6 @@ def run(flags: configs.FlagValues) -> None:
     plots.save(curves(pd.concat(histories), table, described["title"]), folder / "curves.png")
     print(text)
     print("written:", ", ".join(str(folder / name) for name in ("table.md", "table.csv", "report.json", "curves.png")))
-
-
-def row_name(row: tuple) -> str:
-    """Return the name of a row of `PUBLISHED` in `--rows`."""
-    return f"{row.epochs}x{row.batch_size}"
-
-
-def row_title(row: tuple) -> str:
-    """Return the title of a row of `PUBLISHED`."""
-    return f"{row.epochs} epochs, batch {row.batch_size}"
-
-
-def choose_rows(names: Sequence[str] | None) -> pd.DataFrame:
-    """Return the rows of `PUBLISHED` named by `--rows`, or all, in the report's order.
-
-    Raises:
-        UserError: A row does not exist.
-    """
-    if names is None:
-        return PUBLISHED
-    known = [row_name(row) for row in PUBLISHED.itertuples()]
-    for name in names or [""]:
-        if name not in known:
-            raise UserError(f"--rows: expected any of {', '.join(known)}, got {name!r}.{nearest(name, known)}")
-    return PUBLISHED[[name in names for name in known]].reset_index(drop=True)
-
-
-def parse_seeds(texts: Sequence[str]) -> list[int]:
-    """Return the seeds of `--seeds` without duplicates.
-
-    Raises:
-        UserError: The list is empty, or a seed is not a non-negative integer.
-    """
-    if not texts or not all(text.isdecimal() for text in texts):
-        raise UserError(f"--seeds: expected non-negative integers separated by commas, got {','.join(texts)!r}")
-    return list(dict.fromkeys(int(text) for text in texts))
-
-
-def row_config(report: Config, row: tuple, split_rule: str, seed: int, quick: bool) -> Config:
-    """Return the configuration of a row of `PUBLISHED`."""
-    config = dataclasses.replace(report, epochs=row.epochs, batch_size=row.batch_size, split_rule=split_rule, seed=seed)
-    return dataclasses.replace(config, epochs=config.epochs // _QUICK_DIVISOR) if quick else config
 
 
 def run_figures(figures: dict, history: pd.DataFrame) -> dict[str, float]:

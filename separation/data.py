@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from common import audio, corpora, other_corpus
-from common.corpora import manifest, splits, tracks
+from common import audio, other_corpus
+from common.corpora import manifest, tracks
 from common.data import excerpts, shards, track_bank
 from common.data.excerpts import Places
 from common.distribution import strategy, workers
 from common.errors import UserError
 from common.seeds import stream_seed
-from separation import mixing
-from separation.config import TASK, Config
+from separation import mixing, recordings
+from separation.config import Config
 
 _RANDOM_FRACTIONS = {"train": (0.0, 0.81), "validation": (0.81, 0.9), "test": (0.9, 1.0)}
 _EXPORT_EXCERPTS = 8
@@ -64,19 +64,8 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
     Raises:
         UserError: The folder is missing or has no tracks, the first track cannot be read, or the download fails.
     """
-    # A sample rate or number of channels of 0 means that of the corpus.
-    own = {"sample_rate": config.sample_rate, "channels": config.num_channels}
-    wanted = {name: value for name, value in own.items() if value}
-    songs = {"num_songs": config.num_songs, "seconds": config.song_seconds}
-    table = corpora.index(TASK, config.corpus, config.data_dir, download=download, **songs, **wanted)
-    if config.split_rule == "folds":
-        table = splits.assign_folds(table.assign(speaker=_groups(table)), config.num_folds, config.fold)
+    table = recordings.index(config, download=download)
     return Corpus(_resolved(config, table), table, Path(shards_dir))
-
-
-def _groups(table: pd.DataFrame) -> pd.Series:
-    """Return the group of each row, which no split divides: the singer if known, else the track."""
-    return table["speaker"].where(table["speaker"] != "", table["track"])
 
 
 def _resolved(config: Config, table: pd.DataFrame) -> Config:
@@ -285,7 +274,7 @@ def num_tracks(corpus: Corpus, split: str) -> int:
 def groups_of(corpus: Corpus, split: str) -> set[str]:
     """Return the singers of a split; for a track of an unknown singer, the track."""
     table = manifest.select(corpus.manifest, split)
-    return set(_groups(table))
+    return set(recordings.groups_of(table))
 
 
 def describe(split: Split) -> str:

@@ -15,9 +15,9 @@ from absl import flags as absl_flags
 
 from common import config as configs
 from common import startup
-from common.cli import app, outputs
+from common.cli import app, early, outputs
 from common.cli import flags as shared_flags
-from separation.config import SEPARATION_CORPORA, TASK
+from separation.config import SEPARATION_CORPORA, TASK, Config
 from separation.predict import define_inference_flags
 
 _BESIDE = ("tracks.csv", "sdr.png")
@@ -49,6 +49,7 @@ def as_asked(config, flags: configs.FlagValues):
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Evaluate the run."""
     app.refuse_arguments(arguments)
+    early.check_evaluation(TASK, Config, flags)
     output = outputs.evaluation_file(flags, _BESIDE)
     startup.load_tensorflow()
     from common import files

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from common import config as configs
 from common import startup
-from common.cli import app, export
+from common.cli import app, early, export
 from common.cli import flags as shared_flags
-from separation.config import SEPARATION_CORPORA, TASK
+from separation.config import SEPARATION_CORPORA, TASK, Config
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -26,6 +26,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Export the run, and compare each file with the Keras model."""
     app.refuse_arguments(arguments)
     export.check_formats(flags.formats)
+    early.check_export(TASK, Config, flags)
     startup.load_tensorflow()
     from separation import exporting
 

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from absl import flags as absl_flags
 
+from common import audio, files, run_folders, startup
 from common import config as configs
-from common import files, startup
-from common.audio import formats, sources, writer
+from common.audio import formats, writer
+from common.audio.sources import AudioSource
 from common.cli import app, inputs, outputs
 from common.cli import flags as shared_flags
 from common.cli.guard import Guard
@@ -90,8 +91,10 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Separate every song named on the command line."""
     written = outputs.Outputs(flags.output_dir, "separation.predict", flags)
     named = written.not_own(inputs.recordings(arguments), arguments)
-    config = configs.load(Config, TASK, Path(flags.run_dir) / "config.json")
+    config = run_folders.load(Config, TASK, flags.run_dir)
     names = [*chosen_stems(config.stems, flags.stems), *((RESIDUAL,) if flags.residual else ())]
+    if flags["encoding"].present and flags.output_format not in ("wav", "flac"):
+        raise UserError(f"--encoding: is for wav and flac, not for --output_format={flags.output_format}; remove one")
     subtype = ENCODINGS[flags.encoding] if flags.output_format in ("wav", "flac") else None
     writer.format_of(path_of(flags, "track", "stem"), subtype)
     used: set[str] = set()
@@ -107,9 +110,10 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     )
     guard = Guard("songs", "separated")
     readable = []
-    for (name, source, _), stems in zip(named, paths, strict=True):
+    found = [(name, source, stems) for (name, source, _), stems in zip(named, paths, strict=True)]
+    for name, source, stems in inputs.present(guard, found):
         with guard.one(name):
-            sources.source_name(source)
+            _check_offset(source, flags.offset_seconds)
             readable.append((name, source, stems))
     if readable:
         separator = _load(flags)
@@ -127,6 +131,12 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
                     )
                     print("\n".join(map(str, stems.values())))
     guard.finish()
+
+
+def _check_offset(source: AudioSource, offset_seconds: float) -> None:
+    """Refuse an excerpt that begins after the end of a song; standard input is read only once, later."""
+    if offset_seconds and not hasattr(source, "read") and offset_seconds >= audio.info(source).duration_seconds:
+        raise audio.no_samples(str(source), offset_seconds)
 
 
 def _load(flags: configs.FlagValues) -> StemSeparator:

@@ -7,6 +7,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from common import errors
+
 TOLERATED_SECONDS = 0.1  # encoders pad the last frame
 # Formats that store their length; FFmpeg estimates it from the bit rate for others.
 _EXACT = ("mov", "matroska")
@@ -38,7 +40,7 @@ class Recording:
         try:
             import av  # Slow to import, and few files need it.
         except ImportError as error:
-            raise NotReadable("install the extra ffmpeg: pip install 'quartet-audio[ffmpeg]'") from error
+            raise NotReadable(errors.install_hint("ffmpeg")) from error
         self._av, self._stack, self._name, self._source, self._warn = av, stack, name, source, warn
         self._num_samples: int | None = None
         container, stream = self._opened()

@@ -13,7 +13,7 @@ from common import config as configs
 from common import files, interruption, streams
 from common.cli import tensorflow_errors
 from common.config import FlagValues
-from common.errors import UserError
+from common.errors import UserError, nearest
 
 # Errors of the system about a path, with a hint for each.
 _WRONG_PATHS = {
@@ -75,6 +75,8 @@ def _explained(work: Callable[[], None], program: str, flag_values: FlagValues) 
     """Call `work`, print an error as one line, and return the exit code."""
     try:
         work()
+    except flags.IllegalFlagValueError as error:
+        return _fail(_wrong_value(error, flag_values))
     except flags.Error as error:
         # absl words it "Did you mean: epochs ?"
         return _fail(str(error).replace(" ?", "?"), f"{program} --help lists the flags")
@@ -95,6 +97,21 @@ def _explained(work: Callable[[], None], program: str, flag_values: FlagValues) 
             streams.drop_output()
         return _fail(line)
     return 0
+
+
+def _wrong_value(error: flags.IllegalFlagValueError, flag_values: FlagValues) -> str:
+    """Return the line for a value that a flag does not take, which absl words in the terms of Python."""
+    found = re.match(r"flag --(\w+)=(.*?): ", str(error), re.DOTALL)
+    if found is None:
+        return str(error)
+    name, value = found.groups()
+    parser = flag_values[name].parser
+    choices = getattr(parser, "enum_values", ())
+    if choices:
+        expected = f"one of {', '.join(choices)}"
+    else:
+        expected = "true or false" if flag_values[name].boolean else parser.syntactic_help
+    return f"--{name}: expected {expected}, got {value!r}.{nearest(value, choices)}"
 
 
 def _naming_flags(message: str, flag_values: FlagValues) -> str:

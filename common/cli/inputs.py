@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common import config as configs
 from common import streams
-from common.audio import formats, listing, sources
+from common.audio import decoding, formats, listing, sources
 from common.audio.sources import AudioSource
 from common.cli.guard import Guard
 from common.errors import UserError
@@ -43,14 +43,21 @@ def recordings(arguments: Sequence[str]) -> Iterator[Named]:
 def present(guard: Guard, named: Iterable[tuple]) -> list[tuple]:
     """Return the recordings that exist; the guard reports the others before anything slow is loaded.
 
+    Recordings are also opened, until one is readable: only then is there something to load the model for.
+
     Args:
         guard: The guard of the command.
         named: Tuples that start with name and source.
     """
-    found = []
+    found, any_readable = [], False
     for one in named:
+        source = one[1]
         with guard.one(one[0]):
-            sources.source_name(one[1])
+            sources.source_name(source)
+            if not any_readable and not hasattr(source, "read"):
+                with decoding.opened(source):
+                    pass
+            any_readable = True
             found.append(one)
     return found
 

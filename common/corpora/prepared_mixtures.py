@@ -11,12 +11,16 @@ It contains `Audio_Train0.wav`, `Audio_Validation7.wav`, `Audio_Test3.wav` and s
 | `Speaker IDs`, `Sources`, `Offsets` | speakers, source files and excerpt starts in seconds; separated by `;` |
 """
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from common import audio
+from common import audio, files
+from common import config as configs
 from common.corpora import manifest, own_tables
 from common.errors import UserError
 from common.files import tables
@@ -24,6 +28,9 @@ from common.files import tables
 TABLE = "metadata.csv"
 LAYOUT = f"mixtures with their {TABLE}, as python -m counting.prepare writes them"
 COLUMNS = ("File", "Split", "Speakers", "Speakers Sex", "F", "M", "Speaker IDs", "Sources", "Offsets")
+# What the mixtures were made of and how; see `check_place`.
+SETTINGS = "settings.json"
+_OTHERS = (TABLE, "class_balance.png", "sexes.png", "examples.png")
 _NEEDED = COLUMNS[:4]
 _NOBODY = "-"
 _LENGTH_TOLERANCE = 0.01
@@ -37,6 +44,61 @@ def file_name(split: str, number: int) -> str:
         'Audio_Train12.wav'
     """
     return f"Audio_{split.capitalize()}{number}.wav"
+
+
+def check_place(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Check that mixtures can be written to a folder, before the recordings are decoded.
+
+    Args:
+        folder: The folder to write to.
+        settings: How to mix, by the names of the flags, as JSON values; with `data_dir` and `noise_dir`.
+
+    Raises:
+        UserError: It cannot be written to, has files of another origin or mixtures with other settings, or is inside the
+            corpus or the noise folder.
+    """
+    files.check_writable(folder)
+    stored = read_settings(folder)
+    if stored is None:
+        there = [*folder.glob("Audio_*.wav"), *(path for name in _OTHERS if (path := folder / name).exists())]
+        if there:
+            raise UserError(f"{there[0]} was not written by this command; give another --output_dir")
+    else:
+        changes = [
+            f"{name}={stored.get(name)} (now {value})" for name, value in settings.items() if stored.get(name) != value
+        ]
+        if changes:
+            raise UserError(
+                f"{folder} was prepared with {', '.join(changes)}; give another --output_dir, or the same flags"
+            )
+    place = Path(os.path.realpath(folder))
+    for name in ("data_dir", "noise_dir"):
+        source = settings[name]
+        if source and Path(os.path.realpath(source)) in (place, *place.parents):
+            raise UserError(
+                f"--output_dir: {folder} is inside --{name}={source}, where mixtures would be read as recordings; give"
+                " a folder outside of it"
+            )
+
+
+def read_settings(folder: Path) -> dict[str, Any] | None:
+    """Read the settings of a prepared folder; None if it has none.
+
+    Raises:
+        UserError: They are damaged.
+    """
+    path = folder / SETTINGS
+    if not path.exists():
+        return None
+    hint = f"delete {folder} or give another --output_dir"
+    stored = files.read_json(path, hint)
+    if not isinstance(stored, dict):
+        raise UserError(f"{path} is not a JSON object with settings; {hint}")
+    # Earlier versions stored paths as they were given.
+    return {
+        name: configs.absolute(value) if configs.is_path(name) and isinstance(value, str) else value
+        for name, value in stored.items()
+    }
 
 
 def index(root: Path, clip_seconds: float, sexes_needed: bool = False) -> pd.DataFrame:

@@ -4,9 +4,8 @@ import socket
 
 import tensorflow as tf
 
+from common.distribution import check_dispatcher
 from common.errors import UserError
-
-_CONNECT_SECONDS = 10
 
 
 def start_dispatcher(port: int = 0) -> tf.data.experimental.service.DispatchServer:
@@ -31,27 +30,12 @@ def start_worker(dispatcher: str, host: str = "localhost", port: int = 0) -> tf.
     Raises:
         UserError: The dispatcher cannot be reached.
     """
-    check(dispatcher, "--dispatcher")
+    check_dispatcher(dispatcher, "--dispatcher")
     # TensorFlow replaces %port% by the free port that it has found.
     config = tf.data.experimental.service.WorkerConfig(
         dispatcher_address=dispatcher, worker_address=f"{host}:%port%", port=port, protocol="grpc"
     )
     return tf.data.experimental.service.WorkerServer(config)
-
-
-def check(address: str, flag: str) -> None:
-    """Check that a dispatcher can be reached, since TensorFlow would wait forever.
-
-    Raises:
-        UserError: The dispatcher cannot be reached.
-    """
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{flag}: expected HOST:PORT of a dispatcher (python -m common.data_service), but {address!r} cannot be reached: {error}"
-        ) from error
 
 
 def distribute(batches: tf.data.Dataset, address: str) -> tf.data.Dataset:
@@ -64,7 +48,7 @@ def distribute(batches: tf.data.Dataset, address: str) -> tf.data.Dataset:
     Raises:
         UserError: The dispatcher cannot be reached.
     """
-    check(address, "--data_service")
+    check_dispatcher(address, "--data_service")
     return batches.apply(
         tf.data.experimental.service.distribute(
             tf.data.experimental.service.ShardingPolicy.DYNAMIC, f"grpc://{address}", max_outstanding_requests=16

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from common.config import ConfigType
-from common.distribution import STRATEGIES, keras_fixes, workers
+from common.distribution import STRATEGIES, are_workers_described, keras_fixes, workers
 from common.errors import UserError
 
 # Part of an error message of XLA, see https://www.tensorflow.org/xla/known_issues
@@ -66,7 +66,7 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
     """
     if name not in STRATEGIES:
         raise UserError(f'unknown strategy "{name}"; expected one of {", ".join(STRATEGIES)}')
-    if name == "multiworker" or (name == "auto" and _cluster_described()):
+    if name == "multiworker" or (name == "auto" and are_workers_described()):
         return _multiworker()
     gpus = tf.config.list_logical_devices("GPU")
     devices = gpus or tf.config.list_logical_devices("CPU")
@@ -76,10 +76,6 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
         raise UserError(f"--strategy=mirrored needs several devices, found {devices[0].name}; use --strategy=single")
     keras_fixes.apply()
     return tf.distribute.MirroredStrategy([device.name for device in devices])
-
-
-def _cluster_described() -> bool:
-    return "TF_CONFIG" in os.environ or int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) > 1
 
 
 def _multiworker() -> tf.distribute.Strategy:

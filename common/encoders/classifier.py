@@ -13,7 +13,7 @@ import keras
 from common import files
 from common.augmentation.spectrogram import RandomEqualizer, SpecAugment, TimeStretch, VocalTractPerturbation
 from common.encoders import ENCODERS
-from common.encoders.config import ClassifierConfig
+from common.encoders.config import ClassifierConfig, check_embedding
 from common.errors import UserError
 from common.features import choices
 from common.seeds import stream_seed
@@ -45,8 +45,7 @@ def encode(
         UserError: The network does not support the waveform, or `--embedding` is missing or unusable.
     """
     if config.model == "embedding":
-        if not config.embedding:
-            raise UserError("--model=embedding needs --embedding, a run directory or a SavedModel")
+        check_embedding(config)
         hidden = _embed(config, Path(embedding or config.embedding), waveform, restore)
         hidden = keras.layers.Dropout(config.dropout)(hidden)
     else:

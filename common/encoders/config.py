@@ -93,3 +93,13 @@ class ClassifierConfig(OptimizerConfig):
     def num_samples(self) -> int:
         """Samples per clip."""
         return round(self.clip_seconds * self.sample_rate)
+
+
+def check_embedding(config: ClassifierConfig) -> None:
+    """Check that `--model=embedding` has a network.
+
+    Raises:
+        UserError: `--embedding` is not given.
+    """
+    if config.model == "embedding" and not config.embedding:
+        raise UserError("--model=embedding needs --embedding, a run directory or a SavedModel")

@@ -20,9 +20,9 @@ def check_formats(names: Iterable[str]) -> None:
     """Check the names of formats.
 
     Raises:
-        UserError: A name is not one of `FORMATS`.
+        UserError: A name is not one of `FORMATS`, or there is none.
     """
-    for name in names:
+    for name in list(names) or [""]:
         if name not in FORMATS:
             raise UserError(
                 f'--formats: unknown "{name}", expected any of {", ".join(FORMATS)}.{nearest(name, FORMATS)}'

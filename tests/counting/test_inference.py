@@ -68,20 +68,22 @@ def test_a_timeline_says_when():
     assert found[1].end == pytest.approx(6, abs=0.5)
 
 
-@pytest.mark.parametrize("merge", [True, False])
+@pytest.mark.parametrize(("merge", "smoothing_seconds"), [(True, 0.0), (False, 0.0), (False, 1.0), (True, 1.0)])
 @pytest.mark.parametrize("hop_seconds", [0.25, 0.1, 0.33, 1.0])
-def test_a_stream_has_the_same_answers_whatever_its_blocks(rng, hop_seconds, merge):
+def test_a_stream_has_the_same_answers_whatever_its_blocks(rng, hop_seconds, merge, smoothing_seconds):
+    asked = {"hop_seconds": hop_seconds, "merge": merge, "smoothing_seconds": smoothing_seconds}
     waveform = np.repeat(rng.uniform(0.1, 1, 205), 1600)[:-700].astype(np.float32)
     listener = counter(noisy)
-    expected = list(listener.timeline(waveform, hop_seconds=hop_seconds, merge=merge))
-    assert len(expected) > 5
+    expected = list(listener.timeline(waveform, **asked))
+    assert len(expected) > 3
     for num_samples in (1000, round(hop_seconds * RATE), RATE + 1, len(waveform)):
         blocks = (waveform[first : first + num_samples] for first in range(0, len(waveform), num_samples))
-        assert list(listener.stream(blocks, hop_seconds=hop_seconds, merge=merge)) == expected
+        assert list(listener.stream(blocks, **asked)) == expected
 
 
-@pytest.mark.parametrize("hop_seconds", [0.25, 0.1, 0.05])
-def test_a_live_stream_is_answered_as_soon_as_is_said(rng, hop_seconds):
+@pytest.mark.parametrize(("hop_seconds", "smoothing_seconds"), [(0.25, 1.0), (0.1, 0.0), (0.05, 0.4)])
+def test_a_live_stream_is_answered_as_soon_as_is_said(rng, hop_seconds, smoothing_seconds):
+    asked = {"hop_seconds": hop_seconds, "smoothing_seconds": smoothing_seconds}
     waveform = rng.uniform(0.1, 1, 20 * RATE).astype(np.float32)
     hop = round(hop_seconds * RATE)
     listener, heard = counter(noisy), 0
@@ -92,13 +94,43 @@ def test_a_live_stream_is_answered_as_soon_as_is_said(rng, hop_seconds):
             heard += len(block)
             yield block
 
-    delays = [heard / RATE - one.end for one in listener.stream(microphone(), hop_seconds=hop_seconds, merge=False)]
-    # The last two stretches end with the recording.
-    np.testing.assert_allclose(delays[:-1], listener.lookahead_seconds(hop_seconds), atol=1e-9)
+    delays = [heard / RATE - one.end for one in listener.stream(microphone(), merge=False, **asked)]
+    # The last stretches wait for the end of the recording only, not for windows after it.
+    num_last = 1 + round(smoothing_seconds / 2 / hop_seconds)
+    np.testing.assert_allclose(delays[:-num_last], listener.lookahead_seconds(**asked), atol=1e-9)
     heard = 0
-    delays = [heard / RATE - one.end for one in listener.stream(microphone(), hop_seconds=hop_seconds)]
-    assert len(delays) > 10
-    assert max(delays) <= listener.lookahead_seconds(hop_seconds) + hop_seconds + 1e-9
+    delays = [heard / RATE - one.end for one in listener.stream(microphone(), **asked)]
+    assert len(delays) > 5
+    assert max(delays) <= listener.lookahead_seconds(**asked) + hop_seconds + 1e-9
+
+
+def windows(counts, silent=()):
+    """A batch of windows that are certain of a count, 0 to 2."""
+    silent = np.isin(np.arange(len(counts)), silent)
+    return inference.Windows(np.arange(len(counts)), silent, np.eye(3, dtype=np.float32)[list(counts)])
+
+
+def smooth(batches, num_around):
+    return np.concatenate([one.outputs for one in inference.smoothed(batches, num_around)])
+
+
+def test_a_single_odd_window_is_smoothed_away_and_a_change_stays_where_it_is():
+    found = smooth([windows([1, 1, 2, 1, 1, 2, 2, 2])], 1)
+    assert found.argmax(axis=1).tolist() == [1, 1, 1, 1, 1, 2, 2, 2]
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    for size in (1, 3):
+        parts = [windows([1, 1, 2, 1, 1, 2, 2, 2][first : first + size]) for first in range(0, 8, size)]
+        np.testing.assert_array_equal(smooth(parts, 1), found)
+
+
+def test_silence_does_not_count_in_the_median_of_others():
+    found = smooth([windows([1, 1, 0, 0, 0, 2, 2], silent=(2, 3, 4))], 2)
+    assert found.argmax(axis=1).tolist() == [1, 1, 0, 0, 0, 2, 2]
+
+
+def test_without_a_majority_a_window_keeps_its_own_count():
+    assert smooth([windows([0, 1, 2])], 1)[1].tolist() == [0, 1, 0]
+    assert list(inference.smoothed([], 2)) == []
 
 
 def test_nobody_speaks_in_digital_silence_whatever_a_model_says():
@@ -137,6 +169,8 @@ def test_what_cannot_be_heard_is_refused(tmp_path):
     for hop_seconds in (0.0, 1.5):
         with pytest.raises(UserError, match="^hop_seconds: expected"):
             counter(loudness).timeline(np.zeros(RATE), hop_seconds=hop_seconds)
+    with pytest.raises(UserError, match="^smoothing_seconds: expected a number from 0 to 60"):
+        counter(loudness).timeline(np.zeros(RATE), smoothing_seconds=-1)
     with pytest.raises(UserError, match="does not exist"):
         counter(loudness).predict(tmp_path / "missing.wav")
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from common import audio
-from common.errors import UserError, nearest
+from common.errors import UserError, install_hint, nearest
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_DONT_EXIT = 0x8000
@@ -315,7 +315,7 @@ def _load_wheel():
         import espeakng_loader
     except ImportError as error:
         raise UserError(
-            "synthetic speech needs espeak-ng, which is not installed; install it with: pip install 'quartet[speech]'"
+            f"synthetic speech needs espeak-ng, which is not installed; {install_hint('speech')}"
         ) from error
     return espeakng_loader
 

