@@ -34,7 +34,13 @@ def config(tmp_path, rng):
     """The configuration of a folder of two keywords and nothing else, beside a folder of speech."""
     words = write_words(tmp_path / "words", ("low", "high"), num_clips=24)
     speech = write_speech(tmp_path / "speech", range(20), 9, rng)
-    changes = {"corpus": "folder", "data_dir": str(words), "unknown": True, "speech_dir": str(speech)}
+    changes = {
+        "corpus": "folder",
+        "data_dir": str(words),
+        "unknown": True,
+        "speech_dir": str(speech),
+        "near_fraction": 0.0,
+    }
     return dataclasses.replace(VARIANTS["tiny"], **changes)
 
 
