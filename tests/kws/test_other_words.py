@@ -2,6 +2,8 @@
 
 import dataclasses
 import logging
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -110,6 +112,7 @@ def test_another_corpus_is_evaluated_without_the_speech(config, shards_dir):
 
 
 def test_one_keyword_is_enough_beside_speech(config, shards_dir):
+    shutil.rmtree(Path(config.data_dir) / "high")
     table = data.load_corpus(dataclasses.replace(config, words=("low",)), shards_dir).manifest
     assert set(table["label"]) == {"low", UNKNOWN}
 
