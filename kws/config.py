@@ -64,8 +64,8 @@ class Config(ClassifierConfig):
         " to --unknown_ratio",
     )
     near_fraction: float = field(
-        0.25,
-        "with --speech_dir alone: fraction of training that is synthetic, keywords and words like them; 0 for none",
+        0.0,
+        "with --speech_dir alone: fraction of training that is synthetic, keywords and words like them, e.g. 0.25",
         minimum=0,
         maximum=0.9,
     )
