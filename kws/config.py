@@ -66,7 +66,7 @@ class Config(ClassifierConfig):
     )
     near_fraction: float = field(
         0.0,
-        "with --unknown: fraction of the training clips that is synthetic, words like the keywords and keywords",
+        "with --speech_dir alone: fraction of training that is synthetic, keywords and words like them, e.g. 0.25",
         minimum=0,
         maximum=0.9,
     )

@@ -89,7 +89,7 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
     if config.split_rule == "random":
         table = recordings.split_at_random(table, config.seed)
     if not trained:
-        table = other_words.with_near_words(config, other_words.balanced(config, table))
+        table = other_words.completed(config, table)
     table = recordings.with_recorded_share(config, table)
     return Corpus(config, table, noises, unseen, Path(shards_dir))
 

@@ -21,8 +21,6 @@ _MAX_EXCERPTS = 4000
 _DIVIDED_SECONDS = 300.0
 _SHORTEST_DIVIDED_CLIPS = 30
 _SHARES = (("train", 0.0, 0.8), ("validation", 0.8, 0.9), ("test", 0.9, 1.0))
-# Clips of a synthetic keyword per clip of synthetic other words: there are few keywords and many other words.
-_KEYWORD_CLIPS, _FEWEST_CLIPS = 0.2, 3
 
 
 def training_excerpts(config: Config, num_excerpts: int) -> pd.DataFrame:
@@ -95,11 +93,19 @@ def _excerpts(config: Config, speech: pd.DataFrame) -> pd.DataFrame:
     return noise.excerpts(speech, _EXCERPT_CLIPS * config.clip_seconds).assign(label=UNKNOWN, corpus=SPEECH)
 
 
-def balanced(config: Config, table: pd.DataFrame) -> pd.DataFrame:
-    """Repeat training rows until `_unknown_`, if made of speech alone, has its `unknown_ratio`.
+def completed(config: Config, table: pd.DataFrame) -> pd.DataFrame:
+    """Balance training, and add synthetic words, where `_unknown_` is made of speech alone.
 
     An hour of speech has thousands of excerpts, and the keywords may be few. Dropping excerpts would leave little to
-    learn from, so the rarer side is repeated; each copy is augmented differently.
+    learn from, so the rarer side is repeated until `unknown_ratio` holds; each copy is augmented differently.
+
+    The fraction `near_fraction` of the keywords and of the other words is synthetic, so that the voice does not tell
+    them apart. Many of the other words sound like a keyword. Without espeak-ng, or if it cannot speak a keyword, none
+    are added, and the log says why.
+
+    Args:
+        config: The configuration, with `words` filled in.
+        table: Manifest of all splits, after splitting.
     """
     training = table["split"] == "train"
     unknown = table[training & (table["label"] == UNKNOWN)]
@@ -107,47 +113,34 @@ def balanced(config: Config, table: pd.DataFrame) -> pd.DataFrame:
     if unknown.empty or keywords.empty or (unknown["corpus"] != SPEECH).any():
         return table
     ratio = (config.unknown_ratio or len(config.words)) / len(config.words)
-    missing_unknown = round(ratio * len(keywords)) - len(unknown)
-    missing_keywords = round(len(unknown) / ratio) - len(keywords)
-    return pd.concat(
-        [table, _repeated(unknown, missing_unknown), _repeated(keywords, missing_keywords)], ignore_index=True
-    )
-
-
-def with_near_words(config: Config, table: pd.DataFrame) -> pd.DataFrame:
-    """Add synthetic words that sound like the keywords to `_unknown_` in training, and synthetic keywords.
-
-    The fraction `near_fraction` of both is synthetic, so that the voice does not tell them apart. Without espeak-ng,
-    or if it cannot speak a word, nothing is added, and the log says why.
-    """
-    training = table["split"] == "train"
-    unknown = training & (table["label"] == UNKNOWN)
-    keywords = training & table["label"].isin(config.words)
-    if not config.near_fraction or not unknown.any() or "synthetic" in config.corpus.split(","):
-        return table
-    labels = {word.replace("_", " "): word for word in config.words}
-    try:
-        found = synthetic_words.index(
-            synthetic_words.FOLDER,
-            tuple(labels),
-            config.language,
-            max(_FEWEST_CLIPS, round(_KEYWORD_CLIPS * config.clips_per_word)),
-            unknown=True,
-            num_unknown_clips=config.clips_per_word,
-        )
-    except UserError as error:
-        logging.info("no synthetic words like the keywords are added: %s", error)
-        return table
-    found = found[found["split"] == "train"].assign(corpus=NEAR)
-    found = found.assign(label=found["label"].replace(labels))
-    odds = config.near_fraction / (1 - config.near_fraction)
-    near, spoken = found[found["label"] == UNKNOWN], found[found["label"] != UNKNOWN]
-    added = [_repeated(near, round(odds * unknown.sum())), _repeated(spoken, round(odds * keywords.sum()))]
-    logging.info("%d synthetic words like the keywords and %d synthetic keywords added", *map(len, added))
+    num_unknown = max(len(unknown), round(ratio * len(keywords)))
+    num_keywords = max(len(keywords), round(len(unknown) / ratio))
+    added = [_repeated(unknown, num_unknown - len(unknown)), _repeated(keywords, num_keywords - len(keywords))]
+    if config.near_fraction:
+        synthetic = _synthetic(config)
+        is_near = synthetic["label"] == UNKNOWN
+        odds = config.near_fraction / (1 - config.near_fraction)
+        added.append(_repeated(synthetic[is_near], round(odds * num_unknown)))
+        added.append(_repeated(synthetic[~is_near], round(odds * num_keywords)))
     return pd.concat([table, *added], ignore_index=True)
 
 
+def _synthetic(config: Config) -> pd.DataFrame:
+    """List synthetic keywords and other words for training; empty if espeak-ng cannot speak them."""
+    labels = {word.replace("_", " "): word for word in config.words}
+    try:
+        found = synthetic_words.index(
+            synthetic_words.FOLDER, tuple(labels), config.language, config.clips_per_word, unknown=True
+        )
+    except UserError as error:
+        logging.info("no synthetic words like the keywords are added: %s", error)
+        return manifest.from_rows([])
+    logging.info("synthetic words like the keywords are added, spoken as --language=%s", config.language)
+    found = found[found["split"] == "train"]
+    return found.assign(label=found["label"].replace(labels), corpus=NEAR)
+
+
 def _repeated(rows: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Sample rows, all of them equally often as far as possible."""
+    """Sample `count` rows, all of them equally often as far as possible; none of an empty table."""
     shuffled = rows.sample(frac=1, random_state=0)
-    return shuffled.iloc[np.arange(max(0, count)) % max(1, len(rows))]
+    return shuffled.iloc[np.arange(count if len(rows) else 0) % max(1, len(rows))]

@@ -87,7 +87,6 @@ def index(
     seed: int = 0,
     unknown: bool = False,
     silence: bool = False,
-    num_unknown_clips: int = 0,
 ) -> pd.DataFrame:
     """Generate the missing clips and list all of them.
 
@@ -100,7 +99,6 @@ def index(
         unknown: Whether to add the class `_unknown_`: the same number of clips of other words, half of them similar to
             a keyword (`common.synthesis.speech.near_words`), with different words in each split.
         silence: Whether to add the class `_silence_`: the same number of clips of noise alone.
-        num_unknown_clips: Clips of `_unknown_`; 0 for the number of a word.
 
     Returns:
         A manifest (see `common.corpora.manifest`) with the words as labels.
@@ -124,17 +122,16 @@ def index(
     near, far = _unknown_words(words, language, accents) if unknown else ({}, {})
     alternatives = {word: pronunciations(word, accents[0], words) for word in (*words, *sum(far.values(), []))}
     clips = []
-    num_unknown = _split_sizes(num_unknown_clips or num_clips_per_word) if unknown else {}
     for split, num_clips in _split_sizes(num_clips_per_word).items():
         kinds = [others[split] for others in (near, far) if others.get(split)]
-        for number in range(max(num_clips, num_unknown.get(split, 0))):
-            items = [(word, word, number) for word in words] if number < num_clips else []
-            if number < num_unknown.get(split, 0):
+        for number in range(num_clips):
+            items = [(word, word, number) for word in words]
+            if unknown:
                 # Near and far words alternate.
                 turn, kind = divmod(number, len(kinds))
                 repetition, position = divmod(turn, len(kinds[kind]))
                 items.append((kinds[kind][position], UNKNOWN, repetition))
-            if silence and number < num_clips:
+            if silence:
                 items.append(("", SILENCE, number))
             clips += [_draw_clip(folder, accents, alternatives.get(item[0], []), seed, split, item) for item in items]
     missing = [clip for clip in clips if not clip.path.exists()]

@@ -111,13 +111,6 @@ def test_more_clips_and_words_add_to_what_is_there(tmp_path):
     assert (kept["split"] == kept["split_before"]).all()
 
 
-def test_other_words_can_have_more_clips_than_a_keyword(tmp_path):
-    table = synthetic_words.index(tmp_path, ("yes", "no"), num_clips_per_word=3, unknown=True, num_unknown_clips=10)
-    counts = table.groupby("split")["label"].value_counts().unstack()
-    assert counts.loc["train"].to_dict() == {"yes": 1, "no": 1, "_unknown_": 8}
-    assert table["label"].value_counts().to_dict() == {"yes": 3, "no": 3, "_unknown_": 10}
-
-
 def test_seeds_and_languages_lie_apart(tmp_path):
     folders = [
         Path(synthetic_words.index(tmp_path, ("no",), language, 3, seed)["path"][0]).parents[1]
