@@ -60,7 +60,7 @@ def _poisson(hidden: keras.KerasTensor, config: Config) -> keras.KerasTensor:
     return PoissonProbabilities(config.counts, dtype="float32", name="probabilities")(rate)
 
 
-_HEADS = {"sex": _softmax, "class": _softmax, "ordinal": _ordinal, "poisson": _poisson}
+_HEADS = {configs.AUTO: _softmax, "sex": _softmax, "class": _softmax, "ordinal": _ordinal, "poisson": _poisson}
 
 
 @keras.saving.register_keras_serializable(package="quartet")

@@ -28,8 +28,8 @@ def anonymous_dir(tmp_path_factory):
 @pytest.fixture(scope="module")
 def silent_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("silent") / "silence"
-    for number in range(9):
-        path = folder / f"speaker{number}" / "a.wav"
+    for number, split in enumerate(("train", "validation", "test") * 3):
+        path = folder / split / f"speaker{number}" / "a.wav"
         path.parent.mkdir(parents=True)
         soundfile.write(path, [0.0] * 2 * RATE, RATE)
     return folder
