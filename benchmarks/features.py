@@ -11,6 +11,10 @@ os.environ["OMP_NUM_THREADS"] = str(NUM_THREADS)
 
 from collections.abc import Callable
 
+from common import startup
+
+startup.load_tensorflow()  # before anything imports it with its notes
+
 import librosa
 import numpy as np
 import pandas as pd

@@ -20,6 +20,10 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from common import startup
+
+startup.load_tensorflow()  # before anything imports it with its notes
+
 import pandas as pd
 from absl import flags
 

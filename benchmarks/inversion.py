@@ -24,6 +24,10 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from common import startup
+
+startup.load_tensorflow()  # before anything imports it with its notes
+
 import librosa
 import numpy as np
 import pandas as pd

@@ -17,6 +17,10 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from common import startup
+
+startup.load_tensorflow()  # before anything imports it with its notes
+
 import keras
 import numpy as np
 import pandas as pd

@@ -21,6 +21,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from common import startup
+
+startup.load_tensorflow()  # before anything imports it with its notes
+
 import keras
 import numpy as np
 import pandas as pd

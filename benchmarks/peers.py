@@ -4,6 +4,10 @@ Written from the report and the papers. The axes of kernels are reversed relativ
 time.
 """
 
+from common import startup
+
+startup.load_tensorflow()  # before anything imports it with its notes
+
 import keras
 import numpy as np
 import torch

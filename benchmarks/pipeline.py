@@ -13,6 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from common import startup
+
+startup.load_tensorflow()  # before anything imports it with its notes
+
 import keras
 import numpy as np
 import soundfile

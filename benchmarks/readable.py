@@ -8,6 +8,11 @@ from pathlib import Path
 
 import h5py
 import matplotlib.image
+
+from common import startup
+
+startup.load_tensorflow()  # before anything imports it with its notes
+
 import numpy as np
 import pandas as pd
 import soundfile

@@ -20,6 +20,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from common import startup
+
+startup.load_tensorflow()  # before anything imports it with its notes
+
 import numpy as np
 import pandas as pd
 import soundfile

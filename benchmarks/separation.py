@@ -23,6 +23,10 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from common import startup
+
+startup.load_tensorflow()  # before anything imports it with its notes
+
 import keras
 import numpy as np
 import pandas as pd

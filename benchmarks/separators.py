@@ -13,6 +13,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from common import startup
+
+startup.load_tensorflow()  # before anything imports it with its notes
+
 import numpy as np
 import pandas as pd
 from absl import flags as absl_flags

@@ -8,18 +8,28 @@ TensorFlow enables oneDNN on CPUs with instructions for neural networks (AVX512-
 `default` 1.4 times. TF_ENABLE_ONEDNN_OPTS=0 turns it off.
 
 TensorFlow 2.21 prints a dozen lines to standard error while it loads and looks for GPUs, before its log level can be
-set. They are hidden here; `common.training.loop` reports the devices. TF_CPP_MIN_LOG_LEVEL=0 shows them.
+set. They are hidden here; `common.training.loop` reports the devices. LiteRT prints a line whenever it loads a file, and
+has no log level; `without_notes` hides it. TF_CPP_MIN_LOG_LEVEL=0 shows all of them.
 """
 
+import contextlib
 import logging
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
 
 _SILENT = "3"
+# How lines of native code begin that are no errors.
+_NOTES = (b"INFO:", b"I0000", b"W0000", b"WARNING: All log messages")
+# Whether this process is a command, which may redirect its standard error for a moment; a notebook may not.
+_is_command = False
 
 
 def load_tensorflow() -> None:
     """Import TensorFlow for a command, with a log line; does nothing if it is already imported."""
+    global _is_command
+    _is_command = True
     if "tensorflow" in sys.modules:
         return
     logging.info("loading TensorFlow")
@@ -44,3 +54,27 @@ def _import_quietly() -> None:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(null)
+
+
+@contextlib.contextmanager
+def without_notes() -> Iterator[None]:
+    """Hide the notes that native code writes to standard error in the block; its errors are printed at the end.
+
+    No effect in programs other than commands, and with TF_CPP_MIN_LOG_LEVEL=0.
+    """
+    if not _is_command or os.environ.get("TF_CPP_MIN_LOG_LEVEL") != _SILENT:
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as written:
+        try:
+            os.dup2(written.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            written.seek(0)
+            for line in written:
+                if not line.startswith(_NOTES):
+                    os.write(2, line)

@@ -13,7 +13,6 @@ from scipy.special import gammaln
 
 from common import batches, runs
 from common import config as configs
-from common.config import AUTO
 from common.encoders import classifier
 from counting.config import MODELS, TASK, Config, label_totals
 from counting.inference import SpeakerCounter
@@ -61,7 +60,7 @@ def _poisson(hidden: keras.KerasTensor, config: Config) -> keras.KerasTensor:
     return PoissonProbabilities(config.counts, dtype="float32", name="probabilities")(rate)
 
 
-_HEADS = {AUTO: _softmax, "sex": _softmax, "class": _softmax, "ordinal": _ordinal, "poisson": _poisson}
+_HEADS = {configs.AUTO: _softmax, "sex": _softmax, "class": _softmax, "ordinal": _ordinal, "poisson": _poisson}
 
 
 @keras.saving.register_keras_serializable(package="quartet")

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
-from common import files
+from common import files, startup
 from common.export import graphs
 
 FILE = "model.tflite"
@@ -24,16 +24,19 @@ def write(model: keras.Model, graph: graphs.Graph, path: Path) -> None:
         graphs.write_archive(model, graph, Path(folder) / "model")
         converter = tf.lite.TFLiteConverter.from_saved_model(str(Path(folder) / "model"))
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        content = converter.convert()
+        with startup.without_notes():
+            content = converter.convert()
     with files.atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
 
 def run(path: Path, inputs: np.ndarray, output: str) -> np.ndarray:
     """Run a LiteRT file on each input and return one named output, stacked."""
-    serve = Interpreter(model_path=str(path)).get_signature_runner()
-    name = next(iter(serve.get_input_details()))
-    return np.stack([serve(**{name: example[None]})[output][0] for example in inputs])
+    # The first inference prints the note.
+    with startup.without_notes():
+        serve = Interpreter(model_path=str(path)).get_signature_runner()
+        name = next(iter(serve.get_input_details()))
+        return np.stack([serve(**{name: example[None]})[output][0] for example in inputs])
 
 
 def time_files(paths: Mapping[str, Path], rounds: int) -> dict[str, float]:
@@ -48,13 +51,14 @@ def time_files(paths: Mapping[str, Path], rounds: int) -> dict[str, float]:
     Returns:
         The median time in seconds for each name.
     """
-    interpreters = {name: Interpreter(model_path=str(path), num_threads=1) for name, path in paths.items()}
     rng = np.random.default_rng(0)
-    for interpreter in interpreters.values():
-        interpreter.allocate_tensors()
-        source = interpreter.get_input_details()[0]
-        interpreter.set_tensor(source["index"], rng.normal(0, 0.1, source["shape"]).astype(np.float32))
-        interpreter.invoke()
+    with startup.without_notes():
+        interpreters = {name: Interpreter(model_path=str(path), num_threads=1) for name, path in paths.items()}
+        for interpreter in interpreters.values():
+            interpreter.allocate_tensors()
+            source = interpreter.get_input_details()[0]
+            interpreter.set_tensor(source["index"], rng.normal(0, 0.1, source["shape"]).astype(np.float32))
+            interpreter.invoke()
     seconds = {name: [] for name in interpreters}
     for _ in range(rounds):
         for name, interpreter in interpreters.items():

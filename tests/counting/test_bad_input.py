@@ -5,9 +5,11 @@ import pytest
 import soundfile
 
 from benchmarks.example_corpora.voices import RATE, write_speakers
+from common import config as configs
 from common import runs
 from common.cli import app
 from counting import predict, train
+from counting.config import TASK, Config
 from counting.models import load_model
 
 
@@ -26,8 +28,8 @@ def anonymous_dir(tmp_path_factory):
 @pytest.fixture(scope="module")
 def silent_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("silent") / "silence"
-    for number in range(9):
-        path = folder / f"speaker{number}" / "a.wav"
+    for number, split in enumerate(("train", "validation", "test") * 3):
+        path = folder / split / f"speaker{number}" / "a.wav"
         path.parent.mkdir(parents=True)
         soundfile.write(path, [0.0] * 2 * RATE, RATE)
     return folder
@@ -58,11 +60,20 @@ def test_flags_that_cannot_be_are_one_line(flags, message, counting_flags, tmp_p
     assert not (tmp_path / "run").exists()
 
 
-def test_unknown_sexes_are_one_line_and_can_be_counted(anonymous_dir, counting_flags, tmp_path, capsys):
+def test_speakers_of_unknown_sex_are_counted_unless_the_head_is_given(
+    anonymous_dir, counting_flags, tmp_path, capsys, caplog
+):
+    caplog.set_level("INFO")
     flags = [*counting_flags, f"--data_dir={anonymous_dir}", f"--run_dir={tmp_path / 'run'}"]
-    assert run(train, *flags) == 2
+    assert run(train, *flags, "--head=sex") == 2
     assert "use --head=class" in capsys.readouterr().err
-    assert run(train, *flags, "--head=class", "--epochs=1", "--epoch_examples=16") == 0
+    short = [*flags, "--epochs=1", "--epoch_examples=16"]
+    assert run(train, *short) == 0
+    assert "the sex of every speaker is unknown, so the model counts speakers only" in caplog.text
+    assert configs.load(Config, TASK, tmp_path / "run" / "config.json").head == "class"
+    # The same command resumes the run, or finds it complete.
+    (tmp_path / "run" / "metrics.json").unlink()
+    assert run(train, *short) == 0
 
 
 def test_silence_only_is_one_line(silent_dir, counting_flags, tmp_path, capsys):

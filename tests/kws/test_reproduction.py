@@ -7,7 +7,7 @@ from matplotlib import image
 
 from common import audio
 from common.cli import app
-from kws import reproduce, reproduction
+from kws import published, reproduce, reproduction
 from kws.config import COMMAND_WORDS, VARIANTS
 from kws.models import build_model
 
@@ -78,15 +78,15 @@ def test_the_same_command_again_trains_nothing(reproduced):
 
 
 def measured(source, seed, accuracy):
-    figures = dict.fromkeys(reproduction.FIGURES, accuracy)
+    figures = dict.fromkeys(published.FIGURES, accuracy)
     split = {"test_clips": 100, "test_speakers": 9, "test_speakers_trained_on": 0}
     return {"epochs": 40, "batch_size": 32, "source": source, "seed": seed, **figures, **split}
 
 
 def test_several_seeds_give_mean_deviation_and_the_interval_of_the_mean():
     runs = [measured(source, seed, 0.8 + 0.1 * seed) for source in ("random", "official") for seed in (0, 1)]
-    published = reproduction.choose_rows(["40x32"])
-    table = reproduction.summarize(published, pd.DataFrame(runs))
+    rows = published.choose_rows(["40x32"])
+    table = reproduction.summarize(rows, pd.DataFrame(runs))
     official = table[table["source"] == "official"].iloc[0]
     assert official["test_accuracy"] == pytest.approx(0.85)
     assert official["test_accuracy_deviation"] == pytest.approx(np.std([0.8, 0.9], ddof=1))
@@ -97,12 +97,12 @@ def test_several_seeds_give_mean_deviation_and_the_interval_of_the_mean():
 
 
 def test_rows_are_those_of_the_report_and_full_length_unless_quick():
-    rows = list(reproduction.choose_rows(["40x32", "5x128"]).itertuples())
-    assert [reproduction.row_name(row) for row in rows] == ["5x128", "40x32"]
-    config = reproduction.row_config(VARIANTS["report"], rows[1], "official", 3, quick=False)
+    rows = list(published.choose_rows(["40x32", "5x128"]).itertuples())
+    assert [published.row_name(row) for row in rows] == ["5x128", "40x32"]
+    config = published.row_config(VARIANTS["report"], rows[1], "official", 3, quick=False)
     assert (config.epochs, config.batch_size, config.split_rule, config.seed) == (40, 32, "official", 3)
     assert config.epoch_examples == 0
-    assert reproduction.row_config(VARIANTS["report"], rows[1], "official", 3, quick=True).epochs == 8
+    assert published.row_config(VARIANTS["report"], rows[1], "official", 3, quick=True).epochs == 8
     assert build_model(config).count_params() == 34698
 
 

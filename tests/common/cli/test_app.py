@@ -223,6 +223,25 @@ def test_tensorflow_loads_silently_and_with_onednn_unless_told_otherwise(inherit
     assert done.stderr == ""
 
 
+def test_notes_of_native_code_are_hidden_in_commands_only_and_errors_never():
+    program = """
+import os, sys
+from common import startup
+if sys.argv[1] == "command":
+    startup.load_tensorflow()
+with startup.without_notes():
+    os.write(2, b"INFO: a note\\nan error\\n")
+    print("python", file=sys.stderr)
+print("after", file=sys.stderr)
+"""
+    shown = {}
+    for kind in ("command", "notebook"):
+        done = subprocess.run([sys.executable, "-c", program, kind], capture_output=True, text=True, check=True)
+        shown[kind] = done.stderr.splitlines()
+    assert shown["command"] == ["an error", "python", "after"]
+    assert shown["notebook"] == ["INFO: a note", "an error", "python", "after"]
+
+
 def test_flags_are_understood_before_anything_is_done(monkeypatch):
     def define(flag_values):
         absl_flags.DEFINE_string("output_dir", None, "a folder", flag_values=flag_values)

@@ -55,3 +55,23 @@ def test_commands_run_from_any_folder_also_beside_another_package_called_common(
 def test_python_m_lists_the_commands_of_a_task():
     done = subprocess.run([sys.executable, "-m", "separation"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "python -m separation.predict" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "module"),
+    [
+        *((f"{task}/train.py", f"{task}.train") for task in verbs.VERBS),
+        ("kws", "kws"),
+        ("quartet/__main__.py", "quartet"),
+        ("common/data_service.py", "common.data_service"),
+    ],
+)
+def test_a_file_that_is_run_by_its_path_says_how_to_run_it(file, module, tmp_path):
+    done = subprocess.run([sys.executable, ROOT / file, "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and not done.stdout
+    assert done.stderr == f"error: {ROOT / file} is part of a package; run python -m {module} in {ROOT}\n"
+
+
+def test_the_files_that_say_so_are_the_same_everywhere():
+    texts = {(ROOT / package / "common.py").read_text() for package in (*verbs.VERBS, "common", "quartet")}
+    assert len(texts) == 1

@@ -63,3 +63,14 @@ def test_a_corpus_takes_the_options_that_it_knows(corpus_dir, tmp_path, draw_mis
 def test_what_has_no_address_is_not_fetched(corpus_dir):
     with pytest.raises(UserError, match="the corpus folder has no download address"):
         corpora.index("kws", "folder", str(corpus_dir), download=True)
+
+
+def test_a_corpus_that_was_checked_ahead_is_listed_once(tmp_path):
+    for name in ("yes/a", "yes/b", "yes/c", "no/a", "no/b", "no/c"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.wav").touch()
+    with corpora.ahead():
+        table = corpora.index("kws", "folder", str(tmp_path))
+    assert corpora.index("kws", "folder", str(tmp_path)) is table
+    (tmp_path / "no" / "d.wav").touch()
+    assert len(corpora.index("kws", "folder", str(tmp_path))) == len(table) + 1
