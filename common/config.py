@@ -12,7 +12,6 @@ and becomes the flag `--num_mels`, a key of `config.json` and a checked attribut
 import contextlib
 import dataclasses
 import functools
-import logging
 import math
 import os
 import sys
@@ -23,12 +22,11 @@ from typing import Any, ClassVar, TypeVar
 
 from absl import flags
 
-from common import errors, files
+from common import errors, files, former_names
 from common.errors import UserError
 from common.files.names import plain_name
+from common.log import logger
 
-# How absl describes the alias of a flag.
-_ALIAS = "Alias for --"
 # The precision is chosen before training; see `common.training.precision`.
 AUTO = "auto"
 
@@ -215,7 +213,7 @@ def understand(flag_values: FlagValues) -> None:
     """
     for name in flag_values:
         flag = flag_values[name]
-        if is_former_name(flag_values, name):
+        if former_names.is_former(flag_values, name):
             continue
         if isinstance(flag.value, str) and is_path(name):
             flag.value = expanded(flag.value)
@@ -260,7 +258,7 @@ def define_field_flags(flag_values: FlagValues, default: TrainingConfig, names: 
         with group(flag_values, shown_in[item.name]):
             define(item.name, None, describe(item, getattr(default, item.name)), flag_values=flag_values)
         if item.metadata["formerly"]:
-            define_former_name(flag_values, item.metadata["formerly"], item.name)
+            former_names.define(flag_values, item.metadata["formerly"], item.name)
 
 
 def _groups(config: TrainingConfig) -> dict[str, str]:
@@ -282,24 +280,6 @@ def group(flag_values: FlagValues, name: str) -> Iterator[None]:
     yield
     for flag in [flag for flag in flag_values if flag not in before]:
         flag_values.register_flag_by_module(name, flag_values[flag])
-
-
-def define_former_name(flag_values: FlagValues, former: str, name: str) -> None:
-    """Accept an earlier name of a flag, which `--help` does not list. Using it prints the new name."""
-    flags.DEFINE_alias(former, name, flag_values=flag_values)
-
-
-def is_former_name(flag_values: FlagValues, name: str) -> bool:
-    """Whether a flag is an earlier name of another."""
-    return flag_values[name].help.startswith(_ALIAS)
-
-
-def tell_former_names(flag_values: FlagValues) -> None:
-    """Print the new name of every flag that was given by an earlier one."""
-    for name in flag_values:
-        if is_former_name(flag_values, name) and flag_values[name].present:
-            new = flag_values[name].help.removeprefix(_ALIAS).removesuffix(".")
-            logging.warning("--%s is now called --%s", name, new)
 
 
 def describe(item: dataclasses.Field, default: Any) -> str:
@@ -374,7 +354,7 @@ def from_dict(config_class: type[ConfigType], values: Mapping[str, Any], source:
 @functools.cache
 def _tell_renamed(source: str, names: str) -> None:
     """Log renamed keys once, though a command may read the same file several times."""
-    logging.info("%s: %s", source, names)
+    logger.info("%s: %s", source, names)
 
 
 def save(config: TrainingConfig, task: str, variant: str, path: str | Path) -> None:

@@ -8,7 +8,6 @@ Workers read the shards, so --shards_dir must be a folder that all of them can a
 arrive in the order in which workers finish them; each batch is produced once.
 """
 
-import logging
 import os
 import socket
 import sys
@@ -20,6 +19,7 @@ from absl import flags as absl_flags
 from common import startup
 from common.cli import app
 from common.config import FlagValues
+from common.log import logger
 
 
 def define_flags(flag_values: FlagValues) -> None:
@@ -54,10 +54,10 @@ def main(flags: FlagValues, arguments: Sequence[str]) -> None:
     else:
         server = service.start_dispatcher(flags.port)
     if flags.dispatcher:
-        logging.info("worker of dispatcher %s", flags.dispatcher)
+        logger.info("worker of dispatcher %s", flags.dispatcher)
     else:
         address = server.target.rpartition(":")[2]
-        logging.info("dispatcher: --dispatcher=%s:%s, --data_service=%s:%s", flags.host, address, flags.host, address)
+        logger.info("dispatcher: --dispatcher=%s:%s, --data_service=%s:%s", flags.host, address, flags.host, address)
     while True:
         time.sleep(60)
 

@@ -1,11 +1,11 @@
 """A trained configuration for evaluation: another corpus or folder, without folders that are gone."""
 
 import dataclasses
-import logging
 import os
 from typing import Any
 
 from common.config import ConfigType
+from common.log import logger
 
 
 def with_corpus(config: ConfigType, corpus: str | None, data_dir: str | None, **others: Any) -> ConfigType:
@@ -32,5 +32,5 @@ def _without_missing(config: ConfigType) -> ConfigType:
     names = [item.name for item in dataclasses.fields(config) if item.name.endswith("_dir") and item.name != "data_dir"]
     gone = [name for name in names if getattr(config, name) and not os.path.isdir(getattr(config, name))]
     for name in gone:
-        logging.warning("--%s of the training: %s no longer exists and is left out", name, getattr(config, name))
+        logger.warning("--%s of the training: %s no longer exists and is left out", name, getattr(config, name))
     return dataclasses.replace(config, **dict.fromkeys(gone, ""))

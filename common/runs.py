@@ -18,7 +18,6 @@
 import contextlib
 import dataclasses
 import json
-import logging
 import shutil
 import time
 from collections.abc import Iterator
@@ -36,6 +35,7 @@ from common.corpora import fingerprint
 from common.distribution import workers
 from common.errors import UserError
 from common.files import arrays, locks, tables, weights
+from common.log import logger
 
 # Files with the progress of a run, which workers copy from the chief.
 _SHARED = ("config.json", "metrics.json", "model.keras", "backup/state.npz")
@@ -153,7 +153,7 @@ def _open(folder: Path, config: configs.TrainingConfig, task: str, variant: str,
     if config_path.exists() and not resume:
         renamed = folder.with_name(f"{folder.name}.{time.strftime('%Y%m%d-%H%M%S')}")
         folder.rename(renamed)
-        logging.info("renamed the earlier run to %s", renamed)
+        logger.info("renamed the earlier run to %s", renamed)
     if not config_path.exists():
         configs.save(config, task, variant, config_path)
         return Run(folder, config)
@@ -169,7 +169,7 @@ def _compare_corpus(run: Run, now: dict) -> None:
     elif path.exists():
         changes = fingerprint.difference(files.read_json(path, "delete it"), now)
         if changes:
-            logging.warning(
+            logger.warning(
                 "%s: the corpus has changed since this run began (%s); training continues with the current corpus, use"
                 " --noresume to start over",
                 run.folder,
@@ -192,7 +192,7 @@ def _load_progress(run: Run) -> Run:
         # The last training may have been killed between writing the state and the history.
         _write_history(run)
         if run.epoch:
-            logging.info("%s: resuming after epoch %d", run.folder, run.epoch)
+            logger.info("%s: resuming after epoch %d", run.folder, run.epoch)
     return run
 
 

@@ -13,11 +13,12 @@ has no log level; `without_notes` hides it. TF_CPP_MIN_LOG_LEVEL=0 shows all of 
 """
 
 import contextlib
-import logging
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
+
+from common.log import logger
 
 _SILENT = "3"
 # How lines of native code begin that are no errors.
@@ -32,7 +33,7 @@ def load_tensorflow() -> None:
     _is_command = True
     if "tensorflow" in sys.modules:
         return
-    logging.info("loading TensorFlow")
+    logger.info("loading TensorFlow")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # Equal to _SILENT also in child processes, which inherit the variable.
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL", _SILENT) == _SILENT:

@@ -1,7 +1,6 @@
 """Input pipeline: mixes recordings of speakers and batches the mixtures."""
 
 import dataclasses
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from common.corpora import manifest, noise, prepared_mixtures
 from common.data import excerpts, noise_bank, shards, speech_bank
 from common.distribution import strategy, workers
 from common.errors import UserError
+from common.log import logger
 from common.seeds import stream_seed
 from counting import mixing, recordings
 from counting.config import PREPARED, Config
@@ -300,7 +300,7 @@ def _noise_of(corpus: Corpus, split: str) -> tf.Tensor | None:
     config = corpus.config
     rows = corpus.noise[corpus.noise["split"] == split]
     if rows.empty and len(corpus.noise):
-        logging.info("%s has no recordings for the split %s; using coloured noise", config.noise_dir, split)
+        logger.info("%s has no recordings for the split %s; using coloured noise", config.noise_dir, split)
     return noise_bank.build(
         rows,
         corpus.shards_dir,

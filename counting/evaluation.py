@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from sklearn.metrics import mean_absolute_error
 from common import batches, files, progress
 from common.errors import UserError
 from common.files import tables
+from common.log import logger
 from common.reporting import metrics, mistakes, plots
 from counting import data, inference
 from counting.config import PREPARED, Config
@@ -204,7 +204,7 @@ def under_conditions(
             try:
                 yield name, evaluate_split(model, dataclasses.replace(corpus, config=condition), split, **asked)[0]
             except UserError as error:
-                logging.warning('condition "%s" skipped: %s', name, error)
+                logger.warning('condition "%s" skipped: %s', name, error)
             meter.update()
 
 

@@ -1,7 +1,6 @@
 """Which recordings a configuration mixes, and whether a training can use them; does not need TensorFlow."""
 
 import dataclasses
-import logging
 
 import pandas as pd
 
@@ -10,6 +9,7 @@ from common import corpora
 from common.corpora import manifest
 from common.encoders.config import check_embedding
 from common.errors import UserError
+from common.log import logger
 from counting.config import PREPARED, TASK, Config
 
 
@@ -74,7 +74,7 @@ def with_head(config: Config, table: pd.DataFrame) -> Config:
     is_prepared = config.corpus == PREPARED
     unknown = table["label"].str.contains("?", regex=False) if is_prepared else table["sex"] == ""
     if unknown.any():
-        logging.info(
+        logger.info(
             "--head=class: the sex of %s is unknown, so the model counts speakers only",
             "every speaker" if unknown.all() else "some speakers",
         )

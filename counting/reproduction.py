@@ -1,7 +1,6 @@
 """Reproduction of the networks of the student report, compared with the published metrics."""
 
 import dataclasses
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pandas as pd
 
 from common import config as configs
 from common import files, runs
+from common.log import logger
 from common.reporting import drawing, plots
 from common.training.options import Options
 from counting import data, evaluation, inference
@@ -33,7 +33,7 @@ def run(planned: Mapping[str, Config], folder: Path, flags: configs.FlagValues) 
     """
     measured, histories = {}, {}
     for number, (network, config) in enumerate(planned.items(), 1):
-        logging.info("%s: %d of %d", title(network), number, len(planned))
+        logger.info("%s: %d of %d", title(network), number, len(planned))
         options = Options(shards_dir=flags.shards_dir, download=flags.download)
         run, _ = train_run(config, folder / network, NETWORK_VARIANTS[network], options)
         histories[network] = runs.read_history(run.folder)

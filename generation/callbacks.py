@@ -6,13 +6,12 @@ history: the Fréchet distance to validation tracks, precision, recall, density,
 to that of recordings, and the distance of samples to training excerpts.
 """
 
-import logging
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from common import audio, runs
+from common.log import logger
 from common.reporting import plots, tensorboard
 from common.seeds import stream_seed
 from generation import noise, snapshots
@@ -135,13 +134,13 @@ class Watch(keras.callbacks.Callback):
         action = self.config.on_collapse
         restores = int(self.model.restores.numpy())
         if action == "restore" and restores >= _MAX_RESTORES:
-            logging.warning("epoch %d: %s; training stops, because %d restores did not help", number, fault, restores)
+            logger.warning("epoch %d: %s; training stops, because %d restores did not help", number, fault, restores)
             action = "stop"
         if action == "stop":
-            logging.warning("epoch %d: %s; training stops and keeps the best epoch (--on_collapse=stop)", number, fault)
+            logger.warning("epoch %d: %s; training stops and keeps the best epoch (--on_collapse=stop)", number, fault)
             self.model.stop_training = True
         elif action == "ignore":
-            logging.warning("epoch %d: %s (--on_collapse=ignore)", number, fault)
+            logger.warning("epoch %d: %s (--on_collapse=ignore)", number, fault)
         elif self.run.model_path.exists():
             self._restore(number, fault, restores)
 
@@ -157,7 +156,7 @@ class Watch(keras.callbacks.Callback):
                     variable.assign(tf.zeros_like(variable))
             optimizer.learning_rate = float(optimizer.learning_rate.numpy()) * _LEARNING_RATE_FACTOR
         model.restores.assign(restores + 1)
-        logging.warning(
+        logger.warning(
             "epoch %d: %s; restored the best averaged weights and halved the learning rate (--on_collapse=restore)",
             number,
             fault,

@@ -1,7 +1,6 @@
 """Read recordings of music, and build batches of excerpts."""
 
 import dataclasses
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from common.data import decoded, shards, track_bank
 from common.data import excerpts as cuts
 from common.data.excerpts import Places
 from common.distribution import strategy, workers
+from common.log import logger
 from common.seeds import stream_seed
 from generation import recordings
 from generation.config import Config
@@ -83,7 +83,7 @@ def of_training(config: Config, elsewhere: Config) -> Config:
     moved = elsewhere.corpus == config.corpus and elsewhere.data_dir != config.data_dir
     if not moved or not config.data_dir or Path(config.data_dir).is_dir():
         return config
-    logging.warning("%s no longer exists: training tracks are read from %s", config.data_dir, elsewhere.data_dir)
+    logger.warning("%s no longer exists: training tracks are read from %s", config.data_dir, elsewhere.data_dir)
     return elsewhere
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from absl import flags as absl_flags
 
 from common import config as configs
-from common import run_folders, startup
+from common import former_names, run_folders, startup
 from common.audio import formats
 from common.cli import app, outputs
 from common.cli import flags as shared_flags
@@ -60,7 +60,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     shared_flags.define_overwrite_flag(flag_values)
     shared_flags.define_output_format_flag(flag_values, formats.WRITTEN)
     for former, name in (("duration", "duration_seconds"), ("format", "output_format")):
-        configs.define_former_name(flag_values, former, name)
+        former_names.define(flag_values, former, name)
 
 
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:

@@ -8,13 +8,13 @@ The threshold is the largest one that accepts the fraction `target_recall` of th
 correctly or not. It is chosen after training and stored as `threshold.json` in the run directory.
 """
 
-import logging
 from pathlib import Path
 
 import numpy as np
 
 from common import files
 from common.errors import UserError
+from common.log import logger
 from kws.config import SILENCE, UNKNOWN
 
 FILE = "threshold.json"
@@ -62,7 +62,7 @@ def load_threshold(run_dir: str | Path) -> float:
             raise ValueError(f"the threshold is {threshold}")
         return float(threshold)
     except FileNotFoundError:
-        logging.info("%s does not exist; using the threshold %g", path, _WITHOUT_FILE)
+        logger.info("%s does not exist; using the threshold %g", path, _WITHOUT_FILE)
         return _WITHOUT_FILE
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise UserError(f"cannot read {path}: {error}; {hint}") from error

@@ -1,6 +1,5 @@
 """Comparison of all encoders: trains, exports and times each, and writes a table."""
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pandas as pd
 from common import config as configs
 from common import files, runs
 from common.export import litert
+from common.log import logger
 from common.training.options import Options
 from kws import data
 from kws.config import Config
@@ -30,7 +30,7 @@ def run(planned: Mapping[str, Config], folder: Path, flags: configs.FlagValues) 
     """
     rows = []
     for number, (name, config) in enumerate(planned.items(), 1):
-        logging.info("%s, %d of %d", name, number, len(planned))
+        logger.info("%s, %d of %d", name, number, len(planned))
         rows.append(train_row(name, config, folder / name, flags.shards_dir, flags.download))
         keras.backend.clear_session()
     seconds = litert.time_files({name: folder / name / "export" / "model.tflite" for name in planned}, _ROUNDS)

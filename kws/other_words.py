@@ -3,7 +3,6 @@
 Both become the class `_unknown_`.
 """
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pandas as pd
 from common import config as configs
 from common.corpora import manifest, noise, splits, synthetic_words
 from common.errors import UserError
+from common.log import logger
 from kws.config import UNKNOWN, Config
 
 SPEECH, NEAR = "speech", "near"  # in the column `corpus`
@@ -133,9 +133,9 @@ def _synthetic(config: Config) -> pd.DataFrame:
             synthetic_words.FOLDER, tuple(labels), config.language, config.clips_per_word, unknown=True
         )
     except UserError as error:
-        logging.info("no synthetic words like the keywords are added: %s", error)
+        logger.info("no synthetic words like the keywords are added: %s", error)
         return manifest.from_rows([])
-    logging.info("synthetic words like the keywords are added, spoken as --language=%s", config.language)
+    logger.info("synthetic words like the keywords are added, spoken as --language=%s", config.language)
     found = found[found["split"] == "train"]
     return found.assign(label=found["label"].replace(labels), corpus=NEAR)
 

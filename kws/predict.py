@@ -13,7 +13,6 @@ are still processed, and the exit code is 2.
 
 import contextlib
 import itertools
-import logging
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from common.cli.csv_list import CsvList
 from common.cli.guard import Guard
 from common.cli.json_list import JsonList
 from common.files.names import plain_name
+from common.log import logger
 from kws import acceptance
 from kws.config import TASK, UNKNOWN, Config
 from kws.inference import Detection, KeywordSpotter
@@ -114,7 +114,7 @@ def answer(
             if spotter.is_long(first):
                 predict_clips()
                 while hints:
-                    logging.warning(hints.pop())
+                    logger.warning(hints.pop())
                 whole = itertools.chain([first], blocks)
                 writer.timeline(name, spotter.stream(whole, hop_seconds=hop_seconds))
             else:

@@ -1,7 +1,6 @@
 """Selection of the recordings of the corpora: classes, splits and class balance."""
 
 import dataclasses
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from common.corpora import manifest, noise, splits
 from common.corpora.speech_commands import BACKGROUND_NOISE
 from common.encoders.config import check_embedding
 from common.errors import UserError, nearest
+from common.log import logger
 from kws import other_words
 from kws.config import COMMAND_WORDS, SILENCE, TASK, UNKNOWN, Config
 from kws.folders import folders_of
@@ -124,11 +124,11 @@ def labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame, trained:
                 )
             parts.append(other_words.split_excerpts(config, parts[0]))
     elif len(others):
-        logging.info("%d recordings of %d other words are not used", len(others), others["label"].nunique())
+        logger.info("%d recordings of %d other words are not used", len(others), others["label"].nunique())
     if config.silence:
         silent = table[table["label"] == SILENCE]
         if silent.empty and noises.empty and trained:
-            logging.warning("there is no noise: the class %s is left out", SILENCE)
+            logger.warning("there is no noise: the class %s is left out", SILENCE)
             return pd.concat(parts, ignore_index=True)
         if silent.empty and noises.empty:
             raise UserError(
@@ -172,7 +172,7 @@ def split_by_folds(config: Config, table: pd.DataFrame) -> tuple[Config, pd.Data
     if config.unknown and not config.unseen_words:
         others = table["label"][recorded & ~table["label"].isin({*config.words, SILENCE, UNKNOWN})]
         if others.nunique() < config.num_folds:
-            logging.info("%d other words, fewer than the folds: none is held out", others.nunique())
+            logger.info("%d other words, fewer than the folds: none is held out", others.nunique())
         else:
             held_out = others[splits.deal(others, config.num_folds) == config.fold]
             config = dataclasses.replace(config, unseen_words=tuple(sorted(held_out.unique())))
@@ -194,7 +194,7 @@ def with_recorded_share(config: Config, table: pd.DataFrame) -> pd.DataFrame:
         return table
     shuffled = recorded.sample(frac=1, random_state=0)
     repeated = shuffled.iloc[np.arange(num_missing) % len(shuffled)]
-    logging.info("oversampled %d recordings to %.0f %% of training", len(recorded), 100 * config.recorded_fraction)
+    logger.info("oversampled %d recordings to %.0f %% of training", len(recorded), 100 * config.recorded_fraction)
     return pd.concat([table, repeated], ignore_index=True)
 
 

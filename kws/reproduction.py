@@ -1,7 +1,6 @@
 """Reproduction of the six rows of the student report, compared with the published metrics."""
 
 import dataclasses
-import logging
 from pathlib import Path
 
 import keras
@@ -11,6 +10,7 @@ import pandas as pd
 from common import audio, files, runs
 from common import config as configs
 from common.errors import UserError
+from common.log import logger
 from common.reporting import metrics, plots
 from common.training.options import Options
 from kws import data
@@ -58,7 +58,7 @@ def run(flags: configs.FlagValues, published: pd.DataFrame, seeds: list[int], fo
     measured, histories = [], []
     for number, (row, split_rule, seed) in enumerate(planned, 1):
         name = row_name(row)
-        logging.info("%s, %s, seed %d: %d of %d", name, SOURCES[split_rule], seed, number, len(planned))
+        logger.info("%s, %s, seed %d: %d of %d", name, SOURCES[split_rule], seed, number, len(planned))
         config = row_config(report, row, split_rule, seed, flags.quick)
         options = Options(shards_dir=flags.shards_dir)
         run, _ = train_run(config, folder / f"{name}_{split_rule}_{seed}", "report", options)

@@ -5,7 +5,6 @@
 
 import dataclasses
 import functools
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from common import config as configs
 from common.encoders import classifier
 from common.errors import UserError
 from common.export import excerpts
+from common.log import logger
 from common.reporting import plots, tensorboard
 from common.seeds import stream_seed
 from common.training import loop, optimizers, precision
@@ -86,7 +86,7 @@ def train_teachers(run: runs.Run, variant: str, options: Options) -> list[keras.
     """Train the teachers of a run, each in its own run directory, and return their models; empty without teachers."""
     teachers = []
     for number in range(run.config.num_teachers):
-        logging.info("teacher %d of %d", number + 1, run.config.num_teachers)
+        logger.info("teacher %d of %d", number + 1, run.config.num_teachers)
         folder = run.folder / "teachers" / str(number)
         teachers.append(train_run(_teacher_config(run.config, number), folder, variant, options)[0].folder)
     return [load_model(folder)[1] for folder in teachers]

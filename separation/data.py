@@ -1,7 +1,6 @@
 """Read tracks and stems, and build batches of mixtures."""
 
 import dataclasses
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from common.data import excerpts, shards, track_bank
 from common.data.excerpts import Places
 from common.distribution import strategy, workers
 from common.errors import UserError
+from common.log import logger
 from common.seeds import stream_seed
 from separation import mixing, recordings
 from separation.config import Config
@@ -263,7 +263,7 @@ def read_tracks(corpus: Corpus, split: str) -> Iterator[tuple[str, np.ndarray, n
         try:
             yield name, *tracks.read(rows, config.stems, config.sample_rate, config.num_channels)
         except UserError as error:
-            logging.warning("left out: %s", error)
+            logger.warning("left out: %s", error)
 
 
 def num_tracks(corpus: Corpus, split: str) -> int:

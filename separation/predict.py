@@ -15,7 +15,7 @@ from pathlib import Path
 
 from absl import flags as absl_flags
 
-from common import audio, files, run_folders, startup
+from common import audio, files, former_names, run_folders, startup
 from common import config as configs
 from common.audio import formats, writer
 from common.audio.sources import AudioSource
@@ -61,7 +61,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     shared_flags.define_overwrite_flag(flag_values)
     shared_flags.define_output_format_flag(flag_values, formats.WRITTEN)
     for former, name in (("offset", "offset_seconds"), ("duration", "duration_seconds"), ("format", "output_format")):
-        configs.define_former_name(flag_values, former, name)
+        former_names.define(flag_values, former, name)
     absl_flags.DEFINE_enum(
         "encoding", "16", list(ENCODINGS), "sample format of WAV and FLAC: 16 or 24 bits, or float (WAV only)", **define
     )

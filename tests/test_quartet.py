@@ -144,6 +144,21 @@ def test_errors_speak_of_arguments(inputs, tmp_path):
             spotter.predict(wrong)
 
 
+def test_the_logging_of_a_program_is_its_own(tmp_path):
+    program = (
+        "import logging, sys, quartet; quartet.load(sys.argv[1]).predict(sys.argv[2])\n"
+        "assert not logging.getLogger().handlers; logging.basicConfig(filename='mine.log')\n"
+        "logging.error('mine')"
+    )
+    inputs = recordings(tmp_path)
+    # A run without a threshold logs that it uses the default.
+    shutil.copytree(RUNS / "kws", tmp_path / "run", ignore=shutil.ignore_patterns("threshold.json"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", program, tmp_path / "run", inputs / "clip.wav"]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    assert "mine" in (tmp_path / "mine.log").read_text()
+
+
 @pytest.mark.parametrize("hidden", ["common", "kws"])
 def test_a_script_with_the_name_of_a_package_is_told(tmp_path, hidden):
     (tmp_path / f"{hidden}.py").touch()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from common import config as configs
+from common import former_names
 from common.config import FlagValues
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,7 +93,7 @@ def test_the_same_command_takes_the_same_flags_in_every_task(verb):
         values = FlagValues()
         module_of(task, verb).define_flags(values)
         fields = {item.name for item in dataclasses.fields(module_of(task, "config").Config)} - {"corpus", "data_dir"}
-        former = {name for name in values if configs.is_former_name(values, name)}
+        former = {name for name in values if former_names.is_former(values, name)}
         flags[task] = set(values) - own - former - (fields if verb == "train" else set())
     assert all(names == flags["kws"] for names in flags.values()), flags
     assert flags["kws"] >= {"corpus", "data_dir", "shards_dir", "download", "run_dir"}
@@ -105,7 +106,7 @@ def test_every_flag_of_train_is_in_a_group_of_its_help(task):
     module_of(task, "train").define_flags(values)
     by_module = values.flags_by_module_dict()
     groups = {group: {flag.name for flag in by_module[group]} for group in configs.GROUPS}
-    shown = {name for name in values if not configs.is_former_name(values, name)}
+    shown = {name for name in values if not former_names.is_former(values, name)}
     assert shown - set().union(*groups.values()) == {"run_dir", "resume", "variant"}
     assert groups["data"] >= {"corpus", "data_dir", "download", "max_rejected"}
     assert groups["devices"] >= {"strategy", "precision"} and "learning_rate" in groups["training"]
@@ -136,6 +137,8 @@ COMMANDS = {
 ELSEWHERE = {
     "common/errors.py": "common/files/test_atomic.py",
     "common/startup.py": "common/cli/test_app.py",
+    "common/former_names.py": "common/test_config.py",
+    "common/log.py": "test_quartet.py",
     "common/runs.py": "common/training/test_loop.py",
     "common/data_service.py": "common/distribution/test_service.py",
     "common/cli/flags.py": "common/cli/test_train.py",

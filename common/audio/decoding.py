@@ -7,7 +7,6 @@ length of a recording comes from its content (`common.audio.containers`), not fr
 import contextlib
 import io
 import itertools
-import logging
 import os
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
@@ -19,6 +18,7 @@ from common.audio import containers, ffmpeg, sources
 from common.audio import waveform as waveforms
 from common.audio.sources import AudioSource
 from common.errors import UserError
+from common.log import logger
 
 LOWEST_SAMPLE_RATE, HIGHEST_SAMPLE_RATE = 100, 10_000_000
 BLOCK_VALUES = 2**20
@@ -144,7 +144,7 @@ def warn(name: str, what: str) -> None:
     """Log a warning about a recording, at most one per recording."""
     if name not in _said:
         _said.add(name)
-        logging.warning("%s: %s", name, what)
+        logger.warning("%s: %s", name, what)
 
 
 class _Sound:

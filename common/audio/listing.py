@@ -7,7 +7,6 @@ skipped.
 
 import collections
 import dataclasses
-import logging
 import os
 import stat
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from common.audio import formats
 from common.files.names import plain_name
+from common.log import logger
 
 # Folders that macOS, Windows and network storage create.
 _COMPANIONS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"}
@@ -62,7 +62,7 @@ class Listing:
             )
         found += [f"{count} {names[count > 1]}" for names, count in self.left_out.items()]
         if found:
-            logging.info("%s: skipped %s", plain_name(str(self.root)), ", ".join(found))
+            logger.info("%s: skipped %s", plain_name(str(self.root)), ", ".join(found))
 
 
 def find(root: str | Path, depth: int | None = None) -> Listing:

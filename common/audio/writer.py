@@ -1,7 +1,6 @@
 """Write audio files block by block and atomically."""
 
 import contextlib
-import logging
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ import soundfile
 
 from common import files
 from common.errors import UserError
+from common.log import logger
 
 _FLOAT_SUBTYPES = ("FLOAT", "DOUBLE")
 _FORMATS = {"AIF": "AIFF", "OGA": "OGG", "OPUS": "OGG"}
@@ -147,7 +147,7 @@ class _Clipped:
 
     def warn(self, path: str | os.PathLike) -> None:
         if self.count:
-            logging.warning(
+            logger.warning(
                 "%s: %d of %d samples exceed full scale (peak %+.1f dB) and are clipped; lower the level or use FLOAT",
                 path,
                 self.count,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from absl import flags
 
 from common import config as configs
-from common import files, interruption, streams
+from common import files, former_names, interruption, streams
 from common.cli import tensorflow_errors
 from common.config import FlagValues
 from common.errors import UserError, nearest
@@ -67,7 +67,7 @@ def _call(
             print(help_text(program, sys.modules[main.__module__].__doc__ or "", flag_values))
             return
         configs.understand(flag_values)
-        configs.tell_former_names(flag_values)
+        former_names.tell(flag_values)
         main(flag_values, positional)
 
 
@@ -178,7 +178,7 @@ def help_text(program: str, purpose: str, flag_values: FlagValues) -> str:
 
 
 def _hidden(flag: flags.Flag, flag_values: FlagValues) -> bool:
-    return flag.name == "help" or configs.is_former_name(flag_values, flag.name)
+    return flag.name == "help" or former_names.is_former(flag_values, flag.name)
 
 
 def _flag_lines(flag: flags.Flag) -> str:

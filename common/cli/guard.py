@@ -1,12 +1,12 @@
 """A failed recording does not stop the others: one error line each, and a failing exit code at the end."""
 
 import contextlib
-import logging
 import sys
 from collections.abc import Iterator
 
 from common import streams
 from common.errors import UserError, reason
+from common.log import logger
 
 
 class Guard:
@@ -49,7 +49,7 @@ class Guard:
         except Exception as error:
             if streams.refused(error):
                 raise
-            logging.debug("%r", name, exc_info=True)
+            logger.debug("%r", name, exc_info=True)
             print(f"error: {_line(error, name)}", file=sys.stderr)
             self.failures += 1
 

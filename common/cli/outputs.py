@@ -7,7 +7,6 @@ what it was made from, its size and its modification time.
 
 import contextlib
 import functools
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from common import files
 from common.audio.sources import AudioSource
 from common.config import FlagValues
 from common.errors import UserError
+from common.log import logger
 
 LEDGER = ".quartet-written.json"
 _OF_THE_RUN = ("config.json", "corpus.json", "metrics.json", "threshold.json", "model.keras", "excerpts.npz")
@@ -70,7 +70,7 @@ class Outputs:
         if not kept:
             raise UserError(f"all recordings in {', '.join(named)} were written by this command; name the originals")
         if len(kept) < len(recordings):
-            logging.warning(
+            logger.warning(
                 "skipped %d of the %d recordings found: this command wrote them",
                 len(recordings) - len(kept),
                 len(recordings),

@@ -1,6 +1,5 @@
 """From the flags of a `train` command to a trained run."""
 
-import logging
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
@@ -8,6 +7,7 @@ import tensorflow as tf
 from common import config as configs
 from common import runs, streams
 from common.distribution import strategy
+from common.log import logger
 from common.training import session
 from common.training.options import Options
 
@@ -60,7 +60,7 @@ def report(
     """
     print(format_table(runs.read_metrics(run)))
     if not trained:
-        logging.info(
+        logger.info(
             "%s is complete; give another --run_dir to train another run, or --noresume to start over", run.folder
         )
         return

@@ -1,7 +1,6 @@
 """Download an archive, check it and unpack it: downloads resume, and malicious archives are rejected."""
 
 import functools
-import logging
 import os
 import shutil
 import stat
@@ -16,6 +15,7 @@ import requests
 from tqdm import tqdm
 
 from common.errors import UserError
+from common.log import logger
 
 MAX_FILES = 2_000_000
 MAX_BYTES = 100 * 2**30
@@ -50,7 +50,7 @@ def fetch(url: str, root: str | Path, sha256: str, max_files: int = MAX_FILES, m
     """
     root = Path(root).absolute()
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        logging.info("%s is not empty and is used unchanged; nothing is downloaded", root)
+        logger.info("%s is not empty and is used unchanged; nothing is downloaded", root)
         return root
     workplace = root.with_name(f"{root.name}.download")
     try:
@@ -183,7 +183,7 @@ def _resume(url: str, output_file: str, retriever: object, part: Path) -> None:
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             if attempt + 1 == _ATTEMPTS:
                 raise
-            logging.warning("download interrupted (%s); resuming", type(error).__name__)
+            logger.warning("download interrupted (%s); resuming", type(error).__name__)
         else:
             os.replace(part, output_file)
             return

@@ -11,7 +11,6 @@ As in Speech Commands, a file named `<speaker>_nohash_<anything>` gives its spea
 next to the classes or the splits, is divided in time.
 """
 
-import logging
 from collections.abc import Collection
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from common.corpora import layouts, manifest, own_tables, splits
 from common.corpora.speech_commands import BACKGROUND_NOISE, SILENCE, UNKNOWN, noise_rows, speaker_of
 from common.errors import UserError
 from common.files.names import plain_name
+from common.log import logger
 
 TABLE = "metadata.csv"
 LAYOUT = "one folder per class with recordings inside, such as yes/1.wav and no/1.wav"
@@ -84,14 +84,14 @@ def recordings_by_folder(
     found.tell(used)
     files, num_copies = listing.one_a_name(found)
     if num_copies:
-        logging.warning("%s: left out %d recordings that also exist in another format", root, num_copies)
+        logger.warning("%s: left out %d recordings that also exist in another format", root, num_copies)
     named = [(path, found.parts(path)) for path in files]
     loose = [path for path, parts in named if len(parts) == 1]
     named = [(path, parts) for path, parts in named if len(parts) > 1]
     if not any(parts[0] != BACKGROUND_NOISE for _, parts in named):
         raise UserError(_nothing_found(root, len(loose), layout, kind, kinds))
     if loose:
-        logging.warning(
+        logger.warning(
             "%s: %d recordings outside the %s folders are left out, e.g. %s", root, len(loose), kind, loose[0]
         )
     if not _has_splits(root, dict.fromkeys(parts[0] for _, parts in named), kinds):

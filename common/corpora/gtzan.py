@@ -7,7 +7,6 @@ split. B. L. Sturm, "The GTZAN dataset: its contents, its faults" (2013, arXiv 1
 excerpts. `jazz.00054` is unreadable in the most common copy. Unreadable files are listed as rejected.
 """
 
-import logging
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +14,7 @@ import pandas as pd
 from common.audio import listing
 from common.corpora import music_folder
 from common.errors import UserError
+from common.log import logger
 
 LAYOUT = "genres/<genre>/<genre>.<nnnnn>.wav"
 _FOLDERS = ("genres", "genres_original")
@@ -37,5 +37,5 @@ def index(root: str | Path) -> pd.DataFrame:
     table = music_folder.index(home)
     for name, fault in _BROKEN.items():
         if table["track"].str.endswith(f"/{name}").any():
-            logging.warning("%s: %s %s", root, name, fault)
+            logger.warning("%s: %s %s", root, name, fault)
     return table

@@ -9,7 +9,6 @@ Source: V. Panayotov, G. Chen, D. Povey, S. Khudanpur, "LibriSpeech: an ASR corp
 ICASSP 2015. https://www.openslr.org/12, CC BY 4.0.
 """
 
-import logging
 import os
 import shutil
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from common.audio import listing
 from common.corpora import download as downloads
 from common.corpora import manifest
 from common.errors import UserError, nearest
+from common.log import logger
 
 FOLDER = "data/librispeech"
 LAYOUT = "<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<utterance>.flac, with subsets such as train-clean-100"
@@ -93,7 +93,7 @@ def index(root: str | Path, subsets: Sequence[str] = ()) -> pd.DataFrame:
             f" as {LAYOUT} (to download a subset again, remove its folder and give --download)"
         )
     if {row["split"] for row in rows} != set(manifest.SPLITS):
-        logging.info("%s lacks subsets of train, dev or test: speakers are split by the hash of their numbers", home)
+        logger.info("%s lacks subsets of train, dev or test: speakers are split by the hash of their numbers", home)
         rows = [{**row, "split": manifest.hash_split(row["speaker"])} for row in rows]
     return manifest.from_rows(rows)
 
@@ -129,7 +129,7 @@ def download(root: str | Path, subsets: Sequence[str] = (), url: str | None = No
         # Hidden, so that it is not listed as a subset.
         workplace = home / f".{name}"
         if _is_filled(home / name):
-            logging.info("%s exists and is used unchanged", home / name)
+            logger.info("%s exists and is used unchanged", home / name)
         else:
             downloads.fetch(f"{url}/{name}.tar.gz", workplace, SHA256[name])
             _move(workplace / _FOLDER, name, home)
@@ -183,7 +183,7 @@ def _read_sexes(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
-        logging.warning("cannot read %s (%s), so no speaker's sex is known", path, error.strerror or error)
+        logger.warning("cannot read %s (%s), so no speaker's sex is known", path, error.strerror or error)
         return {}
     # Only the first two fields are split off, since the name at the end may contain a bar.
     fields = [[field.strip() for field in line.split("|")[:2]] for line in lines if not line.startswith(";")]

@@ -8,7 +8,6 @@
 Without split folders, songs are split by a hash of their names. All parts of a song are in the same split.
 """
 
-import logging
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +16,7 @@ from common.audio import formats, listing
 from common.corpora import layouts, manifest, splits, stem_names
 from common.errors import UserError
 from common.files.names import plain_name
+from common.log import logger
 
 _NUMBERS = {1: "one", 2: "two", 3: "three"}
 LAYOUT = "recordings of music, in folders of genres if there are several"
@@ -42,7 +42,7 @@ def index(root: str | Path) -> pd.DataFrame:
         raise UserError(f"{root} has no recordings ({formats.USUAL_SUFFIXES})")
     files, num_copies = listing.one_a_name(found)
     if num_copies:
-        logging.warning("%s: left out %d recordings that also exist in another format", root, num_copies)
+        logger.warning("%s: left out %d recordings that also exist in another format", root, num_copies)
     folders = [found.parts(path)[:-1] for path in files]
     layouts.refuse_splits_and_folds(root, {parts[0] if parts else "" for parts in folders}, LAYOUT)
     layouts.refuse_one_too_high(root, folders, LAYOUT)

@@ -1,6 +1,5 @@
 """Background noise from ESC-50 or from any folder of audio files."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from common import audio
 from common import config as configs
 from common.corpora import esc50, manifest
 from common.errors import UserError
+from common.log import logger
 
 
 def index(root: str | Path, purpose: str = "--noise_dir") -> pd.DataFrame:
@@ -30,7 +30,7 @@ def index(root: str | Path, purpose: str = "--noise_dir") -> pd.DataFrame:
     if "train" not in set(known["split"]):
         if _is_esc50(root):
             raise UserError(f"{purpose}: {root} has no readable recordings for training; first error: {reasons[0]}")
-        logging.info("%s: too few recordings to split; all are used for training", root)
+        logger.info("%s: too few recordings to split; all are used for training", root)
         known = known.assign(split="train")
     return known
 
@@ -96,7 +96,7 @@ def _measured(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def _tell(where: str, reasons: list[str]) -> None:
     if reasons:
-        logging.warning("%s: left out %d unreadable recordings; first error: %s", where, len(reasons), reasons[0])
+        logger.warning("%s: left out %d unreadable recordings; first error: %s", where, len(reasons), reasons[0])
 
 
 def excerpts(rows: pd.DataFrame, clip_seconds: float) -> pd.DataFrame:

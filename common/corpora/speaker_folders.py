@@ -5,7 +5,6 @@ train/anna/…, test/bert/…      the same under folders named after splits (`l
 speakers.csv                   columns speaker,sex (F or M) and optionally split; `speaker` is a folder name
 """
 
-import logging
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +13,7 @@ from common.corpora import folder, layouts, manifest, own_tables, splits
 from common.corpora.speech_commands import BACKGROUND_NOISE, SILENCE, speaker_of
 from common.errors import UserError
 from common.files.names import plain_name
+from common.log import logger
 
 TABLE = "speakers.csv"
 LAYOUT = "one folder per speaker with recordings inside, such as anna/1.wav and bert/1.wav"
@@ -60,7 +60,7 @@ def index(root: str | Path) -> pd.DataFrame:
 def _without_noise(root: Path, found: list[tuple[Path, str, str]]) -> list[tuple[Path, str, str]]:
     spoken = [row for row in found if row[1] not in (BACKGROUND_NOISE, SILENCE)]
     if len(spoken) < len(found):
-        logging.info(
+        logger.info(
             "%s: left out %d recordings of noise without a speaker; give them by --noise_dir",
             root,
             len(found) - len(spoken),
@@ -134,7 +134,7 @@ def _read_table(path: Path, speakers: set[str]) -> tuple[dict[str, str], dict[st
         given[speaker] = own_tables.meaning(path, line, "split", values, {"": "", **layouts.SPLIT_NAMES})
     absent = sorted(set(sexes) - speakers)
     if absent:
-        logging.warning("%s lists %d speakers without a folder, e.g. %s", path, len(absent), ", ".join(absent[:3]))
+        logger.warning("%s lists %d speakers without a folder, e.g. %s", path, len(absent), ", ".join(absent[:3]))
     split_of = {speaker: given.get(speaker, "") for speaker in sorted(speakers)}
     without = [speaker for speaker, split in split_of.items() if not split]
     if 0 < len(without) < len(split_of):

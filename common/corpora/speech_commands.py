@@ -12,7 +12,6 @@ The official test set (`speech_commands_test_set_v0.02`) has word folders, `_sil
 Source: P. Warden, "Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition", arXiv:1804.03209, 2018.
 """
 
-import logging
 import os
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from common.corpora import download as downloads
 from common.corpora import manifest
 from common.errors import UserError
 from common.files.names import plain_name
+from common.log import logger
 
 SILENCE, UNKNOWN, BACKGROUND_NOISE = "_silence_", "_unknown_", "_background_noise_"
 LISTS = {"validation_list.txt": "validation", "testing_list.txt": "test"}
@@ -76,7 +76,7 @@ def index(root: str | Path) -> pd.DataFrame:
     names_speakers = any(speaker_of(path) for paths in folders.values() for path in paths)
     listed = _read_lists(root) if has_lists or not (names_speakers or UNKNOWN in folders) else {}
     if not has_lists and UNKNOWN not in folders:
-        logging.info("%s has no split lists: speakers are split by the hash of their names", root)
+        logger.info("%s has no split lists: speakers are split by the hash of their names", root)
     silence_is_listed = any(name.startswith(f"{SILENCE}/") for name in listed)
     rows = []
     for label, paths in folders.items():

@@ -1,6 +1,5 @@
 """Splits for a corpus without official ones: by speaker (or singer) if known, else by track, else by recording."""
 
-import logging
 import os
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pandas as pd
 
 from common.corpora import manifest
 from common.errors import UserError
+from common.log import logger
 
 
 def assign(table: pd.DataFrame, root: Path, draw_missing: bool = True) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def assign(table: pd.DataFrame, root: Path, draw_missing: bool = True) -> pd.Dat
             break
         by_file |= uncovered
     if by_file:
-        logging.warning(
+        logger.warning(
             "%s: too few speakers for disjoint splits; recordings are split individually in: %s",
             root,
             ", ".join(sorted(by_file)),

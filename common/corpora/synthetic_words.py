@@ -12,7 +12,6 @@ over from one clip to the next, so clips generated in another order can differ b
 """
 
 import hashlib
-import logging
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ import pandas as pd
 from common import audio, files, progress
 from common.corpora import manifest, parallel
 from common.errors import UserError
+from common.log import logger
 from common.synthesis.speech import effects, espeak, near_words
 from common.synthesis.speech.pronunciations import begins_with_voiced_plosive, drawl, ends_with_vowel, pronunciations
 
@@ -214,7 +214,7 @@ def _checked_words(words: Sequence[str], accent: str) -> list[str]:
         _check_speakable(word, accent)
         twin = sounds.setdefault(espeak.phonemes(word, accent), word)
         if twin != word:
-            logging.warning('"%s" and "%s" sound the same, so no model can tell them apart', twin, word)
+            logger.warning('"%s" and "%s" sound the same, so no model can tell them apart', twin, word)
     return words
 
 
@@ -225,7 +225,7 @@ def _check_speakable(word: str, accent: str) -> None:
     if any(espeak.is_spelled_out(part, accent) for part in word.split()):
         if not word.isascii():
             raise _not_spoken(word, accent)
-        logging.warning('the voice "%s" spells "%s" letter by letter, as it does with abbreviations', accent, word)
+        logger.warning('the voice "%s" spells "%s" letter by letter, as it does with abbreviations', accent, word)
 
 
 def _not_spoken(word: str, accent: str) -> UserError:

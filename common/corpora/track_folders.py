@@ -9,7 +9,6 @@ The file name is the name of the stem. If there is no `mixture`, a file named `m
 all `train`.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
@@ -20,6 +19,7 @@ from common.audio import formats, listing
 from common.corpora import layouts, manifest, splits, stem_names
 from common.errors import UserError
 from common.files.names import plain_name
+from common.log import logger
 
 LAYOUT = "one folder per track with one file per stem, such as song/vocals.wav and song/drums.wav"
 
@@ -114,7 +114,7 @@ def _tracks(found: listing.Listing) -> dict[tuple[str, ...], dict[str, Path]]:
     renamed: Counter[str] = Counter()
     tracks = {name: _stems(name[-1], paths, renamed) for name, paths in folders.items()}
     for message, count in renamed.items():
-        logging.info("%s: in %d tracks %s", found.root, count, message)
+        logger.info("%s: in %d tracks %s", found.root, count, message)
     return tracks
 
 
@@ -126,7 +126,7 @@ def _log_left_out(root: Path, loose: list[Path], alone: list[tuple[str, ...]], n
     }
     counted = [f"{count} {what}" for what, count in counted.items() if count]
     if counted:
-        logging.warning("%s: left out %s", root, ", ".join(counted))
+        logger.warning("%s: left out %s", root, ", ".join(counted))
 
 
 def _stems(track: str, paths: list[Path], renamed: Counter[str]) -> dict[str, Path]:

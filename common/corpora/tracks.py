@@ -1,7 +1,6 @@
 """Read the mixture and the stems of a track from the rows of a manifest."""
 
 import itertools
-import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 from common import audio
 from common.corpora import stem_names
 from common.errors import UserError
+from common.log import logger
 
 MIXTURE = stem_names.MIXTURE
 ACCOMPANIMENT = stem_names.ACCOMPANIMENT
@@ -73,7 +73,7 @@ def read(
     sounds, parts = recognise(name, sounds)
     mixture = sounds[MIXTURE] if MIXTURE in sounds else sum(sounds[stem] for stem in parts)
     if num_channels == 1 and _cancels(mixture):
-        logging.info("%s: the mean of its channels is nearly silent, so the first channel is used", name)
+        logger.info("%s: the mean of its channels is nearly silent, so the first channel is used", name)
         sounds, mixture = {stem: sound[:, :1] for stem, sound in sounds.items()}, mixture[:, :1]
     else:
         sounds = {stem: as_channels(name, sound, num_channels) for stem, sound in sounds.items()}
@@ -144,13 +144,13 @@ def recognise(name: str, sounds: dict[str, np.ndarray]) -> tuple[dict[str, np.nd
     if MIXTURE in sounds:
         again += [stem for stem in parts if is_sum(stem, [MIXTURE])]
     elif whole := next((stem for stem in again if is_sum(stem, parts)), None):
-        logging.info("%s: %s is the sum of %s and is used as the mixture", name, whole, ", ".join(parts))
+        logger.info("%s: %s is the sum of %s and is used as the mixture", name, whole, ", ".join(parts))
         sounds = {MIXTURE if stem == whole else stem: sound for stem, sound in sounds.items()}
         again.remove(whole)
     else:
         again += _derived_by_name(parts)
     if again:
-        logging.info("%s: not added to the mixture, since other files contain them: %s", name, ", ".join(again))
+        logger.info("%s: not added to the mixture, since other files contain them: %s", name, ", ".join(again))
     return sounds, [stem for stem in parts if stem not in again]
 
 

@@ -3,7 +3,6 @@
 import concurrent.futures
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -11,6 +10,7 @@ import pandas as pd
 
 from common.corpora import manifest
 from common.errors import UserError
+from common.log import logger
 
 NUM_PARALLEL = os.cpu_count() or 1
 
@@ -80,4 +80,4 @@ def check_rejected(
         raise UserError(
             f"{summary}: {len(rejected) / num_all:.0%}, but --max_rejected allows {max_rejected:.0%}; first error: {first}"
         )
-    logging.warning("%s; first error: %s", summary, first)
+    logger.warning("%s; first error: %s", summary, first)

@@ -9,9 +9,10 @@ Two functions of the TensorFlow trainer are replaced, each only if the installed
 """
 
 import inspect
-import logging
 
 import keras
+
+from common.log import logger
 
 _trainer = keras.src.backend.tensorflow.trainer
 
@@ -24,7 +25,7 @@ def apply() -> None:
     ):
         if is_needed(getattr(owner, name), defect):
             setattr(owner, name, fixed)
-            logging.debug("Keras function %s is patched: keras-team/keras#20585", name)
+            logger.debug("Keras function %s is patched: keras-team/keras#20585", name)
 
 
 def is_needed(function, defect: str) -> bool:

@@ -7,7 +7,6 @@ therefore does not depend on the number of devices. See `common.distribution.wor
 import contextlib
 import dataclasses
 import json
-import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import tensorflow as tf
 from common.config import ConfigType
 from common.distribution import STRATEGIES, are_workers_described, keras_fixes, workers
 from common.errors import UserError
+from common.log import logger
 
 # Part of an error message of XLA, see https://www.tensorflow.org/xla/known_issues
 _XLA_REFUSAL = "tfvariable_on_a_different_device"
@@ -42,7 +42,7 @@ def scope(name: str) -> Iterator[None]:
         except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError) as error:
             if workers.num_workers() == 1:
                 raise
-            logging.debug("%s", error)
+            logger.debug("%s", error)
             raise UserError(
                 "another worker was lost: its process, its machine or the network failed; see its own output. Run the"
                 " same commands again on all workers: training resumes after the last epoch that the chief has saved"
@@ -83,7 +83,7 @@ def _multiworker() -> tf.distribute.Strategy:
     keras_fixes.apply()
     resolver = _cluster_resolver()
     addresses = [address for job in resolver.cluster_spec().as_dict().values() for address in job]
-    logging.info("%s %d; waiting for all of %s", resolver.task_type, resolver.task_id, ", ".join(addresses))
+    logger.info("%s %d; waiting for all of %s", resolver.task_type, resolver.task_id, ", ".join(addresses))
     handler = signal.getsignal(signal.SIGTERM)
     try:
         joined = tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
@@ -151,7 +151,7 @@ def scaled(config: ConfigType, to_devices: bool) -> ConfigType:
     if to_devices:
         names = [name for name in vars(config) if name == "batch_size" or name.endswith("learning_rate")]
         config = dataclasses.replace(config, **{name: number * getattr(config, name) for name in names})
-    logging.info(
+    logger.info(
         "%d devices of %d workers: batches of %d, split among them; --learning_rate=%g%s",
         number,
         workers.num_workers(),

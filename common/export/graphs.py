@@ -1,7 +1,6 @@
 """Export a model in several formats, and compare each export with the Keras model."""
 
 import dataclasses
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from common import export, progress
 from common.errors import UserError
+from common.log import logger
 
 Serve = Callable[[tf.Tensor], dict[str, tf.Tensor]]
 
@@ -103,5 +103,5 @@ def compare(name: str, expected: np.ndarray, received: np.ndarray, tolerance: fl
         raise UserError(
             f"{name}: outputs differ from the Keras model by {difference:.3g}, allowed {tolerance:g}; do not use this export"
         )
-    logging.info("%s: largest difference from the Keras model %.2g on %d excerpts", name, difference, len(expected))
+    logger.info("%s: largest difference from the Keras model %.2g on %d excerpts", name, difference, len(expected))
     return {"max_difference": difference, "tolerance": tolerance, "num_excerpts": len(expected)}

@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import logging
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from common.errors import reason
+from common.log import logger
 from common.reporting import lettering
 
 # Limit of the longer side: a larger image takes gigabytes, and few programs can open it.
@@ -71,7 +71,7 @@ def _note(name: str, error: Exception) -> Figure:
     """Log a plotting error, and return a figure with the error message."""
     why = lettering.shortened(lettering.printable(f"{type(error).__name__}: {reason(error)}"), _LONGEST_REASON)
     name = lettering.printable(name)
-    logging.warning("the plot %s could not be drawn (%s); it is replaced by the error message", name, why)
+    logger.warning("the plot %s could not be drawn (%s); it is replaced by the error message", name, why)
     figure = Figure(figsize=(6.5, 3))
     for number, line in enumerate(["This plot could not be drawn:", *textwrap.wrap(why, 70)]):
         figure.text(0.05, 0.85 - 0.09 * number, line, parse_math=False)

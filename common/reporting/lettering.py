@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import logging
 import unicodedata
 from collections.abc import Iterable, Iterator
 
@@ -12,6 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter
+
+from common.log import logger
 
 # Largest width of tick labels and legend entries, and of titles, in letters; longer ones are abbreviated in the middle.
 _LONGEST_NAME, _LONGEST_TITLE = 40, 200
@@ -157,7 +158,7 @@ def _find_fonts(letters: set[str]) -> None:
         _families.update(dict.fromkeys(found, entry.name))
         missing -= found
     if missing and None not in _families.values():
-        logging.warning(
+        logger.warning(
             "no installed font has %s: plots show boxes instead; install a font that has them, "
             "for example of the Noto family",
             ", ".join(f"{letter} (U+{ord(letter):04X})" for letter in sorted(missing)[:5]),

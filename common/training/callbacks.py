@@ -1,6 +1,5 @@
 """Callbacks of all trainings: throughput, time left, and saving of the best weights and the backup."""
 
-import logging
 import sys
 import time
 
@@ -8,6 +7,7 @@ import keras
 import numpy as np
 
 from common import files, progress, runs
+from common.log import logger
 from common.runs import Run
 
 # The time left is logged if it is longer than this, and in a log file not more often than this.
@@ -60,7 +60,7 @@ class TimeLeft(keras.callbacks.Callback):
         seconds = (timed[-1] - timed[0]) / (len(timed) - 1) * (self.num_epochs - epoch)
         if seconds >= _SHORTEST_SECONDS:
             self.told = timed[-1]
-            logging.info("%d of %d epochs done, about %s left", epoch, self.num_epochs, progress.duration(seconds))
+            logger.info("%d of %d epochs done, about %s left", epoch, self.num_epochs, progress.duration(seconds))
 
 
 class CheckpointKeeper(keras.callbacks.Callback):

@@ -1,7 +1,6 @@
 """The training loop, shared by all tasks."""
 
 import dataclasses
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from common import runs
 from common.config import AUTO, TrainingConfig
 from common.distribution import service, workers
 from common.errors import UserError
+from common.log import logger
 from common.reporting import plots, tensorboard
 from common.runs import Run
 from common.training import watchdog
@@ -38,7 +38,7 @@ def prepare(config: TrainingConfig) -> None:
 
 def announce(name: str, *facts: str) -> None:
     """Log one line about the model and the data of a training."""
-    logging.info("%s: %s", name, "; ".join(facts))
+    logger.info("%s: %s", name, "; ".join(facts))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,6 @@ choice is stored in `config.json` for resumed runs and evaluations.
 """
 
 import dataclasses
-import logging
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from common.config import AUTO, ConfigType
 from common.data import shards
 from common.distribution import workers
 from common.errors import UserError
+from common.log import logger
 from common.training import loop
 from common.training.options import Options
 
@@ -93,15 +93,15 @@ def resolve(
         share = workers.mean_over_workers([np.array(float(has_gpu or cpu_has_bfloat16()))])[0]
         tried = candidates(has_gpu, share == 1, (False, True) if both else (config.jit_compile,))
         if len(tried) == 1:
-            logging.info("precision: %s, since the CPU does not support bfloat16", tried[0])
+            logger.info("precision: %s, since the CPU does not support bfloat16", tried[0])
             return dataclasses.replace(config, precision=tried[0].precision)
-        logging.info("precision: timing %d candidates for a few training steps each", len(tried))
+        logger.info("precision: timing %d candidates for a few training steps each", len(tried))
         train = splits["train"]
         seconds = measure(config, tried, lambda one: build(one, train), batches(config, train, training=True))
         rates = {one: config.batch_size / per_step for one, per_step in seconds.items()}
         chosen = choose(rates)
         listed = ", ".join(f"{one} {rate:,.1f}" for one, rate in rates.items())
-        logging.info("precision: examples/s: %s; chosen: %s", listed, chosen)
+        logger.info("precision: examples/s: %s; chosen: %s", listed, chosen)
     return dataclasses.replace(config, precision=chosen.precision, jit_compile=chosen.jit_compile)
 
 
@@ -161,7 +161,7 @@ def measure(
         except (tf.errors.OpError, ValueError, TypeError, NotImplementedError) as error:
             reason = errors.reason(error)
         if reason:
-            logging.warning("precision: skipping %s: %s", candidate, reason)
+            logger.warning("precision: skipping %s: %s", candidate, reason)
         else:
             models[candidate] = model
     if not models:

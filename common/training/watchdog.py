@@ -13,7 +13,6 @@ too. The weights are checked again before every backup.
 """
 
 import collections
-import logging
 from collections.abc import Callable
 
 import keras
@@ -24,6 +23,7 @@ import tensorflow as tf
 from common import runs
 from common.errors import UserError
 from common.files import tables
+from common.log import logger
 
 _EXPLOSION = 1000.0
 _LATEST_EXECUTIONS = 10
@@ -121,7 +121,7 @@ def guard(
             run.restores += 1
             # After an interruption, training must not see the bad batches again.
             runs.save_state(run, model)
-            logging.warning(
+            logger.warning(
                 "%s; restored %s, resuming with other batches (--on_nan=restore, attempt %d of at most %d)",
                 report,
                 f"the end of epoch {run.epoch}" if run.epoch else "the initial state",
