@@ -11,6 +11,8 @@ import soundfile
 
 from common.cli import app
 
+pytestmark = pytest.mark.slow
+
 # Noise of the training, which no command needs afterwards.
 NOISE = ["--noise_dir=noise", "--noise_probability=0.5"]
 OWN = {
