@@ -83,8 +83,8 @@ def test_the_other_folders_of_a_training_are_refused_early(task, folder):
     train, new = f"{task}.train", "--run_dir=new"
     refused(
         {
-            (train, new, "--noise_dir=missing"): "--noise_dir: missing is not a folder",
-            (train, new, "--model=embedding", "--embedding=missing"): "--embedding: missing is not a folder",
+            (train, new, "--noise_dir=missing"): "missing is not a folder",
+            (train, new, "--model=embedding", "--embedding=missing"): "missing is not a folder",
             (train, new, "--model=embedding"): "--model=embedding needs --embedding",
         },
         folder,
