@@ -48,6 +48,18 @@ def path(name: str, value: Any) -> Path:
     raise UserError(f"{name}: expected a path, got {value!r}")
 
 
+def refuse_file(run_dir: Path) -> None:
+    """Refuse a file where a run directory is expected; name the run if the file is one of it.
+
+    Raises:
+        UserError: It is a file.
+    """
+    if run_dir.is_file():
+        run = next((folder for folder in run_dir.parents if (folder / "config.json").is_file()), None)
+        hint = f"give its folder: --run_dir={run}" if run else "give the folder that a training made"
+        raise UserError(f"--run_dir: {run_dir} is a file, expected a run directory; {hint}")
+
+
 def one_of(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """Return one of several names.
 

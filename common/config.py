@@ -22,7 +22,7 @@ from typing import Any, ClassVar, TypeVar
 
 from absl import flags
 
-from common import errors, files, former_names
+from common import arguments, errors, files, former_names
 from common.errors import UserError
 from common.files.names import plain_name
 from common.log import logger
@@ -206,11 +206,7 @@ def is_path(name: str) -> bool:
 
 
 def understand(flag_values: FlagValues) -> None:
-    """Expand `~` in flags that are paths, and compose the accents of names in lists.
-
-    Raises:
-        UserError: A number is not finite; every bound of absl lets NaN through.
-    """
+    """Expand `~` in paths, compose the accents of names in lists, and refuse NaN, which every bound of absl lets through."""
     for name in flag_values:
         flag = flag_values[name]
         if former_names.is_former(flag_values, name):
@@ -368,7 +364,7 @@ def load(config_class: type[ConfigType], task: str, path: str | Path) -> ConfigT
     Raises:
         UserError: The file is missing, is not JSON, is of another task, or holds an unknown key or value.
     """
-    refuse_file(Path(path).parent)
+    arguments.refuse_file(Path(path).parent)
     try:
         saved = files.read_json(path, "train again with another --run_dir")
     except FileNotFoundError as error:
@@ -382,15 +378,3 @@ def load(config_class: type[ConfigType], task: str, path: str | Path) -> ConfigT
             f'{path} belongs to the task "{saved.get("task")}", not "{task}"; give a run directory of {task}'
         )
     return from_dict(config_class, saved["config"], str(path))
-
-
-def refuse_file(run_dir: Path) -> None:
-    """Refuse a file where a run directory is expected; name the run if the file is one of it.
-
-    Raises:
-        UserError: It is a file.
-    """
-    if run_dir.is_file():
-        run = next((folder for folder in run_dir.parents if (folder / "config.json").is_file()), None)
-        hint = f"give its folder: --run_dir={run}" if run else "give the folder that a training made"
-        raise UserError(f"--run_dir: {run_dir} is a file, expected a run directory; {hint}")

@@ -114,7 +114,7 @@ def task_of(run_dir: str | Path) -> str:
         UserError: The folder is not a run directory.
     """
     path = arguments.path("run_dir", run_dir) / "config.json"
-    configs.refuse_file(path.parent)
+    arguments.refuse_file(path.parent)
     try:
         saved = files.read_json(path, "train again in another folder")
     except FileNotFoundError as error:

@@ -125,7 +125,7 @@ def test_an_unseen_word_that_nobody_says(train_folder, corpus_dir):
 
 def test_no_background_folder(fails, run_dir, shards_dir, tmp_path):
     flags = [f"--run_dir={run_dir}", f"--shards_dir={shards_dir}", f"--background_dir={tmp_path / 'absent'}"]
-    assert "absent has no audio files" in fails(evaluate, *flags)
+    assert "absent is not a folder" in fails(evaluate, *flags)
 
 
 def test_damaged_weights(fails, run_dir, tmp_path):
