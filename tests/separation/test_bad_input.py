@@ -95,7 +95,7 @@ def test_the_others_are_separated_all_the_same(fails, untrained, tmp_path, rng):
     soundfile.write(good, rng.uniform(-0.1, 0.1, RATE), RATE)
     bad.write_text("no audio")
     lines = fails(predict, f"--run_dir={untrained}", f"--output_dir={tmp_path / 'stems'}", bad, good)
-    assert "bad.wav is not audio" in lines and "1 of the songs could not be separated" in lines
+    assert "bad.wav is not readable audio" in lines and "1 of the songs could not be separated" in lines
     assert [path.name for path in (tmp_path / "stems").glob("[!.]*")] == ["good"]
 
 
@@ -107,7 +107,7 @@ def test_the_others_are_separated_all_the_same(fails, untrained, tmp_path, rng):
         (["--template={stem}_{song}.wav"], "--template: unknown field 'song'"),
         (["--template={track}.wav"], "--template: {stem} is missing"),
         (["--template={track}_{stem}"], "--template: the file names have no suffix"),
-        (["--output_format=flac", "--encoding=float"], "FLAC knows"),
+        (["--output_format=flac", "--encoding=float"], "FLAC supports"),
         (["--offset_seconds=5"], "has no samples at 5.0 s or later"),
         (["--offset_seconds=-1"], "--offset_seconds"),
         (["--overlap=0.9"], "--overlap"),
