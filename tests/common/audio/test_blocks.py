@@ -156,7 +156,7 @@ def test_the_temporary_file_is_removed_however_it_ends(tmp_path, rng, monkeypatc
     Disk.instances.clear()
     waveform = np.zeros((0, 1)) if end == "no samples" else _noise(rng, 8000)
     waveform[8000:] = np.nan if end == "nan" else 0.0
-    file = io.BytesIO(b"This is not readable audio." if end == "not audio" else b"")
+    file = io.BytesIO(b"This is not audio." if end == "not audio" else b"")
     if end != "not audio":
         soundfile.write(file, waveform, 8000, format="WAV", subtype="FLOAT")
     blocks = audio_blocks.blocks(io.BufferedReader(Pipe(file.getvalue())), RATE, 0.5)
@@ -208,7 +208,7 @@ def test_memory_does_not_follow_the_length(tmp_path):
 def test_a_bad_file_gives_the_message_of_read(tmp_path):
     (tmp_path / "folder.wav").mkdir()
     (tmp_path / "empty.wav").touch()
-    (tmp_path / "text.wav").write_text("This is not readable audio.")
+    (tmp_path / "text.wav").write_text("This is not audio.")
     (tmp_path / "headerless.raw").write_bytes(bytes(100))
     soundfile.write(tmp_path / "no_samples.wav", np.zeros(0), RATE)
     soundfile.write(tmp_path / "nan.wav", [0.0, float("nan")], RATE, subtype="FLOAT")

@@ -172,7 +172,7 @@ def _bad_files(folder) -> dict[str, str]:
     """File names and the words that the message about each must have."""
     (folder / "folder.wav").mkdir()
     (folder / "empty.wav").touch()
-    (folder / "text.wav").write_text("This is not readable audio.")
+    (folder / "text.wav").write_text("This is not audio.")
     (folder / "noise.mp3").write_bytes(bytes(range(256)) * 20)
     (folder / "cut.flac").write_bytes(b"fLaC\0\0\0\x22")
     (folder / "no_samples.wav").write_bytes(_wav_header(0))

@@ -8,7 +8,7 @@ from common.errors import UserError
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (UserError("a.wav is not readable audio; give another"), "error: a.wav is not readable audio; give another\n"),
+        (UserError("a.wav is not audio; give another"), "error: a.wav is not audio; give another\n"),
         (UserError("expected 2 channels"), "error: a.wav: expected 2 channels\n"),
         (ValueError("two\nlines"), "error: a.wav: two\n"),
         (ZeroDivisionError(), "error: a.wav: ZeroDivisionError\n"),
@@ -31,8 +31,8 @@ def test_what_fails_is_one_line_that_names_it_and_the_others_are_done(error, lin
 
 def test_a_name_that_is_no_text_is_told_once(capsys):
     with Guard().one("caf\udce9.wav"):
-        raise UserError("caf\udce9.wav is not readable audio")
-    assert capsys.readouterr().err == "error: caf\\udce9.wav is not readable audio\n"
+        raise UserError("caf\udce9.wav is not audio")
+    assert capsys.readouterr().err == "error: caf\\udce9.wav is not audio\n"
 
 
 def test_where_none_fails_nothing_is_told(capsys):

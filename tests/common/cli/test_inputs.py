@@ -71,7 +71,7 @@ def test_what_a_folder_holds_beside_recordings_is_counted_and_a_tilde_is_home(al
     named = list(inputs.recordings(["~", "~/b.wav"]))
     assert [name for name, _, _ in named] == [str(album / name) for name in ("b.wav", "live/a.flac", "b.wav")]
     assert caplog.messages == [
-        f"{album}: skipped 1 file that is not readable audio (.txt 1), 1 link to one of its parent folders"
+        f"{album}: skipped 1 file that is not audio (.txt 1), 1 link to one of its parent folders"
     ]
 
 
