@@ -181,7 +181,7 @@ def test_memory_does_not_follow_the_length_of_a_recording(counting_run, tmp_path
     def peak_bytes(minutes):
         soundfile.write(tmp_path / "long.wav", np.tile(clip([220], 1.0), 60 * minutes)[::4], RATE // 4)
         tracemalloc.start()
-        for _ in predict.answer_recording(counter, tmp_path / "long.wav", 1.0):
+        for _ in predict.answer_recording(counter, tmp_path / "long.wav", 1.0, 1.0):
             pass
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
