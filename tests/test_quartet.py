@@ -144,6 +144,7 @@ def test_errors_speak_of_arguments(inputs, tmp_path):
             spotter.predict(wrong)
 
 
+@pytest.mark.slow
 def test_the_logging_of_a_program_is_its_own(tmp_path):
     program = (
         "import logging, sys, quartet; quartet.load(sys.argv[1]).predict(sys.argv[2])\n"

@@ -60,6 +60,7 @@ def test_flags_that_cannot_be_are_one_line(flags, message, counting_flags, tmp_p
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_speakers_of_unknown_sex_are_counted_unless_the_head_is_given(
     anonymous_dir, counting_flags, tmp_path, capsys, caplog
 ):

@@ -179,5 +179,5 @@ def test_unknown_sexes_are_refused_where_they_are_asked_for():
     bank = make_bank()
     bank = dataclasses.replace(bank, table=bank.table.assign(sex=["F", "M", "", "M", "F", "M"]))
     with pytest.raises(UserError, match=r"head=sex needs .* speaker2 is unknown .*head=class"):
-        mixing.open_source(Config(), bank, "train")
+        mixing.open_source(Config(head="sex"), bank, "train")
     assert mixing.open_source(Config(head="class"), bank, "train").sexes[2] == ""

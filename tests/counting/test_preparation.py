@@ -73,6 +73,7 @@ def test_other_settings_in_the_same_folder_are_refused(folder, flags, capsys):
     assert "was prepared with max_speakers=3 (now 2)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_other_recordings_are_refused(voices_dir, shards_dir, tmp_path, capsys):
     import shutil
 
@@ -102,6 +103,7 @@ def test_mixtures_do_not_become_recordings(place, voices_dir, shards_dir, tmp_pa
     assert "is inside --data_dir" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_larger_set_begins_with_the_smaller_one(folder, flags, tmp_path):
     noisy = [*flags, "--noise_probability=1", "--min_speakers=0"]
     for name, sizes in (("small", "70,1,1"), ("large", "100,1,1")):

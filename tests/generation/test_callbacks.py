@@ -63,6 +63,7 @@ def test_a_look_leaves_what_can_be_seen_heard_and_generated_from(watcher):
     np.testing.assert_array_equal(callbacks.sample(watcher.model, 2), before)
 
 
+@pytest.mark.slow
 def test_samples_wait_for_no_other_worker(watcher, monkeypatch):
     """After a resumed training only the chief has all snapshots to draw; `predict` would wait for the others for ever."""
     monkeypatch.setattr(watcher.model, "predict", lambda *arguments, **options: pytest.fail("all workers have to join"))
@@ -117,6 +118,7 @@ def test_what_is_no_nearer_after_a_quarter_of_the_training_does_not_learn(judge)
     assert judge._fault(15, GOOD | {"frechet_distance": 0.9 * GOOD["frechet_distance"]}) == ""
 
 
+@pytest.mark.slow
 def test_restoring_goes_back_and_slows_down(watcher, caplog):
     model = watcher.model
     model.save(watcher.run.model_path)
@@ -136,6 +138,7 @@ def test_restoring_goes_back_and_slows_down(watcher, caplog):
     assert not model.stop_training
 
 
+@pytest.mark.slow
 def test_restoring_too_often_stops(watcher):
     watcher.model.save(watcher.run.model_path)
     for number in range(5):

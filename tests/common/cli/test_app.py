@@ -223,6 +223,7 @@ def test_tensorflow_loads_silently_and_with_onednn_unless_told_otherwise(inherit
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_notes_of_native_code_are_hidden_in_commands_only_and_errors_never():
     program = """
 import os, sys

@@ -183,6 +183,7 @@ def test_a_second_call_makes_nothing(pop, metal, monkeypatch):
         assert make(Path(table["path"][0]).parents[2], **settings).equals(table)
 
 
+@pytest.mark.slow
 def test_more_songs_add_to_those_that_are_there(metal, tmp_path):
     table = make_metal(tmp_path, **METAL | {"num_songs": 4})
     folders = [Path(table["path"][0]).parents[1] for table in (metal, table)]

@@ -104,6 +104,7 @@ def test_a_port_that_is_taken_is_one_line(service):
         data_service.start_dispatcher(int(service.rpartition(":")[2]))
 
 
+@pytest.mark.slow
 def test_what_python_computes_stays_here(tmp_path, service, train_flags):
     """Teachers are models in this process."""
     flags = [*train_flags, f"--data_service={service}", "--num_teachers=1", f"--run_dir={tmp_path / 'run'}"]
