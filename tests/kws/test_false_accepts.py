@@ -38,7 +38,7 @@ def test_every_detection_is_a_false_accept(run_dir, radio_dir):
 
 
 def test_no_threshold_is_reached_by_nothing(run_dir, radio_dir):
-    figures = false_accepts.false_accepts(load_for_inference(run_dir, 1.1), radio_dir)
+    figures = false_accepts.false_accepts(load_for_inference(run_dir, 1.0), radio_dir)
     assert figures["false_accepts"] == figures["per_hour"] == figures["interval"][0] == 0
     assert figures["interval"][1] == pytest.approx(3.689 * 3600 / 30, rel=1e-3)  # minus the logarithm of 0.025
 
@@ -49,7 +49,7 @@ def test_keywords_are_found_in_a_stream_of_clips(run_dir, shards_dir):
     figures = false_accepts.keywords_found(load_for_inference(run_dir, 0.5), corpus.config, split)
     assert figures["found"]["total"] == len(split.shards.rows)
     assert figures["found_right"]["share"] >= 0.8
-    nothing = false_accepts.keywords_found(load_for_inference(run_dir, 1.1), corpus.config, split)
+    nothing = false_accepts.keywords_found(load_for_inference(run_dir, 1.0), corpus.config, split)
     assert nothing["found"]["count"] == nothing["found_right"]["count"] == 0
 
 
