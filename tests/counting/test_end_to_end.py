@@ -65,6 +65,7 @@ def test_the_same_command_again_trains_nothing(counting_run, counting_flags, cap
     assert "accuracy" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_evaluate_repeats_training_and_adds_conditions(counting_run, shards_dir, tmp_path, capsys):
     output = tmp_path / "test.json"
     flags = [f"--run_dir={counting_run}", f"--shards_dir={shards_dir}", f"--output={output}"]

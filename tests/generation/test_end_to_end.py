@@ -96,6 +96,7 @@ def test_pieces_are_written_and_the_seed_decides(run_dir, tmp_path):
     assert (tmp_path / "a/seed_0005.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_piece_that_cannot_be_written_does_not_end_the_others_and_none_replaces_another(run_dir, tmp_path, capsys):
     flags = (f"--run_dir={run_dir}", "--num_samples=2", f"--output_dir={tmp_path}")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -116,6 +117,7 @@ def test_a_piece_that_cannot_be_written_does_not_end_the_others_and_none_replace
     assert "seed_0000.wav (and 3 more) exists, and this command did not write it" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_way_from_one_piece_to_another(run_dir, tmp_path):
     flags = ("--num_samples=3", "--seed=1", "--to_seed=2", "--output_format=flac", f"--output_dir={tmp_path}")
     assert run(generate, f"--run_dir={run_dir}", *flags) == 0
@@ -125,6 +127,7 @@ def test_the_way_from_one_piece_to_another(run_dir, tmp_path):
     assert np.abs(last[: len(alone)] - alone[: len(last)]).max() < 0.02
 
 
+@pytest.mark.slow
 def test_an_earlier_epoch_sounds_otherwise(run_dir, tmp_path):
     for epoch in (1, 12):
         flags = (f"--epoch={epoch}", "--num_samples=1", f"--output_dir={tmp_path / str(epoch)}")
@@ -133,6 +136,7 @@ def test_an_earlier_epoch_sounds_otherwise(run_dir, tmp_path):
     assert np.abs(early - late).max() > 0.01
 
 
+@pytest.mark.slow
 def test_evaluation_on_another_folder(run_dir, tmp_path, train_flags, capsys):
     other = write_riffs(tmp_path / "other", seed=7)
     flags = ("--corpus=folder", f"--data_dir={other}", "--split=all", "--num_samples=32", train_flags[3])
@@ -142,6 +146,7 @@ def test_evaluation_on_another_folder(run_dir, tmp_path, train_flags, capsys):
     assert "FAD-texture" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_saved_model_takes_noise_a_seed_or_a_spectrogram(run_dir, tmp_path, train_flags):
     assert run(export, f"--run_dir={run_dir}", train_flags[3], "--split=all") == 0
     report = json.loads((run_dir / "export/report.json").read_text())

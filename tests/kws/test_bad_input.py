@@ -134,6 +134,7 @@ def test_damaged_weights(fails, run_dir, tmp_path):
     assert "cannot load" in fails(predict, f"--run_dir={tmp_path / 'run'}", run_dir / "example.wav")
 
 
+@pytest.mark.slow
 def test_a_label_that_the_model_does_not_know(fails, run_dir, corpus_dir, shards_dir, tmp_path, rng):
     shutil.copytree(corpus_dir, tmp_path / "words")
     for number in range(4):
