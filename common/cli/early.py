@@ -29,7 +29,8 @@ def check_training(task: str, config: configs.TrainingConfig, folder: str | Path
     if "data_service" in flags and flags.data_service:
         distribution.check_dispatcher(flags.data_service, "--data_service")
     check_run(task, config, folder, flags)
-    check_recordings(task, config, flags)
+    # A run keeps a copy of the network of `--embedding`, which may be gone.
+    check_recordings(task, config, flags, ("embedding",) if (Path(folder) / "embedding").exists() else ())
 
 
 def check_run(task: str, config: configs.TrainingConfig, folder: str | Path, flags: FlagValues) -> None:
@@ -47,30 +48,33 @@ def check_run(task: str, config: configs.TrainingConfig, folder: str | Path, fla
         run_folders.check_resumable(folder, config, task, tuple(per_device) if scaled else ())
 
 
-def check_recordings(task: str, config: configs.TrainingConfig, flags: FlagValues) -> None:
+def check_recordings(
+    task: str, config: configs.TrainingConfig, flags: FlagValues, ignored: tuple[str, ...] = ()
+) -> None:
     """Check the folders of a configuration, and that its corpus has what a training needs.
 
     Args:
         task: Name of the task.
         config: The configuration to train.
         flags: From `common.cli.flags.define_corpus_flags`.
+        ignored: Folders that need not exist.
 
     Raises:
         UserError: A folder is missing or cannot be written to, or the corpus cannot be used.
     """
     files.check_writable(flags.shards_dir)
-    _check_folders(config)
+    _check_folders(config, ignored)
     # Imported here: it loads pandas. The corpus is listed once, see `corpora.ahead`.
     recordings = importlib.import_module(f"{task}.recordings")
     with corpora.ahead():
         recordings.check(config, download=flags.download)
 
 
-def _check_folders(config: configs.TrainingConfig) -> None:
+def _check_folders(config: configs.TrainingConfig, ignored: tuple[str, ...]) -> None:
     """Check the folders to read of a configuration other than that of the corpus, which `corpora` checks."""
     for item in dataclasses.fields(config):
         path = getattr(config, item.name)
-        if configs.is_path(item.name) and item.name != "data_dir" and path and not os.path.isdir(path):
+        if configs.is_path(item.name) and item.name not in ("data_dir", *ignored) and path and not os.path.isdir(path):
             raise UserError(
                 f"--{item.name}: {path} is not a folder; check the path (--{item.name} is the {item.metadata['help']})"
             )
