@@ -75,9 +75,7 @@ def _check_folders(config: configs.TrainingConfig, ignored: tuple[str, ...]) -> 
     for item in dataclasses.fields(config):
         path = getattr(config, item.name)
         if configs.is_path(item.name) and item.name not in ("data_dir", *ignored) and path and not os.path.isdir(path):
-            raise UserError(
-                f"--{item.name}: {path} is not a folder; check the path (--{item.name} is the {item.metadata['help']})"
-            )
+            raise UserError(f"--{item.name}: {path} is not a folder; check the path")
 
 
 def check_evaluation(task: str, config_class: type[ConfigType], flags: FlagValues) -> None:
