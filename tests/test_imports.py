@@ -102,12 +102,11 @@ def test_there_is_no_circle_of_packages_or_of_modules():
 
 
 def loaded(program: str) -> set[str]:
-    """Which of `HEAVY` a fresh interpreter has loaded after a program."""
-    show = f"import sys; print(*[name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{program}\n{show}"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return set(done.stdout.split())
+    """Which of `HEAVY` a fresh interpreter imports in a program, be it only for a moment."""
+    command = [sys.executable, "-X", "importtime", "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = [line.rsplit("|", 1) for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {name.strip() for _, name in lines} & {*HEAVY}
 
 
 @pytest.mark.parametrize("task", TASKS)

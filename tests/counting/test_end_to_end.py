@@ -193,6 +193,7 @@ def test_memory_does_not_follow_the_length_of_a_recording(counting_run, tmp_path
     assert peak_bytes(8) < 1.1 * peak_bytes(3) < 45e6
 
 
+@pytest.mark.slow
 def test_exports_answer_as_the_model_does(counting_run, shards_dir, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(counting_run, folder)

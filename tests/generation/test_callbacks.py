@@ -49,6 +49,7 @@ def judge(config, tmp_path):
     return callbacks.Watch(runs.start(tmp_path / "run", config, "generation", "tiny"), None)
 
 
+@pytest.mark.slow
 def test_a_look_leaves_what_can_be_seen_heard_and_generated_from(watcher):
     logs = {"loss": 1.0}
     watcher.on_epoch_end(0, logs)
@@ -155,6 +156,7 @@ def test_stopping_and_ignoring(watcher, stops, caplog):
     assert watcher.model.stop_training is stops and "samples collapsed" in caplog.text
 
 
+@pytest.mark.slow
 def test_samples_that_are_no_numbers_are_answered(watcher, caplog):
     watcher.model.save(watcher.run.model_path)
     watcher.model.average.set_weights([value * np.nan for value in watcher.model.average.get_weights()])

@@ -20,6 +20,8 @@ from benchmarks.example_corpora.riffs import RATE, write_riffs
 from common.cli import app
 from generation import evaluate, export, generate, train
 
+pytestmark = pytest.mark.slow  # all of it needs a trained run
+
 
 def run(script, *arguments):
     return app.run(script.main, script.define_flags, list(map(str, arguments)))
@@ -96,7 +98,6 @@ def test_pieces_are_written_and_the_seed_decides(run_dir, tmp_path):
     assert (tmp_path / "a/seed_0005.png").stat().st_size > 1000
 
 
-@pytest.mark.slow
 def test_a_piece_that_cannot_be_written_does_not_end_the_others_and_none_replaces_another(run_dir, tmp_path, capsys):
     flags = (f"--run_dir={run_dir}", "--num_samples=2", f"--output_dir={tmp_path}")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -117,7 +118,6 @@ def test_a_piece_that_cannot_be_written_does_not_end_the_others_and_none_replace
     assert "seed_0000.wav (and 3 more) exists, and this command did not write it" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_the_way_from_one_piece_to_another(run_dir, tmp_path):
     flags = ("--num_samples=3", "--seed=1", "--to_seed=2", "--output_format=flac", f"--output_dir={tmp_path}")
     assert run(generate, f"--run_dir={run_dir}", *flags) == 0
@@ -127,7 +127,6 @@ def test_the_way_from_one_piece_to_another(run_dir, tmp_path):
     assert np.abs(last[: len(alone)] - alone[: len(last)]).max() < 0.02
 
 
-@pytest.mark.slow
 def test_an_earlier_epoch_sounds_otherwise(run_dir, tmp_path):
     for epoch in (1, 12):
         flags = (f"--epoch={epoch}", "--num_samples=1", f"--output_dir={tmp_path / str(epoch)}")
@@ -136,7 +135,6 @@ def test_an_earlier_epoch_sounds_otherwise(run_dir, tmp_path):
     assert np.abs(early - late).max() > 0.01
 
 
-@pytest.mark.slow
 def test_evaluation_on_another_folder(run_dir, tmp_path, train_flags, capsys):
     other = write_riffs(tmp_path / "other", seed=7)
     flags = ("--corpus=folder", f"--data_dir={other}", "--split=all", "--num_samples=32", train_flags[3])
@@ -146,7 +144,6 @@ def test_evaluation_on_another_folder(run_dir, tmp_path, train_flags, capsys):
     assert "FAD-texture" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_the_saved_model_takes_noise_a_seed_or_a_spectrogram(run_dir, tmp_path, train_flags):
     assert run(export, f"--run_dir={run_dir}", train_flags[3], "--split=all") == 0
     report = json.loads((run_dir / "export/report.json").read_text())
@@ -183,7 +180,6 @@ def test_what_cannot_be_is_one_line(run_dir, script, flags, message, capsys):
 _FAULTS = re.compile(r"epoch (\d+): (samples (collapsed|diverged|do not improve)|discriminator does not separate)")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "rate", "said"),
     [
@@ -202,7 +198,6 @@ def test_a_collapse_provoked_on_purpose_is_answered(answer, rate, said, tmp_path
     assert (tmp_path / "run/metrics.json").exists()
 
 
-@pytest.mark.slow
 def test_a_killed_training_goes_on_where_it_was(tmp_path, train_flags):
     folder = tmp_path / "run"
     flags = [*train_flags, "--epochs=3", "--epoch_examples=32", f"--run_dir={folder}"]
@@ -217,7 +212,6 @@ def test_a_killed_training_goes_on_where_it_was(tmp_path, train_flags):
     assert list(pd.read_csv(folder / "history.csv")["epoch"]) == [1, 2, 3]
 
 
-@pytest.mark.slow
 def test_losses_that_are_no_numbers_are_answered_with_the_tracks(tmp_path, train_flags, caplog, capsys):
     """Both networks and both optimizers go back; where that does not help, one line says so."""
     flags = ("--learning_rate=1e30", "--discriminator_learning_rate=1e30", "--on_nan=restore")

@@ -78,6 +78,7 @@ def test_the_networks_are_trained_by_their_own_losses():
     assert history[-1] < history[0] - 0.2 * abs(history[0])
 
 
+@pytest.mark.slow
 def test_resuming_gives_the_same_next_step(tmp_path):
     config = dataclasses.replace(TINY, augment="adaptive", augment_probability=0.3)
     straight = build(config, eager=True)
@@ -94,6 +95,7 @@ def test_resuming_gives_the_same_next_step(tmp_path):
         np.testing.assert_array_equal(mine, other)
 
 
+@pytest.mark.slow
 def test_the_average_follows_with_its_momentum():
     model = build(dataclasses.replace(PLAIN, ema_momentum=0.5, learning_rate=0.01))
     train(model, 30)
@@ -122,6 +124,7 @@ def test_augmentation_adapts_to_what_the_discriminator_is_sure_of():
     assert float(fixed.augment_probability) == pytest.approx(0.2)
 
 
+@pytest.mark.slow
 def test_r1_is_computed_every_so_many_steps_only():
     """A huge weight moves the discriminator elsewhere in steps that have it, and in no others."""
 
@@ -179,6 +182,7 @@ def test_the_graph_that_generates_follows_the_weights():
     np.testing.assert_allclose(model.generate(longer), model(longer), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_makes_music_in_float32_whatever_the_policy(tmp_path):
     model = models.build_model(PLAIN)
     run = runs.start(tmp_path / "run", PLAIN, "generation", "tiny")

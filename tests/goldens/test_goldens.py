@@ -163,6 +163,7 @@ def test_values_are_those_of_the_other_library(goldens, file, function):
     assert not wrong, f"{len(wrong)} of {len(differences)}, the first by {wrong[0][0]:.2g}: {wrong[0][1]}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["librosa-0.11", "librosa-1.0"])
 def test_griffin_lim_comes_as_close_on_average(goldens, file):
     """In one case it depends on the phases to begin with, which each library draws for itself: by up to 2.4 times."""

@@ -232,6 +232,7 @@ def exported(run_dir, shards_dir):
     return run_dir / "export"
 
 
+@pytest.mark.slow
 def test_exports_answer_as_the_model_does(exported, run_dir, rng):
     report = json.loads((exported / "report.json").read_text())
     assert report["saved_model"]["max_difference"] <= 1e-5

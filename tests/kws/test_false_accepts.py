@@ -62,6 +62,7 @@ def test_folders_without_recordings_are_refused(run_dir, tmp_path):
         false_accepts.false_accepts(spotter, tmp_path)
 
 
+@pytest.mark.slow
 def test_evaluate_reports_false_accepts_an_hour(run_dir, shards_dir, radio_dir, tmp_path, capsys):
     flags = [f"--run_dir={run_dir}", f"--shards_dir={shards_dir}", f"--output={tmp_path / 'out.json'}"]
     assert app.run(evaluate.main, evaluate.define_flags, [*flags, f"--background_dir={radio_dir}"]) == 0

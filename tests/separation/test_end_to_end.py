@@ -17,6 +17,8 @@ from common.cli import app
 from separation import evaluate, export, predict, train, training
 from separation.models import load_model
 
+pytestmark = pytest.mark.slow  # all of it needs a trained run
+
 
 def run(script, *arguments):
     return app.run(script.main, script.define_flags, list(map(str, arguments)))
@@ -184,7 +186,6 @@ def test_exports_answer_as_the_model_does(run_dir, folders, capsys):
     )
 
 
-@pytest.mark.slow
 def test_an_interrupted_training_goes_on(folders, train_flags, tmp_path, monkeypatch):
     flags = [*train_flags, "--epochs=1", "--epoch_examples=8", "--ema_momentum=0", f"--run_dir={tmp_path / 'run'}"]
 
@@ -199,7 +200,6 @@ def test_an_interrupted_training_goes_on(folders, train_flags, tmp_path, monkeyp
     assert (tmp_path / "run" / "metrics.json").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags",
     [

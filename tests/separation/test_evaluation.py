@@ -59,6 +59,7 @@ def test_sdr_is_the_median_and_si_sdr_the_mean_over_tracks():
     assert (low, high) == (1.5, 9.0)  # Both tracks of a, or the one of b: singers are drawn, not tracks.
 
 
+@pytest.mark.slow
 def test_pictures_and_rows_are_written(judged, tmp_path):
     figures, table = judged
     paths = evaluation.save_plots(figures, table, tmp_path / "test")

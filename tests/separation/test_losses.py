@@ -68,6 +68,7 @@ def test_si_sdr_sees_level_and_sign(truth, rng):
     assert float(losses.si_sdr(CONFIG, truth, outputs(-estimate))) == pytest.approx(wrong, abs=0.03)
 
 
+@pytest.mark.slow
 def test_si_sdr_makes_a_faint_stem_that_is_upside_down_louder_and_turns_it(truth, rng):
     estimate = tf.Variable(-0.01 * noisy(truth, rng, 0.05))
     optimizer = keras.optimizers.Adam(1e-3)

@@ -63,6 +63,7 @@ def _bytes(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_the_manifest_lists_the_stems_of_every_track(pop, metal):
     for table, settings, stems in ((pop, POP, POP_STEMS), (metal, METAL, METAL_STEMS)):
         assert tuple(table.columns) == manifest.COLUMNS
@@ -191,6 +192,7 @@ def test_more_songs_add_to_those_that_are_there(metal, tmp_path):
         assert _bytes(folders[0] / f"song_{number:04d}") == _bytes(folders[1] / f"song_{number:04d}")
 
 
+@pytest.mark.slow
 def test_a_song_is_whole_or_absent(tmp_path, monkeypatch):
     write, written = audio.write, []
 

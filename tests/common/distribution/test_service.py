@@ -99,6 +99,7 @@ def test_a_dispatcher_that_does_not_answer_is_one_line(address):
         data_service.start_worker(address)
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_one_line(service):
     with pytest.raises(UserError, match="port"):
         data_service.start_dispatcher(int(service.rpartition(":")[2]))

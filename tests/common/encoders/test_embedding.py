@@ -68,6 +68,7 @@ def test_its_variables_are_trained_only_where_asked(yamnet, clips, fine_tune):
     assert bool(np.abs(embedded(clips).numpy() - old).max() > 1e-3) == fine_tune
 
 
+@pytest.mark.slow
 def test_fine_tuned_weights_are_saved_exported_and_run_in_litert(yamnet, clips, tmp_path):
     model = build(yamnet, fine_tune=True)
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")

@@ -92,6 +92,7 @@ def test_a_training_step_in_mixed_bfloat16_moves_every_trainable_weight(name, rn
     assert_all_moved(model, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED)
 def test_training_lowers_the_loss_in_mixed_float16(name, rng):
     losses = train(build(name, "mixed_float16"), *examples(name, rng), epochs=8)
@@ -99,6 +100,7 @@ def test_training_lowers_the_loss_in_mixed_float16(name, rng):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED)
 def test_training_moves_every_weight_and_xla_reloaded_and_exported_answer_the_same(name, rng, tmp_path):
     model = build(name)

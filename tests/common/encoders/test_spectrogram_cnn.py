@@ -26,6 +26,7 @@ def test_a_block_is_convolved_normalised_pooled_and_dropped(build, rates):
     assert pools == [(51, 101), (26, 51), (13, 26), (7, 13)][: len(rates)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", NETWORKS)
 def test_training_tells_loud_bins_from_quiet_ones(build, rng):
     keras.utils.set_random_seed(0)

@@ -95,6 +95,7 @@ def titled(rng):
     }
 
 
+@pytest.mark.slow
 def test_every_picture_is_drawn_whatever_the_names_are(rng, tmp_path, caplog):
     for name, figure in titled(rng).items():
         plots.save(figure, tmp_path / f"{name}.png")

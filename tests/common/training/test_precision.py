@@ -93,6 +93,7 @@ def test_what_was_given_is_left_alone(tmp_path):
     assert resolve(config, tmp_path / "run", build=None) is config
 
 
+@pytest.mark.slow
 def test_every_candidate_is_timed_and_one_is_taken(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         config = resolve(AUTO, tmp_path / "run")
@@ -102,6 +103,7 @@ def test_every_candidate_is_timed_and_one_is_taken(tmp_path, caplog):
         assert f" {name} " in line
 
 
+@pytest.mark.slow
 def test_candidates_have_their_own_precision(tmp_path):
     seen = []
 

@@ -26,6 +26,7 @@ def test_shapes_and_sizes(changes):
         assert model.count_params() == plain
 
 
+@pytest.mark.slow
 def test_it_begins_near_silence_and_every_weight_learns(rng):
     model = build(TINY)
     features = rng.normal(size=(2, 32, 128, 2)).astype(np.float32)
