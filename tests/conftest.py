@@ -132,7 +132,7 @@ def train_flags(corpus_dir, shards_dir):
         "--corpus=folder",
         f"--data_dir={corpus_dir}",
         f"--shards_dir={shards_dir}",
-        "--epochs=15",
+        "--epochs=24",
         "--schedule=cosine",
         "--batch_size=4",
         "--max_shift_ms=400",

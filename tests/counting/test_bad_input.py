@@ -11,6 +11,7 @@ from common.cli import app
 from counting import predict, train
 from counting.config import TASK, Config
 from counting.models import load_model
+from tests.saved import RUNS
 
 
 def run(script, *arguments):
@@ -82,13 +83,13 @@ def test_silence_only_is_one_line(silent_dir, counting_flags, tmp_path, capsys):
     assert "0 speakers with voiced excerpts" in capsys.readouterr().err
 
 
-def test_predict_says_what_it_needs(counting_run, tmp_path, capsys):
-    assert run(predict, f"--run_dir={counting_run}") == 2
+def test_predict_says_what_it_needs(tmp_path, capsys):
+    assert run(predict, f"--run_dir={RUNS / 'counting'}") == 2
     assert "no recording given" in capsys.readouterr().err
-    assert run(predict, f"--run_dir={counting_run}", tmp_path / "missing.wav") == 2
+    assert run(predict, f"--run_dir={RUNS / 'counting'}", tmp_path / "missing.wav") == 2
     assert "does not exist" in capsys.readouterr().err
     soundfile.write(tmp_path / "a.wav", [0.1] * 4 * RATE, RATE)
-    assert run(predict, f"--run_dir={counting_run}", "--hop_seconds=2", tmp_path / "a.wav") == 2
+    assert run(predict, f"--run_dir={RUNS / 'counting'}", "--hop_seconds=2", tmp_path / "a.wav") == 2
     assert "hop_seconds: expected at most the model's clip" in capsys.readouterr().err
     assert run(predict, f"--run_dir={tmp_path}", tmp_path / "a.wav") == 2
     assert "config.json does not exist" in capsys.readouterr().err

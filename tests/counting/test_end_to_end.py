@@ -22,6 +22,8 @@ from counting import evaluate, evaluation, predict, train
 from counting import export as export_script
 from counting.models import load_for_inference
 
+pytestmark = pytest.mark.slow  # all of it needs a trained run
+
 
 def run(script, *arguments):
     return app.run(script.main, script.define_flags, list(map(str, arguments)))
@@ -65,7 +67,6 @@ def test_the_same_command_again_trains_nothing(counting_run, counting_flags, cap
     assert "accuracy" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_evaluate_repeats_training_and_adds_conditions(counting_run, shards_dir, tmp_path, capsys):
     output = tmp_path / "test.json"
     flags = [f"--run_dir={counting_run}", f"--shards_dir={shards_dir}", f"--output={output}"]
@@ -193,7 +194,6 @@ def test_memory_does_not_follow_the_length_of_a_recording(counting_run, tmp_path
     assert peak_bytes(8) < 1.1 * peak_bytes(3) < 45e6
 
 
-@pytest.mark.slow
 def test_exports_answer_as_the_model_does(counting_run, shards_dir, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(counting_run, folder)

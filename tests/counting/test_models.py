@@ -51,9 +51,8 @@ def test_every_network_counts(name, rng):
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "head", [head if head == "sex" else pytest.param(head, marks=pytest.mark.slow) for head in HEADS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("head", HEADS)
 def test_every_head_learns_and_is_loaded_again(head, rng, tmp_path):
     """A louder clip has more speakers: after some steps the loss falls, whatever the head."""
     keras.utils.set_random_seed(0)

@@ -139,7 +139,8 @@ def test_r1_is_computed_every_so_many_steps_only():
     assert np.abs(after[2, 1] - after[1, 1]).max() > 1e-4
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_half_precision_trains(precision):
     model = build(dataclasses.replace(TINY, precision=precision))
     logs = train(model, 3)

@@ -75,7 +75,8 @@ def train(model, inputs):
     return model.fit(inputs, np.arange(6) % 3, batch_size=6, epochs=12, verbose=0).history["loss"]
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_a_residual_network_learns(policy):
     losses = train(small_residual_network(policy), waveforms(6, 2000))
     assert losses[-1] < losses[0] / 2

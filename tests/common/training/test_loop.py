@@ -180,11 +180,8 @@ AVERAGED = dataclasses.replace(CONFIG, ema_momentum=0.7)
 MUON = dataclasses.replace(AVERAGED, optimizer="muon", weight_decay=0.01)
 
 
-@pytest.mark.parametrize(
-    "config",
-    [pytest.param(CONFIG, marks=pytest.mark.slow), pytest.param(AVERAGED, marks=pytest.mark.slow), MUON],
-    ids=["plain", "averaged", "muon"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [CONFIG, AVERAGED, MUON], ids=["plain", "averaged", "muon"])
 def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(tmp_path, config):
     undisturbed, _ = train(tmp_path / "undisturbed", config)
     with pytest.raises(KeyboardInterrupt):
