@@ -21,10 +21,13 @@ REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what reads real recordings."""
+    """Mark what reads real recordings, and as slow what needs a run that is trained first."""
     for item in items:
-        if "real_data" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "real_data" in fixtures:
             item.add_marker("recordings")
+        if "trained" in fixtures:
+            item.add_marker("slow")
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -86,7 +86,6 @@ def test_generation(tmp_path):
     assert audio.info(tmp_path / "piece.wav").duration_seconds == piece.seconds
 
 
-@pytest.mark.slow
 def test_a_training_from_python_is_a_run_with_metrics(tmp_path, policy):
     from kws.config import VARIANTS
 

@@ -22,8 +22,6 @@ from counting import evaluate, evaluation, predict, train
 from counting import export as export_script
 from counting.models import load_for_inference
 
-pytestmark = pytest.mark.slow  # all of it needs a trained run
-
 
 def run(script, *arguments):
     return app.run(script.main, script.define_flags, list(map(str, arguments)))

@@ -10,8 +10,6 @@ from counting import data, evaluation, inference
 from counting.config import Config
 from counting.models import load_model
 
-pytestmark = pytest.mark.slow  # almost all of it needs a trained run
-
 
 @pytest.fixture(scope="module")
 def evaluated(counting_run, shards_dir):

@@ -10,6 +10,9 @@ import soundfile
 from benchmarks.example_corpora.whistles import RATE, whistle, write_words
 from common.cli import app
 from kws import evaluate, export, predict, train
+from tests.saved import RUNS
+
+SAVED = RUNS / "kws"
 
 
 @pytest.fixture
@@ -128,10 +131,10 @@ def test_no_background_folder(fails, run_dir, shards_dir, tmp_path):
     assert "absent is not a folder" in fails(evaluate, *flags)
 
 
-def test_damaged_weights(fails, run_dir, tmp_path):
-    shutil.copytree(run_dir, tmp_path / "run")
+def test_damaged_weights(fails, corpus_dir, tmp_path):
+    shutil.copytree(SAVED, tmp_path / "run")
     (tmp_path / "run" / "model.keras").write_bytes(b"PK\x03\x04")
-    assert "cannot load" in fails(predict, f"--run_dir={tmp_path / 'run'}", run_dir / "example.wav")
+    assert "cannot load" in fails(predict, f"--run_dir={tmp_path / 'run'}", next(corpus_dir.rglob("*.wav")))
 
 
 @pytest.mark.slow
@@ -152,31 +155,31 @@ def test_a_label_that_the_model_does_not_know(fails, run_dir, corpus_dir, shards
     assert "high, low, rising" in line
 
 
-def test_predict_without_files(fails, run_dir):
-    assert "no recording given" in fails(predict, f"--run_dir={run_dir}")
+def test_predict_without_files(fails):
+    assert "no recording given" in fails(predict, f"--run_dir={SAVED}")
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [(b"", "empty"), (b"not audio", "audio"), (None, "bad.wav")],
 )
-def test_predict_on_a_file_that_is_none(run_dir, tmp_path, capsys, content, expected):
+def test_predict_on_a_file_that_is_none(tmp_path, capsys, content, expected):
     path = tmp_path / "bad.wav"
     if content is not None:
         path.write_bytes(content)
-    assert app.run(predict.main, predict.define_flags, [f"--run_dir={run_dir}", str(path)]) == 2
+    assert app.run(predict.main, predict.define_flags, [f"--run_dir={SAVED}", str(path)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert expected in next(line for line in lines if line.startswith("error: "))
 
 
-def test_predict_on_nan_samples(run_dir, tmp_path, capsys):
+def test_predict_on_nan_samples(tmp_path, capsys):
     soundfile.write(tmp_path / "nan.wav", np.full(RATE, np.nan, np.float32), RATE, subtype="FLOAT")
-    assert app.run(predict.main, predict.define_flags, [f"--run_dir={run_dir}", str(tmp_path / "nan.wav")]) == 2
+    assert app.run(predict.main, predict.define_flags, [f"--run_dir={SAVED}", str(tmp_path / "nan.wav")]) == 2
     assert "NaN" in capsys.readouterr().err
 
 
-def test_an_unknown_export_format(fails, run_dir):
-    assert 'Did you mean "litert"?' in fails(export, f"--run_dir={run_dir}", "--formats=litret")
+def test_an_unknown_export_format(fails):
+    assert 'Did you mean "litert"?' in fails(export, f"--run_dir={SAVED}", "--formats=litret")
 
 
 @pytest.mark.slow

@@ -92,15 +92,15 @@ def train(folder, config=CONFIG, callbacks=()):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def fitted_dir(tmp_path_factory):
     loop.prepare(CONFIG)
     return train(tmp_path_factory.mktemp("trained") / "run")[0].folder
 
 
 @pytest.fixture
-def trained_run(trained, tmp_path):
+def trained_run(fitted_dir, tmp_path):
     """A run that is trained but not finished, a copy for each test."""
-    return runs.start(shutil.copytree(trained, tmp_path / "run"), CONFIG, "kws", "default")
+    return runs.start(shutil.copytree(fitted_dir, tmp_path / "run"), CONFIG, "kws", "default")
 
 
 def test_training_leaves_history_best_weights_and_dashboard(trained_run):
