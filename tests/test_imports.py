@@ -116,6 +116,10 @@ def test_inference_needs_nothing_of_training(task):
 
 def test_no_entry_point_loads_anything_heavy_before_it_computes():
     assert loaded("\n".join(f"import {name}" for name in ENTRY_POINTS)) == set()
+
+
+@pytest.mark.slow
+def test_what_is_loaded_is_seen():
     assert loaded("import kws.models") >= {"tensorflow", "keras"}
 
 

@@ -93,6 +93,7 @@ def test_a_program_in_the_background_does_not_hear_of_control_c():
     assert process.returncode == 143
 
 
+@pytest.mark.slow
 def test_control_c_while_tensorflow_loads_is_no_traceback():
     process = subprocess.Popen([sys.executable, "-m", "common.data_service"], stderr=subprocess.PIPE, text=True)
     assert process.stderr.readline() == "loading TensorFlow\n"

@@ -161,6 +161,7 @@ def test_splits_share_neither_songs_nor_voices():
         assert sexes.count("F") == sexes.count("M")
 
 
+@pytest.mark.slow
 def test_songs_do_not_depend_on_their_number_nor_on_what_was_there(pop, tmp_path):
     complete = Path(pop["path"][0]).parents[1]
     # Killed in the middle of the second song, and a file of the first one is lost.

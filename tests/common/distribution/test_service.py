@@ -47,6 +47,7 @@ def service(dispatcher, worker):
     return dispatcher
 
 
+@pytest.mark.slow
 def test_every_batch_is_made_once(service):
     batches = tf.data.Dataset.range(20).map(lambda step: tf.random.stateless_uniform([3], [step, step]))
     helper = data_service.start_worker(service)
@@ -90,6 +91,7 @@ def test_a_training_takes_what_others_prepare(service, task_flags, task, tmp_pat
     assert (tmp_path / "run" / "metrics.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["localhost:{port}", "nowhere", "localhost:port"])
 def test_a_dispatcher_that_does_not_answer_is_one_line(address):
     address = address.format(port=free_ports(1)[0])
