@@ -24,6 +24,7 @@ MODELS = (
     "m5",
     "m11",
     "m18",
+    "speech_embedding",
     "embedding",
 )
 KWS_CORPORA = corpora.names(TASK)

@@ -103,7 +103,10 @@ def compiled_model(config: Config, split: data.Split, embedding: Path | None = N
     """Build and compile the network for the training split."""
     steps = data.steps_per_epoch(config, split)
     model = build_model(config, embedding)
-    compile_model(model, config, optimizers.build_optimizer(config, steps), optimizers.steps_per_execution(steps))
+    classifier.load_pretrained(model)
+    optimizer = optimizers.build_optimizer(config, steps)
+    optimizers.scale_learning_rate(optimizer, classifier.pretrained_variables(model), config.fine_tune_rate)
+    compile_model(model, config, optimizer, optimizers.steps_per_execution(steps))
     return model
 
 

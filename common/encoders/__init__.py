@@ -26,11 +26,12 @@ class Encoder(NamedTuple):
 
     `path` is the location of the function in this package. It is imported when the network is built, so that listing
     the names does not import Keras. `takes` is "spectrogram" for an input of shape (batch, frames, bins) and "waveform"
-    for (batch, samples).
+    for (batch, samples). `features` are the only features of `common.features.choices` that it takes, if there are.
     """
 
     path: str
     takes: Literal["spectrogram", "waveform"]
+    features: str | None = None
 
     @property
     def build(self) -> Callable:
@@ -59,5 +60,6 @@ ENCODERS = {
     "m11": Encoder("raw_cnn.m11", "waveform"),
     "m18": Encoder("raw_cnn.m18", "waveform"),
     "m34_res": Encoder("raw_cnn.m34_res", "waveform"),
+    "speech_embedding": Encoder("speech_embedding.speech_embedding", "spectrogram", "speech_mel"),
     "embedding": Encoder("embedding.embedding", "waveform"),
 }

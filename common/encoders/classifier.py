@@ -12,8 +12,9 @@ import keras
 
 from common import files
 from common.augmentation.spectrogram import RandomEqualizer, SpecAugment, TimeStretch, VocalTractPerturbation
-from common.encoders import ENCODERS
+from common.encoders import ENCODERS, pretrained, speech_embedding
 from common.encoders.config import ClassifierConfig, check_embedding
+from common.encoders.embedding import SavedModelEmbedding
 from common.errors import UserError
 from common.features import choices
 from common.seeds import stream_seed
@@ -58,7 +59,7 @@ def _encode(config: ClassifierConfig, waveform: keras.KerasTensor) -> keras.Kera
     encoder = ENCODERS[config.model]
     hidden = waveform
     if encoder.takes == "spectrogram":
-        hidden = choices.FEATURES[config.features](config)(waveform)
+        hidden = choices.FEATURES[config.used_features](config)(waveform)
         for layer in _augmentation_layers(config):
             hidden = layer(hidden)
     accepted = inspect.signature(encoder.build).parameters
@@ -77,7 +78,8 @@ def _augmentation_layers(config: ClassifierConfig) -> list[keras.layers.Layer]:
     seeds = [stream_seed(config.seed, "classifier.augmentation", number) for number in range(4)]
     added = []
     if config.max_vocal_tract_warp:
-        added.append(VocalTractPerturbation(config.max_vocal_tract_warp, config.sample_rate, seed=seeds[0]))
+        bands = choices.BANDS.get(config.used_features, {})
+        added.append(VocalTractPerturbation(config.max_vocal_tract_warp, config.sample_rate, **bands, seed=seeds[0]))
     if config.max_time_stretch:
         added.append(TimeStretch(config.max_time_stretch, seed=seeds[1]))
     if config.equalizer_db:
@@ -106,6 +108,28 @@ def _embed(config: ClassifierConfig, path: Path, waveform: keras.KerasTensor, re
     network.trainable = config.fine_tune
     # A frozen network runs in inference mode also in training: no dropout, no masks.
     return network(waveform, training=None if config.fine_tune else False)
+
+
+def load_pretrained(model: keras.Model) -> None:
+    """Load the weights of the speech embedding into a model for training; a run has its own.
+
+    Raises:
+        UserError: The extra `embedding` is not installed.
+    """
+    for layer in model.layers:
+        if layer.name == speech_embedding.NETWORK:
+            layer.set_weights(pretrained.weights())
+
+
+def pretrained_variables(model: keras.Model) -> list[keras.Variable]:
+    """Return the variables of the pretrained network that are trained; empty if there are none."""
+    names = (speech_embedding.NETWORK, _EMBEDDING)
+    return [
+        variable
+        for layer in model.layers
+        if layer.name in names or isinstance(layer, SavedModelEmbedding)
+        for variable in layer.trainable_variables
+    ]
 
 
 def keep_embedding(config: ClassifierConfig, run_dir: Path) -> Path | None:

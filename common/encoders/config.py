@@ -3,9 +3,9 @@
 import dataclasses
 
 from common.config import OptimizerConfig, field
-from common.encoders import ENCODERS
+from common.encoders import ENCODERS, pretrained
 from common.errors import UserError
-from common.features.choices import FEATURES
+from common.features.choices import FEATURES, SPEECH_RATE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +40,15 @@ class ClassifierConfig(OptimizerConfig):
         "pretrained network for --model=embedding: a run directory (used without its last layer), or a SavedModel that"
         " takes a waveform at --sample_rate (16000 for YAMNet)",
     )
-    fine_tune: bool = field(False, "also train the network of --embedding, not only the new last layer")
+    fine_tune: bool = field(
+        False, "also train the pretrained network of --model=embedding or speech_embedding, not only the new layers"
+    )
+    fine_tune_rate: float = field(
+        1.0,
+        "with --fine_tune: learning rate of the pretrained network, as a fraction of --learning_rate",
+        minimum=0,
+        maximum=1,
+    )
     dropout: float = field(0.1, "dropout rate of the network", minimum=0, maximum=0.9)
     label_smoothing: float = field(0.0, "target probability spread over the other classes", minimum=0, maximum=0.5)
 
@@ -82,12 +90,19 @@ class ClassifierConfig(OptimizerConfig):
         if self.num_mfcc > self.num_mels:
             raise UserError(f"--num_mfcc: expected at most --num_mels={self.num_mels}, got {self.num_mfcc}")
         for name in ("max_vocal_tract_warp", "equalizer_db"):
-            if getattr(self, name) and self.features != "log_mel":
+            if getattr(self, name) and self.used_features not in ("log_mel", "speech_mel"):
                 raise UserError(f"--{name}: is for log-mel spectrograms only; use --features=log_mel, or --{name}=0")
+        if self.used_features == "speech_mel" and self.sample_rate != SPEECH_RATE:
+            raise UserError(f"--sample_rate: speech_mel is for {SPEECH_RATE}, got {self.sample_rate}")
         if self.min_snr_db > self.max_snr_db:
             raise UserError(f"--min_snr_db: expected at most --max_snr_db={self.max_snr_db}, got {self.min_snr_db}")
         if self.embedding and self.model != "embedding":
             raise UserError(f"--embedding is for --model=embedding, not --model={self.model}")
+
+    @property
+    def used_features(self) -> str:
+        """The features of the network: those of `features`, unless it takes only its own."""
+        return ENCODERS[self.model].features or self.features
 
     @property
     def num_samples(self) -> int:
@@ -96,10 +111,12 @@ class ClassifierConfig(OptimizerConfig):
 
 
 def check_embedding(config: ClassifierConfig) -> None:
-    """Check that `--model=embedding` has a network.
+    """Check that the pretrained network of `--model=embedding` and `--model=speech_embedding` is there.
 
     Raises:
-        UserError: `--embedding` is not given.
+        UserError: `--embedding` is not given, or the extra `embedding` is not installed.
     """
+    if config.model == "speech_embedding":
+        pretrained.check_installed()
     if config.model == "embedding" and not config.embedding:
         raise UserError("--model=embedding needs --embedding, a run directory or a SavedModel")

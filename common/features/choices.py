@@ -11,10 +11,32 @@ from typing import Any
 
 from common import features
 
+# The sample rate of `speech_mel`.
+SPEECH_RATE = 16000
+# Edges of the mel bands, where they are not 0 Hz and half the sample rate.
+BANDS = {"speech_mel": {"fmin_hz": 60.0, "fmax_hz": 3800.0}}
+# The file of the speech embedding takes 16-bit samples, and a power of at least 1e-10.
+_SMALLEST_POWER = 1e-10 / 2**30
+# A quarter of a second: the words of Speech Commands fill their second.
+_SPEECH_PADDING = 4000
+
 
 def log_mel(config: Any) -> Any:
     """Log mel spectrogram."""
     return features.LogMel(sample_rate=config.sample_rate, num_mels=config.num_mels, **_frames(config))
+
+
+def speech_mel(config: Any) -> Any:
+    """Log mel spectrogram of the pretrained speech embedding, whose windows go beyond the ends of the clip."""
+    import keras
+
+    options = {"num_mels": 32, "win_length": 400, "center": False, "offset": _SMALLEST_POWER}
+    layer = features.LogMel(sample_rate=config.sample_rate, **options, **BANDS["speech_mel"])
+
+    def padded(waveform: "keras.KerasTensor") -> "keras.KerasTensor":
+        return layer(keras.ops.pad(waveform, ((0, 0), (_SPEECH_PADDING, _SPEECH_PADDING))))
+
+    return padded
 
 
 def mfcc(config: Any) -> Any:
@@ -48,4 +70,10 @@ def _frames(config: Any) -> dict[str, int]:
     return {"n_fft": config.n_fft, "win_length": config.win_length, "hop_length": config.hop_length}
 
 
-FEATURES = {"log_mel": log_mel, "mfcc": mfcc, "spectrogram_db": spectrogram_db, "magnitude": magnitude}
+FEATURES = {
+    "log_mel": log_mel,
+    "speech_mel": speech_mel,
+    "mfcc": mfcc,
+    "spectrogram_db": spectrogram_db,
+    "magnitude": magnitude,
+}

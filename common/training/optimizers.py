@@ -1,5 +1,7 @@
 """Optimizers, learning-rate schedules, and the number of steps per execution."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
@@ -43,6 +45,26 @@ def build_optimizer(config: OptimizerConfig, steps_per_epoch: int) -> keras.opti
         decay = config.weight_decay / (1 - _MOMENTUM) or None
         return keras.optimizers.SGD(learning_rate, momentum=_MOMENTUM, weight_decay=decay, **averages)
     return keras.optimizers.Adam(learning_rate, **averages)
+
+
+def scale_learning_rate(
+    optimizer: keras.optimizers.Optimizer, variables: Sequence[keras.Variable], fraction: float
+) -> None:
+    """Train some variables at a fraction of the learning rate, and without weight decay.
+
+    Decay would pull the weights of a pretrained network to zero.
+    """
+    if not variables or fraction == 1:
+        return
+    keys = {optimizer._var_key(variable) for variable in variables}
+    step = optimizer.update_step
+
+    def update_step(gradient, variable, learning_rate):
+        scale = fraction if optimizer._var_key(variable) in keys else 1.0
+        return step(gradient, variable, learning_rate * scale)
+
+    optimizer.update_step = update_step
+    optimizer.exclude_from_weight_decay(var_list=list(variables))
 
 
 def steps_per_execution(steps_per_epoch: int) -> int:
