@@ -23,6 +23,7 @@ from common import config as configs
 from common import files, startup
 from common.cli import app, early
 from common.cli import flags as shared_flags
+from common.encoders.config import check_embedding
 from common.errors import UserError, nearest
 from kws.config import MODELS, TASK, VARIANTS, Config
 
@@ -65,7 +66,7 @@ def plan(flags: configs.FlagValues, folder: Path) -> dict[str, Config]:
     clip length and sample rate.
 
     Raises:
-        UserError: There is no such variant, a value is out of its range, or no variant can give the embedding.
+        UserError: There is no such variant, a value is out of its range, or a pretrained network is missing.
     """
     for name in flags.variants:
         if name not in VARIANTS:
@@ -86,6 +87,7 @@ def plan(flags: configs.FlagValues, folder: Path) -> dict[str, Config]:
                 raise UserError("--variants=embedding alone needs --embedding, a run directory or a SavedModel")
             embedding.setdefault("embedding", str(folder / sources[0]) if sources else "")
             config = dataclasses.replace(config, **embedding)
+        check_embedding(config)
         planned[name] = config
     return planned
 

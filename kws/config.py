@@ -282,6 +282,13 @@ _ENCODERS = {
     "m5": {"epochs": 80, "learning_rate": 2e-3},
     "m11": {"learning_rate": 2e-3},
     "m18": {"learning_rate": 2e-3},
+    "speech_embedding": {
+        "epochs": 20,
+        "learning_rate": 3e-3,
+        "weight_decay": 0.05,
+        "fine_tune": True,
+        "fine_tune_rate": 0.3,
+    },
     "embedding": {"epochs": 20, "learning_rate": 2e-3, "dropout": 0.2},
 }
 

@@ -25,6 +25,7 @@ CASES = {
     "cnn_2d_2": ((20, 13), 32),
     "cnn_2d_4": ((20, 13), 64),
     "countnet": ((34, 25), 40),
+    "speech_embedding": ((84, 32), 256),
     "m3": ((2000,), 32),
     "m5": ((2000,), 128),
     "m11": ((2000,), 256),
@@ -34,8 +35,6 @@ CASES = {
 # m3, m11 and m18 are m5 with more or fewer of the same layers, as cnn_2d_1 and cnn_2d_4 are cnn_2d_2; test_raw_cnn.py
 # has two blocks of m34_res, the whole of which takes minutes.
 FAMILIES = [name for name in CASES if name not in ("m3", "m11", "m18", "m34_res", "cnn_2d_1", "cnn_2d_4")]
-# A training of each is slow: the quick ones take the smallest.
-TRAINED = [name if name == "tc_resnet" else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
 BATCH = 4
 
 
@@ -44,7 +43,9 @@ def build(name, policy="float32"):
     keras.config.set_dtype_policy(policy)
     try:
         inputs = keras.Input(CASES[name][0])
-        embedding = ENCODERS[name].build(inputs)
+        # Its pretrained part is frozen by default.
+        options = {"fine_tune": True} if name == "speech_embedding" else {}
+        embedding = ENCODERS[name].build(inputs, **options)
         return keras.Model(inputs, keras.layers.Dense(3, activation="softmax", dtype="float32")(embedding))
     finally:
         keras.config.set_dtype_policy("float32")
@@ -93,7 +94,7 @@ def test_a_training_step_in_mixed_bfloat16_moves_every_trainable_weight(name, rn
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_training_lowers_the_loss_in_mixed_float16(name, rng):
     losses = train(build(name, "mixed_float16"), *examples(name, rng), epochs=8)
     assert np.isfinite(losses).all()
@@ -101,7 +102,7 @@ def test_training_lowers_the_loss_in_mixed_float16(name, rng):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", FAMILIES)
 def test_training_moves_every_weight_and_xla_reloaded_and_exported_answer_the_same(name, rng, tmp_path):
     model = build(name)
     inputs, labels = examples(name, rng)
