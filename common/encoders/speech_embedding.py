@@ -8,8 +8,9 @@ The network takes 76 frames of 10 ms and gives 96 values. It has no padding alon
 times, so a longer clip gives one window every 8 frames, and windows share all computation.
 """
 
+import math
+
 import keras
-import numpy as np
 from keras import KerasTensor, layers
 
 from common.encoders import pretrained
@@ -29,8 +30,8 @@ _BLOCKS = (
 _SLOPE, _FLOOR = 0.2, -0.4
 # The front end of the file computes decibels of 16-bit samples, / 10 + 2. Features here are the natural logarithm of the
 # power of samples in [-1, 1].
-_BELS = 1 / np.log(10)
-_OFFSET = np.log10(2.0**30) + 2
+_BELS = 1 / math.log(10)
+_OFFSET = math.log10(2**30) + 2
 # The front end clips 80 dB below the maximum of the clip.
 _RANGE = 8.0
 _HEAD_CHANNELS = 128

@@ -10,6 +10,7 @@ import soundfile
 
 from benchmarks.example_corpora.whistles import RATE, whistle
 from common.cli import app
+from common.encoders import pretrained, speech_embedding
 from kws import evaluate, export, predict, train, training
 from kws.models import load_model
 from tests.yamnet import write_yamnet
@@ -48,6 +49,24 @@ def check_run(folder, shards_dir, tmp_path, rng, capsys):
     assert run(export, f"--run_dir={folder}", f"--shards_dir={shards_dir}") == 0
     report = json.loads((folder / "export" / "report.json").read_text())
     assert max(report[name]["max_difference"] for name in ("saved_model", "litert")) <= 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fine_tune", [False, True])
+def test_a_run_on_the_speech_embedding_needs_no_extra(
+    fine_tune, corpus_dir, shards_dir, tmp_path, rng, capsys, monkeypatch
+):
+    if not pretrained.is_installed():
+        pytest.skip("the extra `embedding` is not installed")
+    flags = ["--variant=speech_embedding", "--corpus=folder", f"--data_dir={corpus_dir}", f"--shards_dir={shards_dir}"]
+    flags += ["--epochs=2", "--batch_size=8", "--warmup_epochs=0", f"--fine_tune={str(fine_tune).lower()}"]
+    assert run(train, *flags, f"--run_dir={tmp_path / 'run'}") == 0
+    monkeypatch.setattr(pretrained, "is_installed", lambda: False)
+    check_run(tmp_path / "run", shards_dir, tmp_path, rng, capsys)
+    _, model = load_model(tmp_path / "run")
+    kernel = model.get_layer(speech_embedding.NETWORK).get_weights()[0]
+    monkeypatch.undo()
+    assert (np.abs(kernel - pretrained.weights()[0]).max() > 1e-6) == fine_tune
 
 
 @pytest.mark.slow
