@@ -10,7 +10,7 @@ import pandas as pd
 
 from common import batches, files
 from common.files import tables
-from common.reporting import metrics, mistakes, plots, roc
+from common.reporting import calibration, metrics, mistakes, plots, roc
 from kws import acceptance, data, rejection
 
 
@@ -60,8 +60,8 @@ def evaluate_split(
             training is unknown.
 
     Returns:
-        The metrics of `common.reporting.metrics.classification` with `confusion`, `keyword_auc` and `protocol`, and the
-        predictions in the order of `split.table`.
+        The metrics of `common.reporting.metrics.classification` with `confusion`, `calibration_error`, `keyword_auc`
+        and `protocol`, and the predictions in the order of `split.table`.
     """
     config = corpus.config
     probabilities = batches.predict(model, data.build_dataset(config, split), f"evaluating {split.name}")
@@ -69,6 +69,7 @@ def evaluate_split(
     targets = data.target_indices(config, rows["label"])
     figures = metrics.classification(targets, probabilities, config.labels)
     figures["confusion"] = metrics.confusion(targets, probabilities.argmax(axis=1), config.labels).to_numpy()
+    figures["calibration_error"] = calibration.expected_error(_reliability(targets, probabilities))
     figures["keyword_auc"] = _keyword_auc(targets, probabilities, config.labels)
     train_speakers = set(corpus.manifest.loc[corpus.manifest["split"] == "train", "speaker"]) - {""}
     speakers = set(rows["speaker"]) - {""}
@@ -101,6 +102,8 @@ def format_table(figures: dict) -> str:
     lines.append(
         f"accuracy {figures['accuracy']:.2%}  (95 % interval {low:.1%} to {high:.1%}, {figures['num_examples']} clips)"
     )
+    if "calibration_error" in figures:
+        lines.append(f"calibration error {figures['calibration_error']:.1%}  (ECE: accuracy against probability)")
     lines += metrics.caution(figures["num_examples"], "clips", f"{low:.1%} to {high:.1%}", width=high - low)
     # Older runs have no stored threshold and so no rejection metrics.
     if figures.get("rejection"):
@@ -109,7 +112,7 @@ def format_table(figures: dict) -> str:
 
 
 def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
-    """Write the confusion matrix (CSV and PNG), the ROC curves (PNG) and the mistakes (CSV) of a split.
+    """Write the confusion matrix (CSV and PNG), the ROC curves and the calibration (PNG), and the mistakes (CSV).
 
     Args:
         figures: From `evaluate_split`.
@@ -120,7 +123,7 @@ def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
         The files written.
     """
     labels, targets, probabilities, _ = details
-    names = ("confusion.csv", "confusion.png", "roc.png", "mistakes.csv")
+    names = ("confusion.csv", "confusion.png", "roc.png", "reliability.png", "mistakes.csv")
     paths = [files.beside(stem, f"_{name}") for name in names]
     counts = metrics.confusion(targets, probabilities.argmax(axis=1), labels)
     tables.write(counts, paths[0], index=True)
@@ -134,8 +137,14 @@ def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
     if 0 < truth.sum() < len(truth):
         curves = {"any keyword": metrics.roc(truth, score), **curves}
     plots.save(roc.draw(curves, "one against the rest", emphasis="any keyword"), paths[2])
-    tables.write(_mistakes(details), paths[3])
+    title = f"calibration error {figures['calibration_error']:.1%}"
+    plots.save(calibration.draw(_reliability(targets, probabilities), title), paths[3])
+    tables.write(_mistakes(details), paths[4])
     return paths
+
+
+def _reliability(targets: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    return calibration.reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == targets)
 
 
 def _mistakes(details: Predictions) -> pd.DataFrame:

@@ -42,6 +42,7 @@ def test_training_learns_and_leaves_everything(run_dir):
         "test_confusion.png",
         "test_confusion.csv",
         "test_roc.png",
+        "test_reliability.png",
         "threshold.json",
     ):
         assert (run_dir / name).stat().st_size > 0, name

@@ -138,6 +138,25 @@ def test_the_pretrained_network_learns_where_it_is_told_to_and_at_its_own_rate(c
     np.testing.assert_array_equal(move(clips, fine_tune=True, fraction=0.125, weight_decay=0.1), eighth)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("policy", "jit_compile"), [("mixed_bfloat16", False), ("mixed_float16", False), ("float32", True)]
+)
+def test_it_learns_in_half_precision_and_under_xla(policy, jit_compile, clips):
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(policy)
+    try:
+        config = dataclasses.replace(CONFIG, fine_tune=True, max_time_mask=4, max_frequency_mask=2, equalizer_db=1.0)
+        model = build_model(config)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    classifier.load_pretrained(model)
+    model.compile(keras.optimizers.Adam(1e-3), "categorical_crossentropy", jit_compile=jit_compile)
+    losses = model.fit(clips[:4], np.eye(2)[[0, 0, 0, 1]], epochs=12, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < 0.7 * losses[0]
+
+
 def test_a_clip_shorter_than_a_window_is_refused():
     with pytest.raises(ValueError, match="50 frames, and a window has 76"):
         speech_embedding.speech_embedding(keras.Input((50, 32)))
