@@ -51,7 +51,8 @@ def run(planned: Mapping[str, Config], folder: Path, flags: configs.FlagValues) 
     plots.save(curves({name: histories[name] for name in best}), folder / "curves.png")
     plots.save(cuts(folder / best[0], flags.shards_dir), folder / "cuts.png")
     print(text)
-    print("written:", ", ".join(str(folder / name) for name in ("table.md", "table.csv", "curves.png", "cuts.png")))
+    names = ("table.md", "table.csv", "report.json", "curves.png", "cuts.png")
+    print("written:", ", ".join(str(folder / name) for name in names))
 
 
 def title(network: str) -> str:
