@@ -73,9 +73,10 @@ class Watch(keras.callbacks.Callback):
                 fault = self._fault(number, logs)
             else:
                 fault = "samples contain NaN or infinite values"
-            if fault:
+            if lost:
                 # An epoch whose loss is not finite must not be saved as the best one.
-                logs["frechet_distance"] = float("nan") if lost else logs["frechet_distance"]
+                logs["frechet_distance"] = float("nan")
+            if fault:
                 self._answer(number, fault)
 
     def _metrics(self, spectrograms: np.ndarray) -> dict[str, float]:
