@@ -165,3 +165,11 @@ def test_samples_that_are_no_numbers_are_answered(watcher, caplog):
         watcher.on_epoch_end(3, logs)
     assert "samples contain NaN or infinite values" in caplog.text and np.isnan(logs["frechet_distance"])
     assert np.all(np.isfinite(callbacks.sample(watcher.model, 2)))
+
+
+@pytest.mark.slow
+def test_an_epoch_without_a_finite_loss_is_never_the_best(watcher, monkeypatch):
+    monkeypatch.setattr(watcher, "_fault", lambda number, logs: "")
+    logs = {"loss": float("nan")}
+    watcher.on_epoch_end(0, logs)
+    assert np.isnan(logs["frechet_distance"]) and np.isfinite(logs["replays"])
