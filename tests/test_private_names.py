@@ -25,6 +25,7 @@ CALLED = {
     "_num_workers",
     "_symbolic_build",
     "_use_weight_decay",
+    "_var_key",
 }
 DOCUMENTED = {"_asdict", "_exit", "_replace"}
 # Private methods of Keras that classes here replace.
@@ -114,6 +115,22 @@ def test_keras_calls_what_muon_replaces():
     variable = keras.Variable(np.ones((3, 2), np.float32))
     Told(weight_decay=0.1).apply([tf.ones((3, 2))], [variable])
     assert called == ["_should_use_adamw", "_apply_weight_decay", "zeropower_via_newtonschulz5", "lr_adjust"]
+
+
+@pytest.mark.parametrize("kind", [keras.optimizers.SGD, keras.optimizers.AdamW, Muon])
+def test_every_step_of_a_variable_has_its_learning_rate_and_key(kind):
+    optimizer, seen = kind(0.5), []
+    step = optimizer.update_step
+
+    def update_step(gradient, variable, learning_rate):
+        seen.append((optimizer._var_key(variable), float(learning_rate)))
+        return step(gradient, variable, learning_rate)
+
+    optimizer.update_step = update_step
+    variables = [keras.Variable(np.ones((3, 2), np.float32)) for _ in range(2)]
+    optimizer.apply([tf.ones((3, 2))] * 2, variables)
+    assert seen == [(optimizer._var_key(variable), 0.5) for variable in variables]
+    assert len({key for key, _ in seen}) == 2
 
 
 def test_keras_asks_of_a_variable_for_its_shape_and_path_alone():
