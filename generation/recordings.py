@@ -1,5 +1,7 @@
 """Which tracks a configuration uses, and whether a training can use them; does not need TensorFlow."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from common import audio, corpora
@@ -23,6 +25,9 @@ def index(config: Config, *, download: bool = False) -> pd.DataFrame:
     songs = {"num_songs": config.num_songs, "seconds": config.song_seconds, "sample_rate": config.sample_rate}
     table = corpora.index(TASK, config.corpus, config.data_dir, download=download, **songs)
     table = _of_genres(table, config.genre)
+    if config.genre and set(table["split"]) != {*manifest.SPLITS}:
+        # All tracks of the genre may be in the same split of the folder.
+        table = music_folder.fill_splits(table, Path(config.data_dir))
     if config.split_rule == "folds":
         assigned = splits.assign_folds(
             table.assign(speaker=music_folder.songs_of(table)), config.num_folds, config.fold

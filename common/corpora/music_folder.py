@@ -47,9 +47,19 @@ def index(root: str | Path) -> pd.DataFrame:
     layouts.refuse_splits_and_folds(root, {parts[0] if parts else "" for parts in folders}, LAYOUT)
     layouts.refuse_one_too_high(root, folders, LAYOUT)
     table = manifest.from_rows(_row(found, path) for path in files)
+    return fill_splits(table, root)
+
+
+def fill_splits(table: pd.DataFrame, root: Path) -> pd.DataFrame:
+    """Fill the splits that a manifest lacks, by songs; see `common.corpora.splits.assign`.
+
+    The split ignores the genre, so that a genre may have a single track.
+
+    Raises:
+        UserError: There are fewer songs than splits.
+    """
     songs = songs_of(table)
     _check_counts(root, table, songs)
-    # The split ignores the genre, so that a genre may have a single track.
     divided = splits.assign(table.assign(label="", speaker=songs), root)
     return divided.assign(label=table["label"], speaker=table["speaker"])
 

@@ -6,6 +6,7 @@ Source: M. van Beurden, A. Weaver, "Free Lossless Audio Codec (FLAC)", RFC 9639,
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterator
 
 from common.audio.containers.content import Content, Part
@@ -17,6 +18,8 @@ _LONGEST_FRAME = 2**20
 _UNKNOWN_LENGTH = 2**36 - 1
 _TAGS = (b"TAG", b"APETAGEX", b"ID3", b"LYRICSBEGIN")
 _SEARCHED = 2**14
+# What looks like a frame is one, but once in some hundred files.
+_MOST_CANDIDATES = 32
 _BLOCK_SIZES = {
     1: 192,
     **{code: 576 << (code - 2) for code in range(2, 6)},
@@ -79,19 +82,38 @@ def _first_frame(content: Content, begin: int) -> int | None:
 
 
 def _end(content: Content, first: int, info: bytes, limit: int, stated: int) -> tuple[int, int]:
-    """Return the end of the last complete frame before `limit`, and the number of samples up to it."""
-    last = _last_frame(content, first, limit, int.from_bytes(info[10:12], "big"))
-    if last is None:
-        return first, 0
-    frame = content.read(last.position, min(limit - last.position, _LONGEST_FRAME))
-    for length in _possible_lengths(frame):
-        # The checksum of a frame that includes its checksum is 0.
-        if not _checksum(frame[:length]):
-            return last.position + length, last.first_sample + last.num_samples
-    if last.first_sample + last.num_samples == stated:
-        # Trailing bytes do not matter: decoding stops after the last sample.
-        return limit, stated
-    return last.position, last.first_sample
+    """Return the end of the last complete frame before `limit`, and the number of samples up to it.
+
+    The samples of a frame can look like the header of another one, so a frame counts if its checksum is right.
+    """
+    last, ends = None, []
+    frames = _frames_from_the_end(content, first, limit, int.from_bytes(info[10:12], "big"))
+    for frame in itertools.islice(frames, _MOST_CANDIDATES):
+        if last is None:
+            last = frame
+            tail = content.read(frame.position, min(limit - frame.position, _LONGEST_FRAME))
+            ends = [frame.position + length for length in _possible_lengths(tail)]
+        end = _checked_end(content, frame, ends)
+        if end is not None:
+            return end, frame.first_sample + frame.num_samples
+        if frame.first_sample + frame.num_samples == stated:
+            # Trailing bytes do not matter: decoding stops after the last sample.
+            return limit, stated
+        # The frame before it may be the last complete one.
+        ends.append(frame.position)
+    return (last.position, last.first_sample) if last else (first, 0)
+
+
+def _checked_end(content: Content, frame: _Frame, ends: list[int]) -> int | None:
+    """Return the end at which the checksum of a frame is right, or None."""
+    reachable = sorted({end for end in ends if frame.position < end <= frame.position + _LONGEST_FRAME})
+    value, begin, found = 0, frame.position, None
+    for end in reachable:
+        value, begin = _checksum(content.read(begin, end - begin), value), end
+        # The checksum of a frame that includes its checksum is 0, and stays 0 over zeros: a checksum can end with one.
+        if not value:
+            found = end
+    return found
 
 
 def _possible_lengths(frame: bytes) -> Iterator[int]:
@@ -102,20 +124,19 @@ def _possible_lengths(frame: bytes) -> Iterator[int]:
         yield from range(bare, min(end, bare + 2) + 1)
 
 
-def _last_frame(content: Content, first: int, end: int, block_size: int) -> _Frame | None:
-    """Find the last frame that begins before `end`."""
+def _frames_from_the_end(content: Content, first: int, end: int, block_size: int) -> Iterator[_Frame]:
+    """Yield what looks like a frame before `end`, the last one first."""
     # Many zeros may follow the last frame.
     reached = end = content.last_nonzero(first, end) + 1
     while reached > max(first, end - _LONGEST_FRAME):
         begin = max(first, reached - _SEARCHED)
         window = content.read(begin, min(reached + _LONGEST_HEADER, end) - begin)
-        at = len(window)
+        at = reached - begin
         while (at := window.rfind(b"\xff", 0, at)) >= 0:
             frame = _frame(window[at : at + _LONGEST_HEADER], begin + at, block_size)
             if frame is not None:
-                return frame
+                yield frame
         reached = begin
-    return None
 
 
 def _frame(head: bytes, position: int, block_size: int) -> _Frame | None:
@@ -174,8 +195,9 @@ def _header_checksum(content: bytes) -> int:
     return value
 
 
-def _checksum(content: bytes) -> int:
-    table, value = _table(0x8005, 16), 0
+def _checksum(content: bytes, value: int = 0) -> int:
+    """Continue the checksum `value` of a frame with the bytes that follow."""
+    table = _table(0x8005, 16)
     for byte in content:
         value = (value << 8 & 0xFFFF) ^ table[value >> 8 ^ byte]
     return value

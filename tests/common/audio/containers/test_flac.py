@@ -1,6 +1,7 @@
 """The last frame of a FLAC says how long it is."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -65,3 +66,36 @@ def test_other_bytes_behind_it_take_no_samples_away(behind, caplog):
     waveform, _ = audio.read(io.BytesIO(content + behind))
     np.testing.assert_array_equal(waveform, audio.read(io.BytesIO(content))[0])
     assert not caplog.text
+
+
+def test_a_checksum_that_ends_with_a_zero_belongs_to_its_frame():
+    files = []
+    for num_samples in range(1000, 1700):
+        waveform = np.random.default_rng(num_samples).normal(0, 0.1, num_samples)
+        file = io.BytesIO()
+        soundfile.write(file, waveform, RATE, format="FLAC")
+        if file.getvalue()[-1] == 0:
+            files.append(file.getvalue())
+    assert files
+    for content in files:
+        (part,) = examine(io.BytesIO(content))
+        assert part.is_file(len(content))
+
+
+def test_what_looks_like_a_frame_within_the_last_one_is_none():
+    content = encoded(20_000)
+    frames = [match.start() for match in re.finditer(rb"\xff\xf8", content)]
+    *_, third, last = (at for at in frames if flac._frame(content[at : at + 16], at, 4096))
+    header = content[frames[0] : frames[0] + 6]
+
+    def disguised(begin: int, end: int) -> bytes:
+        """A frame with bytes replaced by the header of another frame, and the right checksum."""
+        body = content[begin : begin + 40] + header + content[begin + 46 : end - 2]
+        return body + flac._checksum(body).to_bytes(2, "big")
+
+    whole = content[:last] + disguised(last, len(content))
+    (part,) = examine(io.BytesIO(whole))
+    assert len(whole) == len(content) and part.is_file(len(whole))
+    # Cut off behind what looks like a header: the frames before it are left.
+    (part,) = examine(io.BytesIO(content[:third] + disguised(third, last)[:200]))
+    assert part.pieces[-1][1] == third
