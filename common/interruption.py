@@ -82,7 +82,8 @@ def held() -> Iterator[None]:
 def tell() -> None:
     """Print that the program was interrupted."""
     _printed.set()
-    print(_MESSAGE, file=sys.stderr)
+    # The process may be ended before Python writes what is buffered.
+    print(_MESSAGE, file=sys.stderr, flush=True)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

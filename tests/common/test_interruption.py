@@ -115,3 +115,11 @@ def test_handlers_are_as_they_were_after_the_block():
     time.sleep(0.1)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     assert len(os.listdir("/proc/self/fd")) <= descriptors + 1
+
+
+def test_the_line_is_written_before_a_process_is_ended():
+    program = (
+        "import os; from common import interruption, streams; streams.prepare(); interruption.tell(); os._exit(130)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 130 and done.stderr.startswith("interrupted; ")
