@@ -135,7 +135,7 @@ def train_flags(corpus_dir, shards_dir):
         "--corpus=folder",
         f"--data_dir={corpus_dir}",
         f"--shards_dir={shards_dir}",
-        "--epochs=24",
+        "--epochs=30",
         "--schedule=cosine",
         "--batch_size=4",
         "--max_shift_ms=400",

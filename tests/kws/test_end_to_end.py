@@ -33,7 +33,7 @@ def test_training_learns_and_leaves_everything(run_dir):
     assert figures["accuracy"] > 0.85
     assert figures["protocol"]["num_speakers_shared_with_training"] == 0
     assert json.loads((run_dir / "config.json").read_text())["config"]["words"] == ["high", "low", "rising"]
-    assert pd.read_csv(run_dir / "history.csv")["epoch"].tolist() == list(range(1, 25))
+    assert pd.read_csv(run_dir / "history.csv")["epoch"].tolist() == list(range(1, 31))
     for name in (
         "model.keras",
         "corpus.json",
