@@ -10,6 +10,7 @@ from common.errors import UserError
 
 # The values that the network gives for a window.
 SIZE = 96
+_NUM_CONVOLUTIONS = 20
 _PACKAGE, _FILE = "pyopen_wakeword", "models/embedding_model.tflite"
 
 
@@ -49,8 +50,10 @@ def weights() -> list[np.ndarray]:
             match = re.match(rf"model/{name}(?:_(\d+))?/", detail["name"])
             if match and len(detail["shape"]) == rank and (role == "bias" or detail["shape"][0] > 1):
                 found[int(match[1] or 0), role] = interpreter.get_tensor(detail["index"])
-    last = max(number for number, _ in found)
+    last = _NUM_CONVOLUTIONS - 1
     found[last, "bias"] = np.zeros(SIZE, np.float32)
+    if set(found) != {(number, role) for number in range(last + 1) for role in ("kernel", "bias")}:
+        raise UserError(f"{file()} has another network than version 1.1.0 of its package; install that one")
     # LiteRT has (filters, frames, bands, channels), Keras has the filters last.
     kernels = [found[number, "kernel"].transpose(1, 2, 3, 0) for number in range(last + 1)]
     return [weights for number, kernel in enumerate(kernels) for weights in (kernel, found[number, "bias"])]

@@ -18,7 +18,7 @@ _LONGEST_FRAME = 2**20
 _UNKNOWN_LENGTH = 2**36 - 1
 _TAGS = (b"TAG", b"APETAGEX", b"ID3", b"LYRICSBEGIN")
 _SEARCHED = 2**14
-# What looks like a frame is one, but once in some hundred files.
+# Bytes within a frame can look like the header of another; the search for a real one gives up after this many.
 _MOST_CANDIDATES = 32
 _BLOCK_SIZES = {
     1: 192,

@@ -32,3 +32,11 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch):
 def test_another_sample_rate_is_refused():
     with pytest.raises(UserError, match="sample_rate: speech_mel is for 16000, got 8000"):
         dataclasses.replace(CONFIG, sample_rate=8000)
+
+
+def test_a_file_with_another_network_is_refused(monkeypatch):
+    if not pretrained.is_installed():
+        pytest.skip("the extra `embedding` is not installed")
+    monkeypatch.setattr(pretrained, "_FILE", "models/melspectrogram.tflite")
+    with pytest.raises(UserError, match="has another network than version 1.1.0"):
+        pretrained.weights()
