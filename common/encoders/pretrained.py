@@ -42,20 +42,22 @@ def weights() -> list[np.ndarray]:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(file()))
-    interpreter.allocate_tensors()
-    found = {}
+    indices = {}
     for detail in interpreter.get_tensor_details():
         # Activations are called like the biases, and have more dimensions.
         for role, name, rank in (("kernel", "conv2d", 4), ("bias", "batch_normalization", 1)):
             match = re.match(rf"model/{name}(?:_(\d+))?/", detail["name"])
             if match and len(detail["shape"]) == rank and (role == "bias" or detail["shape"][0] > 1):
-                found[int(match[1] or 0), role] = interpreter.get_tensor(detail["index"])
+                indices[int(match[1] or 0), role] = detail["index"]
     last = _NUM_CONVOLUTIONS - 1
-    found[last, "bias"] = np.zeros(SIZE, np.float32)
-    if set(found) != {(number, role) for number in range(last + 1) for role in ("kernel", "bias")}:
+    expected = {(number, role) for number in range(_NUM_CONVOLUTIONS) for role in ("kernel", "bias")}
+    if set(indices) != expected - {(last, "bias")}:
         raise UserError(f"{file()} has another network than version 1.1.0 of its package; install that one")
+    interpreter.allocate_tensors()
+    found = {key: interpreter.get_tensor(index) for key, index in indices.items()}
+    found[last, "bias"] = np.zeros(SIZE, np.float32)
     # LiteRT has (filters, frames, bands, channels), Keras has the filters last.
-    kernels = [found[number, "kernel"].transpose(1, 2, 3, 0) for number in range(last + 1)]
+    kernels = [found[number, "kernel"].transpose(1, 2, 3, 0) for number in range(_NUM_CONVOLUTIONS)]
     return [weights for number, kernel in enumerate(kernels) for weights in (kernel, found[number, "bias"])]
 
 
