@@ -301,25 +301,11 @@ class ForwardFile(soundfile.SoundFile):
 
     def __init__(self, source: str | BinaryIO):
         # As bytes: file names on Linux need not be valid text.
-        super().__init__(os.fsencode(source) if isinstance(source, str) else _SeekableAnywhere(source))
+        super().__init__(os.fsencode(source) if isinstance(source, str) else sources.SeekableAnywhere(source))
 
     def seekable(self) -> bool:
         """Return False, so that reading does not seek."""
         return False
-
-
-class _SeekableAnywhere:
-    """A file object that ignores invalid seeks of libsndfile in damaged files; Python would print a traceback."""
-
-    def __init__(self, file: BinaryIO):
-        self.read, self.tell, self._seek = file.read, file.tell, file.seek
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Seek; stay in place where the offset is invalid."""
-        try:
-            return self._seek(offset, whence)
-        except (OSError, ValueError):
-            return self.tell()
 
 
 def unreadable(name: str, error: Exception, of_ffmpeg: str = "") -> UserError:

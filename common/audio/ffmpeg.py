@@ -8,6 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from common import errors
+from common.audio import sources
 
 TOLERATED_SECONDS = 0.1  # encoders pad the last frame
 # Formats that store their length; FFmpeg estimates it from the bit rate for others.
@@ -81,10 +82,12 @@ class Recording:
         if hasattr(self._source, "seek"):
             self._source.seek(0)
         source = self._source
-        if isinstance(source, str):
-            # FFmpeg takes names such as "http:…" for URLs, and cannot open names that are not valid text.
-            is_text = source.isprintable()
-            source = f"file:{source}" if is_text else self._stack.enter_context(open(source, "rb"))  # noqa: SIM115
+        # FFmpeg takes names such as "http:…" for URLs, and cannot open names that are not valid text.
+        if isinstance(source, str) and source.isprintable():
+            source = f"file:{source}"
+        else:
+            file = self._stack.enter_context(open(source, "rb")) if isinstance(source, str) else source  # noqa: SIM115
+            source = sources.SeekableAnywhere(file)
         try:
             container = self._stack.enter_context(self._av.open(source, metadata_errors="replace"))
             return container, container.streams.audio[0]

@@ -86,3 +86,17 @@ def copy(name: str, source: BinaryIO, target: BinaryIO) -> None:
             f"cannot copy {name} to a temporary file: {error.strerror or error}; expected enough free space: set TMPDIR"
             " to a folder with more space"
         ) from error
+
+
+class SeekableAnywhere:
+    """A file object that answers invalid seeks of a decoder in damaged files; otherwise Python prints a traceback."""
+
+    def __init__(self, file: BinaryIO):
+        self.read, self.tell, self._seek = file.read, file.tell, file.seek
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Seek; stay in place and return -1 where the offset is invalid. FFmpeg takes that for an error."""
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError):
+            return -1

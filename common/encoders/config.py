@@ -22,8 +22,8 @@ class ClassifierConfig(OptimizerConfig):
     clip_seconds: float = field(1.0, "length of a clip in seconds", minimum=0.1, maximum=60)
     features: str = field(
         "log_mel",
-        "input features of spectrogram networks; spectrogram_db is a linear-frequency spectrogram in dB, magnitude is"
-        " standardised per clip",
+        "input features of spectrogram networks; speech_embedding always takes speech_mel; spectrogram_db is a"
+        " linear-frequency spectrogram in dB, magnitude is standardised per clip",
         choices=tuple(FEATURES),
     )
     n_fft: int = field(512, "length of the FFT in samples", minimum=16, maximum=65_536)

@@ -85,3 +85,15 @@ def test_damaged_packets_are_left_out_with_a_word(tmp_path, m4a, caplog):
     waveform, rate = audio.read(tmp_path / "damaged.m4a")
     assert 3 < len(waveform) / rate < 6
     assert "damaged.m4a" in caplog.text and "damaged or missing" in caplog.text
+
+
+def test_an_invalid_seek_of_a_file_object_is_an_error_line(tmp_path, capfd):
+    # A CAF whose chunk after the description has a length beyond all files.
+    content = bytes.fromhex(
+        "636166660001000064657363000000000000002040bf4000000000006c70636d0000000100000008000000010000000200000000"
+        "00000000000700000000001c000000003ea692a100000000000005"
+    )
+    (tmp_path / "a.caf").write_bytes(content)
+    with open(tmp_path / "a.caf", "rb") as file, pytest.raises(UserError, match="is not readable audio"):
+        audio.read(file)
+    assert "Traceback" not in capfd.readouterr().err
