@@ -20,7 +20,7 @@ from benchmarks.example_corpora.riffs import RATE, write_riffs
 from common.cli import app
 from generation import evaluate, export, generate, train
 
-pytestmark = pytest.mark.slow  # all of it needs a trained run
+pytestmark = pytest.mark.slow  # all of it trains, or needs a trained run
 
 
 def run(script, *arguments):

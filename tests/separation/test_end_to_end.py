@@ -17,7 +17,7 @@ from common.cli import app
 from separation import evaluate, export, predict, train, training
 from separation.models import load_model
 
-pytestmark = pytest.mark.slow  # all of it needs a trained run
+pytestmark = pytest.mark.slow  # all of it trains, or needs a trained run
 
 
 def run(script, *arguments):
