@@ -59,7 +59,7 @@ def draw(table: pd.DataFrame, title: str = "") -> plots.Figure:
     above.set(xlim=(0, 1), ylim=(0, 1.01), ylabel="accuracy", title=title)
     above.grid(alpha=0.3)
     above.legend(loc="upper left", fontsize=9)
-    below.bar(table["confidence"], table["examples"], width=1 / _NUM_BINS, color="C0", alpha=0.6)
+    below.hist(table["confidence"], np.linspace(0, 1, _NUM_BINS + 1), weights=table["examples"], color="C0", alpha=0.6)
     below.set(xlabel="probability of the predicted class", ylabel="examples")
     below.grid(alpha=0.3)
     return figure
