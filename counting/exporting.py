@@ -7,12 +7,12 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from common import export, files
-from common.export import excerpts, graphs
+from common.export import excerpts, front_end, graphs
+from common.export.front_end import Detached
 from common.export.graphs import Graph
 from counting import data, serving
 from counting.config import Config
@@ -60,8 +60,9 @@ def export_run(
 
     shape = (config.num_samples,)
     clips, source = excerpts.choose(run_dir, shape, read, corpus=corpus, data_dir=data_dir, split=split)
-    written = graphs_of(model, config, clips)
-    report = graphs.write_all(model, {name: written[name] for name in formats}, folder)
+    exported = front_end.detach(model, clips, folder)
+    written = graphs_of(exported, config)
+    report = graphs.write_all(exported.model, {name: written[name] for name in formats}, folder) | exported.report
     files.write_text(folder / "labels.txt", "\n".join(config.labels) + "\n")
     report["protocol"] = {
         "corpus": corpus or config.corpus,
@@ -75,18 +76,14 @@ def export_run(
     return report
 
 
-def graphs_of(model: keras.Model, config: Config, clips: np.ndarray) -> dict:
+def graphs_of(exported: Detached, config: Config) -> dict:
     """Return the graph of each format: the same outputs, with a batch size of 1 for LiteRT."""
-    checked = {
-        "inputs": clips,
-        "expected": {"probabilities": model.predict(clips, verbose=0)},
-        "tolerances": {"probabilities": _TOLERANCE},
-    }
+    checked = exported.checked("probabilities", _TOLERANCE)
 
-    def serve(waveform: tf.Tensor) -> dict[str, tf.Tensor]:
-        return serving.decide(config, model(waveform, training=False))
+    def serve(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return serving.decide(config, exported.model(inputs, training=False))
 
     def graph(batch: int | None) -> Graph:
-        return Graph(serve, tf.TensorSpec((batch, config.num_samples), tf.float32, name="waveform"), **checked)
+        return Graph(serve, exported.signature(batch), **checked)
 
     return {"saved_model": lambda: graph(None), "litert": lambda: graph(1)}

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from common import audio, runs
 from common.corpora import manifest
-from common.encoders import classifier
+from common.encoders import classifier, litert_embedding
 from common.export import excerpts
 from common.reporting import plots, tensorboard
 from common.training import loop, optimizers, precision
@@ -91,7 +91,7 @@ def fit(run: runs.Run, splits: dict[str, data.Split], options: Options) -> keras
     steps = data.steps_per_epoch(config, splits["train"])
     model = compiled_model(config, splits["train"], classifier.keep_embedding(config, run.folder))
     facts = f"{model.count_params():,} parameters", f"labels {' '.join(config.labels)}"
-    loop.announce(config.model, *facts, *map(data.describe, splits.values()))
+    loop.announce(config.model, *facts, *litert_embedding.facts(model), *map(data.describe, splits.values()))
 
     def train(first_step: int, num_batches: int | None = None) -> tf.data.Dataset:
         return data.build_dataset(

@@ -76,7 +76,7 @@ def plan(flags: configs.FlagValues, folder: Path) -> dict[str, Config]:
     given = configs.given(flags, VARIANTS["default"])
     if "model" in given:
         raise UserError("--model: each variant sets its own; choose variants with --variants")
-    embedding = {name: given.pop(name) for name in ("embedding", "fine_tune") if name in given}
+    embedding = {name: given.pop(name) for name in ("embedding", "embedding_tensor", "fine_tune") if name in given}
     planned = {}
     for name in sorted(dict.fromkeys(flags.variants), key=lambda name: VARIANTS[name].model == "embedding"):
         config = dataclasses.replace(VARIANTS[name], **given)
@@ -84,7 +84,9 @@ def plan(flags: configs.FlagValues, folder: Path) -> dict[str, Config]:
             clip = (config.num_samples, config.sample_rate)
             sources = [other for other, taken in planned.items() if (taken.num_samples, taken.sample_rate) == clip]
             if not sources and "embedding" not in embedding:
-                raise UserError("--variants=embedding alone needs --embedding, a run directory or a SavedModel")
+                raise UserError(
+                    "--variants=embedding alone needs --embedding, a run directory, a SavedModel or a LiteRT file"
+                )
             embedding.setdefault("embedding", str(folder / sources[0]) if sources else "")
             config = dataclasses.replace(config, **embedding)
         check_embedding(config)

@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from common import export, files
-from common.export import excerpts, graphs
+from common.export import excerpts, front_end, graphs
+from common.export.front_end import Detached
 from common.export.graphs import Graph
 from kws import acceptance, data
 from kws.config import SILENCE, UNKNOWN, Config
@@ -60,8 +61,9 @@ def export_run(
 
     shape = (config.num_samples,)
     clips, source = excerpts.choose(run_dir, shape, read, corpus=corpus, data_dir=data_dir, split=split)
-    written = graphs_of(model, config, threshold, clips)
-    report = graphs.write_all(model, {name: written[name] for name in formats}, folder)
+    exported = front_end.detach(model, clips, folder)
+    written = graphs_of(exported, config, threshold)
+    report = graphs.write_all(exported.model, {name: written[name] for name in formats}, folder) | exported.report
     if "litert" in formats:
         files.write_text(folder / "labels.txt", "\n".join(config.labels) + "\n")
         keywords = [label for label in config.labels if label not in (SILENCE, UNKNOWN)]
@@ -79,25 +81,18 @@ def export_run(
     return report
 
 
-def graphs_of(model: keras.Model, config: Config, threshold: float, clips: np.ndarray) -> dict:
+def graphs_of(exported: Detached, config: Config, threshold: float) -> dict:
     """Return the graph of each format: the SavedModel returns words too, LiteRT (no strings) only probabilities."""
-    size = config.num_samples
-    checked = {
-        "inputs": clips,
-        "expected": {"probabilities": model.predict(clips, verbose=0)},
-        "tolerances": {"probabilities": _TOLERANCE},
-    }
-    served = Graph(
-        serving_function(model, config, threshold), tf.TensorSpec((None, size), tf.float32, name="waveform"), **checked
-    )
-    bare = graphs.probabilities_of(model, tf.TensorSpec((1, size), tf.float32, name="waveform"))
+    checked = exported.checked("probabilities", _TOLERANCE)
+    served = Graph(serving_function(exported.model, config, threshold), exported.signature(None), **checked)
+    bare = graphs.probabilities_of(exported.model, exported.signature(1))
     return {"saved_model": lambda: served, "litert": lambda: dataclasses.replace(bare, **checked)}
 
 
 def serving_function(model: keras.Model, config: Config, threshold: float):
     """Return the SavedModel's function; its predictions match `KeywordSpotter.classify`.
 
-    It maps waveforms `(batch, num_samples)` to `probabilities` `(batch, labels)`, `accepted` `(batch,)`, which says
+    It maps waveforms `(batch, num_samples)`, or with a LiteRT file as front end embeddings `(batch, size)`, to `probabilities` `(batch, labels)`, `accepted` `(batch,)`, which says
     whether the likeliest keyword reaches the threshold, and `label` `(batch,)`: that keyword if accepted, else the
     likeliest of all labels. It also returns the constants `labels` and `threshold`.
     """

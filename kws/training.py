@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from common import audio, runs
 from common import config as configs
-from common.encoders import classifier
+from common.encoders import classifier, litert_embedding
 from common.errors import UserError
 from common.export import excerpts
 from common.log import logger
@@ -118,7 +118,7 @@ def fit(
     steps = data.steps_per_epoch(config, splits["train"])
     model = compiled_model(config, splits["train"], classifier.keep_embedding(config, run.folder))
     facts = f"{model.count_params():,} parameters", f"labels {' '.join(config.labels)}"
-    loop.announce(config.model, *facts, *map(data.describe, splits.values()))
+    loop.announce(config.model, *facts, *litert_embedding.facts(model), *map(data.describe, splits.values()))
 
     # `num_batches` is not needed: TensorFlow alone reads the shards, so no batches are sampled in advance for a data
     # service.

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,12 +13,14 @@ from common import features
 from common.augmentation import spectrogram
 from common.encoders import normalization
 from common.encoders.embedding import SavedModelEmbedding
+from common.encoders.litert_embedding import LiteRTEmbedding
 from counting import models as counting_models
 from generation import layers as generation_layers
 from generation import spectra
 from generation.config import VARIANTS
 from separation import layers as separation_layers
 from separation.networks.unet import FoldedConv2DTranspose
+from tests.litert_files import write_litert
 
 PACKAGES = ("common", "kws", "counting", "separation", "generation")
 FRAMING = {"n_fft": 64, "hop_length": 16}
@@ -37,6 +40,7 @@ LAYERS = {
     normalization.FusedBatchNormalization: ({}, PICTURE),
     normalization.SubSpectralNormalization: ({"num_bands": 2}, PICTURE),
     SavedModelEmbedding: ({}, WAVEFORM),
+    LiteRTEmbedding: ({}, WAVEFORM),
     counting_models.OrdinalProbabilities: ({}, CHOICES),
     counting_models.PoissonProbabilities: ({"counts": (1, 2, 3)}, (2, 1)),
     separation_layers.MixtureSpectrum: (FRAMING, MIXTURE),
@@ -71,6 +75,8 @@ def call(kind: type, policy: str, batch: int, folder: str, training: bool):
     arguments, shapes = LAYERS[kind]
     if kind is SavedModelEmbedding:
         arguments = {"folder": folder}
+    if kind is LiteRTEmbedding:
+        arguments = {"file": str(write_litert(Path(folder).parent / "front_end.tflite"))}
     layer = kind(**arguments, dtype=policy)
     rng = np.random.default_rng(0)
     inputs = [

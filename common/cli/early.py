@@ -74,8 +74,12 @@ def _check_folders(config: configs.TrainingConfig, ignored: tuple[str, ...]) -> 
     """Check the folders to read of a configuration other than that of the corpus, which `corpora` checks."""
     for item in dataclasses.fields(config):
         path = getattr(config, item.name)
-        if configs.is_path(item.name) and item.name not in ("data_dir", *ignored) and path and not os.path.isdir(path):
-            raise UserError(f"--{item.name}: {path} is not a folder; check the path")
+        if not configs.is_path(item.name) or item.name in ("data_dir", *ignored) or not path:
+            continue
+        # A network is a folder or a file.
+        if not os.path.isdir(path) and not (item.name == "embedding" and os.path.isfile(path)):
+            kind = "folder or file" if item.name == "embedding" else "folder"
+            raise UserError(f"--{item.name}: {path} is not a {kind}; check the path")
 
 
 def check_evaluation(task: str, config_class: type[ConfigType], flags: FlagValues) -> None:

@@ -12,7 +12,7 @@ import keras
 
 from common import files
 from common.augmentation.spectrogram import RandomEqualizer, SpecAugment, TimeStretch, VocalTractPerturbation
-from common.encoders import ENCODERS, pretrained, speech_embedding
+from common.encoders import ENCODERS, litert_embedding, litert_file, pretrained, speech_embedding
 from common.encoders.config import ClassifierConfig, check_embedding
 from common.encoders.embedding import SavedModelEmbedding
 from common.errors import UserError
@@ -22,7 +22,7 @@ from common.seeds import stream_seed
 # The folder of a run with the copied network of `--embedding`.
 _EMBEDDING = "embedding"
 # The layer whose output is the embedding, before the head.
-_ENCODED = "encoded"
+ENCODED = "encoded"
 
 
 def encode(
@@ -46,12 +46,13 @@ def encode(
         UserError: The network does not support the waveform, or `--embedding` is missing or unusable.
     """
     if config.model == "embedding":
-        check_embedding(config)
+        if embedding is None:
+            check_embedding(config)
         hidden = _embed(config, Path(embedding or config.embedding), waveform, restore)
         hidden = keras.layers.Dropout(config.dropout)(hidden)
     else:
         hidden = _encode(config, waveform)
-    return keras.layers.Identity(name=_ENCODED)(hidden)
+    return keras.layers.Identity(name=ENCODED)(hidden)
 
 
 def _encode(config: ClassifierConfig, waveform: keras.KerasTensor) -> keras.KerasTensor:
@@ -90,21 +91,24 @@ def _augmentation_layers(config: ClassifierConfig) -> list[keras.layers.Layer]:
 
 
 def _embed(config: ClassifierConfig, path: Path, waveform: keras.KerasTensor, restore: Callable) -> keras.KerasTensor:
-    """Embed a waveform with the network of a run or with a SavedModel."""
+    """Embed a waveform with the network of a run, with a SavedModel or with a LiteRT file."""
     if not _is_run(path):
-        if not (path / "saved_model.pb").exists():
+        if not (path / "saved_model.pb").exists() and not litert_file.find(path):
             raise UserError(
                 f"--embedding: {path} is neither a run directory (config.json, model.keras) "
-                "nor a SavedModel (saved_model.pb)"
+                "nor a SavedModel (saved_model.pb) nor a LiteRT file (.tflite)"
             )
-        return ENCODERS["embedding"].build(waveform, path=path, fine_tune=config.fine_tune)
+        options = {"fine_tune": config.fine_tune, "tensor": config.embedding_tensor}
+        return ENCODERS["embedding"].build(waveform, path=path, **options)
     source, model = restore(path)
     if (source.sample_rate, source.num_samples) != (config.sample_rate, config.num_samples):
         raise UserError(
             f"--embedding: {path} takes {source.clip_seconds} s at {source.sample_rate} Hz; "
             f"give --clip_seconds={source.clip_seconds} --sample_rate={source.sample_rate}"
         )
-    network = keras.Model(model.input, model.get_layer(_ENCODED).output, name="embedding")
+    network = keras.Model(model.input, model.get_layer(ENCODED).output, name="embedding")
+    if litert_embedding.find(network):
+        litert_file.check_options(path, config.fine_tune, config.jit_compile)
     network.trainable = config.fine_tune
     # A frozen network runs in inference mode also in training: no dropout, no masks.
     return network(waveform, training=None if config.fine_tune else False)
@@ -151,6 +155,8 @@ def keep_embedding(config: ClassifierConfig, run_dir: Path) -> Path | None:
                 shutil.copy(source / name, temporary / name)
             if (source / _EMBEDDING).exists():
                 shutil.copytree(source / _EMBEDDING, temporary / _EMBEDDING)
+        elif litert_file.find(source):
+            shutil.copy(litert_file.find(source), temporary / litert_file.FILE)
         else:
             shutil.copytree(source, temporary, dirs_exist_ok=True)
     return target

@@ -1,9 +1,10 @@
 """Options of clip classifiers: features, network and augmentation."""
 
 import dataclasses
+from pathlib import Path
 
 from common.config import OptimizerConfig, field
-from common.encoders import ENCODERS, pretrained
+from common.encoders import ENCODERS, litert_file, pretrained
 from common.errors import UserError
 from common.features.choices import FEATURES, SPEECH_RATE
 
@@ -37,8 +38,14 @@ class ClassifierConfig(OptimizerConfig):
     width: float = field(1.0, "channel multiplier of TC-ResNet, CNN-TDNN and the residual CNN", minimum=0.25, maximum=8)
     embedding: str = field(
         "",
-        "pretrained network for --model=embedding: a run directory (used without its last layer), or a SavedModel that"
-        " takes a waveform at --sample_rate (16000 for YAMNet)",
+        "pretrained network for --model=embedding: a run directory (used without its last layer), or a SavedModel or"
+        " LiteRT file (.tflite) that takes a waveform. A file does not tell its sample rate: it must be --sample_rate"
+        " (16000 for YAMNet)",
+    )
+    embedding_tensor: str = field(
+        "",
+        "with a LiteRT file as --embedding: the name of the tensor that is the embedding, or its end, such as"
+        " global_average_pooling2d/Mean; if empty, the first output",
     )
     fine_tune: bool = field(
         False, "also train the pretrained network of --model=embedding or speech_embedding, not only the new layers"
@@ -98,6 +105,8 @@ class ClassifierConfig(OptimizerConfig):
             raise UserError(f"--min_snr_db: expected at most --max_snr_db={self.max_snr_db}, got {self.min_snr_db}")
         if self.embedding and self.model != "embedding":
             raise UserError(f"--embedding is for --model=embedding, not --model={self.model}")
+        if self.embedding_tensor and self.model != "embedding":
+            raise UserError(f"--embedding_tensor is for --model=embedding, not --model={self.model}")
 
     @property
     def used_features(self) -> str:
@@ -114,9 +123,18 @@ def check_embedding(config: ClassifierConfig) -> None:
     """Check that the pretrained network of `--model=embedding` and `--model=speech_embedding` is there.
 
     Raises:
-        UserError: `--embedding` is not given, or the extra `embedding` is not installed.
+        UserError: `--embedding` is not given or a LiteRT file that cannot be used, or the extra `embedding` is not
+            installed.
     """
     if config.model == "speech_embedding":
         pretrained.check_installed()
-    if config.model == "embedding" and not config.embedding:
-        raise UserError("--model=embedding needs --embedding, a run directory or a SavedModel")
+    if config.model != "embedding":
+        return
+    if not config.embedding:
+        raise UserError("--model=embedding needs --embedding, a run directory, a SavedModel or a LiteRT file")
+    file = litert_file.find(config.embedding)
+    if file:
+        litert_file.check_options(file, config.fine_tune, config.jit_compile)
+        litert_file.cut(file, config.embedding_tensor)
+    elif config.embedding_tensor and Path(config.embedding).exists():
+        raise UserError(f"--embedding_tensor is for a LiteRT file; {config.embedding} is a folder without one")

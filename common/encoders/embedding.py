@@ -1,4 +1,4 @@
-"""Embeddings of a pretrained network: any SavedModel that takes a waveform, such as YAMNet.
+"""Embeddings of a pretrained network: any SavedModel or LiteRT file that takes a waveform, such as YAMNet.
 
 The published YAMNet (github.com/tensorflow/models, research/audioset/yamnet) takes one waveform at 16 kHz and returns
 scores (frames, 521), embeddings (frames, 1024) and a log-mel spectrogram.
@@ -11,13 +11,19 @@ import keras
 import tensorflow as tf
 from keras import KerasTensor, layers
 
+from common.encoders import litert_file
+from common.encoders.litert_embedding import LiteRTEmbedding
 from common.errors import UserError
 
 _YAMNET_SIGNATURE = ["output_0", "output_1", "output_2"]
 
 
-def embedding(inputs: KerasTensor, *, path: str | Path, fine_tune: bool = False) -> KerasTensor:
-    """Embed a waveform with a SavedModel; see `SavedModelEmbedding`."""
+def embedding(inputs: KerasTensor, *, path: str | Path, fine_tune: bool = False, tensor: str = "") -> KerasTensor:
+    """Embed a waveform with a SavedModel or a tensor of a LiteRT file; see `SavedModelEmbedding`, `LiteRTEmbedding`."""
+    file = litert_file.find(path)
+    if file:
+        litert_file.check_options(file, fine_tune, jit_compile=False)
+        return LiteRTEmbedding(str(file), tensor, dtype="float32")(inputs)
     return SavedModelEmbedding(str(path), fine_tune, dtype="float32")(inputs)
 
 

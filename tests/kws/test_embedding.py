@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from ai_edge_litert.interpreter import Interpreter
 
+import quartet
 from benchmarks.example_corpora.whistles import RATE, whistle
 from common.cli import app
 from common.encoders import pretrained, speech_embedding
 from kws import evaluate, export, predict, train, training
 from kws.models import load_model
+from tests.litert_files import write_litert
 from tests.yamnet import write_yamnet
 
 
@@ -106,6 +109,75 @@ def test_an_interrupted_run_goes_on_without_its_source(embed, yamnet, tmp_path, 
     shutil.rmtree(source)
     assert embed(source) == 0
     assert pd.read_csv(tmp_path / "run" / "history.csv")["epoch"].tolist() == [1, 2]
+
+
+@pytest.fixture(scope="module")
+def tflite(tmp_path_factory):
+    """A LiteRT file that takes a quarter of a second of 16 kHz."""
+    return write_litert(tmp_path_factory.mktemp("litert") / "network.tflite", shapes=((1, 4000),))
+
+
+@pytest.mark.slow
+def test_a_run_on_a_litert_file_needs_nothing_but_itself(embed, tflite, shards_dir, tmp_path, rng, capsys, caplog):
+    caplog.set_level("INFO")
+    source = shutil.copy(tflite, tmp_path / "network.tflite")
+    assert embed(source, "--embedding_tensor=pool/Mean") == 0
+    assert "embedding.tflite: 6 values, 4 x 4,000 samples per clip" in caplog.text
+    clip = whistle("high", rng)
+    before = quartet.load(tmp_path / "run").predict(clip, sample_rate=RATE)
+    source.unlink()
+    folder = (tmp_path / "run").rename(tmp_path / "moved")
+    check_run(folder, shards_dir, tmp_path, rng, capsys)
+    spotter = quartet.load(folder)
+    after = spotter.predict(clip, sample_rate=RATE)
+    assert (after.word, after.probability) == (before.word, before.probability)
+    soundfile.write(tmp_path / "long.wav", np.tile(clip, 5), RATE)
+    assert run(predict, f"--run_dir={folder}", "--threshold=0.1", tmp_path / "long.wav") == 0
+    assert spotter.timeline(tmp_path / "long.wav") is not None
+
+    facts = json.loads((folder / "export" / "report.json").read_text())["embedding"]
+    assert (facts["window_samples"], facts["window_starts"]) == (4000, [0, 4000, 8000, 12000])
+    front_end = Interpreter(str(folder / "export" / facts["file"]))
+    assert [one["shape"].tolist() for one in front_end.get_output_details()] == [[1, 6]]
+    head = Interpreter(str(folder / "export" / "model.tflite"))
+    assert [one["shape"].tolist() for one in head.get_input_details()] == [[1, 6]]
+
+
+@pytest.mark.slow
+def test_a_run_on_a_run_on_a_litert_file_keeps_both(embed, tflite, shards_dir, tmp_path, rng, capsys):
+    assert embed(tflite, "--embedding_tensor=pool/Mean") == 0
+    first = (tmp_path / "run").rename(tmp_path / "first")
+    assert embed(first, "--fine_tune") == 2
+    assert "--fine_tune: " in capsys.readouterr().err
+    assert embed(first) == 0
+    shutil.rmtree(first)
+    check_run(tmp_path / "run", shards_dir, tmp_path, rng, capsys)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--embedding={other}"], "is not a LiteRT file (.tflite)"),
+        (["--embedding={damaged}"], "is damaged; copy it again from its source"),
+        (["--embedding={missing}"], "is not a folder or file; check the path"),
+        (["--embedding={tflite}", "--fine_tune"], "no gradients and cannot be trained; leave --fine_tune out"),
+        (["--embedding={tflite}", "--jit_compile"], "--jit_compile: XLA cannot compile"),
+        (["--embedding={tflite}", "--embedding_tensor=pool"], "give one of its names, such as network/pool/Mean"),
+        (["--embedding={picture}"], "takes float32 (1, 8, 8); expected one float32 waveform"),
+        (["--embedding={run}", "--embedding_tensor=pool"], "--embedding_tensor is for a LiteRT file"),
+        (["--model=m5", "--embedding_tensor=pool"], "--embedding_tensor is for --model=embedding, not --model=m5"),
+    ],
+)
+def test_what_a_litert_file_cannot_do_is_refused_before_anything_is_written(
+    embed, run_dir, tflite, flags, expected, tmp_path, capsys
+):
+    (tmp_path / "other.tflite").write_bytes(b"RIFF....WAVE")
+    (tmp_path / "damaged.tflite").write_bytes(tflite.read_bytes()[:700])
+    write_litert(tmp_path / "picture.tflite", lambda picture: picture + 1, ((1, 8, 8),))
+    places = {name: tmp_path / f"{name}.tflite" for name in ("other", "damaged", "missing", "picture")}
+    assert embed("", *(flag.format(**places, run=run_dir, tflite=tflite) for flag in flags)) == 2
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
