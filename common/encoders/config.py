@@ -135,6 +135,6 @@ def check_embedding(config: ClassifierConfig) -> None:
     file = litert_file.find(config.embedding)
     if file:
         litert_file.check_options(file, config.fine_tune, config.jit_compile)
-        litert_file.cut(file, config.embedding_tensor)
+        litert_file.cut(file, config.embedding_tensor, config.num_samples)
     elif config.embedding_tensor and Path(config.embedding).exists():
         raise UserError(f"--embedding_tensor is for a LiteRT file; {config.embedding} is a folder without one")

@@ -81,7 +81,7 @@ class FrontEnd:
 
     def __init__(self, path: str | Path, tensor: str, num_samples: int):
         self.path, self.num_samples = str(path), num_samples
-        self.content, self.name = cut(path, tensor)
+        self.content, self.name = cut(path, tensor, num_samples)
         self._idle: queue.SimpleQueue[Interpreter] = queue.SimpleQueue()
         with startup.without_notes():
             interpreter = self._interpreter()
@@ -125,13 +125,8 @@ class FrontEnd:
         return (total / len(self.starts)).astype(np.float32)
 
     def _interpreter(self) -> Interpreter:
-        """Make an interpreter; one with a variable number of samples gets that of a clip."""
         try:
             interpreter = Interpreter(model_content=self.content, num_threads=1)
-            (source,) = interpreter.get_input_details()
-            if source["shape_signature"][-1] < 0:
-                shape = [*([1] * (len(source["shape"]) - 1)), self.num_samples]
-                interpreter.resize_tensor_input(source["index"], shape)
             interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise UserError(f"--embedding: LiteRT cannot run {self.path}: {reason(error)}") from error
@@ -145,12 +140,13 @@ def window_starts(window: int, num_samples: int) -> list[int]:
     return [round(last * number / max(gaps, 1)) for number in range(gaps + 1)]
 
 
-def cut(path: str | Path, tensor: str = "") -> tuple[bytes, str]:
+def cut(path: str | Path, tensor: str, num_samples: int) -> tuple[bytes, str]:
     """Return a LiteRT file whose only output is one of its tensors.
 
     Args:
         path: The file.
         tensor: Name of the tensor, or how it ends after a slash; empty for the first output.
+        num_samples: Samples of a clip, which a variable number of samples becomes.
 
     Returns:
         The content of the new file, and the name of the tensor.
@@ -161,6 +157,9 @@ def cut(path: str | Path, tensor: str = "") -> tuple[bytes, str]:
     model = _read(path)
     graph = model.subgraphs[0]
     _check_input(graph, path)
+    source = graph.tensors[graph.inputs[0]]
+    if _is_variable(source):
+        source.shape, source.shapeSignature = [*([1] * (len(source.shape) - 1)), num_samples], None
     computed = {index: _name(graph.tensors[index]) for step in graph.operators for index in step.outputs}
     index = _index(tensor, computed, path) if tensor else graph.outputs[0]
     name = _name(graph.tensors[index])
@@ -208,9 +207,8 @@ def _read(path: str | Path) -> schema.ModelT:
 def _check_input(graph: schema.SubGraphT, path: str | Path) -> None:
     inputs = [graph.tensors[index] for index in ([] if graph.inputs is None else graph.inputs)]
     if len(inputs) == 1 and inputs[0].type == schema.TensorType.FLOAT32:
-        shape = list(inputs[0].shape if inputs[0].shape is not None else [])
-        signature = list(inputs[0].shapeSignature if inputs[0].shapeSignature is not None else shape)
-        if len(shape) in (1, 2) and (len(shape) == 1 or shape[0] == 1) and (signature[-1] < 0 or shape[-1] > 1):
+        shape = _shape(inputs[0])
+        if len(shape) in (1, 2) and shape[:-1] in ([], [1]) and (shape[-1] > 1 or _is_variable(inputs[0])):
             return
     raise UserError(
         f"--embedding: {path} takes {', '.join(map(_describe, inputs)) or 'nothing'}; expected one float32 waveform,"
@@ -224,7 +222,7 @@ def _check_tensor(tensor: schema.TensorT, name: str, path: str | Path) -> None:
     scale = tensor.quantization.scale if tensor.quantization else None
     is_quantized = tensor.type in (schema.TensorType.INT8, schema.TensorType.UINT8, schema.TensorType.INT16)
     has_scale = scale is not None and len(scale) == 1
-    if not (tensor.type in floats or (is_quantized and has_scale)) or tensor.shape is None or not len(tensor.shape):
+    if not (tensor.type in floats or (is_quantized and has_scale)) or not _shape(tensor):
         raise UserError(
             f'--embedding_tensor: "{name}" of {path} is {_describe(tensor)}; expected float values, or quantized ones'
             " with one scale"
@@ -263,8 +261,17 @@ def _near(tensor: str, names: list[str]) -> list[str]:
 
 def _describe(tensor: schema.TensorT) -> str:
     types = {number: name.lower() for name, number in vars(schema.TensorType).items() if isinstance(number, int)}
-    shape = [] if tensor.shape is None else list(tensor.shape)
-    return f"{types.get(tensor.type, 'unknown')} ({', '.join(map(str, shape))})"
+    return f"{types.get(tensor.type, 'unknown')} ({', '.join(map(str, _shape(tensor)))})"
+
+
+def _shape(tensor: schema.TensorT) -> list[int]:
+    # No dimensions are None in the schema.
+    return [] if tensor.shape is None else list(tensor.shape)
+
+
+def _is_variable(tensor: schema.TensorT) -> bool:
+    """Whether the last dimension of a tensor may have any size."""
+    return tensor.shapeSignature is not None and len(tensor.shapeSignature) > 0 and tensor.shapeSignature[-1] < 0
 
 
 def _mean(values: np.ndarray, detail: dict) -> np.ndarray:

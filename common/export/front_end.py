@@ -83,6 +83,7 @@ def detach(model: keras.Model, clips: np.ndarray, folder: Path) -> Detached:
     )
     facts |= {
         "file": path.name,
+        "bytes": path.stat().st_size,
         "tensor": cut.name,
         "window_samples": cut.window,
         "window_starts": cut.starts,

@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from common import files
 from common.cli import app
-from kws import compare
+from kws import compare, comparison
 from kws.config import MODELS, VARIANTS
 
 
@@ -59,6 +60,17 @@ def test_the_same_command_again_trains_nothing(table, flags):
     again = pd.read_csv(folder / "table.csv")
     trained = [name for name in rows if name != "ms_per_clip"]
     pd.testing.assert_frame_equal(again[trained], rows[trained])
+
+
+def test_a_litert_front_end_counts_once_for_each_window(tmp_path, monkeypatch):
+    reports = {"head": {"embedding": {"file": "embedding.tflite", "window_starts": [0, 5, 9]}}, "whole": {}}
+    for name, report in reports.items():
+        files.write_json(tmp_path / name / "report.json", report)
+    seconds = {"model.tflite": 1.0, "embedding.tflite": 10.0}
+    monkeypatch.setattr(
+        comparison.litert, "time_files", lambda paths, rounds: {key: seconds[path.name] for key, path in paths.items()}
+    )
+    assert comparison.time_clips({name: tmp_path / name for name in reports}) == {"head": 31.0, "whole": 1.0}
 
 
 def test_every_encoder_has_a_variant_of_its_name():

@@ -102,7 +102,7 @@ def test_several_threads_may_call_at_once(file, rng):
 
 
 def test_the_cut_file_is_an_ordinary_one_without_what_follows(file, rng):
-    content, _ = litert_file.cut(file, POOLED)
+    content, _ = litert_file.cut(file, POOLED, WINDOW)
     assert len(content) < file.stat().st_size
     interpreter = Interpreter(model_content=content)
     interpreter.allocate_tensors()
@@ -157,7 +157,7 @@ def test_another_or_a_damaged_file_is_refused(content, expected, file, tmp_path)
 
 def test_a_missing_file_is_refused(tmp_path):
     with refused("--embedding: cannot read .*no.tflite"):
-        litert_file.cut(tmp_path / "no.tflite")
+        litert_file.cut(tmp_path / "no.tflite", "", WINDOW)
 
 
 @pytest.mark.parametrize(
@@ -177,20 +177,20 @@ def test_a_missing_file_is_refused(tmp_path):
 )
 def test_another_input_than_a_waveform_is_refused(compute, shapes, dtype, expected, tmp_path):
     with refused(expected):
-        litert_file.cut(write_litert(tmp_path / "other.tflite", compute, shapes, dtype))
+        litert_file.cut(write_litert(tmp_path / "other.tflite", compute, shapes, dtype), "", WINDOW)
 
 
 def test_an_input_of_integers_is_refused(tmp_path):
     file = write_litert(tmp_path / "int8.tflite", **quantized(inference_input_type=tf.int8))
     with refused(r"takes int8 \(1, 400\); expected one float32 waveform"):
-        litert_file.cut(file)
+        litert_file.cut(file, "", WINDOW)
 
 
 def test_a_tensor_that_is_not_there_is_refused_with_names_like_it(file):
     with refused(
         r'--embedding_tensor: .* computes no tensor "pool/Maen"; give one of its names, such as network/pool/Mean'
     ):
-        litert_file.cut(file, "pool/Maen")
+        litert_file.cut(file, "pool/Maen", WINDOW)
 
 
 def test_a_name_of_several_tensors_is_refused(tmp_path):
@@ -199,14 +199,14 @@ def test_a_name_of_several_tensors_is_refused(tmp_path):
 
     file = write_litert(tmp_path / "halves.tflite", halves)
     with refused('computes several tensors "Exp"; give one of its names, such as (left|right)/Exp, (left|right)/Exp'):
-        litert_file.cut(file, "Exp")
-    assert litert_file.cut(file, "left/Exp")[1] == "left/Exp"
+        litert_file.cut(file, "Exp", WINDOW)
+    assert litert_file.cut(file, "left/Exp", WINDOW)[1] == "left/Exp"
 
 
 def test_classes_and_shapes_are_no_embedding(tmp_path):
     file = write_litert(tmp_path / "class.tflite", lambda waveform: tf.argmax(classify(waveform), axis=-1))
     with refused("is int64 .*; expected float values"):
-        litert_file.cut(file)
+        litert_file.cut(file, "", WINDOW)
 
 
 def test_a_tensor_without_the_waveform_is_refused(file, tmp_path):
@@ -221,7 +221,7 @@ def test_a_tensor_without_the_waveform_is_refused(file, tmp_path):
     builder.Finish(model.Pack(builder), b"TFL3")
     (tmp_path / "other.tflite").write_bytes(bytes(builder.Output()))
     with refused("does not depend on the waveform"):
-        litert_file.cut(tmp_path / "other.tflite", POOLED)
+        litert_file.cut(tmp_path / "other.tflite", POOLED, WINDOW)
 
 
 def test_operators_that_litert_does_not_have_are_refused(tmp_path):
