@@ -1,5 +1,8 @@
 """A LiteRT file as a layer: no weights, no gradient, the same values in a model, a graph and another program."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -57,17 +60,34 @@ def test_a_saved_model_gives_the_same_when_it_is_loaded(file, clips, tmp_path):
     assert loaded.layers[1].get_config()["tensor"] == POOLED
 
 
-def test_two_devices_may_share_the_layer(file, clips):
-    """In a strategy, the replicas call it at the same time from threads of their own."""
-    layer = LiteRTEmbedding(str(file), POOLED)
-    layer.build((None, WINDOW))
-    halves = tf.stack([clips[:12], clips[12:]])
-    parallel = tf.function(
-        lambda halves: tf.map_fn(layer, halves, fn_output_signature=tf.float32, parallel_iterations=2)
-    )
-    both = parallel(halves)
-    expected = [pooled_by_hand(clip) for clip in clips]
-    np.testing.assert_allclose(tf.reshape(both, (24, 6)), expected, atol=1e-6)
+TWO_DEVICES = """
+import sys
+import keras, numpy as np, tensorflow as tf
+from common.encoders.embedding import embedding
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+clips = np.random.default_rng(0).normal(0, 0.5, (16, 400)).astype(np.float32)
+losses = []
+for strategy in (tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])):
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        inputs = keras.Input((400,))
+        hidden = embedding(inputs, path=sys.argv[1], tensor="pool/Mean")
+        model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(hidden))
+        model.compile("sgd", "sparse_categorical_crossentropy")
+    dataset = tf.data.Dataset.from_tensor_slices((clips, np.arange(16) % 3)).batch(8)
+    losses.append(model.fit(dataset, epochs=3, verbose=0).history["loss"])
+    print(strategy.num_replicas_in_sync, losses[-1])
+np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_train_as_one(file):
+    """The devices call the file at the same time from threads of their own."""
+    found = subprocess.run([sys.executable, "-c", TWO_DEVICES, str(file)], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr[-2000:]
+    assert [line.split()[0] for line in found.stdout.splitlines()] == ["1", "2"]
 
 
 def test_the_layer_is_found_at_any_depth_and_described(file):
