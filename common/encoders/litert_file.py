@@ -115,6 +115,8 @@ class FrontEnd:
         for start in self.starts:
             window = clip[start : start + self.window].reshape(source["shape"])
             try:
+                # Else a recurrent network goes on from the window before.
+                interpreter.reset_all_variables()
                 interpreter.set_tensor(source["index"], window)
                 interpreter.invoke()
             except (RuntimeError, ValueError) as error:

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import flatbuffers
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +12,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from common.encoders import litert_file
 from common.encoders.litert_file import FrontEnd
+from common.export import graphs, litert
 from tests.errors import refused
 from tests.litert_files import WINDOW, classify, pooled_by_hand, quantized, scores_by_hand, write_litert
 
@@ -86,6 +88,18 @@ def test_quantized_values_become_real_numbers(rng, tmp_path):
     pooled = FrontEnd(file, POOLED, WINDOW)(clips)
     np.testing.assert_allclose(pooled, [pooled_by_hand(clip) for clip in clips], atol=0.03)
     assert np.ptp(pooled) > 0.1
+
+
+def test_a_recurrent_network_starts_afresh_for_every_window(rng, tmp_path):
+    """LiteRT keeps the state of an LSTM from one run to the next."""
+    inputs = keras.Input((WINDOW,))
+    model = keras.Model(inputs, keras.layers.LSTM(5)(keras.layers.Reshape((-1, 40))(inputs)))
+    litert.write(
+        model, graphs.probabilities_of(model, tf.TensorSpec((1, WINDOW), tf.float32)), tmp_path / "lstm.tflite"
+    )
+    clips = noise(rng, 3, 2 * WINDOW)
+    expected = (model.predict(clips[:, :WINDOW], verbose=0) + model.predict(clips[:, WINDOW:], verbose=0)) / 2
+    np.testing.assert_allclose(FrontEnd(tmp_path / "lstm.tflite", "", 2 * WINDOW)(clips), expected, atol=1e-5)
 
 
 def test_a_batch_of_nothing(file):
