@@ -87,6 +87,7 @@ def detach(model: keras.Model, clips: np.ndarray, folder: Path) -> Detached:
         "tensor": cut.name,
         "window_samples": cut.window,
         "window_starts": cut.starts,
-        "rule": "mean over the windows, and over all axes of the output but the last; a shorter clip is padded with zeros",
+        "rule": "mean over the windows, each from a fresh state, and over all axes of the output but the last; a shorter clip"
+        " is padded with zeros",
     }
     return Detached(head, embeddings, expected, {"embedding": facts})
