@@ -85,10 +85,17 @@ def network(shape: tuple[int | None, int]) -> keras.Model:
     x = keras.ops.expand_dims(x, axis=3)
     for filters, kernels, pool in _BLOCKS:
         for kernel in kernels:
-            x = layers.ZeroPadding2D((0, kernel[1] // 2))(x)
-            x = layers.LeakyReLU(_SLOPE)(layers.Conv2D(filters, kernel)(x))
-            x = keras.ops.maximum(x, _FLOOR)
+            x = _convolution(x, filters, kernel)
+            # max(leaky ReLU, floor), whose gradient TensorFlow computes faster like this than by `maximum`.
+            x = keras.ops.relu(keras.ops.leaky_relu(x, _SLOPE) - _FLOOR) + _FLOOR
         x = layers.MaxPooling2D(pool)(x)
     # The bias is zero in the file, and there for fine-tuning.
     x = layers.Conv2D(pretrained.SIZE, (3, 1))(x)
     return keras.Model(inputs, layers.Reshape((-1, pretrained.SIZE))(x), name=NETWORK)
+
+
+def _convolution(x: KerasTensor, filters: int, kernel: tuple[int, int]) -> KerasTensor:
+    """Convolve with padding along the bands only."""
+    if kernel[0] == 1:
+        return layers.Conv2D(filters, kernel, padding="same")(x)
+    return layers.Conv2D(filters, kernel)(layers.ZeroPadding2D((0, kernel[1] // 2))(x) if kernel[1] > 1 else x)
