@@ -27,14 +27,14 @@ help:  ## list the targets
 
 setup: $(VENV)/.installed  ## make the virtual environment and install everything
 
-$(VENV)/.installed: EXTRAS := speech,ffmpeg,embedding,dev
+$(VENV)/.installed: EXTRAS := speech,ffmpeg,embedding,live,dev
 $(VENV)/.installed: constraints.txt
-$(TFIO_VENV)/.installed: EXTRAS := speech,ffmpeg,embedding,dev,tfio
+$(TFIO_VENV)/.installed: EXTRAS := speech,ffmpeg,embedding,live,dev,tfio
 $(TFIO_VENV)/.installed: constraints-tfio.txt
-$(LIBROSA1_VENV)/.installed: EXTRAS := speech,ffmpeg,embedding,dev
+$(LIBROSA1_VENV)/.installed: EXTRAS := speech,ffmpeg,embedding,live,dev
 $(LIBROSA1_VENV)/.installed: PYTHON := $(PYTHON312)
 $(LIBROSA1_VENV)/.installed: constraints-librosa1.txt
-$(BENCH_VENV)/.installed: EXTRAS := speech,ffmpeg,embedding,dev,bench
+$(BENCH_VENV)/.installed: EXTRAS := speech,ffmpeg,embedding,live,dev,bench
 $(BENCH_VENV)/.installed: constraints.txt
 
 # One environment per file of constraints. pip compiles files one after another; compileall uses all cores. Files that cannot be
