@@ -10,7 +10,7 @@ from common.errors import nearest
 
 # A verb is a module of the task with `define_flags` and `main`.
 VERBS = {
-    "kws": ("train", "evaluate", "predict", "export", "compare", "crossvalidate", "reproduce"),
+    "kws": ("train", "evaluate", "predict", "export", "compare", "crossvalidate", "reproduce", "record"),
     "counting": ("train", "evaluate", "predict", "export", "prepare", "reproduce"),
     "separation": ("train", "evaluate", "predict", "export"),
     "generation": ("train", "evaluate", "generate", "export"),
@@ -50,7 +50,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     task, verb = [*given, "", ""][:2]
     if task in ("", "--help", "-h"):
         for name in VERBS:
-            print(f"quartet {name:<11} {', '.join(VERBS[name]):<66} {importlib.import_module(name).__doc__}")
+            print(f"quartet {name:<11} {', '.join(VERBS[name]):<74} {importlib.import_module(name).__doc__}")
         return 0
     if task not in VERBS:
         return _refuse(f"there is no task {task!r}; expected one of {', '.join(VERBS)}.{nearest(task, VERBS)}")
