@@ -68,7 +68,7 @@ def find(waveform: np.ndarray, sample_rate: int) -> list[Segment]:
 
     Args:
         waveform: Shape `(samples,)`, full scale [-1, 1].
-        sample_rate: In Hz.
+        sample_rate: In Hz, at least 1000.
 
     Returns:
         The words in order; none in silence, in steady noise, or in a recording shorter than a word.

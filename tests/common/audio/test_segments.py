@@ -63,11 +63,25 @@ def test_short_gaps_are_part_of_a_word_and_long_ones_are_not(rng):
     check_places(segments.find(between, RATE), [(1.0, 0.3), (1.65, 0.3)])
 
 
-def test_clicks_and_breaths_are_no_words(rng):
+def test_clicks_are_no_words(rng):
+    waveform = spoken([(1.0, 0.5), (2.0, 0.5)], 0.001, rng)
+    waveform[4 * RATE : 4 * RATE + 400] += rng.normal(0, 0.3, 400)
+    check_places(segments.find(waveform, RATE), [(1.0, 0.5), (2.0, 0.5)])
+
+
+def test_breaths_are_no_words(rng):
+    """They are far weaker than the words, if well above the noise."""
     waveform = spoken([(1.0, 0.5), (2.0, 0.5), (3.0, 0.5)], 1e-5, rng)
-    waveform[4 * RATE : 4 * RATE + 400] += rng.normal(0, 0.3, 400)  # a click of 25 ms
-    waveform[6 * RATE : 6 * RATE + 4800] += rng.normal(0, 0.001, 4800)  # a breath, far weaker than the words
+    waveform[6 * RATE : 6 * RATE + 4800] += rng.normal(0, 0.001, 4800)
     check_places(segments.find(waveform, RATE), [(1.0, 0.5), (2.0, 0.5), (3.0, 0.5)])
+
+
+def test_digital_silence_is_no_measure_of_noise(rng):
+    """Clips with a faint noise, put together with digital silence between them: the noise is no part of the words."""
+    waveform = spoken([(1.3, 0.4), (3.3, 0.4), (5.3, 0.4)], 0, rng)
+    for start in (1, 3, 5):
+        waveform[start * RATE : (start + 1) * RATE] += rng.normal(0, 3e-5, RATE)
+    check_places(segments.find(waveform, RATE), [(1.3, 0.4), (3.3, 0.4), (5.3, 0.4)])
 
 
 def test_hum_is_not_heard(rng):
