@@ -29,6 +29,7 @@ MODELS = (
 )
 KWS_CORPORA = corpora.names(TASK)
 COMMAND_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+SYNTHESIZERS = ("espeak", "kokoro", "flite")
 SILENCE, UNKNOWN = "_silence_", "_unknown_"
 
 
@@ -89,6 +90,10 @@ class Config(ClassifierConfig):
     num_folds: int = field(5, "number of folds, with --split_rule=folds", minimum=3)
     fold: int = field(0, "fold used as the test split; the next fold is validation", minimum=0)
     language: str = field("en", "language of synthetic speech, an espeak-ng code")
+    synthesizers: tuple[str, ...] = field(
+        ("espeak",), "programs that speak the synthetic corpus, in turn: espeak, kokoro (natural voices), flite"
+    )
+    kokoro_dir: str = field("", "folder with the ONNX file and the voices of Kokoro; empty for data/kokoro")
     clips_per_word: int = field(300, "clips per word in the synthetic corpus", minimum=10)
     recorded_fraction: float = field(
         0.5,
@@ -137,6 +142,12 @@ class Config(ClassifierConfig):
             raise UserError(f"--unseen_words: {both[0]} is one of --words; a word cannot be both keyword and unseen")
         if self.speech_dir and not self.unknown:
             raise UserError("--speech_dir needs the class _unknown_; add --unknown")
+        others = [name for name in self.synthesizers if name not in SYNTHESIZERS]
+        if others or not self.synthesizers:
+            raise UserError(
+                f"--synthesizers: expected one or several of {', '.join(SYNTHESIZERS)}, got"
+                f" {others[0] if others else ''!r}.{nearest(others[0], SYNTHESIZERS) if others else ''}"
+            )
         names = self.corpus.split(",")
         unknown = [name for name in names if name not in KWS_CORPORA]
         if unknown:

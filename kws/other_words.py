@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from common import config as configs
-from common.corpora import manifest, noise, splits, synthetic_words
+from common.corpora import manifest, natural_voices, noise, splits, synthetic_words
 from common.errors import UserError
 from common.log import logger
 from kws.config import UNKNOWN, Config
@@ -130,7 +130,12 @@ def _synthetic(config: Config) -> pd.DataFrame:
     labels = {word.replace("_", " "): word for word in config.words}
     try:
         found = synthetic_words.index(
-            synthetic_words.FOLDER, tuple(labels), config.language, config.clips_per_word, unknown=True
+            synthetic_words.FOLDER,
+            tuple(labels),
+            config.language,
+            config.clips_per_word,
+            unknown=True,
+            synthesizers=natural_voices.Choice(config.synthesizers, config.kokoro_dir),
         )
     except UserError as error:
         logger.info("no synthetic words like the keywords are added: %s", error)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from common import corpora
-from common.corpora import manifest, noise, splits
+from common.corpora import manifest, natural_voices, noise, splits
 from common.corpora.speech_commands import BACKGROUND_NOISE
 from common.encoders.config import check_embedding
 from common.errors import UserError, nearest
@@ -30,6 +30,7 @@ def index(config: Config, download: bool) -> list[pd.DataFrame]:
         "num_clips_per_word": config.clips_per_word,
         "unknown": config.unknown,
         "silence": config.silence,
+        "synthesizers": natural_voices.Choice(config.synthesizers, config.kokoro_dir, download),
         "clip_seconds": config.clip_seconds,
         # Recordings added to a synthetic corpus all go to training; the synthetic corpus has the other splits.
         "draw_missing": "synthetic" not in names,
