@@ -302,7 +302,7 @@ def _draw_clip(
 def _natural_clip(folder: Path, utterance: natural_voices.Utterance, split: str, item: tuple[str, str, int]) -> _Clip:
     """Return a clip of an utterance; `item` as in `_draw_clip`."""
     word, label, number = item
-    path = folder / _folder_name(word) / f"{utterance.speaker}_nohash_{split}{number}.wav"
+    path = folder / _folder_name(word) / f"{utterance.speaker}_nohash_{split}{number}-{utterance.path.stem[-4:]}.wav"
     seed = _seed(split, f"{utterance.path.name}/{word}", number)
     return _Clip(path, word, utterance.text, label, split, "", "", utterance.sex, seed, utterance)
 
