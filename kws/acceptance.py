@@ -4,11 +4,16 @@ The score of a clip is the probability of its likeliest keyword; other classes a
 score is at least the threshold, else it is rejected. The same rule works with and without the class `_unknown_`. For a
 closed set it is the maximum softmax probability (Hendrycks and Gimpel, arXiv:1610.02136).
 
-The threshold is the largest one that accepts the fraction `target_recall` of the validation keywords, whether named
-correctly or not. It is chosen after training and stored as `threshold.json` in the run directory.
+The operating point of a run is the first of these that there is:
+
+1. a threshold that the user gives;
+2. `calibration.json` in the run directory, from `kws.calibrate`;
+3. `threshold.json`: the largest threshold that accepts the fraction `target_recall` of the validation keywords, whether
+   named correctly or not. Training chooses it.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +23,7 @@ from common.log import logger
 from kws.config import SILENCE, UNKNOWN
 
 FILE = "threshold.json"
+CALIBRATION = "calibration.json"
 RULE = "a clip is accepted if the probability of its likeliest keyword is at least the threshold"
 _WITHOUT_FILE = 0.7  # the fixed threshold of versions that did not store one
 
@@ -48,21 +54,36 @@ def choose_threshold(scores: np.ndarray, keep: float) -> float:
     return float(np.sort(scores)[::-1][max(num_kept, 1) - 1])
 
 
-def load_threshold(run_dir: str | Path) -> float:
-    """Read the threshold of a run; older runs without one get 0.7, which is logged.
+class OperatingPoint(NamedTuple):
+    """The smallest probability at which a keyword is accepted, and where it is from."""
+
+    threshold: float
+    source: str
+
+
+def operating_point(run_dir: str | Path, threshold: float | None = None) -> OperatingPoint:
+    """Return the operating point of a run; older runs without any get 0.7, which is logged.
+
+    Args:
+        run_dir: The run directory.
+        threshold: The threshold that the user gives, if any.
 
     Raises:
-        UserError: The file is damaged.
+        UserError: A file is damaged.
     """
-    path = Path(run_dir) / FILE
-    hint = f"delete it to use {_WITHOUT_FILE:g}"
-    try:
-        threshold = files.read_json(path, hint)["threshold"]
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"the threshold is {threshold}")
-        return float(threshold)
-    except FileNotFoundError:
-        logger.info("%s does not exist; using the threshold %g", path, _WITHOUT_FILE)
-        return _WITHOUT_FILE
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise UserError(f"cannot read {path}: {error}; {hint}") from error
+    if threshold is not None:
+        return OperatingPoint(threshold, "given")
+    folder = Path(run_dir)
+    for name, source in ((CALIBRATION, "calibration"), (FILE, "validation")):
+        hint = f"delete it to use {'the threshold of the training' if name == CALIBRATION else _WITHOUT_FILE}"
+        try:
+            value = files.read_json(folder / name, hint)["threshold"]
+            if isinstance(value, bool) or not 0 <= value <= 1:
+                raise ValueError(f"the threshold is {value}")
+            return OperatingPoint(float(value), source)
+        except FileNotFoundError:
+            continue
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise UserError(f"cannot read {folder / name}: {error}; {hint}") from error
+    logger.info("%s does not exist; using the threshold %g", folder / FILE, _WITHOUT_FILE)
+    return OperatingPoint(_WITHOUT_FILE, "default")

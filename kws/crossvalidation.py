@@ -10,9 +10,11 @@ import pandas as pd
 from common import config as configs
 from common import files, runs
 from common.distribution import strategy, workers
+from common.errors import UserError
+from common.log import logger
 from common.reporting import metrics
 from common.training.options import Options
-from kws import rejection
+from kws import operating_points, rejection
 from kws.config import Config
 from kws.training import train_run
 
@@ -43,7 +45,15 @@ def run(config: Config, folder: Path, flags: configs.FlagValues) -> None:
         rows.to_csv(temporary, index=False)
     files.write_json(folder / "folds.json", {"config": configs.to_dict(config), **summary})
     print(table(rows, summary))
-    print(f"\nwritten: {folder / 'folds.csv'}, {folder / 'folds.json'}")
+    written = [folder / "folds.csv", folder / "folds.json"]
+    try:
+        calibration = operating_points.of_folds(folder, config.target_recall)
+    except UserError as error:
+        logger.info("no threshold over the folds: %s", error)
+    else:
+        print(operating_points.format_line(calibration))
+        written.append(operating_points.store(folder, calibration))
+    print(f"\nwritten: {', '.join(map(str, written))}")
 
 
 def summarize(figures: list[dict]) -> tuple[pd.DataFrame, dict]:

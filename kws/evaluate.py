@@ -20,7 +20,15 @@ from common.cli import app, early, outputs
 from common.cli import flags as shared_flags
 from kws.config import KWS_CORPORA, TASK, Config
 
-_BESIDE = ("confusion.csv", "confusion.png", "roc.png", "rejection.png", "mistakes.csv")
+_BESIDE = (
+    "confusion.csv",
+    "confusion.png",
+    "roc.png",
+    "reliability.png",
+    "rejection.png",
+    "mistakes.csv",
+    "predictions.csv",
+)
 
 
 def define_flags(flag_values: configs.FlagValues) -> None:
@@ -57,12 +65,15 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     trained_on = (config.corpus, config.data_dir) == (trained.corpus, trained.data_dir)
     corpus = data.load_corpus(config, flags.shards_dir, download=flags.download, trained=config != trained)
     split = data.prepare_split(corpus, flags.split)
-    threshold = acceptance.load_threshold(flags.run_dir)
+    point = acceptance.operating_point(flags.run_dir)
     figures, predictions = evaluation.evaluate_split(model, corpus, split, trained_on=trained_on)
     figures["protocol"]["num_shifts"] = flags.num_shifts
-    figures["rejection"], scores = rejection.evaluate_split(model, corpus, split, predictions.probabilities, threshold)
+    figures["rejection"], scores = rejection.evaluate_split(
+        model, corpus, split, predictions.probabilities, point.threshold
+    )
+    figures["rejection"]["threshold_source"] = point.source
     if flags.background_dir:
-        listener = spotter(model, config, threshold)
+        listener = spotter(model, config, point.threshold)
         figures["background"] = false_accepts.false_accepts(listener, flags.background_dir)
         figures["background"]["keywords"] = false_accepts.keywords_found(listener, corpus.config, split)
     files.write_json(output, figures)

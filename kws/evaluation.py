@@ -39,12 +39,14 @@ class Predictions(NamedTuple):
         targets: Index of each clip's true label, `(clips,)`.
         probabilities: Shape `(clips, labels)`.
         files: The recording of each clip.
+        speakers: The speaker of each clip; empty where unknown.
     """
 
     labels: tuple[str, ...]
     targets: np.ndarray
     probabilities: np.ndarray
     files: tuple[str, ...] = ()
+    speakers: tuple[str, ...] = ()
 
 
 def evaluate_split(
@@ -83,7 +85,7 @@ def evaluate_split(
         "num_rejected": len(split.shards.rejected),
         "interval": "95 %, Wilson, assuming independent clips",
     }
-    return figures, Predictions(config.labels, targets, probabilities, tuple(rows["path"]))
+    return figures, Predictions(config.labels, targets, probabilities, tuple(rows["path"]), tuple(rows["speaker"]))
 
 
 def format_table(figures: dict) -> str:
@@ -112,7 +114,7 @@ def format_table(figures: dict) -> str:
 
 
 def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
-    """Write the confusion matrix (CSV and PNG), the ROC curves and the calibration (PNG), and the mistakes (CSV).
+    """Write the confusion matrix (CSV and PNG), the ROC curves and the calibration (PNG), the mistakes and all predictions (CSV).
 
     Args:
         figures: From `evaluate_split`.
@@ -122,8 +124,8 @@ def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
     Returns:
         The files written.
     """
-    labels, targets, probabilities, _ = details
-    names = ("confusion.csv", "confusion.png", "roc.png", "reliability.png", "mistakes.csv")
+    labels, targets, probabilities = details[:3]
+    names = ("confusion.csv", "confusion.png", "roc.png", "reliability.png", "mistakes.csv", "predictions.csv")
     paths = [files.beside(stem, f"_{name}") for name in names]
     counts = metrics.confusion(targets, probabilities.argmax(axis=1), labels)
     tables.write(counts, paths[0], index=True)
@@ -140,6 +142,7 @@ def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:
     title = f"calibration error {figures['calibration_error']:.1%}"
     plots.save(calibration.draw(_reliability(targets, probabilities), title), paths[3])
     tables.write(_mistakes(details), paths[4])
+    tables.write(predictions_table(details), paths[5])
     return paths
 
 
@@ -157,6 +160,22 @@ def _mistakes(details: Predictions) -> pd.DataFrame:
         labels[details.targets[wrong]],
         labels[predicted[wrong]],
         details.probabilities[wrong, predicted[wrong]],
+    )
+
+
+def predictions_table(details: Predictions) -> pd.DataFrame:
+    """List all clips, with the score by which a keyword is accepted."""
+    labels = np.asarray(details.labels)
+    predicted = details.probabilities.argmax(axis=1)
+    return pd.DataFrame(
+        {
+            "file": details.files,
+            "speaker": details.speakers,
+            "true": labels[details.targets],
+            "predicted": labels[predicted],
+            "probability": details.probabilities.max(axis=1),
+            "keyword_score": acceptance.keyword_scores(details.probabilities, details.labels),
+        }
     )
 
 

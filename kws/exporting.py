@@ -52,7 +52,7 @@ def export_run(
     config, model = load_model(run_dir)
     folder = Path(run_dir) / "export"
     files.check_writable(folder)
-    threshold = acceptance.load_threshold(run_dir)
+    threshold = acceptance.operating_point(run_dir).threshold
 
     def read() -> np.ndarray:
         elsewhere = data.with_corpus(config, corpus, data_dir)

@@ -143,14 +143,17 @@ class KeywordSpotter(WindowModel):
             `LOOKAHEAD_SECONDS`.
         """
         hop = self.hop_samples(hop_seconds)
-        hop_seconds = hop / self.sample_rate
-        rule = Rule(self._keywords, self.threshold, hop_seconds=hop_seconds, clip_seconds=self.clip_seconds)
-        for window, row in rule.words(self._rows(blocks, hop)):
+        for window, row in self.rule(self.threshold, hop_seconds).words(self.rows(blocks, hop)):
             first = window * hop
             yield self._detection(row, first / self.sample_rate, (first + self.num_samples) / self.sample_rate)
 
-    def _rows(self, blocks: Iterable[np.ndarray], hop: int) -> Iterator[Row]:
-        """Yield the model's output for each window, and whether the window is loud."""
+    def rule(self, threshold: float, hop_seconds: float) -> Rule:
+        """Return the detection rule of the timeline for a threshold."""
+        hop_seconds = self.hop_samples(hop_seconds) / self.sample_rate
+        return Rule(self._keywords, threshold, hop_seconds=hop_seconds, clip_seconds=self.clip_seconds)
+
+    def rows(self, blocks: Iterable[np.ndarray], hop: int) -> Iterator[Row]:
+        """Yield the model's output for each window, and whether the window is loud; `hop` is in samples."""
         for starts, windows, outputs in self.windows(blocks, hop):
             loud = np.sqrt(np.mean(np.square(windows), axis=1)) > _QUIET_RMS
             # The last window ends with the recording and may be off the grid; the rule needs equal hops.

@@ -65,7 +65,7 @@ def load_for_inference(run_dir: str | Path, threshold: float | None = None) -> K
         UserError: As for `load_model`, or the stored threshold is damaged.
     """
     config, model = load_model(run_dir)
-    return spotter(model, config, acceptance.load_threshold(run_dir) if threshold is None else threshold)
+    return spotter(model, config, acceptance.operating_point(run_dir, threshold).threshold)
 
 
 def spotter(model: keras.Model, config: Config, threshold: float) -> KeywordSpotter:

@@ -73,7 +73,7 @@ def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     named = list(inputs.recordings(arguments))
     config = run_folders.load(Config, TASK, flags.run_dir)
     sliding.check_hop(flags.hop_seconds, config.clip_seconds)
-    threshold = acceptance.load_threshold(flags.run_dir) if flags.threshold is None else flags.threshold
+    threshold = acceptance.operating_point(flags.run_dir, flags.threshold).threshold
     guard = Guard()
     named = inputs.present(guard, named)
     spotter = _load(flags.run_dir, threshold) if named else None

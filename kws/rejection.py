@@ -14,6 +14,11 @@ from kws import acceptance, data
 from kws.config import SILENCE, UNKNOWN
 
 NOISE, UNSEEN = "noise", "unseen words"
+_SOURCES = {
+    "validation": "stored threshold, chosen on validation",
+    "calibration": "stored threshold, from calibration.json",
+    "default": "default threshold",
+}
 
 
 def store_threshold(model: keras.Model, corpus: data.Corpus, validation: data.Split, run_dir: str | Path) -> float:
@@ -65,7 +70,7 @@ def evaluate_split(
         corpus: From `data.load_corpus`.
         split: From `data.prepare_split`.
         probabilities: Probabilities of the split's clips, from `evaluation.evaluate_split`.
-        threshold: From `acceptance.load_threshold`.
+        threshold: From `acceptance.operating_point`.
 
     Returns:
         The metrics at the given threshold (`stored_threshold`) and at the one that accepts the fraction `target_recall`
@@ -139,7 +144,7 @@ def format_table(figures: dict) -> str:
     """Format the metrics of `evaluate_split` or `pool` for the console."""
     lines = []
     for point, title in (
-        ("stored_threshold", "stored threshold, chosen on validation"),
+        ("stored_threshold", _SOURCES[figures.get("threshold_source", "validation")]),
         ("operating_point", "threshold chosen on these keywords for the target recall"),
     ):
         if point not in figures:

@@ -148,7 +148,7 @@ def save_example(
     It is the first clip that is accepted and correct, so that the example command shows a prediction; else the first
     clip. For errors of the model see the evaluation.
     """
-    labels, targets, probabilities, _ = predictions
+    labels, targets, probabilities = predictions[:3]
     accepted = acceptance.keyword_scores(probabilities, labels) >= threshold
     # argmax is 0 if no clip is accepted and correct.
     number = int(np.argmax(accepted & (probabilities.argmax(axis=1) == targets)))

@@ -133,6 +133,7 @@ COMMANDS = {
     "crossvalidate": "crossvalidation",
     "reproduce": "reproduction",
     "prepare": "preparation",
+    "calibrate": "operating_points",
 }
 ELSEWHERE = {
     "common/errors.py": "common/files/test_atomic.py",

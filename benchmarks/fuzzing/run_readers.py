@@ -68,7 +68,7 @@ def read_figures(folder: Path) -> None:
         runs.read_metrics(runs.Run(folder, TrainingConfig()))
     if (folder / "history.csv").exists():
         runs.read_history(folder)
-    acceptance.load_threshold(folder)
+    acceptance.operating_point(folder)
 
 
 def export_excerpts(folder: Path) -> list[Input]:

@@ -10,7 +10,7 @@ from common.errors import nearest
 
 # A verb is a module of the task with `define_flags` and `main`.
 VERBS = {
-    "kws": ("train", "evaluate", "predict", "export", "compare", "crossvalidate", "reproduce", "record"),
+    "kws": ("train", "evaluate", "predict", "export", "compare", "crossvalidate", "reproduce", "record", "calibrate"),
     "counting": ("train", "evaluate", "predict", "export", "prepare", "reproduce"),
     "separation": ("train", "evaluate", "predict", "export"),
     "generation": ("train", "evaluate", "generate", "export"),

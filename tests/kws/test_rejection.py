@@ -20,7 +20,7 @@ def test_training_stores_the_threshold_that_keeps_the_validation_keywords(run_di
     scores = model.predict(data.build_dataset(config, split), verbose=0).max(axis=1)
     assert stored["threshold"] == pytest.approx(np.sort(scores)[int(0.05 * len(scores))], abs=1e-5)
     assert stored["keywords_kept"]["share"] >= stored["target_recall"] == 0.95
-    assert acceptance.load_threshold(run_dir) == stored["threshold"]
+    assert acceptance.operating_point(run_dir).threshold == stored["threshold"]
 
 
 @pytest.fixture(scope="module")

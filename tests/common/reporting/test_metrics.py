@@ -75,3 +75,16 @@ def test_a_test_that_is_too_small_says_so():
     assert len(metrics.caution(80, "clips", "40% to 62%", width=0.22)) == 1
     assert metrics.caution(5, "tracks", fewest=5) == []
     assert metrics.caution(4, "tracks", fewest=5) == ["too few tracks to compare models: 4; test on more"]
+
+
+def test_the_interval_of_clustered_examples_draws_whole_groups():
+    hits = np.repeat([True, False, True, True], 25)
+    groups = np.repeat(["a", "b", "c", "d"], 25)
+    low, high = metrics.clustered_interval(hits, groups)
+    # Four speakers of whom one is wrong: hundred clips are no more certain than four.
+    assert low <= 0.25
+    assert high == 1.0
+    apart = metrics.clustered_interval(hits, np.arange(100).astype(str))
+    assert 0.65 < apart[0] < 0.7
+    assert 0.8 < apart[1] < 0.85
+    assert metrics.clustered_interval(hits, np.repeat("a", 100)) is None
