@@ -112,6 +112,7 @@ class Config(ClassifierConfig):
         maximum=10,
         group="training",
     )
+    teacher_dir: str = field("", "run directory of a trained model of the same words, to distil from")
     teacher_width: float = field(1.0, "--width of the teachers", minimum=0.25, maximum=8)
     teacher_weight: float = field(
         0.7, "weight of the teachers' predictions in the training labels", minimum=0, maximum=1

