@@ -11,7 +11,7 @@ from common.corpora import noise
 from common.data import shards
 from common.reporting import metrics, plots, roc
 from kws import acceptance, data
-from kws.config import SILENCE, UNKNOWN
+from kws.config import SILENCE, UNKNOWN, Config
 
 NOISE, UNSEEN = "noise", "unseen words"
 
@@ -31,6 +31,24 @@ def store_threshold(model: keras.Model, corpus: data.Corpus, validation: data.Sp
     config = corpus.config
     probabilities = batches.predict(model, data.build_dataset(config, validation), "choosing the threshold")
     targets = data.target_indices(config, validation.table["label"])
+    return choose_threshold(config, targets, probabilities, "validation", run_dir)
+
+
+def choose_threshold(
+    config: Config, targets: np.ndarray, probabilities: np.ndarray, split: str, run_dir: str | Path
+) -> float:
+    """Choose the threshold on predictions and write it to the run directory, with how it was chosen.
+
+    Args:
+        config: The configuration.
+        targets: Index of each clip's true label, `(clips,)`.
+        probabilities: Shape `(clips, labels)`.
+        split: What the clips are.
+        run_dir: The run directory.
+
+    Returns:
+        The threshold.
+    """
     truth = acceptance.is_keyword(config.labels)[targets]
     scores = acceptance.keyword_scores(probabilities, config.labels)[truth]
     threshold = acceptance.choose_threshold(scores, config.target_recall)
@@ -38,7 +56,7 @@ def store_threshold(model: keras.Model, corpus: data.Corpus, validation: data.Sp
         "threshold": threshold,
         "rule": acceptance.RULE,
         "target_recall": config.target_recall,
-        "split": "validation",
+        "split": split,
         "keywords_kept": metrics.proportion((scores >= threshold).sum(), len(scores)),
         "keywords_kept_and_right": metrics.proportion(
             ((scores >= threshold) & _right(config.labels, targets, probabilities)[truth]).sum(), len(scores)
@@ -72,14 +90,7 @@ def evaluate_split(
         of this split's keywords (`operating_point`), and the scores of each group of clips.
     """
     config = corpus.config
-    rows = split.table
-    targets = data.target_indices(config, rows["label"])
-    right = _right(config.labels, targets, probabilities)
-    split_scores = acceptance.keyword_scores(probabilities, config.labels)
-    groups = {
-        label: split_scores[rows["label"] == label] for label in (UNKNOWN, SILENCE) if (rows["label"] == label).any()
-    }
-    truth = acceptance.is_keyword(config.labels)[targets]
+    groups = {}
     unseen = _unseen_clips(model, corpus)
     if len(unseen):
         groups[f"{UNSEEN}, all speakers"] = unseen["score"].to_numpy()
@@ -90,6 +101,33 @@ def evaluate_split(
     noises = _noise_scores(model, corpus, split.name)
     if len(noises):
         groups[NOISE] = noises
+    targets = data.target_indices(config, split.table["label"])
+    return evaluate_predictions(config, targets, probabilities, threshold, groups, unseen)
+
+
+def evaluate_predictions(
+    config: Config,
+    targets: np.ndarray,
+    probabilities: np.ndarray,
+    threshold: float,
+    others: dict[str, np.ndarray],
+    unseen: pd.DataFrame | None = None,
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """Compute the metrics of `evaluate_split` from predictions.
+
+    Args:
+        config: The configuration.
+        targets: Index of each clip's true label, `(clips,)`.
+        probabilities: Shape `(clips, labels)`.
+        threshold: The stored threshold.
+        others: Scores of further groups of clips that are no keywords.
+        unseen: `label` and `score` of the clips of unseen words.
+    """
+    right = _right(config.labels, targets, probabilities)
+    split_scores = acceptance.keyword_scores(probabilities, config.labels)
+    truth = acceptance.is_keyword(config.labels)[targets]
+    labels = np.asarray(config.labels)[targets]
+    groups = {label: split_scores[labels == label] for label in (UNKNOWN, SILENCE) if label in labels} | others
 
     def at(value: float) -> dict:
         accepted = split_scores[truth] >= value
@@ -102,7 +140,7 @@ def evaluate_split(
             },
             "unseen_words": {
                 word: metrics.proportion((scores < value).sum(), len(scores))
-                for word, scores in unseen.groupby("label")["score"]
+                for word, scores in ([] if unseen is None else unseen.groupby("label")["score"])
             },
         }
 
@@ -139,7 +177,7 @@ def format_table(figures: dict) -> str:
     """Format the metrics of `evaluate_split` or `pool` for the console."""
     lines = []
     for point, title in (
-        ("stored_threshold", "stored threshold, chosen on validation"),
+        ("stored_threshold", f"stored threshold, chosen on {figures.get('chosen_on', 'validation')}"),
         ("operating_point", "threshold chosen on these keywords for the target recall"),
     ):
         if point not in figures:
