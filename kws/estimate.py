@@ -32,7 +32,8 @@ def summary(chosen: Chosen) -> dict:
     share = metrics.proportion(right, len(out.targets))
     return found | {
         "heads": {
-            name: {"accuracy": one.accuracy, "cross_entropy": one.cross_entropy} for name, one in chosen.compared.items()
+            name: {"accuracy": one.accuracy, "cross_entropy": one.cross_entropy}
+            for name, one in chosen.compared.items()
         },
         "accuracy": share["share"],
         "accuracy_interval": share["interval"],
@@ -55,14 +56,14 @@ def format_lines(figures: dict) -> list[str]:
         return [f"head {found['head']}", _NOT_ESTIMATED]
     tried = ", ".join(f"{name} {one['accuracy']:.1%}" for name, one in found["heads"].items() if name != found["head"])
     lines = [f"head {found['head']}" + (f"; the others: {tried}" if tried else "")]
-    low, high = found["accuracy_interval"]
-    line = (
-        f"accuracy estimated from the recordings that train ({found['how']}): {found['accuracy']:.1%}"
-        f"  (95 % interval {low:.1%} to {high:.1%}, {found['num_examples']} recordings)"
-    )
-    lines.append(line)
+    if figures["protocol"]["split"] == found["how"]:
+        lines.append(f"the accuracy is estimated from the recordings that train: {found['how']}")
+    else:
+        low, high = found["accuracy_interval"]
+        share = f"{found['accuracy']:.1%}  (95 % interval {low:.1%} to {high:.1%}, {found['num_examples']} recordings)"
+        lines.append(f"estimated from the recordings that train, {found['how']}: accuracy {share}")
     if found["num_never_left_out"]:
         lines.append(
-            f"{found['num_never_left_out']} recordings were not left out: they are synthetic, or the only ones of their word"
+            f"{found['num_never_left_out']} recordings were never left out: synthetic ones, and those that alone have a word"
         )
     return lines

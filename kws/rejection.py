@@ -35,7 +35,12 @@ def store_threshold(model: keras.Model, corpus: data.Corpus, validation: data.Sp
 
 
 def choose_threshold(
-    config: Config, targets: np.ndarray, probabilities: np.ndarray, split: str, run_dir: str | Path
+    config: Config,
+    targets: np.ndarray,
+    probabilities: np.ndarray,
+    split: str,
+    run_dir: str | Path,
+    threshold: float | None = None,
 ) -> float:
     """Choose the threshold on predictions and write it to the run directory, with how it was chosen.
 
@@ -45,13 +50,14 @@ def choose_threshold(
         probabilities: Shape `(clips, labels)`.
         split: What the clips are.
         run_dir: The run directory.
+        threshold: The threshold, if there is nothing to choose it on.
 
     Returns:
         The threshold.
     """
     truth = acceptance.is_keyword(config.labels)[targets]
     scores = acceptance.keyword_scores(probabilities, config.labels)[truth]
-    threshold = acceptance.choose_threshold(scores, config.target_recall)
+    threshold = acceptance.choose_threshold(scores, config.target_recall) if threshold is None else threshold
     stored = {
         "threshold": threshold,
         "rule": acceptance.RULE,

@@ -111,7 +111,9 @@ def train_few(
     corpus = dataclasses.replace(corpus, config=config)
 
     out = chosen.left_out
-    threshold = rejection.choose_threshold(config, out.targets, out.probabilities, out.described, run.folder)
+    threshold = rejection.choose_threshold(
+        config, out.targets, out.probabilities, out.described, run.folder, out.threshold
+    )
     figures, plot_files = {}, []
     if out.how:
         figures, predictions = evaluation.evaluate_left_out(config, out, chosen.table, threshold)

@@ -96,7 +96,7 @@ def _linear(classifier: ClassifierMixin) -> tuple[np.ndarray, np.ndarray]:
         # Half the squared distance is |x|²/2 - x·m + |m|²/2, and the first term is that of all classes.
         means = classifier.centroids_
         return means.T, -0.5 * np.square(means).sum(axis=1)
-    kernel, bias = classifier.coef_.T, classifier.intercept_
+    kernel, bias = np.atleast_2d(classifier.coef_).T, np.atleast_1d(classifier.intercept_)
     if kernel.shape[1] == 1:
         # Of two classes, scikit-learn has one score, for the second: the difference of these two.
         return np.hstack([-kernel, kernel]) / 2, np.concatenate([-bias, bias]) / 2
