@@ -3,18 +3,20 @@
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 import types
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-import tensorflow as tf
 
 import quartet
 from benchmarks.example_corpora.whistles import RATE, whistle, write_words
 from common.cli import app
-from common.encoders import linear_heads, pretrained
+from common.encoders import linear_heads, pretrained, speech_embedding
 from common.errors import UserError
 from common.training.options import Options
 from kws import data, evaluate, export, few, left_out, predict, train
@@ -102,14 +104,10 @@ def test_the_temperature_is_chosen_on_the_left_out(monkeypatch, rng):
 
 
 def test_pooling_is_that_of_the_model(rng):
-    from keras import Input, Model
-
-    from common.encoders import speech_embedding
-
-    inputs = Input((98, 32))
+    inputs = keras.Input((98, 32))
     clips = rng.normal(0, 3, (2, 98, 32)).astype(np.float32)
-    model = Model(inputs, speech_embedding.speech_embedding(inputs, pooled=True))
-    windows = Model(inputs, model.get_layer(speech_embedding.WINDOWS).output).predict(clips, verbose=0)
+    model = keras.Model(inputs, speech_embedding.speech_embedding(inputs, pooled=True))
+    windows = keras.Model(inputs, model.get_layer(speech_embedding.WINDOWS).output).predict(clips, verbose=0)
     np.testing.assert_allclose(model.predict(clips, verbose=0), few.pool(windows), atol=1e-6)
 
 
@@ -133,11 +131,13 @@ def test_a_handful_becomes_a_run_like_any_other(fit, tmp_path, rng, capsys, monk
     assert run(predict, f"--run_dir={folder}", "--output_format=json", tmp_path / "clip.wav") == 0
     assert json.loads(capsys.readouterr().out)[0]["word"] == "high"
     # The same command again does nothing.
+    monkeypatch.undo()
     before = (folder / "model.keras").stat().st_mtime_ns, (folder / "metrics.json").stat().st_mtime_ns
     assert fit(root, "--head=lda") == 0
     assert before == ((folder / "model.keras").stat().st_mtime_ns, (folder / "metrics.json").stat().st_mtime_ns)
 
 
+@pytest.mark.slow
 def test_the_model_that_is_written_gives_the_scores_of_the_head(tmp_path, shards_dir, monkeypatch):
     root = write_words(tmp_path / "words", WORDS, num_clips=3)
     config = dataclasses.replace(FEW, data_dir=str(root))
@@ -167,6 +167,7 @@ def test_one_recording_of_each_word_answers_and_says_what_it_cannot(fit, tmp_pat
     assert trained.load().predict(whistle("low", rng), sample_rate=RATE).word == "low"
 
 
+@pytest.mark.slow
 def test_a_test_split_that_is_given_is_an_ordinary_test(fit, tmp_path, shards_dir, capsys):
     write_words(tmp_path / "words" / "train", WORDS, num_clips=4)
     write_words(tmp_path / "words" / "validation", WORDS, num_clips=2, seed=1)
@@ -183,6 +184,7 @@ def test_a_test_split_that_is_given_is_an_ordinary_test(fit, tmp_path, shards_di
     assert read(tmp_path / "run", "evaluation.json")["accuracy"] == figures["accuracy"]
 
 
+@pytest.mark.slow
 def test_a_run_without_a_test_split_is_evaluated_on_other_recordings(fit, tmp_path, shards_dir, capsys):
     assert fit(write_words(tmp_path / "words", WORDS, num_clips=2), "--head=ridge") == 0
     flags = [f"--run_dir={tmp_path / 'run'}", f"--shards_dir={shards_dir}"]
@@ -193,6 +195,7 @@ def test_a_run_without_a_test_split_is_evaluated_on_other_recordings(fit, tmp_pa
     assert read(tmp_path / "run", "evaluation.json")["num_examples"] == 12
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_begins_again(fit, tmp_path):
     root = write_words(tmp_path / "words", WORDS, num_clips=2)
     assert fit(root, "--head=ridge") == 0
@@ -208,6 +211,7 @@ def test_an_interrupted_run_begins_again(fit, tmp_path):
         np.testing.assert_allclose(new, old, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_silence_and_other_words_are_classes_too(fit, tmp_path, rng):
     root = write_words(tmp_path / "words", WORDS, num_clips=3)
     for number in range(3):
@@ -317,10 +321,6 @@ def test_convolutions_leave_their_history(fit, tmp_path):
 @pytest.mark.slow
 def test_it_runs_under_a_strategy_of_several_devices(tmp_path, shards_dir):
     root = write_words(tmp_path / "words", WORDS, num_clips=3)
-    assert len(tf.config.list_physical_devices("CPU")) == 1
-    import subprocess
-    import sys
-
     program = (
         "import sys, tensorflow as tf; cpu = tf.config.list_physical_devices('CPU')[0];"
         "tf.config.set_logical_device_configuration(cpu, 2 * [tf.config.LogicalDeviceConfiguration()]);"
