@@ -123,7 +123,6 @@ def evaluate_left_out(
         "interval": "95 %, Wilson, assuming independent clips",
     }
     figures["rejection"], _ = rejection.evaluate_predictions(config, out.targets, probabilities, threshold, {})
-    figures["rejection"]["chosen_on"] = out.described
     return figures, Predictions(config.labels, out.targets, probabilities, tuple(rows["path"]))
 
 

@@ -49,7 +49,7 @@ def divide(table: pd.DataFrame) -> LeftOut:
     recorded = ~table["corpus"].isin(SYNTHETIC).to_numpy()
     by_speaker = _groups(table, recorded, table["speaker"])
     by_recording = _groups(table, recorded, pd.Series("", table.index))
-    # Speakers can be left out if that is all that it takes to leave each word something to learn from.
+    # Speakers are left out unless that leaves nothing of a word of which another recording would remain.
     named = (table["speaker"][recorded] != "").any()
     speakers = named and (_num_groups(table, by_speaker) >= np.minimum(2, _num_groups(table, by_recording))).all()
     groups, what = (by_speaker, "speaker") if speakers else (by_recording, "recording")
@@ -88,10 +88,10 @@ def _deal(groups: pd.Series, labels: pd.Series) -> np.ndarray:
     num_folds = min(MAX_FOLDS, names.nunique())
     counts = [dict.fromkeys(labels.unique(), 0) for _ in range(num_folds)]
     chosen = {"": _NEVER}
-    for name, size in sorted(names.value_counts().items(), key=lambda item: (-item[1], item[0])):
-        own = labels[groups == name].unique()
-        loads = [(max(count[label] for label in own), sum(count.values())) for count in counts]
+    for name, _ in sorted(names.value_counts().items(), key=lambda item: (-item[1], item[0])):
+        own = labels[groups == name].value_counts()
+        loads = [(max(count[label] for label in own.index), sum(count.values())) for count in counts]
         chosen[name] = loads.index(min(loads))
-        for label in own:
+        for label, size in own.items():
             counts[chosen[name]][label] += size
     return np.array(groups.map(chosen), np.int64)

@@ -151,6 +151,8 @@ def evaluate_predictions(
         }
 
     figures = {"rule": acceptance.RULE, "target_recall": config.target_recall}
+    if config.fits_head:
+        figures["chosen"] = "chosen for few recordings"
     if truth.any():
         figures["stored_threshold"] = at(threshold)
         figures["operating_point"] = at(acceptance.choose_threshold(split_scores[truth], config.target_recall))
@@ -183,7 +185,7 @@ def format_table(figures: dict) -> str:
     """Format the metrics of `evaluate_split` or `pool` for the console."""
     lines = []
     for point, title in (
-        ("stored_threshold", f"stored threshold, chosen on {figures.get('chosen_on', 'validation')}"),
+        ("stored_threshold", f"stored threshold, {figures.get('chosen', 'chosen on validation')}"),
         ("operating_point", "threshold chosen on these keywords for the target recall"),
     ):
         if point not in figures:

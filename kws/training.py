@@ -124,7 +124,6 @@ def train_few(
         figures["rejection"], scores = rejection.evaluate_split(
             model, corpus, splits["test"], predictions.probabilities, threshold
         )
-        figures["rejection"]["chosen_on"] = out.described
         plot_files += evaluation.save_plots(figures, predictions, run.folder / "test")
         plot_files += rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
     shown = splits.get("test", splits["train"])
