@@ -155,13 +155,12 @@ def check(options: Options) -> None:
         raise UserError("--data_service: not for a head that is fitted in seconds; leave it out")
 
 
-def resolve(config: Config, folder: str | Path, options: Options) -> Config:
-    """Replace what is `auto` in a configuration by what an earlier run in the folder chose; the precision is float32."""
+def kept_head(config: Config, folder: str | Path, options: Options) -> str:
+    """Return the head that a run in the folder has chosen already, where a configuration leaves it open; else its own."""
     path = Path(folder) / "config.json"
-    if options.resume and path.exists() and config.head == AUTO:
-        saved = configs.load(Config, TASK, path)
-        config = dataclasses.replace(config, head=saved.head if saved.fits_head else AUTO)
-    return dataclasses.replace(config, precision="float32") if config.precision == AUTO else config
+    if config.head != AUTO or not options.resume or not path.exists():
+        return config.head
+    return configs.load(Config, TASK, path).head
 
 
 def is_complete(folder: str | Path, options: Options) -> bool:
@@ -169,12 +168,13 @@ def is_complete(folder: str | Path, options: Options) -> bool:
     return options.resume and (Path(folder) / "metrics.json").exists()
 
 
-def choose(config: Config, split: data.Split) -> Chosen:
+def choose(config: Config, split: data.Split, kept: str = AUTO) -> Chosen:
     """Try the heads of a configuration on recordings that are left out, and take the best.
 
     Args:
         config: The configuration, from `data.load_corpus`.
         split: The recordings, from `data.prepare_split`.
+        kept: From `kept_head`: an interrupted run keeps its head, though rounding may make another one the best.
 
     Raises:
         UserError: No recording of a class can be read.
@@ -197,6 +197,7 @@ def choose(config: Config, split: data.Split) -> Chosen:
             heads[name] = ConvolutionHead(model, config) if name == CONVOLUTIONS else LinearHead(name, model)
             found[name] = _leave_out(name, heads[name], windows, targets, plan, meter.update)
     best = min(names, key=lambda name: (-found[name].accuracy, found[name].cross_entropy)) if plan.how else names[0]
+    best = kept if kept in names else best
     for name, one in found.items():
         if one.how:
             logger.info("%s, head %s: %.1f %%, log loss %.3f", one.how, name, 100 * one.accuracy, one.cross_entropy)

@@ -97,13 +97,15 @@ def train_few(
     few.check(options)
     loop.prepare(config)
     runs.check_folder(folder)
-    config = few.resolve(config, folder, options)
+    if config.precision == configs.AUTO:
+        config = dataclasses.replace(config, precision="float32")
+    kept = few.kept_head(config, folder, options)
     corpus = data.load_corpus(config, options.shards_dir, download=options.download)
     if few.is_complete(folder, options):
-        return runs.start(folder, corpus.config, TASK, variant), False
+        return runs.start(folder, dataclasses.replace(corpus.config, head=kept), TASK, variant), False
     names = [name for name in ("train", "test") if (corpus.manifest["split"] == name).any()]
     splits = {name: data.prepare_split(corpus, name) for name in names}
-    chosen = few.choose(corpus.config, splits["train"])
+    chosen = few.choose(corpus.config, splits["train"], kept)
     config = dataclasses.replace(corpus.config, head=chosen.name)
     run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
     runs.write_rejected(run, [split.shards.rejected for split in splits.values()])

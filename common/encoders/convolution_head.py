@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common import runs
+from common import batches, runs
 from common.data import shards
 from common.encoders.speech_embedding import WINDOWS
 
@@ -57,10 +57,10 @@ class ConvolutionHead:
         drawn = order.choice(len(targets), self.config.epochs * self.steps * _BATCH_SIZE, p=weights / weights.sum())
         with tf.device("CPU:0"):
             everything = tf.constant(windows, tf.float32), tf.constant(labels)
-        batches = tf.data.Dataset.from_tensor_slices(drawn).batch(_BATCH_SIZE, drop_remainder=True)
-        batches = batches.map(lambda rows: tuple(tf.gather(part, rows) for part in everything))
+        train = tf.data.Dataset.from_tensor_slices(drawn).batch(_BATCH_SIZE, drop_remainder=True)
+        train = train.map(lambda rows: tuple(tf.gather(part, rows) for part in everything))
         logs = self.head.fit(
-            shards.finish(batches),
+            shards.finish(train),
             epochs=self.config.epochs,
             steps_per_epoch=self.steps,
             shuffle=False,
@@ -73,11 +73,7 @@ class ConvolutionHead:
 
     def scores(self, windows: np.ndarray) -> np.ndarray:
         """Return log probabilities, shape `(examples, classes)`."""
-        parts = [
-            self.head.predict_on_batch(windows[first : first + _BATCH_SIZE])
-            for first in range(0, len(windows), _BATCH_SIZE)
-        ]
-        return np.log(np.maximum(np.concatenate(parts), _EPSILON))
+        return np.log(np.maximum(batches.function_of(self.head)(windows), _EPSILON))
 
     def cool(self, temperature: float) -> None:
         """Divide the scores of the last layer, a softmax, by a temperature."""

@@ -15,6 +15,7 @@ import soundfile
 
 import quartet
 from benchmarks.example_corpora.whistles import RATE, whistle, write_words
+from common import config as configs
 from common.cli import app
 from common.encoders import linear_heads, pretrained, speech_embedding
 from common.errors import UserError
@@ -94,6 +95,20 @@ def test_the_head_that_is_best_on_the_left_out_is_kept(monkeypatch, rng):
     assert chosen.left_out.accuracy == best == chosen.compared[chosen.name].accuracy
     tied = [one.cross_entropy for one in chosen.compared.values() if one.accuracy == best]
     assert chosen.left_out.cross_entropy == min(tied)
+
+
+def test_an_interrupted_run_keeps_its_head(monkeypatch, rng, tmp_path):
+    windows, table = windows_of([f"speaker{number}" for number in range(6)] * 3, rng, noise=3.0)
+    monkeypatch.setattr(few, "HEADS", linear_heads.NAMES)
+    auto = dataclasses.replace(FEW, head="auto")
+    assert few.kept_head(auto, tmp_path, Options()) == "auto"
+    configs.save(dataclasses.replace(FEW, head="lda"), "kws", "few", tmp_path / "config.json")
+    assert few.kept_head(auto, tmp_path, Options()) == "lda"
+    assert few.kept_head(auto, tmp_path, Options(resume=False)) == "auto"
+    monkeypatch.setattr(few, "compute_windows", lambda config, split, model: windows)
+    for kept in linear_heads.NAMES:
+        chosen = few.choose(auto, types.SimpleNamespace(table=table), kept)
+        assert chosen.name == kept and len(chosen.compared) == 4
 
 
 def test_the_temperature_is_chosen_on_the_left_out(monkeypatch, rng):
