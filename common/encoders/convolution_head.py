@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from common import batches, runs
 from common.data import shards
+from common.encoders.config import ClassifierConfig
 from common.encoders.speech_embedding import WINDOWS
+from common.training import optimizers
 
 _BATCH_SIZE = 64
 _EPSILON = 1e-7
@@ -18,13 +20,12 @@ class ConvolutionHead:
     `fit` begins anew every time, with the same initial weights, and leaves the result in the model.
     """
 
-    def __init__(self, model: keras.Model, config):
+    def __init__(self, model: keras.Model, config: ClassifierConfig):
         """Take the layers out of a model.
 
         Args:
             model: A model with a layer `WINDOWS` and an output of probabilities.
-            config: A `common.encoders.config.ClassifierConfig`: `epochs`, `epoch_examples`, `learning_rate`,
-                `weight_decay`, `label_smoothing` and `seed`.
+            config: `epochs`, `epoch_examples`, `learning_rate`, `weight_decay`, `label_smoothing` and `seed` are used.
         """
         self.config = config
         self.head = keras.Model(model.get_layer(WINDOWS).output, model.output)
@@ -34,7 +35,7 @@ class ConvolutionHead:
             keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay),
             keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing),
             metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-            steps_per_execution=self.steps,
+            steps_per_execution=optimizers.steps_per_execution(self.steps),
         )
         self.initial = [np.array(value) for value in runs.state_variables(self.head)]
 
