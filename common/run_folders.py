@@ -31,7 +31,9 @@ def check_usable(folder: str | Path) -> None:
     folder = Path(folder)
     if os.path.lexists(folder) and not folder.is_dir():
         raise UserError(f"--run_dir: {folder} is a file; expected a folder")
-    there = [name for name in _REPLACED if (folder / name).exists()] + [path.name for path in folder.glob("test_*.*")]
+    there = [name for name in _REPLACED if (folder / name).exists()] + [
+        path.name for pattern in ("test_*.*", "left_out_*.*") for path in folder.glob(pattern)
+    ]
     if there and not (folder / "config.json").exists():
         raise UserError(
             f"{folder / there[0]} exists but {folder} is not a run: config.json is missing; use another --run_dir"

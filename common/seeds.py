@@ -20,6 +20,8 @@ STREAMS = {
     "shards": Stream(100_003, 0, 1),
     # Configurations of teacher networks; numbered.
     "kws.teacher": Stream(1, 1000, 1000),
+    # Augmented copies of a few recordings; numbered by copy.
+    "kws.few": Stream(1000, 41, 1),
     "counting.training": Stream(1000, 17),
     "counting.evaluated.validation": Stream(0, 1),
     "counting.evaluated.test": Stream(0, 2),

@@ -3,7 +3,7 @@
 import dataclasses
 
 from common import corpora
-from common.config import field
+from common.config import AUTO, field
 from common.encoders.config import ClassifierConfig
 from common.errors import UserError, nearest
 from kws import folders
@@ -29,6 +29,10 @@ MODELS = (
 )
 KWS_CORPORA = corpora.names(TASK)
 COMMAND_WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+# How the layer on the windows of the speech embedding is found: `trained` by gradient descent, as any network; the others
+# are fitted to a few recordings, `auto` being the best of them.
+TRAINED, CONVOLUTIONS = "trained", "convolutions"
+HEADS = ("nearest_mean", "ridge", "lda", "logistic", CONVOLUTIONS)
 SYNTHESIZERS = ("espeak", "kokoro", "flite")
 SILENCE, UNKNOWN = "_silence_", "_unknown_"
 
@@ -105,6 +109,13 @@ class Config(ClassifierConfig):
 
     model: str = field("bc_resnet", "the network", choices=MODELS, group="model")
 
+    head: str = field(
+        TRAINED,
+        "with --model=speech_embedding: trained, or fitted to one to twenty recordings of each word, from which its"
+        " accuracy is estimated, too; auto takes the best of nearest_mean, ridge, lda, logistic and convolutions",
+        choices=(TRAINED, AUTO, *HEADS),
+    )
+
     num_teachers: int = field(
         0,
         "teacher networks to distil from, trained first with other seeds; 0 trains none",
@@ -154,6 +165,30 @@ class Config(ClassifierConfig):
         if unknown:
             hint = nearest(unknown[0], KWS_CORPORA)
             raise UserError(f"--corpus: expected one or several of {', '.join(KWS_CORPORA)}, got {unknown[0]!r}.{hint}")
+
+        if self.fits_head:
+            self._check_head(names)
+
+    def _check_head(self, corpora_used: list[str]) -> None:
+        """Refuse what a head that is fitted has no use for."""
+        given = f"--head={self.head}"
+        if self.model != "speech_embedding":
+            raise UserError(f"{given} is for --model=speech_embedding, not --model={self.model}")
+        if not {"folder", "speech_commands"} & {*corpora_used} or "clusters" in corpora_used:
+            raise UserError(f"{given} is for recordings of words; use --corpus=folder, alone or beside synthetic")
+        for name in ("fine_tune", "num_teachers", "teacher_dir", "mixup_probability"):
+            if getattr(self, name):
+                raise UserError(f"--{name} is not for {given}; leave it out, or use --head={TRAINED}")
+
+    @property
+    def fits_head(self) -> bool:
+        """Whether the layer on the speech embedding is fitted to few recordings instead of trained."""
+        return self.head != TRAINED
+
+    @property
+    def pooled(self) -> bool:
+        """Whether that layer is a linear one on the pooled windows; see `common.encoders.speech_embedding`."""
+        return self.head not in (TRAINED, CONVOLUTIONS)
 
     def absolute_path(self, name: str, value: str) -> str:
         """Return a path as an absolute one; `data_dir` may be one folder for each corpus."""
@@ -304,12 +339,29 @@ _ENCODERS = {
     "embedding": {"epochs": 20, "learning_rate": 2e-3, "dropout": 0.2},
 }
 
+# One to twenty recordings of each word. The settings of training are those of the head `convolutions`.
+_FEW = Config(
+    corpus="folder",
+    model="speech_embedding",
+    head=AUTO,
+    epochs=6,
+    epoch_examples=1600,
+    learning_rate=3e-3,
+    weight_decay=0.05,
+    dropout=0.2,
+    label_smoothing=0.1,
+    reverberation_probability=0.3,
+    max_time_mask=0,
+    max_frequency_mask=0,
+)
+
 VARIANTS = {
     "default": DEFAULT,
     "twelve": dataclasses.replace(DEFAULT, words=COMMAND_WORDS, unknown=True, silence=True, unknown_ratio=3.0),
     "synthetic": _SYNTHETIC,
     "bc_resnet_1": _BC_RESNET_1,
     "report": _report(),
+    "few": _FEW,
     "tiny": Config(
         epochs=2,
         batch_size=16,

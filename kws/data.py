@@ -14,6 +14,8 @@ from common.augmentation import waveform as augment
 from common.corpora import manifest as manifests
 from common.data import noise_bank, shards
 from common.distribution import strategy, workers
+from common.errors import UserError
+from common.seeds import stream_seed
 from kws import other_words, recordings
 from kws.config import Config
 
@@ -77,12 +79,16 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
     Raises:
         UserError: A folder is missing or empty, a word has no recordings, or the model does not know a label.
     """
-    table = pd.concat(recordings.index(config, download), ignore_index=True)
+    table = pd.concat(recordings.index(config, download, trained), ignore_index=True)
     if not config.words:
         config = dataclasses.replace(config, words=recordings.default_words(config, table))
     if config.split_rule == "folds":
         config, table = recordings.split_by_folds(config, table)
+    fits = config.fits_head and not trained
+    keeps_test = fits and recordings.has_test(config, table)
+    table = recordings.for_fitting(table, keeps_test) if fits and config.split_rule == "official" else table
     noises = recordings.noise_of(config, table)
+    noises = recordings.for_fitting(noises, keeps_test) if fits else noises
     recordings.check_words(config, table, trained)
     unseen = recordings.unseen(config, table)
     table = recordings.labelled(config, table, noises, trained)
@@ -90,7 +96,7 @@ def load_corpus(config: Config, shards_dir: str | Path, *, download: bool = Fals
         table = recordings.split_at_random(table, config.seed)
     if not trained:
         table = other_words.completed(config, table)
-    table = recordings.with_recorded_share(config, table)
+    table = recordings.for_fitting(table, keeps_test) if fits else recordings.with_recorded_share(config, table)
     return Corpus(config, table, noises, unseen, Path(shards_dir))
 
 
@@ -102,6 +108,11 @@ def with_corpus(config: Config, corpus: str | None, data_dir: str | None) -> Con
 def prepare_split(corpus: Corpus, split: str) -> Split:
     """Decode the recordings of a split, unless they are decoded already."""
     config = corpus.config
+    if config.fits_head and split not in ("all", *corpus.manifest["split"]):
+        raise UserError(
+            f"there is no {split} split: all recordings train a head that is fitted, and metrics.json has the estimate; use"
+            " --split=all, or give other recordings"
+        )
     prepared = shards.prepare(
         manifests.select(corpus.manifest, split),
         corpus.shards_dir,
@@ -161,6 +172,24 @@ def build_dataset(
         return waveform, label
 
     return shards.finish(batches.map(example, num_parallel_calls=shards.NUM_PARALLEL, deterministic=True))
+
+
+def copies(config: Config, split: Split, number: int, bank: tf.Tensor | None) -> tf.data.Dataset:
+    """Build batches of waveforms `(batch, num_samples)` of a split, in stored order, for heads that are fitted.
+
+    Args:
+        config: The configuration, from `load_corpus`.
+        split: From `prepare_split`.
+        number: 0 for the clips themselves, 1 and more for augmented copies of them.
+        bank: From `noise_of_training`.
+    """
+    batches = clip_batches(config, split.shards)
+    if not number:
+        return batches
+    seed = stream_seed(config.seed, "kws.few", number)
+    return batches.enumerate().map(
+        lambda step, waveforms: augment_batch(config, waveforms, bank, tf.stack([seed, tf.cast(step, tf.int32)]))
+    )
 
 
 def export_excerpts(config: Config, split: Split) -> np.ndarray:

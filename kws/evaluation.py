@@ -11,7 +11,8 @@ import pandas as pd
 from common import batches, files
 from common.files import tables
 from common.reporting import calibration, metrics, mistakes, plots, roc
-from kws import acceptance, data, rejection
+from kws import acceptance, data, estimate, few, rejection
+from kws.config import Config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,10 +70,7 @@ def evaluate_split(
     probabilities = batches.predict(model, data.build_dataset(config, split), f"evaluating {split.name}")
     rows = split.table
     targets = data.target_indices(config, rows["label"])
-    figures = metrics.classification(targets, probabilities, config.labels)
-    figures["confusion"] = metrics.confusion(targets, probabilities.argmax(axis=1), config.labels).to_numpy()
-    figures["calibration_error"] = calibration.expected_error(_reliability(targets, probabilities))
-    figures["keyword_auc"] = _keyword_auc(targets, probabilities, config.labels)
+    figures = evaluate_predictions(targets, probabilities, config.labels)
     train_speakers = set(corpus.manifest.loc[corpus.manifest["split"] == "train", "speaker"]) - {""}
     speakers = set(rows["speaker"]) - {""}
     figures["protocol"] = {
@@ -88,8 +86,53 @@ def evaluate_split(
     return figures, Predictions(config.labels, targets, probabilities, tuple(rows["path"]), tuple(rows["speaker"]))
 
 
+def evaluate_predictions(targets: np.ndarray, probabilities: np.ndarray, labels: tuple[str, ...]) -> dict:
+    """Return the metrics of `evaluate_split` without `protocol`.
+
+    Args:
+        targets: Index of each clip's true label, `(clips,)`.
+        probabilities: Shape `(clips, labels)`.
+        labels: Names of the outputs.
+    """
+    figures = metrics.classification(targets, probabilities, labels)
+    figures["confusion"] = metrics.confusion(targets, probabilities.argmax(axis=1), labels).to_numpy()
+    figures["calibration_error"] = calibration.expected_error(_reliability(targets, probabilities))
+    figures["keyword_auc"] = _keyword_auc(targets, probabilities, labels)
+    return figures
+
+
+def evaluate_left_out(
+    config: Config, out: few.LeftOutScores, table: pd.DataFrame, threshold: float
+) -> tuple[dict, Predictions]:
+    """Compute the metrics of `evaluate_split`, and `rejection`, of recordings that a fitted head was not fitted to.
+
+    Args:
+        config: The configuration.
+        out: What the head says about them.
+        table: The recordings.
+        threshold: The stored threshold.
+    """
+    rows, probabilities = table.iloc[out.rows], out.probabilities
+    figures = evaluate_predictions(out.targets, probabilities, config.labels)
+    figures["protocol"] = {
+        "corpus": config.corpus,
+        "split": out.how,
+        "split_rule": config.split_rule,
+        "labels": list(config.labels),
+        "num_speakers": len(set(rows["speaker"]) - {""}),
+        "num_speakers_shared_with_training": None,
+        "num_rejected": 0,
+        "interval": "95 %, Wilson, assuming independent clips",
+    }
+    figures["rejection"], _ = rejection.evaluate_predictions(config, out.targets, probabilities, threshold, {})
+    return figures, Predictions(config.labels, out.targets, probabilities, tuple(rows["path"]))
+
+
 def format_table(figures: dict) -> str:
-    """Format the metrics of `evaluate_split` for the console."""
+    """Format the metrics of `evaluate_split`, and the estimate of `kws.estimate` if there is one, for the console."""
+    about_head = estimate.format_lines(figures)
+    if "labels" not in figures:
+        return "\n".join(about_head)
     width = max(len(label) for label in figures["labels"])
     lines = [f"{'word':<{width}}  precision  recall     f1    auc  clips"]
     for label, row in figures["labels"].items():
@@ -110,7 +153,7 @@ def format_table(figures: dict) -> str:
     # Older runs have no stored threshold and so no rejection metrics.
     if figures.get("rejection"):
         lines.append(rejection.format_table(figures["rejection"]))
-    return "\n".join(lines)
+    return "\n".join(lines + about_head)
 
 
 def save_plots(figures: dict, details: Predictions, stem: Path) -> list[Path]:

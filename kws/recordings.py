@@ -17,8 +17,8 @@ from kws.config import COMMAND_WORDS, SILENCE, TASK, UNKNOWN, Config
 from kws.folders import folders_of
 
 
-def index(config: Config, download: bool) -> list[pd.DataFrame]:
-    """List the recordings of each corpus of a configuration, with a column `corpus`.
+def index(config: Config, download: bool, trained: bool = False) -> list[pd.DataFrame]:
+    """List the recordings of each corpus of a configuration, with a column `corpus`; for `trained` see `data.load_corpus`.
 
     Raises:
         UserError: A folder is not given, missing or empty, or a corpus cannot be downloaded.
@@ -34,6 +34,7 @@ def index(config: Config, download: bool) -> list[pd.DataFrame]:
         "clip_seconds": config.clip_seconds,
         # Recordings added to a synthetic corpus all go to training; the synthetic corpus has the other splits.
         "draw_missing": "synthetic" not in names,
+        "draw_splits": trained or not config.fits_head,
     }
     return [
         corpora.index(TASK, name, folder, download=download, **options).assign(corpus=name)
@@ -55,7 +56,7 @@ def check(config: Config, *, download: bool = False) -> None:
         config, table = split_by_folds(config, table)
     check_words(config, table, trained=False)
     if config.split_rule == "official":
-        for split in manifest.SPLITS:
+        for split in ("train",) if config.fits_head else manifest.SPLITS:
             manifest.select(table[table["label"].isin(config.words)], split)
 
 
@@ -144,6 +145,26 @@ def labelled(config: Config, table: pd.DataFrame, noises: pd.DataFrame, trained:
             silent = pd.concat(excerpts).assign(label=SILENCE)
         parts.append(_as_frequent(silent, parts[0], config))
     return pd.concat(parts, ignore_index=True)
+
+
+def has_test(config: Config, table: pd.DataFrame) -> bool:
+    """Whether a corpus gives a test split to a head that is fitted: by lists, by folders, by a table or as a fold."""
+    given = table[table["label"].isin(config.words) & (table["corpus"] != "synthetic")]
+    return config.split_rule != "official" or (given["split"] == "test").any()
+
+
+def for_fitting(table: pd.DataFrame, keeps_test: bool) -> pd.DataFrame:
+    """Put all recordings into training, but those of a test split that the corpus gives; each recording once.
+
+    Args:
+        table: A manifest, with or without `corpus`.
+        keeps_test: From `has_test`. Synthetic words train, whatever their split.
+    """
+    of_test = (table["split"] == "test") & keeps_test
+    if "corpus" in table:
+        of_test &= table["corpus"] != "synthetic"
+    table = table.assign(split=of_test.map({True: "test", False: "train"}))
+    return table.drop_duplicates(["path", "start", "label"], ignore_index=True)
 
 
 def unseen(config: Config, table: pd.DataFrame) -> pd.DataFrame:

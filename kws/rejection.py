@@ -11,12 +11,13 @@ from common.corpora import noise
 from common.data import shards
 from common.reporting import metrics, plots, roc
 from kws import acceptance, data
-from kws.config import SILENCE, UNKNOWN
+from kws.config import SILENCE, UNKNOWN, Config
 
 NOISE, UNSEEN = "noise", "unseen words"
 _SOURCES = {
     "validation": "stored threshold, chosen on validation",
     "calibration": "stored threshold, from calibration.json",
+    "few": "stored threshold, chosen for few recordings",
     "default": "default threshold",
 }
 
@@ -36,14 +37,38 @@ def store_threshold(model: keras.Model, corpus: data.Corpus, validation: data.Sp
     config = corpus.config
     probabilities = batches.predict(model, data.build_dataset(config, validation), "choosing the threshold")
     targets = data.target_indices(config, validation.table["label"])
+    return choose_threshold(config, targets, probabilities, "validation", run_dir)
+
+
+def choose_threshold(
+    config: Config,
+    targets: np.ndarray,
+    probabilities: np.ndarray,
+    split: str,
+    run_dir: str | Path,
+    threshold: float | None = None,
+) -> float:
+    """Choose the threshold on predictions and write it to the run directory, with how it was chosen.
+
+    Args:
+        config: The configuration.
+        targets: Index of each clip's true label, `(clips,)`.
+        probabilities: Shape `(clips, labels)`.
+        split: What the clips are.
+        run_dir: The run directory.
+        threshold: The threshold, if there is nothing to choose it on.
+
+    Returns:
+        The threshold.
+    """
     truth = acceptance.is_keyword(config.labels)[targets]
     scores = acceptance.keyword_scores(probabilities, config.labels)[truth]
-    threshold = acceptance.choose_threshold(scores, config.target_recall)
+    threshold = acceptance.choose_threshold(scores, config.target_recall) if threshold is None else threshold
     stored = {
         "threshold": threshold,
         "rule": acceptance.RULE,
         "target_recall": config.target_recall,
-        "split": "validation",
+        "split": split,
         "keywords_kept": metrics.proportion((scores >= threshold).sum(), len(scores)),
         "keywords_kept_and_right": metrics.proportion(
             ((scores >= threshold) & _right(config.labels, targets, probabilities)[truth]).sum(), len(scores)
@@ -77,14 +102,7 @@ def evaluate_split(
         of this split's keywords (`operating_point`), and the scores of each group of clips.
     """
     config = corpus.config
-    rows = split.table
-    targets = data.target_indices(config, rows["label"])
-    right = _right(config.labels, targets, probabilities)
-    split_scores = acceptance.keyword_scores(probabilities, config.labels)
-    groups = {
-        label: split_scores[rows["label"] == label] for label in (UNKNOWN, SILENCE) if (rows["label"] == label).any()
-    }
-    truth = acceptance.is_keyword(config.labels)[targets]
+    groups = {}
     unseen = _unseen_clips(model, corpus)
     if len(unseen):
         groups[f"{UNSEEN}, all speakers"] = unseen["score"].to_numpy()
@@ -95,6 +113,33 @@ def evaluate_split(
     noises = _noise_scores(model, corpus, split.name)
     if len(noises):
         groups[NOISE] = noises
+    targets = data.target_indices(config, split.table["label"])
+    return evaluate_predictions(config, targets, probabilities, threshold, groups, unseen)
+
+
+def evaluate_predictions(
+    config: Config,
+    targets: np.ndarray,
+    probabilities: np.ndarray,
+    threshold: float,
+    others: dict[str, np.ndarray],
+    unseen: pd.DataFrame | None = None,
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """Compute the metrics of `evaluate_split` from predictions.
+
+    Args:
+        config: The configuration.
+        targets: Index of each clip's true label, `(clips,)`.
+        probabilities: Shape `(clips, labels)`.
+        threshold: The stored threshold.
+        others: Scores of further groups of clips that are no keywords.
+        unseen: `label` and `score` of the clips of unseen words.
+    """
+    right = _right(config.labels, targets, probabilities)
+    split_scores = acceptance.keyword_scores(probabilities, config.labels)
+    truth = acceptance.is_keyword(config.labels)[targets]
+    labels = np.asarray(config.labels)[targets]
+    groups = {label: split_scores[labels == label] for label in (UNKNOWN, SILENCE) if label in labels} | others
 
     def at(value: float) -> dict:
         accepted = split_scores[truth] >= value
@@ -107,11 +152,13 @@ def evaluate_split(
             },
             "unseen_words": {
                 word: metrics.proportion((scores < value).sum(), len(scores))
-                for word, scores in unseen.groupby("label")["score"]
+                for word, scores in ([] if unseen is None else unseen.groupby("label")["score"])
             },
         }
 
     figures = {"rule": acceptance.RULE, "target_recall": config.target_recall}
+    if config.fits_head:
+        figures["threshold_source"] = "few"
     if truth.any():
         figures["stored_threshold"] = at(threshold)
         figures["operating_point"] = at(acceptance.choose_threshold(split_scores[truth], config.target_recall))

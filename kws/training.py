@@ -23,7 +23,7 @@ from common.reporting import plots, tensorboard
 from common.seeds import stream_seed
 from common.training import loop, optimizers, precision
 from common.training.options import Options
-from kws import acceptance, data, evaluation, rejection
+from kws import acceptance, data, estimate, evaluation, few, rejection
 from kws.config import TASK, VARIANTS, Config
 from kws.models import build_model, compile_model, load_model
 
@@ -48,6 +48,8 @@ def train_run(
     Raises:
         UserError: The recordings, the configuration or the folder cannot be used.
     """
+    if config.fits_head:
+        return train_few(config, folder, variant, options)
     if options.data_service and (config.num_teachers or config.teacher_dir):
         name = "num_teachers" if config.num_teachers else "teacher_dir"
         raise UserError(f"--{name}: not supported with --data_service; remove one of the two")
@@ -81,6 +83,60 @@ def train_run(
     history = plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder))
     compared = {"accuracy": figures["accuracy"]}
     loop.conclude(run, (variant, VARIANTS[variant]), figures, plot_files, history, compared)
+    return run, True
+
+
+def train_few(
+    config: Config,
+    folder: str | Path,
+    variant: str,
+    options: Options,
+) -> tuple[runs.Run, bool]:
+    """Fit one run to a few recordings, and estimate its accuracy from them; see `train_run`.
+
+    All that takes time is computed before the run directory is begun, so an interrupted run begins again.
+    """
+    few.check(options)
+    loop.prepare(config)
+    runs.check_folder(folder)
+    if config.precision == configs.AUTO:
+        config = dataclasses.replace(config, precision="float32")
+    kept = few.kept_head(config, folder, options)
+    corpus = data.load_corpus(config, options.shards_dir, download=options.download)
+    if few.is_complete(folder, options):
+        return runs.start(folder, dataclasses.replace(corpus.config, head=kept), TASK, variant), False
+    names = [name for name in ("train", "test") if (corpus.manifest["split"] == name).any()]
+    splits = {name: data.prepare_split(corpus, name) for name in names}
+    chosen = few.choose(corpus.config, splits["train"], kept)
+    config = dataclasses.replace(corpus.config, head=chosen.name)
+    run = runs.start(folder, config, TASK, variant, options.resume, corpus.manifest)
+    runs.write_rejected(run, [split.shards.rejected for split in splits.values()])
+    model = few.fit(run, chosen)
+    corpus = dataclasses.replace(corpus, config=config)
+
+    out = chosen.left_out
+    threshold = rejection.choose_threshold(
+        config, out.targets, out.probabilities, out.described, run.folder, out.threshold
+    )
+    figures, plot_files = {}, []
+    if out.how:
+        figures, predictions = evaluation.evaluate_left_out(config, out, chosen.table, threshold)
+        plot_files += evaluation.save_plots(figures, predictions, run.folder / "left_out")
+    about = estimate.summary(chosen)
+    if "test" in splits:
+        figures, predictions = evaluation.evaluate_split(model, corpus, splits["test"])
+        figures["rejection"], scores = rejection.evaluate_split(
+            model, corpus, splits["test"], predictions.probabilities, threshold
+        )
+        plot_files += evaluation.save_plots(figures, predictions, run.folder / "test")
+        plot_files += rejection.save_plot(scores, figures["rejection"], run.folder / "test_rejection.png")
+    shown = splits.get("test", splits["train"])
+    excerpts.save(run.folder, data.export_excerpts(config, shown))
+    _, predictions = evaluation.evaluate_split(model, corpus, shown)
+    save_example(config, shown, predictions, threshold, run.folder / "example.wav")
+    history = plots.history(pd.DataFrame(run.history), ("loss", "accuracy"), str(run.folder)) if run.history else None
+    compared = {"accuracy": figures["accuracy"]} if figures else {}
+    loop.conclude(run, (variant, VARIANTS[variant]), figures | {"estimate": about}, plot_files, history, compared)
     return run, True
 
 

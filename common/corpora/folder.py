@@ -27,7 +27,9 @@ TABLE = "metadata.csv"
 LAYOUT = "one folder per class with recordings inside, such as yes/1.wav and no/1.wav"
 
 
-def index(root: str | Path, draw_missing: bool = True, words: Collection[str] = ()) -> pd.DataFrame:
+def index(
+    root: str | Path, draw_missing: bool = True, words: Collection[str] = (), draw_splits: bool = True
+) -> pd.DataFrame:
     """List the recordings; splits that the layout does not give are assigned by `common.corpora.splits.assign`.
 
     If there is a `train` folder and `validation` or `test` is missing, the missing split is taken from `train`. If
@@ -38,6 +40,8 @@ def index(root: str | Path, draw_missing: bool = True, words: Collection[str] = 
         draw_missing: Whether to fill a missing split from `train`; otherwise all of `train` is for training.
         words: Requested classes; folders with these names are classes, even if they look like speakers, folds or
             splits.
+        draw_splits: Whether to draw the splits that the layout does not give; otherwise all recordings without a split
+            are for training.
 
     Returns:
         A manifest (`common.corpora.manifest`).
@@ -53,9 +57,11 @@ def index(root: str | Path, draw_missing: bool = True, words: Collection[str] = 
     if not root.is_dir():
         raise UserError(f"{root} is not a folder; expected {LAYOUT}")
     rows = _rows_of_table(root) if (root / TABLE).is_file() else _rows_of_folders(root, words)
-    classes = splits.assign(
-        manifest.from_rows(row for row in rows if row["label"] != BACKGROUND_NOISE), root, draw_missing
-    )
+    classes = manifest.from_rows(row for row in rows if row["label"] != BACKGROUND_NOISE)
+    if draw_splits:
+        classes = splits.assign(classes, root, draw_missing)
+    else:
+        classes["split"] = classes["split"].where(classes["split"] != "", "train")
     noise = [row for row in rows if row["label"] == BACKGROUND_NOISE]
     noise = [part for row in noise for part in ([row] if row["split"] else noise_rows(Path(row["path"])))]
     return manifest.from_rows(classes.to_dict("records") + noise)

@@ -17,6 +17,8 @@ from common.encoders import pretrained
 
 # The name of the pretrained part in a model.
 NETWORK = "speech_embedding"
+# The layer whose output are the windows.
+WINDOWS = "windows"
 _WINDOW_FRAMES = 76
 # Filters, kernels (frames, bands) and pool of each block. Only the bands are padded.
 _PAIRS = ((1, 3), (3, 1)) * 2
@@ -38,7 +40,9 @@ _HEAD_CHANNELS = 128
 _HEAD_KERNEL = 3
 
 
-def speech_embedding(inputs: KerasTensor, *, fine_tune: bool = False, dropout: float = 0.1) -> KerasTensor:
+def speech_embedding(
+    inputs: KerasTensor, *, fine_tune: bool = False, dropout: float = 0.1, pooled: bool = False
+) -> KerasTensor:
     """Encode the features of `--model=speech_embedding` with the pretrained network, and convolutions over its windows.
 
     The pretrained part has 328,224 weights, which are random until those of `common.encoders.pretrained` are set. It is
@@ -48,9 +52,11 @@ def speech_embedding(inputs: KerasTensor, *, fine_tune: bool = False, dropout: f
         inputs: Natural logarithm of the power in 32 mel bands, shape (batch, frames, 32), at least 76 frames.
         fine_tune: Whether the pretrained network is trained.
         dropout: Dropout rate between the convolutions over the windows; doubled before the head.
+        pooled: Whether to pool the windows themselves, without convolutions and dropout: for heads that are fitted to a
+            few recordings.
 
     Returns:
-        Embedding of shape (batch, 256): the maximum and the mean over the windows.
+        Embedding of shape (batch, 256), or pooled (batch, 192): the maximum and the mean over the windows.
 
     Raises:
         ValueError: The clip is shorter than a window.
@@ -59,7 +65,9 @@ def speech_embedding(inputs: KerasTensor, *, fine_tune: bool = False, dropout: f
         raise ValueError(f"{inputs.shape[1]} frames, and a window has {_WINDOW_FRAMES}")
     embed = network(inputs.shape[1:])
     embed.trainable = fine_tune
-    hidden = embed(inputs)
+    hidden = layers.Identity(name=WINDOWS)(embed(inputs))
+    if pooled:
+        return layers.Concatenate()([layers.GlobalMaxPooling1D()(hidden), layers.GlobalAveragePooling1D()(hidden)])
     for number in range(2):
         hidden = layers.Conv1D(_HEAD_CHANNELS, _HEAD_KERNEL, padding="same", use_bias=False)(hidden)
         hidden = layers.BatchNormalization(momentum=0.95)(hidden)

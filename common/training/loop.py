@@ -132,7 +132,7 @@ def conclude(
     origin: tuple[str, TrainingConfig],
     figures: dict,
     pictures: Sequence[Path],
-    history: plots.Figure,
+    history: plots.Figure | None,
     compared: dict[str, float],
 ) -> None:
     """Save the history plot of a trained run, write plots and metrics to TensorBoard, and mark the run as complete.
@@ -142,11 +142,12 @@ def conclude(
         origin: Name and configuration of the variant that the run started from.
         figures: The metrics to save.
         pictures: Plots to show in TensorBoard; files other than PNG are ignored.
-        history: The plot to save as `history.png`.
+        history: The plot to save as `history.png`; None if there were no epochs.
         compared: The metrics for comparing runs in TensorBoard.
     """
     dashboard = run.folder / "tensorboard"
-    plots.save(history, run.folder / "history.png")
+    if history is not None:
+        plots.save(history, run.folder / "history.png")
     variant, base = origin
     plot_files = [path for path in pictures if path.suffix == ".png"]
     tensorboard.write_evaluation(dashboard, compared, plot_files, run.epoch)

@@ -91,6 +91,14 @@ def test_train_stays_whole_where_no_other_split_is_wanted(tmp_path):
     assert set(folder.index(tmp_path, draw_missing=False)["split"]) == {"train"}
 
 
+def test_without_drawing_splits_a_class_may_have_one_recording_and_given_splits_stay(tmp_path):
+    _touch(tmp_path / "words", ["yes/1.wav", "no/2.wav", "no/3.wav"])
+    assert folder.index(tmp_path / "words", draw_splits=False)["split"].tolist() == ["train"] * 3
+    _touch(tmp_path / "split", ["train/yes/1.wav", "train/no/2.wav", "test/yes/3.wav"])
+    table = folder.index(tmp_path / "split", draw_splits=False).set_index("label")
+    assert sorted(table.loc["yes", "split"]) == ["test", "train"] and table.loc["no", "split"] == "train"
+
+
 def test_a_split_that_is_missing_is_drawn_from_train(tmp_path):
     _touch(tmp_path, _numbered("train/yes/{}.wav", 50) + _numbered("test/yes/t{}.wav", 2))
     table = folder.index(tmp_path, words=["yes"])
