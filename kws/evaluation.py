@@ -125,7 +125,7 @@ def evaluate_left_out(
         "interval": "95 %, Wilson, assuming independent clips",
     }
     figures["rejection"], _ = rejection.evaluate_predictions(config, out.targets, probabilities, threshold, {})
-    return figures, Predictions(config.labels, out.targets, probabilities, tuple(rows["path"]))
+    return figures, Predictions(config.labels, out.targets, probabilities, tuple(rows["path"]), tuple(rows["speaker"]))
 
 
 def format_table(figures: dict) -> str:
