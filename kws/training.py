@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from common import audio, runs
 from common import config as configs
-from common.encoders import classifier, litert_embedding
-from common.errors import UserError
+from common.encoders import classifier, litert_embedding, pretrained
+from common.errors import UserError, install_hint
 from common.export import excerpts
 from common.log import logger
 from common.reporting import plots, tensorboard
@@ -24,7 +24,7 @@ from common.seeds import stream_seed
 from common.training import loop, optimizers, precision
 from common.training.options import Options
 from kws import acceptance, data, estimate, evaluation, few, rejection
-from kws.config import TASK, VARIANTS, Config
+from kws.config import GENERAL_VARIANTS, SMALL, TASK, VARIANTS, Config
 from kws.models import build_model, compile_model, load_model
 
 
@@ -53,6 +53,11 @@ def train_run(
     if options.data_service and (config.num_teachers or config.teacher_dir):
         name = "num_teachers" if config.num_teachers else "teacher_dir"
         raise UserError(f"--{name}: not supported with --data_service; remove one of the two")
+    if variant in GENERAL_VARIANTS and config.model == SMALL.model and not pretrained.is_installed():
+        logger.info(
+            "--variant=%s trains %s, since the extra embedding is not installed; with it, it is more accurate: %s",
+            variant, config.model, install_hint("embedding"),
+        )  # fmt: skip
     loop.prepare(config)
     runs.check_folder(folder)
     corpus = data.load_corpus(config, options.shards_dir, download=options.download)
