@@ -253,8 +253,8 @@ _BASE = Config(
     weight_decay=0.01,
 )
 
-# A small network without pretraining: the most accurate one that trains on a CPU within an hour; see the ablation in
-# kws/RESULTS.md. An epoch has a fixed number of clips, so the training time does not depend on the corpus.
+# A small network without pretraining; see the ablation in kws/RESULTS.md. An epoch has a fixed number of clips, so the
+# training time does not depend on the corpus.
 SMALL = Config(
     epochs=50,
     epoch_examples=6000,
@@ -301,10 +301,7 @@ _TWELVE = {"words": COMMAND_WORDS, "unknown": True, "silence": True, "unknown_ra
 
 
 def _general(pretrained_network: bool) -> dict[str, Config]:
-    """Return the variants that use the speech embedding where its weights are installed, else a small network.
-
-    Strong augmentation keeps training on synthetic voices from overfitting to the synthesiser.
-    """
+    """Return the variants that use the speech embedding where its weights are installed, else a small network."""
     default, synthetic = SMALL, _SMALL_SYNTHETIC
     if pretrained_network:
         default = dataclasses.replace(SMALL, **_PRETRAINED, **_LESS_AUGMENTATION)

@@ -4,7 +4,7 @@ import pytest
 
 from common import config as configs
 from common.errors import UserError
-from kws.config import COMMAND_WORDS, TASK, VARIANTS, Config
+from kws.config import COMMAND_WORDS, TASK, VARIANTS, Config, _general
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -33,3 +33,17 @@ def test_fields_that_contradict_one_another_are_refused(changes, expected):
     with pytest.raises(UserError) as error:
         dataclasses.replace(VARIANTS["default"], **changes)
     assert expected in error.value.command_line
+
+
+def test_the_general_variants_are_pretrained_where_the_weights_are_installed():
+    with_weights, without = _general(True), _general(False)
+    assert with_weights.keys() == without.keys() == {"default", "twelve", "synthetic"}
+    assert {config.model for config in with_weights.values()} == {"speech_embedding"}
+    assert {config.model for config in without.values()} == {"cnn_tdnn"}
+    assert all(config.fine_tune and config.epochs < 20 for config in with_weights.values())
+    for name, config in with_weights.items():
+        assert (config.words, config.unknown, config.clips_per_word) == (
+            without[name].words,
+            without[name].unknown,
+            without[name].clips_per_word,
+        )
