@@ -3,9 +3,9 @@
 import subprocess
 import sys
 
-import librosa
 import numpy as np
 import pytest
+from scipy import signal
 
 from common.errors import UserError
 from common.synthesis.speech import espeak
@@ -28,6 +28,22 @@ for call in calls:
 @pytest.fixture(scope="module", autouse=True)
 def wheel():
     pytest.importorskip("espeakng_loader", reason="needs the extra `speech`")
+
+
+def _pitches_hz(waveform, sample_rate):
+    """Return the pitch of each 50 ms from its autocorrelation, NaN where there is no voice.
+
+    librosa.pyin is better, but compiles for half a minute.
+    """
+    length = sample_rate // 20
+    frames = waveform[: len(waveform) // length * length].reshape(-1, length)
+    lags = slice(sample_rate // 400, sample_rate // 60)
+    pitches_hz = np.full(len(frames), np.nan)
+    for index, frame in enumerate(frames):
+        similarity = signal.correlate(frame, frame)[length - 1 :]
+        if similarity[lags].max() > 0.4 * similarity[0] > 0:
+            pitches_hz[index] = sample_rate / (lags.start + similarity[lags].argmax())
+    return pitches_hz
 
 
 def test_english_has_its_accents_and_no_other_alphabet():
@@ -63,16 +79,15 @@ def test_a_word_has_the_length_and_the_voicing_of_speech():
     assert waveform.dtype == np.float32
     assert 0.25 < len(waveform) / sample_rate < 1.0
     assert 0.1 < np.abs(waveform).max() <= 1.0
-    pitches_hz, voiced, _ = librosa.pyin(waveform, fmin=60, fmax=400, sr=sample_rate)
-    assert voiced.mean() > 0.4
-    assert 80 < np.nanmedian(pitches_hz) < 140
+    pitches_hz = _pitches_hz(waveform, sample_rate)
+    assert np.isfinite(pitches_hz).mean() > 0.4
+    assert 70 < np.nanmedian(pitches_hz) < 140
 
 
 def test_rate_pitch_and_variant_do_what_they_say():
     def seconds_and_pitch_hz(**settings):
         waveform, sample_rate = espeak.synthesize("one two three", **settings)
-        pitches_hz, _, _ = librosa.pyin(waveform, fmin=60, fmax=500, sr=sample_rate)
-        return len(waveform) / sample_rate, np.nanmedian(pitches_hz)
+        return len(waveform) / sample_rate, np.nanmedian(_pitches_hz(waveform, sample_rate))
 
     seconds, pitch_hz = seconds_and_pitch_hz()
     assert seconds_and_pitch_hz(rate_wpm=120)[0] > 1.2 * seconds
