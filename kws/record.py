@@ -53,7 +53,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
     absl_flags.DEFINE_string(
         "speaker", "me", "who speaks; all recordings of a speaker are in the same split of a training", **define
     )
-    absl_flags.DEFINE_string("out_dir", "my_words", "folder to write to, which training reads", **define)
+    absl_flags.DEFINE_string("output_dir", "my_words", "folder to write to, which training reads", **define)
     absl_flags.DEFINE_float(
         "duration_seconds", 2.0, "length of a recording with the microphone, in seconds", 1.0, 30.0, **define
     )
@@ -62,7 +62,7 @@ def define_flags(flag_values: configs.FlagValues) -> None:
 def main(flags: configs.FlagValues, arguments: Sequence[str]) -> None:
     """Record, or cut the recordings named on the command line."""
     takes.check_words(flags.words or ())
-    folder = takes.Folder(flags.out_dir, flags.speaker)
+    folder = takes.Folder(flags.output_dir, flags.speaker)
     for word in flags.words:
         folder.check(word)
     if arguments:

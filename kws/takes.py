@@ -69,15 +69,15 @@ class Folder:
         self.path, self.speaker = Path(path), speaker
         self._known: dict[str, list[np.ndarray]] = {}
         if os.path.lexists(self.path) and not self.path.is_dir():
-            raise UserError(f"--out_dir: {self.path} is a file; expected a folder: give another one")
+            raise UserError(f"--output_dir: {self.path} is a file; expected a folder: give another one")
         if (self.path / TABLE).exists():
             raise UserError(
-                f"{self.path} has a {TABLE}, so training would not use new recordings; give another --out_dir"
+                f"{self.path} has a {TABLE}, so training would not use new recordings; give another --output_dir"
             )
         splits = [name for name in _subfolders(self.path) if layouts.split_of(name)]
         if splits:
             raise UserError(
-                f"{self.path} has folders of splits ({layouts.shown(splits)}); give one of them as --out_dir, such as"
+                f"{self.path} has folders of splits ({layouts.shown(splits)}); give one of them as --output_dir, such as"
                 f" {self.path / splits[0]}"
             )
         files.check_writable(self.path)
@@ -90,7 +90,7 @@ class Folder:
         """
         path = self.path / word
         if os.path.lexists(path) and not path.is_dir():
-            raise UserError(f"{path} is a file; expected a folder: move it or give another --out_dir")
+            raise UserError(f"{path} is a file; expected a folder: move it or give another --output_dir")
         files.check_writable(path)
 
     def numbers(self, word: str) -> list[int]:

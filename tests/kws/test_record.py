@@ -88,13 +88,13 @@ def test_words_are_cut_out_of_a_recording(run, tmp_path, rng):
 
 def test_words_are_in_order_or_in_a_recording_each(run, tmp_path, rng):
     both = spoken(tmp_path / "both.wav", 6, rng)
-    assert run("--words=on,off", "--count=3", "--speaker=anna", "--out_dir=one", both)[0] == 0
+    assert run("--words=on,off", "--count=3", "--speaker=anna", "--output_dir=one", both)[0] == 0
     assert names("one") == [f"{one}/anna_nohash_{number}.wav" for one in ("off", "on") for number in range(3)]
     # Later words of this recording are louder.
     peaks = [np.abs(audio.read(Path("one", name))[0]).max() for name in names("one")]
     assert peaks == pytest.approx([0.4, 0.5, 0.6, 0.1, 0.2, 0.3], abs=0.02)
     files = [spoken(tmp_path / f"{number}.wav", number, rng) for number in (2, 3)]
-    assert run("--words=on,off", "--out_dir=two", *files)[0] == 0
+    assert run("--words=on,off", "--output_dir=two", *files)[0] == 0
     assert names("two") == [
         *(f"off/me_nohash_{number}.wav" for number in range(3)),
         "on/me_nohash_0.wav",
@@ -151,7 +151,7 @@ def test_clipped_and_cut_off_words_are_told(run, tmp_path, rng, caplog):
         ("--words=on,off silent.wav", "several words in one recording need --count"),
         ("--words=on,off,up a.wav b.wav", "expected one, or one for each of the 3 words, got 2 recordings"),
         ("--words=on a.wav b.wav", "expected one for one word, got 2 recordings"),
-        ("--words=on --out_dir=text.wav a.wav", "--out_dir: text.wav is a file"),
+        ("--words=on --output_dir=text.wav a.wav", "--output_dir: text.wav is a file"),
     ],
 )
 def test_what_a_user_can_get_wrong(arguments, expected, run, tmp_path, rng):
@@ -252,7 +252,7 @@ def test_training_reads_the_folder_with_the_command_that_is_printed(run, tmp_pat
     for speaker in ("anna", "ben", "zoë"):
         for name in ("on", "off"):
             path = spoken(tmp_path / "a.wav", 2, rng)
-            code, out, _ = run(f"--words={name}", "--out_dir=my words", f"--speaker={speaker}", path)
+            code, out, _ = run(f"--words={name}", "--output_dir=my words", f"--speaker={speaker}", path)
             assert code == 0
     found = folder_corpus.index(tmp_path / "my words")
     assert len(found) == 12 and set(found["speaker"]) == {"anna", "ben", "zoë"} and set(found["label"]) == {"on", "off"}

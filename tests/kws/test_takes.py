@@ -147,10 +147,10 @@ def test_words_that_cannot_be(words):
 
 def test_folders_that_cannot_be(tmp_path):
     (tmp_path / "file").touch()
-    with refused("^--out_dir: .*file is a file"):
+    with refused("^--output_dir: .*file is a file"):
         takes.Folder(tmp_path / "file", "anna")
     (tmp_path / "splits" / "train" / "on").mkdir(parents=True)
-    with refused("give one of them as --out_dir, such as .*splits/train$"):
+    with refused("give one of them as --output_dir, such as .*splits/train$"):
         takes.Folder(tmp_path / "splits", "anna")
     takes.Folder(tmp_path / "splits" / "train", "anna").check("on")
     (tmp_path / "table").mkdir()
