@@ -286,13 +286,13 @@ _SMALL_SYNTHETIC = dataclasses.replace(
     keep_epoch="last",
 )
 
-# The pretrained speech embedding, trained on: more accurate in a fifth of the steps. It knows many voices already, so on
+# The pretrained speech embedding, trained on: more accurate in a sixth of the steps. It knows many voices already, so on
 # recordings of people it needs less augmentation; on synthetic voices the strong one still helps.
 _PRETRAINED = {
     "model": "speech_embedding",
     "fine_tune": True,
     "fine_tune_rate": 0.3,
-    "epochs": 12,
+    "epochs": 8,
     "warmup_epochs": 0.5,
     "max_time_mask": 10,
 }

@@ -69,7 +69,7 @@ def false_accepts(spotter: KeywordSpotter, folder: str | Path) -> dict:
         "protocol": {
             "folder": str(folder),
             "threshold": spotter.threshold,
-            "hop_seconds": HOP_SECONDS,
+            "hop_seconds": spotter.hop_samples(HOP_SECONDS) / spotter.sample_rate,
             "counted": "every detection of the timeline, including keywords that are really spoken",
             "interval": "95 %, exact Poisson",
         },

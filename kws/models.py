@@ -6,7 +6,7 @@ import keras
 
 from common import batches, runs
 from common import config as configs
-from common.encoders import classifier
+from common.encoders import classifier, stretches
 from kws import acceptance
 from kws.config import MODELS, TASK, Config
 from kws.inference import KeywordSpotter
@@ -76,6 +76,7 @@ def spotter(model: keras.Model, config: Config, threshold: float) -> KeywordSpot
         num_samples=config.num_samples,
         labels=config.labels,
         threshold=threshold,
+        stretch=stretches.of_model(model, config.num_samples),
     )
 
 

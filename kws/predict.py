@@ -64,7 +64,12 @@ def define_flags(flag_values: configs.FlagValues) -> None:
         flag_values=flag_values,
     )
     absl_flags.DEFINE_float(
-        "hop_seconds", 0.1, "hop between windows of a long recording, in seconds", 0.01, 10.0, flag_values=flag_values
+        "hop_seconds",
+        0.1,
+        "hop between windows of a long recording, in seconds; a multiple of 0.08 with --model=speech_embedding",
+        0.01,
+        10.0,
+        flag_values=flag_values,
     )
 
 

@@ -73,14 +73,23 @@ class Rule:
         threshold: Smallest averaged probability at which a keyword is accepted.
         hop_seconds: Time from one window to the next, in seconds.
         clip_seconds: Length of a window, in seconds.
+        delay_seconds: Time from the end of a window to its probabilities, in seconds.
     """
 
-    def __init__(self, keywords: np.ndarray, threshold: float, *, hop_seconds: float, clip_seconds: float):
+    def __init__(
+        self,
+        keywords: np.ndarray,
+        threshold: float,
+        *,
+        hop_seconds: float,
+        clip_seconds: float,
+        delay_seconds: float = 0.0,
+    ):
         self.keywords = keywords
         self.threshold = threshold
         self.width = max(1, round(_SMOOTHING_SECONDS / hop_seconds))
         # The tolerance of 1e-6 absorbs rounding errors of quotients that should be whole numbers.
-        ahead = math.floor(LOOKAHEAD_SECONDS / hop_seconds + 1e-6)
+        ahead = math.floor((LOOKAHEAD_SECONDS - delay_seconds) / hop_seconds + 1e-6)
         self.lookahead = max(0, ahead - (self.width - 1) // 2)
         self.least_hold = math.ceil(_LEAST_HOLD * clip_seconds / hop_seconds - 1e-6)
         self.least_distance = math.ceil(_LEAST_DISTANCE * clip_seconds / hop_seconds - 1e-6)

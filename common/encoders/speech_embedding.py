@@ -19,7 +19,9 @@ from common.encoders import pretrained
 NETWORK = "speech_embedding"
 # The layer whose output are the windows.
 WINDOWS = "windows"
-_WINDOW_FRAMES = 76
+WINDOW_FRAMES = 76
+# Frames from one window to the next.
+HOP_FRAMES = 8
 # Filters, kernels (frames, bands) and pool of each block. Only the bands are padded.
 _PAIRS = ((1, 3), (3, 1)) * 2
 _BLOCKS = (
@@ -34,8 +36,10 @@ _SLOPE, _FLOOR = 0.2, -0.4
 # power of samples in [-1, 1].
 _BELS = 1 / math.log(10)
 _OFFSET = math.log10(2**30) + 2
-# The front end clips 80 dB below the maximum of the clip.
+# The front end clips 80 dB below the maximum of the clip. In a stream, whose maximum is not known, it clips 80 dB below that
+# of a rather quiet word: a quarter of the words of Speech Commands have a smaller maximum than 11.5.
 _RANGE = 8.0
+_STREAM_FLOOR = 3.0
 _HEAD_CHANNELS = 128
 _HEAD_KERNEL = 3
 
@@ -67,8 +71,8 @@ def speech_embedding(
     Raises:
         ValueError: The clip is shorter than a window.
     """
-    if inputs.shape[1] is not None and inputs.shape[1] < _WINDOW_FRAMES:
-        raise ValueError(f"{inputs.shape[1]} frames, and a window has {_WINDOW_FRAMES}")
+    if inputs.shape[1] is not None and inputs.shape[1] < WINDOW_FRAMES:
+        raise ValueError(f"{inputs.shape[1]} frames, and a window has {WINDOW_FRAMES}")
     embed = network(inputs.shape[1:])
     convolutions = [layer for layer in embed.layers if layer.weights]
     for number, layer in enumerate(convolutions):
@@ -86,18 +90,20 @@ def speech_embedding(
     return layers.Dropout(min(2 * dropout, 0.9))(layers.Concatenate()(pooled))
 
 
-def network(shape: tuple[int | None, int]) -> keras.Model:
+def network(shape: tuple[int | None, int], *, of_stream: bool = False) -> keras.Model:
     """Build the pretrained network, without its weights.
 
     Args:
         shape: Frames and bands of a clip, without the batch.
+        of_stream: Whether a frame must not depend on the loudest one of the clip.
 
     Returns:
         A model from natural logarithms of power (batch, frames, 32) to windows (batch, windows, 96).
     """
     inputs = keras.Input(shape, name="log_power")
     x = inputs * _BELS + _OFFSET
-    x = keras.ops.maximum(x, keras.ops.max(x, axis=(1, 2), keepdims=True) - _RANGE)
+    floor = _STREAM_FLOOR if of_stream else keras.ops.max(x, axis=(1, 2), keepdims=True) - _RANGE
+    x = keras.ops.maximum(x, floor)
     x = keras.ops.expand_dims(x, axis=3)
     for filters, kernels, pool in _BLOCKS:
         for kernel in kernels:

@@ -17,8 +17,8 @@ SPEECH_RATE = 16000
 BANDS = {"speech_mel": {"fmin_hz": 60.0, "fmax_hz": 3800.0}}
 # The file of the speech embedding takes 16-bit samples, and a power of at least 1e-10.
 _SMALLEST_POWER = 1e-10 / 2**30
-# A quarter of a second: the words of Speech Commands fill their second.
-_SPEECH_PADDING = 4000
+# Samples at each end of a clip, a quarter of a second: the words of Speech Commands fill their second.
+SPEECH_PADDING = 4000
 
 
 def log_mel(config: Any) -> Any:
@@ -30,13 +30,18 @@ def speech_mel(config: Any) -> Any:
     """Log mel spectrogram of the pretrained speech embedding, whose windows go beyond the ends of the clip."""
     import keras
 
-    options = {"num_mels": 32, "win_length": 400, "center": False, "offset": _SMALLEST_POWER}
-    layer = features.LogMel(sample_rate=config.sample_rate, **options, **BANDS["speech_mel"])
+    layer = speech_frames()
 
     def padded(waveform: "keras.KerasTensor") -> "keras.KerasTensor":
-        return layer(keras.ops.pad(waveform, ((0, 0), (_SPEECH_PADDING, _SPEECH_PADDING))))
+        return layer(keras.ops.pad(waveform, ((0, 0), (SPEECH_PADDING, SPEECH_PADDING))))
 
     return padded
+
+
+def speech_frames() -> Any:
+    """Log mel spectrogram of `speech_mel` without the silence at the ends."""
+    options = {"num_mels": 32, "win_length": 400, "center": False, "offset": _SMALLEST_POWER}
+    return features.LogMel(sample_rate=SPEECH_RATE, **options, **BANDS["speech_mel"])
 
 
 def mfcc(config: Any) -> Any:

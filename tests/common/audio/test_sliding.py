@@ -3,7 +3,7 @@ import pytest
 
 from common import audio
 from common.audio import sliding
-from common.audio.sliding import BATCH_SIZE, WindowModel
+from common.audio.sliding import BATCH_SIZE, Stretch, WindowModel
 from common.errors import UserError
 
 RATE = 8000
@@ -36,6 +36,35 @@ def test_a_file_comes_in_full_batches(tmp_path, rng, model, batches, hop_seconds
     np.testing.assert_array_equal(starts, hop * np.arange(len(starts)))
     for _, waveforms, outputs in found:
         np.testing.assert_array_equal(outputs[:, 0], np.square(waveforms).sum(axis=1))
+
+
+def surroundings(waveform, hop):
+    """Say how much energy each window has with 200 samples before it and 100 after it."""
+    windows = np.lib.stride_tricks.sliding_window_view(waveform, RATE + 300)[::hop]
+    return np.square(windows).sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("num_samples", [RATE // 2, RATE, 3 * RATE + 17, 30 * RATE])
+@pytest.mark.parametrize("block", [333, 100_000])
+def test_windows_that_share_have_their_surroundings(rng, model, num_samples, block):
+    model.stretch = Stretch(surroundings, 80, 200, 100)
+    waveform = rng.uniform(-0.5, 0.5, num_samples).astype(np.float32)
+    hop = model.hop_samples(0.1)
+    blocks = [waveform[first : first + block] for first in range(0, num_samples, block)]
+    starts, clips, outputs = map(np.concatenate, zip(*model.windows(blocks, hop), strict=True))
+    last = max(0, num_samples - RATE)
+    np.testing.assert_array_equal(starts, sorted({*range(0, last + 1, hop), last}))
+    padded = np.pad(waveform, (200, 100 + max(0, RATE - num_samples)))
+    for start, clip, output in zip(starts, clips, outputs, strict=True):
+        np.testing.assert_array_equal(clip, padded[start + 200 : start + 200 + RATE])
+        # The last one, if it is off the grid, has no surroundings.
+        around = padded[start : start + RATE + 300] if start % hop == 0 else clip
+        assert output[0] == pytest.approx(np.square(around).sum(), rel=1e-4)
+
+
+def test_the_hop_of_windows_that_share_is_a_multiple_of_the_grid(model):
+    model.stretch = Stretch(surroundings, 640, 0, 0)
+    assert [model.hop_samples(seconds) for seconds in (0.001, 0.1, 0.13, 1.0)] == [640, 640, 1280, 12 * 640]
 
 
 def test_another_shape_of_outputs_is_an_error():
