@@ -92,9 +92,10 @@ def graphs_of(exported: Detached, config: Config, threshold: float) -> dict:
 def serving_function(model: keras.Model, config: Config, threshold: float):
     """Return the SavedModel's function; its predictions match `KeywordSpotter.classify`.
 
-    It maps waveforms `(batch, num_samples)`, or with a LiteRT file as front end embeddings `(batch, size)`, to `probabilities` `(batch, labels)`, `accepted` `(batch,)`, which says
-    whether the likeliest keyword reaches the threshold, and `label` `(batch,)`: that keyword if accepted, else the
-    likeliest of all labels. It also returns the constants `labels` and `threshold`.
+    It maps waveforms `(batch, num_samples)`, or with a LiteRT file as front end embeddings `(batch, size)`, to
+    `probabilities` `(batch, labels)`, `accepted` `(batch,)`, which says whether the likeliest keyword reaches the
+    threshold, and `label` `(batch,)`: that keyword if accepted, else the likeliest of all labels. It also returns the
+    constants `labels` and `threshold`.
     """
     labels = tf.constant(config.labels)
     keywords = tf.constant(acceptance.is_keyword(config.labels))
