@@ -56,12 +56,6 @@ class ClassifierConfig(OptimizerConfig):
         minimum=0,
         maximum=1,
     )
-    frozen_blocks: int = field(
-        0,
-        "with --fine_tune and --model=speech_embedding: its first blocks that are not trained, 1 to 5; faster",
-        minimum=0,
-        maximum=5,
-    )
     dropout: float = field(0.1, "dropout rate of the network", minimum=0, maximum=0.9)
     label_smoothing: float = field(0.0, "target probability spread over the other classes", minimum=0, maximum=0.5)
 

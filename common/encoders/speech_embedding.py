@@ -45,12 +45,7 @@ _HEAD_KERNEL = 3
 
 
 def speech_embedding(
-    inputs: KerasTensor,
-    *,
-    fine_tune: bool = False,
-    frozen_blocks: int = 0,
-    dropout: float = 0.1,
-    pooled: bool = False,
+    inputs: KerasTensor, *, fine_tune: bool = False, dropout: float = 0.1, pooled: bool = False
 ) -> KerasTensor:
     """Encode the features of `--model=speech_embedding` with the pretrained network, and convolutions over its windows.
 
@@ -60,7 +55,6 @@ def speech_embedding(
     Args:
         inputs: Natural logarithm of the power in 32 mel bands, shape (batch, frames, 32), at least 76 frames.
         fine_tune: Whether the pretrained network is trained.
-        frozen_blocks: How many of its first blocks stay frozen then, 0 to 5.
         dropout: Dropout rate between the convolutions over the windows; doubled before the head.
         pooled: Whether to pool the windows themselves, without convolutions and dropout: for heads that are fitted to a
             few recordings.
@@ -74,9 +68,7 @@ def speech_embedding(
     if inputs.shape[1] is not None and inputs.shape[1] < WINDOW_FRAMES:
         raise ValueError(f"{inputs.shape[1]} frames, and a window has {WINDOW_FRAMES}")
     embed = network(inputs.shape[1:])
-    convolutions = [layer for layer in embed.layers if layer.weights]
-    for number, layer in enumerate(convolutions):
-        layer.trainable = fine_tune and number >= sum(len(kernels) for _, kernels, _ in _BLOCKS[:frozen_blocks])
+    embed.trainable = fine_tune
     hidden = layers.Identity(name=WINDOWS)(embed(inputs))
     if pooled:
         return layers.Concatenate()([layers.GlobalMaxPooling1D()(hidden), layers.GlobalAveragePooling1D()(hidden)])
