@@ -44,7 +44,8 @@ class Training(NamedTuple):
 
 TASKS = {
     "kws": Training(
-        ("--variant=synthetic", "--clips_per_word=100", "--epochs=12", "--epoch_examples=1600"), ("accuracy",)
+        ("--variant=synthetic", "--model=cnn_tdnn", "--clips_per_word=100", "--epochs=12", "--epoch_examples=1600"),
+        ("accuracy",),
     ),
     "counting": Training(
         ("--variant=synthetic", "--num_voices=80", "--epochs=3", "--epoch_examples=2400", "--test_mixtures=600"),
