@@ -60,6 +60,7 @@ def test_names_of_other_forms(cases, shards_dir):
     assert len(data.prepare_split(corpus, "train").shards.rejected) == 0
 
 
+@pytest.mark.slow
 def test_words_with_dollar_signs_are_trained_drawn_and_exported(cases, tmp_path, shards_dir):
     flags = ["--variant=tiny", "--corpus=folder", f"--data_dir={cases / 'dollar_words'}", "--epochs=1"]
     folder = tmp_path / "ca$$h"

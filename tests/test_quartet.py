@@ -20,7 +20,9 @@ keras = pytest.importorskip("keras")
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(scope="module", autouse=True, params=["float32", "mixed_bfloat16"])
+@pytest.fixture(
+    scope="module", autouse=True, params=["float32", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)]
+)
 def policy(request):
     """What is loaded computes in float32 and leaves the precision of whoever loads it as it was."""
     keras.config.set_dtype_policy(request.param)

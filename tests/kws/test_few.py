@@ -97,6 +97,7 @@ def test_the_head_that_is_best_on_the_left_out_is_kept(monkeypatch, rng):
     assert chosen.left_out.cross_entropy == min(tied)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_keeps_its_head(monkeypatch, rng, tmp_path):
     windows, table = windows_of([f"speaker{number}" for number in range(6)] * 3, rng, noise=3.0)
     monkeypatch.setattr(few, "HEADS", linear_heads.NAMES)
@@ -126,6 +127,7 @@ def test_pooling_is_that_of_the_model(rng):
     np.testing.assert_allclose(model.predict(clips, verbose=0), few.pool(windows), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_handful_becomes_a_run_like_any_other(fit, tmp_path, rng, capsys, monkeypatch):
     root = write_words(tmp_path / "words", WORDS, num_clips=5)
     assert fit(root, "--head=lda") == 0
