@@ -4,6 +4,7 @@ import json
 import unicodedata
 
 import numpy as np
+import pytest
 
 from common import audio
 from common.cli import app
