@@ -34,7 +34,8 @@ def judged(run_dir, corpus_dir, shards_dir, tmp_path_factory):
     config = dataclasses.replace(config, data_dir=str(root), noise_dir=str(noise_dir))
     corpus = data.load_corpus(config, shards_dir)
     split = data.prepare_split(corpus, "test")
-    _, (_, _, probabilities, _) = evaluation.evaluate_split(model, corpus, split)
+    _, predictions = evaluation.evaluate_split(model, corpus, split)
+    probabilities = predictions.probabilities
     return corpus, probabilities, *rejection.evaluate_split(model, corpus, split, probabilities, 0.5)
 
 
