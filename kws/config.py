@@ -295,7 +295,7 @@ _PRETRAINED = {
     "epochs": 8,
     "warmup_epochs": 0.5,
     "max_time_mask": 10,
-    # Validation is small, and an early epoch that is best there by chance is worse elsewhere.
+    # Validation is small: an early epoch can be the best there by chance.
     "keep_epoch": "last",
 }
 _LESS_AUGMENTATION = {"max_vocal_tract_warp": 0.0, "max_time_stretch": 0.0, "equalizer_db": 0.0}
